@@ -1,0 +1,1 @@
+"""Metrics, intervals, tables, and disclosure control."""

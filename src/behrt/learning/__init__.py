@@ -1,0 +1,1 @@
+"""The training engine: examples, packing, optimisation, checkpoints. Knows no model."""

@@ -1,0 +1,97 @@
+"""Training examples as flat integer arrays: subjects hold visits, visits hold diseases."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+def ragged_take(offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the flat positions of the chosen rows of a ragged array, and the new offsets."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=new_offsets[1:])
+    starts = np.repeat(offsets[rows] - new_offsets[:-1], lengths)
+    return starts + np.arange(new_offsets[-1], dtype=np.int64), new_offsets
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One row a subject: the visits that a model may see, and what it must predict.
+
+    Diseases are phenotype indices 0 … n_diseases − 1 (no special tokens). Ragged levels are
+    offsets into flat arrays: subject i has visits `visit_offsets[i]` to `visit_offsets[i + 1]`,
+    visit v has diseases `codes[code_offsets[v]:code_offsets[v + 1]]`, sorted and unique.
+
+    Attributes:
+        subject_id: int64 (n).
+        sex: int8 (n); 0 unknown, 1 male, 2 female.
+        visit_offsets: int64 (n + 1).
+        visit_day: int32 (visits), days since 1970-01-01, ascending within a subject.
+        visit_age: int16 (visits), months since January of the birth year.
+        code_offsets: int64 (visits + 1).
+        codes: int16 (diseases in visits).
+        label_offsets, labels: int64 (n + 1) and int16; the diseases to predict (empty for MLM).
+        known_offsets, known: int64 (n + 1) and int16; every disease in the subject's history up
+            to the last input visit, whether or not a model's maximum length lets it see them.
+        n_diseases: the number of phenotypes.
+    """
+
+    subject_id: np.ndarray
+    sex: np.ndarray
+    visit_offsets: np.ndarray
+    visit_day: np.ndarray
+    visit_age: np.ndarray
+    code_offsets: np.ndarray
+    codes: np.ndarray
+    label_offsets: np.ndarray
+    labels: np.ndarray
+    known_offsets: np.ndarray
+    known: np.ndarray
+    n_diseases: int
+
+    def __len__(self) -> int:
+        return len(self.subject_id)
+
+    def select(self, rows: np.ndarray) -> "Examples":
+        """Return the subjects at `rows` (int64 indices), in that order."""
+        visits, visit_offsets = ragged_take(self.visit_offsets, rows)
+        positions, code_offsets = ragged_take(self.code_offsets, visits)
+        labels, label_offsets = ragged_take(self.label_offsets, rows)
+        known, known_offsets = ragged_take(self.known_offsets, rows)
+        return Examples(
+            subject_id=self.subject_id[rows],
+            sex=self.sex[rows],
+            visit_offsets=visit_offsets,
+            visit_day=self.visit_day[visits],
+            visit_age=self.visit_age[visits],
+            code_offsets=code_offsets,
+            codes=self.codes[positions],
+            label_offsets=label_offsets,
+            labels=self.labels[labels],
+            known_offsets=known_offsets,
+            known=self.known[known],
+            n_diseases=self.n_diseases,
+        )
+
+    def _multi_hot(self, offsets: np.ndarray, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        positions, new_offsets = ragged_take(offsets, rows)
+        dense = np.zeros((len(rows), self.n_diseases), dtype=bool)
+        dense[np.repeat(np.arange(len(rows)), np.diff(new_offsets)), values[positions]] = True
+        return dense
+
+    def label_matrix(self, rows: np.ndarray) -> np.ndarray:
+        """Return bool (len(rows), n_diseases): the diseases to predict."""
+        return self._multi_hot(self.label_offsets, self.labels, rows)
+
+    def known_matrix(self, rows: np.ndarray) -> np.ndarray:
+        """Return bool (len(rows), n_diseases): the diseases already in the history."""
+        return self._multi_hot(self.known_offsets, self.known, rows)
+
+    def label_prevalence(self) -> np.ndarray:
+        """Return float64 (n_diseases): the share of subjects with each disease as a label."""
+        counts = np.bincount(self.labels, minlength=self.n_diseases)
+        return counts / max(len(self), 1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return every array by name, for hashing and tests."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_diseases"}

@@ -1,0 +1,1 @@
+"""The models, one file each: `fit` and `predict` on the same examples."""

@@ -1,0 +1,1 @@
+"""The simulated delivery: people, diseases, records, and the files that hold them."""

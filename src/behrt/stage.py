@@ -1,0 +1,32 @@
+"""The one bridge between Snakemake and a script's typed function."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from behrt import logs
+
+
+def _paths(value: Any) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(item) for item in value]
+
+
+def run(function: Callable[..., None], snakemake: Any) -> None:
+    """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
+
+    Inputs and outputs arrive as Path or list[Path]; params as they are, `code` (the rerun
+    trigger) left out. `threads` is passed if the function takes it. An error is
+    logged with its text before it goes on to Snakemake.
+    """
+    logs.start(Path(snakemake.log[0]) if snakemake.log else None)
+    files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
+    arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
+    arguments |= {name: value for name, value in snakemake.params.items() if name != "code"}
+    if "threads" in inspect.signature(function).parameters:
+        arguments["threads"] = snakemake.threads
+    try:
+        function(**arguments)
+    except Exception as error:
+        logs.logger.error("%s: %s", type(error).__name__, error)
+        raise
