@@ -1,0 +1,122 @@
+"""Reading stored sequences and tasks into training examples."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.sequences.frames import SPLITS
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _ragged(lists: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the offsets (int64, rows + 1) and the flat values of a list column."""
+    values = lists.explode(empty_as_null=False, keep_nulls=False)
+    return _offsets(lists.list.len().to_numpy()), values.to_numpy()
+
+
+def load_examples(
+    sequences: list[Path],
+    tasks: Path | None,
+    split: str | list[str],
+    vocabulary: Path,
+    labelled: bool = True,
+) -> Examples:
+    """Return the subjects of a split in order of subject_id, whatever the shards.
+
+    Args:
+        sequences: the shards (`behrt.sequences.frames.Sequences`).
+        tasks: one task's examples (`behrt.sequences.frames.TaskExamples`), whose input visits
+            alone are returned; None for whole histories without labels, of subjects with at
+            least one visit.
+        split: one of train, tuning, held_out, or several of them.
+        vocabulary: the JSON file; it says how many diseases there are.
+        labelled: leave out a task's subjects without a label, as the paper does.
+
+    Raises:
+        InputError: an unknown split; a task's subject or visit that no shard holds; a code
+            beyond the vocabulary.
+    """
+    splits = [split] if isinstance(split, str) else split
+    if unknown := set(splits) - set(SPLITS):
+        raise InputError(
+            "split", f"there is no split {sorted(unknown)}", f"Choose from {', '.join(SPLITS)}"
+        )
+    n_diseases = len(read_vocabulary(vocabulary).phenotypes)
+    frame = (
+        pl.scan_parquet(sequences)
+        .filter(pl.col("split").is_in(splits))
+        .select("subject_id", "sex", "visit_day", "visit_age", "code", "visit")
+    )
+    if tasks is None:
+        frame = frame.filter(pl.col("visit_day").list.len() > 0)
+        chosen = None
+    else:
+        chosen = (
+            pl.scan_parquet(tasks)
+            .filter(pl.col("split").is_in(splits))
+            .filter((pl.col("label").list.len() > 0) | (not labelled))
+            .select("subject_id", "input_visits", "label", "known")
+            .collect()
+        )
+        frame = frame.join(chosen.lazy(), on="subject_id", how="inner")
+    table = frame.sort("subject_id").collect()
+
+    all_visit_offsets, visit_day = _ragged(table["visit_day"])
+    _, visit_age = _ragged(table["visit_age"])
+    all_code_offsets, codes = _ragged(table["code"])
+    _, visit_of_code = _ragged(table["visit"])
+    held = np.diff(all_visit_offsets)
+    taken = held if chosen is None else table["input_visits"].to_numpy().astype(np.int64)
+    if chosen is not None and (len(chosen) != len(table) or (taken > held).any()):
+        raise InputError(
+            str(tasks),
+            "it names a subject or a visit that the sequences do not hold",
+            "Draw the tasks again from these sequences",
+        )
+    if codes.size and codes.max() >= n_diseases:
+        raise InputError(
+            vocabulary,
+            f"it has {n_diseases} phenotypes, and the sequences hold a higher index",
+            "Build the sequences again with this vocabulary",
+        )
+
+    rows = np.arange(len(table), dtype=np.int64)
+    row_of_visit = np.repeat(rows, held)
+    row_of_code = np.repeat(rows, np.diff(all_code_offsets))
+    keep_visit = np.arange(len(visit_day)) - all_visit_offsets[row_of_visit] < taken[row_of_visit]
+    keep_code = visit_of_code < taken[row_of_code]
+    visit_offsets = _offsets(taken)
+    codes = codes[keep_code]
+    code_visit = visit_offsets[row_of_code[keep_code]] + visit_of_code[keep_code]
+    code_offsets = _offsets(np.bincount(code_visit, minlength=int(visit_offsets[-1])))
+    if chosen is None:
+        label_offsets, labels = np.zeros(len(table) + 1, dtype=np.int64), codes[:0]
+        pairs = np.unique(row_of_code * n_diseases + codes)
+        known_offsets = _offsets(np.bincount(pairs // n_diseases, minlength=len(table)))
+        known = (pairs % n_diseases).astype(np.int16)
+    else:
+        label_offsets, labels = _ragged(table["label"])
+        known_offsets, known = _ragged(table["known"])
+    return Examples(
+        subject_id=table["subject_id"].to_numpy(),
+        sex=table["sex"].to_numpy(),
+        visit_offsets=visit_offsets,
+        visit_day=visit_day[keep_visit],
+        visit_age=visit_age[keep_visit],
+        code_offsets=code_offsets,
+        codes=codes,
+        label_offsets=label_offsets,
+        labels=labels,
+        known_offsets=known_offsets,
+        known=known,
+        n_diseases=n_diseases,
+    )

@@ -1,0 +1,107 @@
+"""The words that a model reads: five special tokens, then one token a phenotype."""
+
+import hashlib
+import itertools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from behrt.errors import InputError
+from behrt.files import read_json, write_json
+
+SPECIAL = ("PAD", "CLS", "SEP", "MASK", "UNK")
+PAD, CLS, SEP, MASK, UNK = range(len(SPECIAL))
+FIRST_DISEASE = len(SPECIAL)
+
+PHENOTYPE_PREFIX = "CALIBER//"
+CHAPTER_PREFIX = "CHAPTER//"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The fixed order of words; the token of phenotype i is `FIRST_DISEASE + i`.
+
+    Attributes:
+        phenotypes: the names, sorted by code point; the index is the phenotype index.
+        chapters: the chapter of each phenotype, in the same order.
+    """
+
+    phenotypes: tuple[str, ...]
+    chapters: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of tokens, special ones included."""
+        return FIRST_DISEASE + len(self.phenotypes)
+
+    @property
+    def version(self) -> str:
+        """Return the first 16 hexadecimal digits of the SHA-256 of the words in order."""
+        words = json.dumps([*SPECIAL, *self.phenotypes], ensure_ascii=False)
+        return hashlib.sha256(words.encode("utf-8")).hexdigest()[:16]
+
+
+def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabulary:
+    """Return the vocabulary of a MEDS dataset's code metadata.
+
+    Args:
+        codes: `code` String and `parent_codes` List(String), in any order. Codes that are not
+            phenotypes are passed over.
+        where: named in an error.
+
+    Raises:
+        InputError: there is no phenotype, one is listed twice, or one has not exactly one
+            chapter.
+    """
+    phenotypes = codes.filter(pl.col("code").str.starts_with(PHENOTYPE_PREFIX)).select(
+        name=pl.col("code").str.strip_prefix(PHENOTYPE_PREFIX),
+        chapters=pl.col("parent_codes")
+        .list.eval(pl.element().filter(pl.element().str.starts_with(CHAPTER_PREFIX)))
+        .list.eval(pl.element().str.strip_prefix(CHAPTER_PREFIX)),
+    )
+    rows = sorted(phenotypes.rows())
+    if not rows:
+        raise InputError(
+            where,
+            f"no code starts with {PHENOTYPE_PREFIX}",
+            "List every phenotype in the MEDS code metadata",
+        )
+    for (name, _), (following, _) in itertools.pairwise(rows):
+        if name == following:
+            raise InputError(where, f"{name!r} is listed twice", "List each code once")
+    for name, chapters in rows:
+        if chapters is None or len(chapters) != 1:
+            raise InputError(
+                where,
+                f"{name!r} has {len(chapters or [])} parents that start with {CHAPTER_PREFIX}",
+                "Give every phenotype exactly one chapter in parent_codes",
+            )
+    return Vocabulary(
+        phenotypes=tuple(name for name, _ in rows),
+        chapters=tuple(chapters[0] for _, chapters in rows),
+    )
+
+
+def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    """Write the vocabulary as JSON, with its version and the special words."""
+    write_json(
+        {"version": vocabulary.version, "special": list(SPECIAL), **asdict(vocabulary)}, path
+    )
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a vocabulary.
+
+    Raises:
+        InputError: the special words differ from this program's, or the words do not match the
+            version that was written with them.
+    """
+    value = read_json(path)
+    mend = "Run the vocabulary rule again"
+    if tuple(value["special"]) != SPECIAL:
+        raise InputError(path, "the special tokens are not " + " ".join(SPECIAL), mend)
+    vocabulary = Vocabulary(tuple(value["phenotypes"]), tuple(value["chapters"]))
+    if value["version"] != vocabulary.version:
+        raise InputError(path, "the words do not match their version; it was edited by hand", mend)
+    return vocabulary

@@ -1,0 +1,167 @@
+"""Examples read back from files: what was stored, cut to the input, in order of subject."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.load import load_examples
+from behrt.sequences.frames import Sequences, TaskExamples
+from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+
+WORDS = Vocabulary(("Acne", "Asthma", "Gout", "Stroke"), ("Skin", "Lungs", "Joints", "Brain"))
+
+
+def sequence(subject: int, split: str, visits: list[list[int]]) -> dict[str, object]:
+    return {
+        "subject_id": subject,
+        "split": split,
+        "sex": subject % 3,
+        "region": 1,
+        "practice": 7,
+        "birth_month": 1960 * 12,
+        "follow_up_start": 0,
+        "follow_up_end": 10_000,
+        "visit_day": [100 * (i + 1) + subject for i in range(len(visits))],
+        "visit_age": [480 + 3 * i for i in range(len(visits))],
+        "code": [code for visit in visits for code in visit],
+        "visit": [i for i, visit in enumerate(visits) for _ in visit],
+    }
+
+
+HISTORIES = {
+    3: ("train", [[0, 2], [1], [0]]),
+    1: ("train", [[3], [0, 1, 3]]),
+    2: ("tuning", [[2]]),
+    4: ("held_out", []),
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[list[Path], Path, Path]:
+    shards = []
+    for shard, subjects in enumerate([[3, 4], [1, 2]]):
+        rows = [sequence(subject, *HISTORIES[subject]) for subject in subjects]
+        frame = Sequences.validate(pl.DataFrame(rows, schema=Sequences.create_empty().schema))
+        shards.append(tmp_path / f"{shard}.parquet")
+        frame.write_parquet(shards[-1])
+    tasks = pl.DataFrame(
+        {
+            "subject_id": [1, 2, 3],
+            "split": ["train", "tuning", "train"],
+            "input_visits": [1, 1, 2],
+            "label": [[0, 1, 3], [], [0]],
+            "known": [[3], [2], [0, 1, 2]],
+        },
+        schema=TaskExamples.create_empty().schema,
+    )
+    TaskExamples.validate(tasks).write_parquet(tmp_path / "T1.parquet")
+    write_vocabulary(WORDS, tmp_path / "vocabulary.json")
+    return shards, tmp_path / "T1.parquet", tmp_path / "vocabulary.json"
+
+
+def visits_of(examples: Examples, row: int) -> list[list[int]]:
+    start, stop = examples.visit_offsets[row : row + 2]
+    return [
+        examples.codes[examples.code_offsets[v] : examples.code_offsets[v + 1]].tolist()
+        for v in range(start, stop)
+    ]
+
+
+def test_whole_histories_come_back_in_order_of_subject(
+    files: tuple[list[Path], Path, Path],
+) -> None:
+    shards, _, vocabulary = files
+    examples = load_examples(shards, None, ["train", "tuning", "held_out"], vocabulary)
+    assert examples.subject_id.tolist() == [1, 2, 3]  # 4 has no visit to read
+    assert [visits_of(examples, row) for row in range(3)] == [
+        HISTORIES[subject][1] for subject in (1, 2, 3)
+    ]
+    assert examples.visit_day.tolist() == [101, 201, 102, 103, 203, 303]
+    assert examples.visit_age.tolist() == [480, 483, 480, 480, 483, 486]
+    assert examples.sex.tolist() == [1, 2, 0]
+    assert examples.labels.size == 0
+    assert examples.known_matrix(np.arange(3)).tolist() == [
+        [True, True, False, True],
+        [False, False, True, False],
+        [True, True, True, False],
+    ]
+    assert examples.n_diseases == 4
+
+
+def test_a_task_cuts_histories_to_its_input(files: tuple[list[Path], Path, Path]) -> None:
+    shards, tasks, vocabulary = files
+    examples = load_examples(shards, tasks, "train", vocabulary)
+    assert examples.subject_id.tolist() == [1, 3]
+    assert visits_of(examples, 0) == [[3]]
+    assert visits_of(examples, 1) == [[0, 2], [1]]
+    assert examples.visit_day.tolist() == [101, 103, 203]
+    assert examples.label_matrix(np.arange(2)).tolist() == [
+        [True, True, False, True],
+        [True, False, False, False],
+    ]
+    assert examples.known_matrix(np.arange(2)).tolist() == [
+        [False, False, False, True],
+        [True, True, True, False],
+    ]
+
+
+def test_subjects_without_a_label_are_left_out_unless_asked_for(
+    files: tuple[list[Path], Path, Path],
+) -> None:
+    shards, tasks, vocabulary = files
+    assert len(load_examples(shards, tasks, "tuning", vocabulary)) == 0
+    unlabelled = load_examples(shards, tasks, "tuning", vocabulary, labelled=False)
+    assert unlabelled.subject_id.tolist() == [2]
+    assert visits_of(unlabelled, 0) == [[2]]
+    assert not unlabelled.label_matrix(np.arange(1)).any()
+
+
+def test_an_empty_split_has_empty_arrays_of_the_right_types(
+    files: tuple[list[Path], Path, Path],
+) -> None:
+    shards, tasks, vocabulary = files
+    full = load_examples(shards, tasks, "train", vocabulary).arrays()
+    empty = load_examples(shards, tasks, "held_out", vocabulary).arrays()
+    assert {name: array.dtype for name, array in empty.items()} == {
+        name: array.dtype for name, array in full.items()
+    }
+    assert empty["visit_offsets"].tolist() == [0]
+    history = load_examples(shards, None, "train", vocabulary).arrays()
+    assert {name: array.dtype for name, array in history.items()} == {
+        name: array.dtype for name, array in full.items()
+    }
+
+
+def test_the_order_of_shards_does_not_matter(files: tuple[list[Path], Path, Path]) -> None:
+    shards, tasks, vocabulary = files
+    one = load_examples(shards, tasks, "train", vocabulary).arrays()
+    other = load_examples(shards[::-1], tasks, "train", vocabulary).arrays()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_task_that_does_not_belong_to_the_sequences_is_refused(
+    files: tuple[list[Path], Path, Path],
+) -> None:
+    shards, tasks, vocabulary = files
+    with pytest.raises(InputError, match="Draw the tasks again"):
+        load_examples(shards[:1], tasks, "train", vocabulary)
+    pl.read_parquet(tasks).with_columns(input_visits=pl.lit(9, pl.Int16)).write_parquet(tasks)
+    with pytest.raises(InputError, match="Draw the tasks again"):
+        load_examples(shards, tasks, "train", vocabulary)
+
+
+def test_a_code_beyond_the_vocabulary_is_refused(files: tuple[list[Path], Path, Path]) -> None:
+    shards, tasks, vocabulary = files
+    write_vocabulary(Vocabulary(("Acne",), ("Skin",)), vocabulary)
+    with pytest.raises(InputError, match="it has 1 phenotypes"):
+        load_examples(shards, tasks, "train", vocabulary)
+
+
+def test_an_unknown_split_is_refused(files: tuple[list[Path], Path, Path]) -> None:
+    shards, tasks, vocabulary = files
+    with pytest.raises(InputError, match="there is no split"):
+        load_examples(shards, tasks, "test", vocabulary)
