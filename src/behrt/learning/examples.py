@@ -5,13 +5,16 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 
+def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions start … start + length − 1 of every range, joined, and their offsets."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+
+
 def ragged_take(offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the flat positions of the chosen rows of a ragged array, and the new offsets."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=new_offsets[1:])
-    starts = np.repeat(offsets[rows] - new_offsets[:-1], lengths)
-    return starts + np.arange(new_offsets[-1], dtype=np.int64), new_offsets
+    return ragged_ranges(offsets[rows], offsets[rows + 1] - offsets[rows])
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ class Examples:
         """Return float64 (n_diseases): the share of subjects with each disease as a label."""
         counts = np.bincount(self.labels, minlength=self.n_diseases)
         return counts / max(len(self), 1)
+
+    def prior_log_odds(self) -> np.ndarray:
+        """Return float32 (n_diseases): the log-odds of each disease as a label.
+
+        Every classifier's biases start here: from 0 they would first have to fall by about six
+        for all patients alike, and a model can stay caught in that ranking by prevalence. The
+        prevalence is kept within half a subject of 0 and 1.
+        """
+        edge = 0.5 / max(len(self), 1)
+        prevalence = np.clip(self.label_prevalence(), edge, 1 - edge)
+        return np.log(prevalence / (1 - prevalence)).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array by name, for hashing and tests."""
