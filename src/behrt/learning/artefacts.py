@@ -1,0 +1,62 @@
+"""The three files of a trained model: config.json, model.safetensors, metrics.jsonl."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from behrt.errors import InputError
+from behrt.files import atomic, read_json, write_json
+from behrt.learning.run import TrainingRun
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+METRICS = "metrics.jsonl"
+
+
+def write_model(
+    run: TrainingRun,
+    settings: Any,
+    n_diseases: int,
+    weights: Mapping[str, torch.Tensor],
+    lines: Sequence[str] = (),
+    **facts: Any,
+) -> None:
+    """Write a model's three files into the run's folder.
+
+    Args:
+        run: its folder, seed and facts.
+        settings: the model's `Settings` (a dataclass), or a mapping.
+        n_diseases: what the model predicts.
+        weights: tensors by name.
+        lines: of metrics.jsonl, one JSON object an epoch.
+        **facts: further entries of config.json.
+    """
+    contents = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with atomic(run.folder / WEIGHTS) as temporary:
+        save_file(contents, temporary)
+    with atomic(run.folder / METRICS) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    written = dict(settings) if isinstance(settings, Mapping) else asdict(settings)
+    facts = {"n_diseases": n_diseases, "seed": run.seed, **run.facts, **facts}
+    write_json({"settings": written, **facts}, run.folder / CONFIG)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a trained model's config.json.
+
+    Raises:
+        InputError: the folder holds no trained model.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(folder / CONFIG, "there is no trained model here", "Train it first")
+    return read_json(folder / CONFIG)
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Read a trained model's weights by name."""
+    weights: dict[str, torch.Tensor] = load_file(folder / WEIGHTS)
+    return weights

@@ -1,0 +1,78 @@
+"""A checkpoint from which an interrupted training goes on to the same bytes."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from behrt.files import atomic
+from behrt.learning.examples import Examples
+from behrt.learning.run import Optimisation, TrainingRun, accelerator_of, precision_of
+from behrt.logs import logger
+from behrt.provenance import code_hash
+
+NAME = "checkpoint.pt"
+
+
+def fingerprint(
+    model: nn.Module,
+    settings: Any,
+    examples: Mapping[str, Examples],
+    optimisation: Optimisation,
+    run: TrainingRun,
+) -> str:
+    """Return a hash of all that decides a training: settings, initial weights, data and code."""
+    told = {
+        "settings": settings if isinstance(settings, Mapping) else asdict(settings),
+        "optimisation": asdict(optimisation),
+        "seed": run.seed,
+        "threads": run.threads,
+        "precision": precision_of(run),
+        "accelerator": accelerator_of(run),
+        "torch": torch.__version__,
+        "code": code_hash(Path(inspect.getfile(type(model))), "behrt.learning.engine"),
+    }
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    for split, part in examples.items():
+        for name, array in part.arrays().items():
+            digest.update(f"{split} {name}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write the state (tensors, numbers, strings, and lists and dicts of these) atomically."""
+    with atomic(folder / NAME) as temporary:
+        torch.save(dict(state), temporary)
+
+
+def load(folder: Path, expected: str) -> dict[str, Any] | None:
+    """Return the state that was saved, or None if there is none or it is of another training."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        logger.warning("%s cannot be read: training starts anew", path.name)
+        return None
+    if state.get("fingerprint") != expected:
+        logger.warning(
+            "%s belongs to other settings, data or code: training starts anew", path.name
+        )
+        return None
+    return state
+
+
+def discard(folder: Path) -> None:
+    """Remove the checkpoint of a training that has ended."""
+    (folder / NAME).unlink(missing_ok=True)

@@ -1,0 +1,416 @@
+"""The one training loop, for classifiers and for masked pretraining alike. It knows no model.
+
+A training goes on after an interruption to the same bytes (on a CPU): order, masks and learning
+rate follow from seed, epoch and step; the rest is in the checkpoint.
+"""
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from behrt import logs
+from behrt.errors import InputError
+from behrt.learning import artefacts, checkpoint
+from behrt.learning.examples import Examples
+from behrt.learning.run import (
+    Optimisation,
+    TrainingRun,
+    begin,
+    fabric_of,
+    generator,
+    precision_of,
+)
+from behrt.logs import logger
+
+__all__ = [
+    "Classification",
+    "Collate",
+    "Objective",
+    "Optimisation",
+    "TrainingRun",
+    "begin",
+    "fit",
+    "fit_classifier",
+    "predict",
+    "score_spread",
+]
+
+Collate = Callable[[Examples, np.ndarray, np.random.Generator | None], dict[str, Tensor]]
+"""Makes a batch, the model's keyword arguments, of the examples at some rows (int64).
+
+The generator is for what is drawn anew in each epoch; None means evaluation, without chance.
+"""
+
+EVALUATION_BATCH = 256
+LEAST_SCORE_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class Objective(ABC):
+    """What is learned from the training examples, and how the tuning examples judge it.
+
+    Attributes:
+        chooses: the metric that chooses the epoch.
+        higher: whether more of it is better.
+    """
+
+    train: Examples
+    tuning: Examples
+    collate: Collate
+    chooses: ClassVar[str]
+    higher: ClassVar[bool]
+
+    @abstractmethod
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        """Return the mean loss, a scalar, of the training examples at `rows`."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float]:
+        """Return the metrics of the tuning examples, the one that chooses among them."""
+
+
+@dataclass(frozen=True)
+class Classification(Objective):
+    """Multi-label prediction: `model(**batch)` gives logits (rows, n_diseases).
+
+    The loss is binary cross-entropy, mean over patients and diseases, which is the multi-label
+    soft-margin loss of the paper's released code.
+    """
+
+    chooses = "tuning_aps"
+    higher = True
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        batch = fabric.to_device(self.collate(self.train, rows, generator))
+        labels = fabric.to_device(torch.from_numpy(self.train.label_matrix(rows)))
+        return F.binary_cross_entropy_with_logits(model(**batch).float(), labels.float())
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float]:
+        from behrt.evaluation.metrics import sample_auroc, sample_average_precision
+
+        logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
+        for rows, output in _outputs(model, fabric, self.collate, self.tuning, EVALUATION_BATCH):
+            logits[rows] = output
+        labels = self.tuning.label_matrix(np.arange(len(self.tuning)))
+        loss = F.binary_cross_entropy_with_logits(
+            torch.from_numpy(logits), torch.from_numpy(labels).float()
+        )
+        scores = torch.sigmoid(torch.from_numpy(logits)).numpy()
+        return {
+            "tuning_loss": float(loss),
+            "tuning_aps": float(np.nanmean(sample_average_precision(scores, labels))),
+            "tuning_auroc": float(np.nanmean(sample_auroc(scores, labels))),
+            "score_spread": score_spread(scores, self.train.label_prevalence()),
+        }
+
+
+def score_spread(scores: np.ndarray, prevalence: np.ndarray) -> float:
+    """Return how much scores differ between patients: 0 if all patients are scored alike.
+
+    It is the mean over diseases of the standard deviation across patients relative to the
+    disease's prevalence; diseases that are never a label are left out.
+
+    Args:
+        scores: float (n, n_diseases), probabilities.
+        prevalence: float (n_diseases).
+    """
+    seen = prevalence > 0
+    if not seen.any():
+        return 0.0
+    return float(np.mean(scores[:, seen].std(axis=0) / prevalence[seen]))
+
+
+def _outputs(
+    model: nn.Module, fabric: Fabric, collate: Collate, examples: Examples, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows and the model's output for them, without chance."""
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(examples), batch_size):
+            rows = np.arange(start, min(start + batch_size, len(examples)), dtype=np.int64)
+            batch = fabric.to_device(collate(examples, rows, None))
+            yield rows, model(**batch).float().cpu().numpy()
+
+
+def _optimiser(model: nn.Module, optimisation: Optimisation) -> torch.optim.AdamW:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim > 1],
+                "weight_decay": optimisation.weight_decay,
+            },
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
+                "weight_decay": 0.0,
+            },
+        ],
+        lr=optimisation.learning_rate,
+        fused=True,
+    )
+
+
+def _tokens(examples: Examples) -> np.ndarray:
+    """Return int64 (n): the diseases and visits of each subject, as a measure of work."""
+    codes = examples.code_offsets[examples.visit_offsets]
+    tokens: np.ndarray = np.diff(codes) + np.diff(examples.visit_offsets) + 1
+    return tokens
+
+
+@dataclass
+class _Progress:
+    """How far a training has come: what a checkpoint holds beside weights and generators."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    best: dict[str, Tensor] | None = None
+    best_epoch: int = 0
+    best_score: float = 0.0
+    lines: list[str] = field(default_factory=list)
+
+
+class _Training:
+    """A model, its optimiser and its progress, which are saved and restored together."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        optimisation: Optimisation,
+        run: TrainingRun,
+        settings: Any,
+    ) -> None:
+        begin(run)
+        parts = {"train": objective.train, "tuning": objective.tuning}
+        self.fingerprint = checkpoint.fingerprint(model, settings, parts, optimisation, run)
+        self.objective, self.optimisation, self.run = objective, optimisation, run
+        self.model = model
+        self.fabric = fabric_of(run)
+        # Fabric's wrapper sets precision and device; it shares its weights with `model`.
+        self.wrapped = self.fabric.setup_module(model)
+        self.optimiser = _optimiser(model, optimisation)
+        self.progress = _Progress()
+        self.batches = -(-len(objective.train) // optimisation.batch_size)
+        self.tokens = _tokens(objective.train)
+        self.learned = 0
+        self.saved_at = time.monotonic()
+
+    def save(self) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": torch.get_rng_state(),
+            "progress": vars(self.progress),
+        }
+        if self.fabric.device.type == "cuda":
+            state["generator_cuda"] = torch.cuda.get_rng_state()
+        checkpoint.save(self.run.folder, state)
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> None:
+        state = checkpoint.load(self.run.folder, self.fingerprint)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["generator"])
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["generator_cuda"])
+        self.progress = _Progress(**state["progress"])
+        logger.info(
+            "going on from epoch %d, step %d of %d",
+            self.progress.epoch + 1,
+            self.progress.step,
+            self.batches,
+        )
+
+    def step(self, rows: np.ndarray) -> Tensor:
+        """Learn from one batch; return its loss."""
+        epoch, step = self.progress.epoch, self.progress.step
+        steps = self.batches * self.optimisation.epochs
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.optimisation.rate(epoch * self.batches + step, steps)
+        # Stream 0 of an epoch draws its order, stream 1 + step what a batch draws.
+        draw = generator(self.run, epoch, 1 + step)
+        loss = self.objective.loss(self.wrapped, self.fabric, rows, draw)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        nn.utils.clip_grad_norm_(list(self.model.parameters()), self.optimisation.gradient_norm)
+        self.optimiser.step()
+        return loss.detach()
+
+    def epoch(self, bar: "tqdm[Any]") -> float:
+        """Learn from every batch that the epoch has left; return its mean loss."""
+        progress, size = self.progress, self.optimisation.batch_size
+        order = generator(self.run, progress.epoch, 0).permutation(len(self.objective.train))
+        total = torch.tensor(progress.loss, dtype=torch.float64, device=self.fabric.device)
+        self.wrapped.train()
+        while progress.step < self.batches:
+            rows = order[progress.step * size : (progress.step + 1) * size]
+            total += self.step(rows).double() * len(rows)
+            progress.step += 1
+            worked = int(self.tokens[rows].sum())
+            self.learned += worked
+            bar.update(worked)
+            if time.monotonic() - self.saved_at >= self.run.checkpoint_seconds:
+                progress.loss = float(total)
+                self.save()
+        loss = float(total) / len(self.objective.train)
+        if not np.isfinite(loss):
+            raise InputError(
+                "training",
+                f"the loss of epoch {progress.epoch + 1} is not finite",
+                "Lower learning_rate",
+            )
+        return loss
+
+    def judge(self, loss: float) -> None:
+        """Write the epoch's line, keep its weights if they are the best yet, and save."""
+        progress = self.progress
+        rate = self.optimiser.param_groups[0]["lr"]
+        metrics = self.objective.evaluate(self.wrapped, self.fabric)
+        progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
+        figures = {"train_loss": loss, **metrics, "learning_rate": rate}
+        progress.lines.append(json.dumps({"epoch": progress.epoch, **figures}))
+        score = metrics[self.objective.chooses] * (1 if self.objective.higher else -1)
+        if progress.best is None or score > progress.best_score:
+            progress.best_epoch, progress.best_score = progress.epoch, score
+            weights = self.model.state_dict()
+            progress.best = {name: weights[name].cpu().clone() for name in weights}
+        logger.info(
+            "epoch %d of %d: %s",
+            progress.epoch,
+            self.optimisation.epochs,
+            ", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
+        )
+        self.save()
+
+    def over(self) -> bool:
+        waited = self.progress.epoch - self.progress.best_epoch
+        return (
+            self.progress.epoch >= self.optimisation.epochs or waited >= self.optimisation.patience
+        )
+
+
+def fit(
+    model: nn.Module,
+    objective: Objective,
+    optimisation: Optimisation,
+    run: TrainingRun,
+    settings: Any,
+) -> None:
+    """Train a model and write its three files; go on from a checkpoint if there is one.
+
+    Args:
+        model: with its initial weights, drawn after `begin(run)`.
+        objective: what to learn.
+        optimisation: how.
+        run: where; `run.folder` receives config.json, model.safetensors (the weights of the
+            epoch with the best tuning score, the first of equals) and metrics.jsonl (a line an
+            epoch), and meanwhile checkpoint.pt.
+        settings: the model's settings (a dataclass or a mapping), for config.json.
+
+    Raises:
+        InputError: there is nothing to train or tune on, or the loss is not finite.
+    """
+    for name, part in (("training", objective.train), ("tuning", objective.tuning)):
+        if not len(part):
+            raise InputError(
+                f"{name} examples",
+                "there are none",
+                "Use more patients, or check the split's shares and the task's rules",
+            )
+    started = time.monotonic()
+    training = _Training(model, objective, optimisation, run, settings)
+    training.restore()
+    progress = training.progress
+    an_epoch = float(training.tokens.sum())
+    with logs.progress(total=an_epoch * optimisation.epochs, label="train", unit="tokens") as bar:
+        bar.update(an_epoch * progress.epoch)
+        while not training.over():
+            loss = training.epoch(bar)
+            training.judge(loss)
+            bar.set_postfix(epoch=progress.epoch, loss=f"{loss:.4g}")
+    best = json.loads(progress.lines[progress.best_epoch - 1])
+    if best.get("score_spread", np.inf) < LEAST_SCORE_SPREAD:
+        logger.warning(
+            "SCORES HARDLY DIFFER BETWEEN PATIENTS (score_spread %.3g, expected above %g): the "
+            "model ranks diseases by prevalence alone. Raise learning_rate, epochs or patience",
+            best["score_spread"],
+            LEAST_SCORE_SPREAD,
+        )
+    assert progress.best is not None
+    artefacts.write_model(
+        run,
+        settings,
+        objective.train.n_diseases,
+        progress.best,
+        progress.lines,
+        optimisation=asdict(optimisation),
+        precision=precision_of(run),
+        epoch=progress.best_epoch,
+    )
+    checkpoint.discard(run.folder)
+    seconds = time.monotonic() - started
+    logger.info(
+        "trained on %d patients in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %.4g",
+        len(objective.train),
+        seconds,
+        training.learned / seconds,
+        progress.best_epoch,
+        progress.epoch,
+        objective.chooses,
+        best[objective.chooses],
+    )
+
+
+def fit_classifier(
+    model: nn.Module,
+    collate: Collate,
+    train: Examples,
+    tuning: Examples,
+    optimisation: Optimisation,
+    run: TrainingRun,
+    settings: Any,
+) -> None:
+    """Train a classifier: see `fit` and `Classification`.
+
+    The epoch is chosen by the sample-averaged average precision of the tuning examples.
+    """
+    objective = Classification(train, tuning, collate)
+    fit(model, objective, optimisation, run, settings)
+
+
+def predict(
+    model: nn.Module,
+    collate: Collate,
+    examples: Examples,
+    run: TrainingRun,
+    batch_size: int = EVALUATION_BATCH,
+) -> np.ndarray:
+    """Return float32 (n, n_diseases): the probability of each disease, in the examples' order."""
+    begin(run)
+    fabric = fabric_of(run)
+    scores = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
+    wrapped = fabric.setup_module(model)
+    with logs.progress(total=len(examples), label="predict", unit="patients") as bar:
+        for rows, logits in _outputs(wrapped, fabric, collate, examples, batch_size):
+            scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
+            bar.update(len(rows))
+    return scores

@@ -1,0 +1,147 @@
+"""What a training is told about where, how and on what to run."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
+ACCELERATORS = ("cpu", "cuda", "auto")
+SCHEDULES = ("constant", "linear")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Where and how one model is trained or asked.
+
+    Attributes:
+        folder: holds config.json, model.safetensors, metrics.jsonl, and checkpoint.pt meanwhile.
+        seed: decides initial weights, order of examples, masks and dropout.
+        threads: CPU threads; the bytes that come out may depend on it.
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware multiplies it.
+        accelerator: "cpu", "cuda", or "auto": a GPU where there is one.
+        checkpoint_seconds: the least time between two checkpoints within an epoch.
+        facts: further entries of config.json (vocabulary, protocol …); never times or places.
+    """
+
+    folder: Path
+    seed: int
+    threads: int = 1
+    precision: str = "auto"
+    accelerator: str = "cpu"
+    checkpoint_seconds: float = 60.0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r} is not one of {PRECISIONS}")
+        if self.accelerator not in ACCELERATORS:
+            raise ValueError(f"accelerator {self.accelerator!r} is not one of {ACCELERATORS}")
+        if self.threads < 1 or self.seed < 0:
+            raise ValueError("threads must be at least 1, and seed at least 0")
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a model is optimised: AdamW (Loshchilov and Hutter 2019) with a warm-up.
+
+    The paper's BertAdam is Adam with decoupled weight decay and without bias correction; AdamW
+    has the correction, which differs in the first steps alone, where the warm-up rules. As in
+    BERT, biases and normalisation weights do not decay.
+
+    Attributes:
+        epochs: passes over the training examples, at most.
+        batch_size: patients a step.
+        learning_rate: the highest rate.
+        warm_up: share of all steps over which the rate rises from 0.
+        weight_decay: decoupled, a step and unit of rate.
+        patience: epochs without a better tuning score before training stops. A plateau of a
+            few epochs is common early on: be patient.
+        schedule: "linear" falls to 0 at the last step; "constant" stays (the released code).
+        gradient_norm: gradients are scaled down to this Euclidean norm.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warm_up: float = 0.1
+    weight_decay: float = 0.01
+    patience: int = 5
+    schedule: str = "linear"
+    gradient_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "gradient_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule {self.schedule!r} is not one of {SCHEDULES}")
+        if not 0 <= self.warm_up < 1:
+            raise ValueError(f"warm_up is a share of the steps, below 1, not {self.warm_up}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative, not {self.weight_decay}")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step (0 … steps − 1)."""
+        warm_up = self.warm_up * steps
+        if step < warm_up:
+            return self.learning_rate * (step + 1) / (warm_up + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (steps - step) / (steps - warm_up)
+
+
+def begin(run: TrainingRun) -> None:
+    """Set threads, seed and determinism. Call it before a model's weights are drawn."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(run.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.manual_seed(run.seed)
+
+
+def generator(run: TrainingRun, *stream: int) -> np.random.Generator:
+    """Return a generator that depends on the seed and the stream (epoch, step) alone."""
+    return np.random.default_rng([run.seed, *stream])
+
+
+def _multiplies_bfloat16(accelerator: str) -> bool:
+    if accelerator == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
+def precision_of(run: TrainingRun) -> Literal["32-true", "bf16-mixed"]:
+    """Return the precision that a run computes in, "auto" resolved on this machine."""
+    if run.precision == "auto":
+        return "bf16-mixed" if _multiplies_bfloat16(accelerator_of(run)) else "32-true"
+    return "bf16-mixed" if run.precision == "bf16-mixed" else "32-true"
+
+
+def accelerator_of(run: TrainingRun) -> str:
+    """Return "cpu" or "cuda", "auto" resolved on this machine."""
+    if run.accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return run.accelerator
+
+
+def fabric_of(run: TrainingRun) -> "Fabric":
+    """Return the lightning-fabric that places a model and sets its precision."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(
+        accelerator=accelerator_of(run),
+        devices=1,
+        precision=precision_of(run),
+        plugins=[LightningEnvironment()],  # one process, also inside a SLURM allocation
+    )
