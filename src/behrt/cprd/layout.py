@@ -4,10 +4,10 @@ CPRD GOLD data specification (the generation without the SNOMED CT block), HES A
 linkage data dictionaries. Readers select by lower-cased header name; writers use the order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-ColumnType = Literal["id", "integer", "date", "text"]
+ColumnType = Literal["id", "integer", "year", "date", "text"]
 
 
 @dataclass(frozen=True)
@@ -19,18 +19,24 @@ class Table:
         columns: delivered column names, in order, in delivered case.
         types: the columns that extract keeps, by lower-cased name, and how to read them.
         required: of those, the ones a row cannot do without (a blank refuses the row).
+        renamed: names that other years' deliveries give to these columns, lower case.
     """
 
     name: str
     columns: tuple[str, ...]
     types: dict[str, ColumnType]
     required: tuple[str, ...]
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def _table(
-    name: str, columns: str, types: dict[str, ColumnType], required: tuple[str, ...]
+    name: str,
+    columns: str,
+    types: dict[str, ColumnType],
+    required: tuple[str, ...],
+    renamed: dict[str, str] | None = None,
 ) -> Table:
-    return Table(name, tuple(columns.split()), types, required)
+    return Table(name, tuple(columns.split()), types, required, renamed or {})
 
 
 GOLD = {
@@ -43,20 +49,20 @@ GOLD = {
             {
                 "patid": "id",
                 "gender": "integer",
-                "yob": "integer",
+                "yob": "year",
                 "mob": "integer",
                 "crd": "date",
                 "tod": "date",
                 "deathdate": "date",
                 "accept": "integer",
             },
-            ("patid", "yob", "accept"),
+            ("patid", "accept"),
         ),
         _table(
             "practice",
             "pracid region lcd uts",
             {"pracid": "id", "region": "integer", "lcd": "date", "uts": "date"},
-            ("pracid", "lcd", "uts"),
+            ("pracid",),
         ),
         _table("staff", "staffid gender role", {"staffid": "id"}, ("staffid",)),
         _table(
@@ -107,8 +113,9 @@ LINKED = {
         _table(
             "linkage_eligibility",
             "patid pracid linkdate hes_e death_e cr_e lsoa_e mh_e",
-            {"patid": "id", "pracid": "id", "hes_e": "integer", "death_e": "integer"},
+            {"patid": "id", "hes_e": "integer"},
             ("patid", "hes_e"),
+            renamed={"hes_apc_e": "hes_e"},
         ),
         _table(
             "linkage_coverage",
@@ -126,33 +133,33 @@ LINKED = {
             "hes_hospital",
             "patid spno admidate discharged admimeth admisorc disdest dismeth duration elecdate "
             "elecdur",
-            {"patid": "id", "spno": "id", "admidate": "date", "discharged": "date"},
-            ("patid", "spno"),
+            {"patid": "id", "admidate": "date"},
+            ("patid",),
         ),
         _table(
             "hes_episodes",
             "patid spno epikey admidate epistart epiend discharged eorder epidur epitype admimeth "
             "admisorc disdest dismeth mainspef tretspef pconsult intmanig classpat firstreg",
-            {"patid": "id", "spno": "id", "epikey": "id"},
-            ("patid", "spno", "epikey"),
+            {"patid": "id"},
+            ("patid",),
         ),
         _table(
             "hes_diagnosis_epi",
             "patid spno epikey epistart epiend ICD ICDx d_order",
-            {"patid": "id", "spno": "id", "epikey": "id", "epistart": "date", "icd": "text"},
-            ("patid", "spno", "epikey"),
+            {"patid": "id", "epistart": "date", "icd": "text"},
+            ("patid",),
         ),
         _table(
             "hes_diagnosis_hosp",
             "patid spno admidate discharged ICD ICDx",
-            {"patid": "id", "spno": "id", "admidate": "date", "icd": "text"},
-            ("patid", "spno"),
+            {"patid": "id", "admidate": "date", "icd": "text"},
+            ("patid",),
         ),
         _table(
             "hes_primary_diag_hosp",
             "patid spno admidate discharged ICD_PRIMARY ICDx",
-            {"patid": "id", "spno": "id", "admidate": "date", "icd_primary": "text"},
-            ("patid", "spno"),
+            {"patid": "id", "admidate": "date", "icd_primary": "text"},
+            ("patid",),
         ),
         _table(
             "death_patient",
@@ -161,8 +168,9 @@ LINKED = {
             "cause10 cause11 cause12 cause13 cause14 cause15 cause_neonatal1 cause_neonatal2 "
             "cause_neonatal3 cause_neonatal4 cause_neonatal5 cause_neonatal6 cause_neonatal7 "
             "cause_neonatal8",
-            {"patid": "id", "match_rank": "integer", "dod": "date"},
+            {"patid": "id", "dod": "date"},
             ("patid",),
+            renamed={"reg_date_of_death": "dod"},
         ),
     )
 }

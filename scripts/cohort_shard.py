@@ -1,0 +1,50 @@
+"""The cohort's patients in one shard, and how many are left after each step."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.cprd.cohort import Rules, Sources, select_cohort
+from behrt.files import write_parquet
+from behrt.logs import logger
+
+
+def main(
+    patient: list[Path],
+    practice: list[Path],
+    eligibility: list[Path],
+    coverage: list[Path],
+    deaths: list[Path],
+    visits: list[Path],
+    admissions: list[Path],
+    cohort: Path,
+    counts: Path,
+    shard: int,
+    rules: dict[str, Any],
+    diagnoses: list[Path] | None = None,
+    hospital: list[Path] | None = None,
+    medcodes: Path | None = None,
+    icd: Path | None = None,
+) -> None:
+    """Select one shard; the last four inputs are needed for `rules["visits"] == "diagnosis"`."""
+    sources = Sources(
+        patient,
+        practice,
+        eligibility,
+        coverage,
+        deaths,
+        visits,
+        admissions,
+        diagnoses or [],
+        hospital or [],
+        medcodes,
+        icd,
+    )
+    selected, flow = select_cohort(sources, shard, Rules.read(rules))
+    write_parquet(selected, cohort)
+    write_parquet(flow, counts)
+    logger.info("cohort, shard %d: %d steps done", shard, flow.height)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

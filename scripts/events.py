@@ -1,0 +1,36 @@
+"""One shard of the cohort's events as MEDS, and what was not mapped."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.cprd.events import Sources, make_events
+from behrt.cprd.meds import write_events
+from behrt.files import write_parquet
+from behrt.logs import logger
+
+
+def main(
+    cohort: Path,
+    diagnoses: list[Path],
+    consultations: list[Path],
+    hospital: list[Path],
+    admissions: list[Path],
+    medcodes: Path,
+    icd: Path,
+    phenotypes: Path,
+    events: Path,
+    unmapped: Path,
+    shard: int,
+) -> None:
+    """Write one shard; `diagnoses` are the parts of the GP tables that carry medcodes."""
+    sources = Sources(
+        cohort, diagnoses, consultations, hospital, admissions, medcodes, icd, phenotypes
+    )
+    made, outcomes = make_events(sources, shard)
+    write_events(made, events)
+    write_parquet(outcomes, unmapped)
+    logger.info("events, shard %d: %d events", shard, made.height)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

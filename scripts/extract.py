@@ -1,0 +1,43 @@
+"""One delivered part to typed Parquet, sorted by shard."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.cprd.extract import Options, extract_part
+from behrt.cprd.layout import TABLES
+from behrt.files import write_json
+from behrt.logs import logger
+
+
+def main(
+    source: Path,
+    rows: Path,
+    manifest: Path,
+    table: str,
+    member: str | None,
+    shards: int,
+    maximum_refused: float,
+    options: dict[str, Any],
+) -> None:
+    """Extract one part; `options` are the settings of `behrt.cprd.extract.Options`."""
+    summary = extract_part(
+        source,
+        member,
+        TABLES[table],
+        rows,
+        shards=shards,
+        maximum_refused=maximum_refused,
+        options=Options.read(options),
+    )
+    write_json(summary, manifest)
+    logger.info(
+        "extract %s: %d rows read, %d kept",
+        summary["file"],
+        summary["rows_read"],
+        summary["rows_kept"],
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,31 @@
+"""The metadata of the MEDS dataset, and the unmapped codes of all shards."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.cprd.events import add_outcomes
+from behrt.cprd.meds import list_codes, write_codes, write_dataset
+from behrt.files import write_parquet
+from behrt.logs import logger
+
+
+def main(
+    phenotypes: Path,
+    shards: list[Path],
+    unmapped: list[Path],
+    codes: Path,
+    dataset: Path,
+    unmapped_codes: Path,
+    name: str,
+) -> None:
+    """Describe the dataset called `name`."""
+    listed = list_codes(phenotypes, shards)
+    write_codes(listed, codes)
+    write_dataset(name, dataset)
+    outcomes = add_outcomes(unmapped)
+    write_parquet(outcomes, unmapped_codes)
+    logger.info("meds: %d codes described", listed.height)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

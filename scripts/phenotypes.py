@@ -1,0 +1,27 @@
+"""Code lists to tables: phenotypes, medcodes and ICD-10 codes."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.caliber.lists import read_lists
+from behrt.files import write_json, write_parquet
+from behrt.logs import logger
+
+
+def main(lists: Path, phenotypes: Path, medcodes: Path, icd: Path, manifest: Path) -> None:
+    """Read the folder `lists`, laid out as CALIBER's repository."""
+    read = read_lists(lists)
+    write_parquet(read.phenotypes, phenotypes)
+    write_parquet(read.medcodes, medcodes)
+    write_parquet(read.icd, icd)
+    write_json(read.manifest, manifest)
+    logger.info(
+        "%d phenotypes, %d pairs with a medcode, %d pairs with an ICD-10 code",
+        read.phenotypes.height,
+        read.medcodes.height,
+        read.icd.height,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,198 @@
+"""CALIBER's code lists as tables: phenotypes with chapters, medcodes and ICD-10 codes.
+
+A folder of lists is laid out as the repository of Kuan et al. (Lancet Digital Health 2019):
+`dictionary.csv` names the list files of every phenotype, `phenotype_categories_mapping.csv` its
+chapter, `primary_care/` holds lists of CPRD medcodes and `secondary_care/` lists of ICD-10 codes.
+"""
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from behrt.caliber import icd
+from behrt.errors import InputError
+
+CODE_PREFIX = "CALIBER//"
+CHAPTER_PREFIX = "CHAPTER//"
+
+_MEND = "Compare it with the file in CALIBER's repository"
+
+
+class Phenotypes(dy.Schema):
+    """One phenotype a row, sorted by name in code point order."""
+
+    index = dy.Int16(primary_key=True, min=0)
+    phenotype = dy.String(min_length=1)
+    chapter = dy.String(min_length=1)
+    code = dy.String(min_length=1)
+
+
+class Medcodes(dy.Schema):
+    """One pair of a CPRD medcode and a phenotype a row."""
+
+    medcode = dy.Int64(primary_key=True, min=1)
+    phenotype = dy.Int16(primary_key=True, min=0)
+
+
+class IcdCodes(dy.Schema):
+    """One pair of an ICD-10 code and a phenotype a row; three characters cover their children."""
+
+    icd = dy.String(primary_key=True, regex=icd.CODE)
+    phenotype = dy.Int16(primary_key=True, min=0)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The three tables, and a manifest of what was read, kept and refused."""
+
+    phenotypes: dy.DataFrame[Phenotypes]
+    medcodes: dy.DataFrame[Medcodes]
+    icd: dy.DataFrame[IcdCodes]
+    manifest: dict[str, Any]
+
+
+def read_lists(folder: Path) -> Lists:
+    """Read a folder of code lists.
+
+    A phenotype is a row of the dictionary with a CPRD or an ICD list; OPCS lists are not read. A
+    code may belong to several phenotypes. Medcodes come as whole numbers, also where the list
+    writes `15311.0`. Read codes are not used: the medcode is what a CPRD record carries. ICD-10
+    codes come to level 4 (`behrt.caliber.icd`); a longer one is refused, as level 4 would widen it.
+
+    Raises:
+        InputError: a file or column is missing; a phenotype is named twice or has no chapter.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            folder, "no such folder", "Set `caliber` to a copy of CALIBER's repository"
+        )
+    dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
+    chapters = {
+        row["phenotype"]: row["category"]
+        for row in _rows(folder / "phenotype_categories_mapping.csv", "phenotype", "category")
+    }
+    listed = sorted(
+        (row for row in dictionary if row["cprd"] or row["icd"]), key=lambda row: row["phenotype"]
+    )
+    names = [row["phenotype"] for row in listed]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(folder / "dictionary.csv", f"{name!r} is named twice", _MEND)
+        if not chapters.get(name):
+            raise InputError(
+                folder / "phenotype_categories_mapping.csv", f"no chapter for {name!r}", _MEND
+            )
+    phenotypes = pl.DataFrame(
+        {
+            "index": range(len(names)),
+            "phenotype": names,
+            "chapter": [chapters[name] for name in names],
+            "code": [CODE_PREFIX + name for name in names],
+        }
+    )
+    medcodes, medcode_manifest = _medcodes(folder / "primary_care", listed)
+    icd_codes, icd_manifest = _icd(folder / "secondary_care", listed)
+    return Lists(
+        Phenotypes.validate(phenotypes, cast=True),
+        Medcodes.validate(medcodes),
+        IcdCodes.validate(icd_codes),
+        {
+            "phenotypes": len(listed),
+            "dictionary_rows_without_a_list": len(dictionary) - len(listed),
+            "medcodes": medcode_manifest,
+            "icd": icd_manifest,
+        },
+    )
+
+
+def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    rows = _listed_codes(folder, listed, "cprd", ("medcode",))
+    number = pl.col("code").str.strip_suffix(".0")
+    whole = pl.when(number.str.contains(r"^[0-9]+$")).then(number.cast(pl.Int64, strict=False))
+    typed = rows.with_columns(medcode=whole)
+    reason = (
+        pl.when(pl.col("code") == "")
+        .then(pl.lit("blank medcode"))
+        .when(pl.col("medcode").is_null() | (pl.col("medcode") == 0))
+        .then(pl.lit("medcode is not a whole number above 0"))
+    )
+    return _kept(typed, reason, "medcode")
+
+
+def _icd(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    rows = _listed_codes(folder, listed, "icd", ("icd10code", "icd_code"))
+    typed = rows.with_columns(icd=icd.at_level_4(pl.col("code")))
+    reason = (
+        pl.when(pl.col("code") == "")
+        .then(pl.lit("blank ICD-10 code"))
+        .when(pl.col("icd").is_null())
+        .then(pl.lit("not an ICD-10 code"))
+        .when(pl.col("code").str.replace_all(".", "", literal=True).str.len_chars() > 4)
+        .then(pl.lit("ICD-10 code of more than four characters"))
+    )
+    return _kept(typed, reason, "icd")
+
+
+def _kept(rows: pl.DataFrame, reason: pl.Expr, code: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+    rows = rows.with_columns(reason=reason)
+    refused = rows.drop_nulls("reason")
+    counts = refused.group_by("reason").len().sort("reason")
+    pairs = (
+        rows.filter(pl.col("reason").is_null()).select(code, "phenotype").unique().sort(pl.all())
+    )
+    manifest = {
+        "rows_read": rows.height,
+        "rows_refused": dict(counts.iter_rows()),
+        "pairs": pairs.height,
+    }
+    return pairs, manifest
+
+
+def _listed_codes(
+    folder: Path, listed: list[dict[str, str]], kind: str, names: tuple[str, ...]
+) -> pl.DataFrame:
+    codes: list[str] = []
+    phenotypes: list[int] = []
+    for index, row in enumerate(listed):
+        if not row[kind]:
+            continue
+        path = folder / row[kind]
+        rows = _rows(path)
+        column = next((name for name in names if rows and name in rows[0]), None)
+        if column is None:
+            raise InputError(path, f"no rows, or no column {' or '.join(names)}", _MEND)
+        codes += [entry[column] for entry in rows]
+        phenotypes += [index] * len(rows)
+    return pl.DataFrame(
+        {"code": codes, "phenotype": phenotypes},
+        schema={"code": pl.String, "phenotype": pl.Int16},
+    )
+
+
+def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
+    """Read a small CSV file: lower-cased column names, values without surrounding blanks."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(path, "cannot be read", _MEND) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", errors="replace")
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header = [name.strip().lower() for name in next(lines, [])]
+    for column in columns:
+        if column not in header:
+            raise InputError(path, f"no column {column!r}", _MEND)
+    return [
+        dict(zip(header, [value.strip() for value in line] + [""] * len(header), strict=False))
+        for line in lines
+        if any(value.strip() for value in line)
+    ]

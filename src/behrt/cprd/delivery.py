@@ -1,0 +1,113 @@
+"""Finding the parts of a delivery: which file, or zip member, holds which part of which table."""
+
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from behrt.cprd.layout import GOLD, LINKED
+from behrt.errors import InputError
+
+_GOLD_NAME = re.compile(
+    rf"(?:^|_)extract_(?P<table>{'|'.join(GOLD)})_(?P<part>\d{{3}})\.(?:txt|zip)$", re.IGNORECASE
+)
+_LINKED_NAME = re.compile(
+    rf"(?:^|_)(?P<table>{'|'.join(LINKED)})(?:_.*)?\.(?:txt|zip)$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One delivered file.
+
+    Attributes:
+        table: name of the table, as in `behrt.cprd.layout.TABLES`.
+        part: three digits: CPRD's number, "001" for a file without one.
+        path: the .txt or .zip file.
+        member: name of the .txt inside the zip; None for a loose .txt.
+    """
+
+    table: str
+    part: str
+    path: Path
+    member: str | None
+
+
+def find_parts(folder: Path) -> list[Part]:
+    """List the parts of a CPRD GOLD delivery, sorted by table and part.
+
+    Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>`
+    for GOLD; `[…_]<table>[_…]` for linkage, HES and ONS files. Files of CPRD Aurum and any other
+    name are passed over. Where two deliveries in one folder number their parts alike, the parts
+    of that table are numbered anew in the order of their paths.
+
+    Raises:
+        InputError: no such folder; one file delivered both zipped and loose; a zip that cannot be
+            opened or does not hold exactly one .txt.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            folder, "no such folder", "Set `delivery` to the folder CPRD's files are in"
+        )
+    found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    stems: dict[Path, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(piece.startswith((".", "__MACOSX")) for piece in relative.parts):
+            continue
+        match = _GOLD_NAME.search(path.name) or _LINKED_NAME.search(path.name)
+        if match is None or "aurum" in path.name.lower() or not path.is_file():
+            continue
+        twin = stems.setdefault(path.with_suffix(""), path)
+        if twin != path:
+            raise InputError(
+                relative, f"delivered twice, also as {twin.name}", "Keep one of the two files"
+            )
+        number = match.groupdict().get("part") or "001"
+        found[match["table"].lower()].append((number, path))
+    parts = []
+    for table, files in found.items():
+        if len({number for number, _ in files}) < len(files):
+            files = [(f"{index:03d}", path) for index, (_, path) in enumerate(files, start=1)]
+        parts += [Part(table, number, path, _member(path)) for number, path in files]
+    return sorted(parts)
+
+
+def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
+    """Raise an InputError that lists every table of `tables` that has no part."""
+    present = {part.table for part in parts}
+    missing = [
+        f"{table} ({_pattern(table)})" for table in sorted(set(tables)) if table not in present
+    ]
+    if missing:
+        raise InputError(
+            folder, f"no file for {', '.join(missing)}", "Copy the missing files into the folder"
+        )
+
+
+def _pattern(table: str) -> str:
+    if table in GOLD:
+        return f"…_Extract_{table.capitalize()}_001.zip or .txt"
+    return f"…{table}….txt or .zip"
+
+
+def _member(path: Path) -> str | None:
+    if path.suffix.lower() != ".zip":
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [
+                name
+                for name in archive.namelist()
+                if name.lower().endswith(".txt") and not name.startswith("__MACOSX")
+            ]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(path.name, "not a readable zip file", "Copy the file again") from error
+    if len(members) != 1:
+        raise InputError(
+            path.name, f"holds {len(members)} .txt files, not one", "Deliver one part a zip file"
+        )
+    return members[0]
