@@ -1,0 +1,58 @@
+"""The run's configuration: a kind check against its schema, and settings that vary by task."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import yaml
+
+from behrt.errors import InputError
+
+
+def _innermost(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Return the error below an anyOf, oneOf or if that went the furthest into the value."""
+    inner = jsonschema.exceptions.best_match(error.context) if error.context else None
+    return _innermost(inner) if inner is not None else error
+
+
+def _problem(error: jsonschema.ValidationError) -> tuple[str, str]:
+    """Return what is wrong, and how to mend it."""
+    schema: dict[str, Any] = dict(error.schema)  # type: ignore[arg-type]
+    if error.validator == "additionalProperties":
+        known = sorted(schema.get("properties", {}))
+        unknown = sorted(set(cast(Mapping[str, Any], error.instance)) - set(known))
+        close = get_close_matches(unknown[0], known, n=1)
+        mend = f"Did you mean {close[0]!r}" if close else f"Known keys: {', '.join(known)}"
+        return f"there is no key {', '.join(map(repr, unknown))}", mend
+    if error.validator == "required":
+        return error.message, "Add the key; config/README.md says what it is for"
+    described = schema.get("description", "").strip()
+    return error.message, f"It is: {described}" if described else "See config/README.md"
+
+
+def problems(config: Mapping[str, Any], schema: Path) -> Iterator[InputError]:
+    """Yield one error for each thing in a configuration that its JSON schema (YAML) refuses."""
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    for error in jsonschema.Draft202012Validator(rules).iter_errors(config):
+        inner = _innermost(error)
+        where = ".".join(map(str, inner.absolute_path)) or "top level"
+        problem, mend = _problem(inner)
+        yield InputError(f"config, {where}", problem, mend.rstrip("."))
+
+
+def check(config: Mapping[str, Any], schema: Path) -> None:
+    """Refuse a configuration that its schema does not allow.
+
+    Raises:
+        InputError: naming the first key that is wrong, and what it should be.
+    """
+    for error in problems(config, schema):
+        raise error
+
+
+def for_task(model: Mapping[str, Any], task: str, section: str) -> dict[str, Any]:
+    """Return a model's section (settings or training) with what its `tasks` says for a task."""
+    special = model.get("tasks", {}).get(task, {})
+    return {**model.get(section, {}), **special.get(section, {})}
