@@ -60,7 +60,7 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
         .list.eval(pl.element().filter(pl.element().str.starts_with(CHAPTER_PREFIX)))
         .list.eval(pl.element().str.strip_prefix(CHAPTER_PREFIX)),
     )
-    rows = sorted(phenotypes.rows())
+    rows = phenotypes.sort("name").rows()
     if not rows:
         raise InputError(
             where,
@@ -81,6 +81,11 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
         phenotypes=tuple(name for name, _ in rows),
         chapters=tuple(chapters[0] for _, chapters in rows),
     )
+
+
+def read_codes(path: Path) -> Vocabulary:
+    """Return the vocabulary of a MEDS dataset's `metadata/codes.parquet`."""
+    return build_vocabulary(pl.read_parquet(path, columns=["code", "parent_codes"]), path)
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:

@@ -1,0 +1,18 @@
+"""Draw which patients train, tune and are held out."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.logs import logger
+from behrt.sequences.split import draw_splits, read_subjects, write_splits
+
+
+def main(shards: list[Path], splits: Path, held_out: float, tuning: float, seed: int) -> None:
+    drawn = draw_splits(read_subjects(shards), held_out, tuning, seed)
+    write_splits(drawn, splits)
+    shares = drawn["split"].value_counts(normalize=True, name="share").sort("split")
+    logger.info("split: %s", ", ".join(f"{share:.1%} {name}" for name, share in shares.iter_rows()))
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,143 @@
+"""From MEDS events to one row a patient: the visits that hold a diagnosis, in order of time."""
+
+from pathlib import Path
+
+import dataframely as dy
+import polars as pl
+from meds.schema import birth_code
+
+from behrt.errors import InputError
+from behrt.sequences.frames import Sequences
+from behrt.sequences.vocabulary import PHENOTYPE_PREFIX, Vocabulary
+
+FOLLOW_UP_START = "FOLLOW_UP//START"
+FOLLOW_UP_END = "FOLLOW_UP//END"
+SEXES = {"SEX//male": 1, "SEX//female": 2}
+
+
+def _subjects(events: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a subject: sex, region, practice, birth, and first and last day seen."""
+    code, day = pl.col("code"), pl.col("day")
+    sex = code.replace_strict(SEXES, default=None, return_dtype=pl.Int8).drop_nulls().unique()
+    not_birth = day.filter(code != birth_code)
+
+    def number(prefix: str, dtype: type[pl.DataType]) -> pl.Expr:
+        values = code.filter(code.str.starts_with(prefix)).str.strip_prefix(prefix)
+        return values.cast(dtype, strict=False).min()
+
+    return (
+        events.group_by("subject_id")
+        .agg(
+            sex=pl.when(sex.len() == 1).then(sex.first()).otherwise(pl.lit(0, pl.Int8)),
+            region=number("REGION//", pl.Int32),
+            practice=number("PRACTICE//", pl.Int64),
+            birth=day.filter(code == birth_code).min(),
+            follow_up_start=pl.coalesce(
+                day.filter(code == FOLLOW_UP_START).min(), not_birth.min(), day.min()
+            ),
+            follow_up_end=pl.coalesce(
+                day.filter(code == FOLLOW_UP_END).max(), not_birth.max(), day.max()
+            ),
+        )
+        .sort("subject_id")
+    )
+
+
+def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> pl.DataFrame:
+    """Return one row a diagnosis: subject_id, day, code (phenotype index), visit; sorted."""
+    codes = pl.DataFrame(
+        {"code": [PHENOTYPE_PREFIX + name for name in vocabulary.phenotypes]},
+        schema={"code": pl.String},
+    ).with_row_index("index")
+    diagnoses = events.filter(pl.col("code").str.starts_with(PHENOTYPE_PREFIX))
+    unknown = diagnoses.join(codes, on="code", how="anti")["code"].unique().sort()
+    if len(unknown):
+        raise InputError(
+            where,
+            f"the vocabulary lacks {unknown[0]!r} and {len(unknown) - 1} other codes",
+            "List every phenotype in the MEDS code metadata and build the vocabulary again",
+        )
+    if diagnoses["day"].has_nulls():
+        raise InputError(
+            where, "a diagnosis has no time", "Leave out undated diagnoses when writing MEDS"
+        )
+    return (
+        diagnoses.join(codes, on="code")
+        .select("subject_id", "day", code=pl.col("index").cast(pl.Int16))
+        .unique()
+        .sort("subject_id", "day", "code")
+        .with_columns(visit=pl.col("day").rle_id().over("subject_id").cast(pl.Int16))
+    )
+
+
+def build_sequences(
+    events: pl.DataFrame, splits: pl.DataFrame, vocabulary: Vocabulary, where: str | Path = "events"
+) -> dy.DataFrame[Sequences]:
+    """Return one row a subject, sorted by subject (checklist D3).
+
+    A visit is a calendar day with at least one diagnosis: what the practice and the hospital
+    recorded on one day is one visit, a diagnosis recorded twice on a day counts once, and days
+    without a diagnosis are left out. A subject without any diagnosis keeps its row.
+
+    Any MEDS dataset whose diagnoses are CALIBER codes will do. Follow-up runs from
+    FOLLOW_UP//START to FOLLOW_UP//END where the dataset has them, else from the first to the last
+    event after birth. Sex is unknown unless the subject has exactly one of SEX//male and
+    SEX//female; region and practice are null where there is no number for them.
+
+    Args:
+        events: subject_id Int64, time Datetime (null for static events), code String.
+        splits: subject_id Int64, split String.
+        vocabulary: gives each phenotype its index.
+        where: the file that an error names.
+
+    Raises:
+        InputError: a code that the vocabulary lacks; an undated diagnosis; a subject without a
+            birth or a split; a visit before the year of birth; follow-up that ends before it
+            starts.
+    """
+    events = events.select("subject_id", "code", day=pl.col("time").dt.date())
+    subjects = _subjects(events).join(splits, on="subject_id", how="left")
+    for column, problem, mend in (
+        ("birth", f"a subject has no {birth_code} event", "Write one for every subject"),
+        ("split", "a subject has no split", "Draw the splits again from these shards"),
+    ):
+        if subjects[column].has_nulls():
+            raise InputError(where, problem, mend)
+
+    age = pl.col("day").dt.year() * 12 + pl.col("day").dt.month() - pl.col("birth_year") * 12 - 1
+    visits = (
+        _visits(events, vocabulary, where)
+        .join(subjects.select("subject_id", birth_year=pl.col("birth").dt.year()), on="subject_id")
+        .with_columns(age=age)
+        .sort("subject_id", "day", "code")
+    )
+    if (visits["age"] < 0).any():
+        raise InputError(
+            where, "a diagnosis lies before its subject's year of birth", "Refuse such events"
+        )
+    if (subjects["follow_up_start"] > subjects["follow_up_end"]).any():
+        raise InputError(where, "a follow-up ends before it starts", "Refuse such subjects")
+
+    first_of_visit = pl.col("visit").is_first_distinct()
+    histories = visits.group_by("subject_id", maintain_order=True).agg(
+        visit_day=pl.col("day").filter(first_of_visit).cast(pl.Int32),
+        visit_age=pl.col("age").filter(first_of_visit).cast(pl.Int16),
+        code=pl.col("code"),
+        visit=pl.col("visit"),
+    )
+    birth = pl.col("birth").dt
+    frame = (
+        subjects.join(histories, on="subject_id", how="left")
+        .with_columns(
+            pl.col("visit_day", "visit_age", "code", "visit").fill_null([]),
+            pl.col("follow_up_start", "follow_up_end").cast(pl.Int32),
+            birth_month=birth.year() * 12 + birth.month() - 1,
+        )
+        .sort("subject_id")
+    )
+    return Sequences.validate(frame.select(Sequences.column_names()))
+
+
+def read_events(path: Path) -> pl.DataFrame:
+    """Read what `build_sequences` needs of a MEDS shard."""
+    return pl.read_parquet(path, columns=["subject_id", "time", "code"])

@@ -1,0 +1,120 @@
+"""The three prediction tasks: where a patient's input ends, and what is to be predicted."""
+
+from pathlib import Path
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+
+from behrt import hashing
+from behrt.errors import InputError
+from behrt.logs import progress
+from behrt.sequences.frames import Sequences, TaskExamples
+
+
+def window_end(day: pl.Expr, months: int) -> pl.Expr:
+    """Return the last day of a window of calendar months that starts after `day`.
+
+    Days are Int32 since 1970-01-01. Where the month has no such day, its last day is taken:
+    31 August and 6 months give 28 February, in a leap year the 29th.
+    """
+    return day.cast(pl.Date).dt.offset_by(f"{months}mo").cast(pl.Int32)
+
+
+def draw_examples(
+    sequences: dy.DataFrame[Sequences],
+    task: str,
+    months: int | None,
+    minimum_visits: int,
+    seed: int,
+) -> dy.DataFrame[TaskExamples]:
+    """Return one example for each subject who has one, sorted by subject.
+
+    The input is visits 1 to j of a subject's n. Without `months` (T1) the label is what visit
+    j + 1 holds, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. With `months` (T2: 6,
+    T3: 12) the label is every disease in (day of visit j, that day + months], the end included,
+    and j is uniform on {m, …, n*}, n* being the last visit whose window ends within follow-up.
+    A disease that the subject had before counts in the label too. (Li et al. 2020, Methods, with
+    m = 4: 3 < j.)
+
+    A subject's j is drawn from its id, the seed and the task alone, so it does not depend on
+    the other subjects or on the shards. Subjects whose window holds no disease are returned
+    with an empty label.
+
+    Args:
+        sequences: whole histories.
+        task: names the draw.
+        months: the window, or None for the next visit.
+        minimum_visits: the fewest visits of an input.
+        seed: of the run.
+    """
+    visits = sequences.select("subject_id", "follow_up_end", day="visit_day").explode(
+        "day", empty_as_null=False
+    )
+    if months is None:
+        last_input = pl.len() - 1
+    else:
+        visits = visits.with_columns(window_end=window_end(pl.col("day"), months))
+        last_input = (pl.col("window_end") <= pl.col("follow_up_end")).sum()
+    eligible = (
+        visits.group_by("subject_id")
+        .agg(last_input=last_input.cast(pl.Int64))
+        .filter(pl.col("last_input") >= minimum_visits)
+        .sort("subject_id")
+    )
+    choices = eligible["last_input"].to_numpy() - minimum_visits + 1
+    draw = hashing.uniform(eligible["subject_id"].to_numpy(), seed, task)
+    examples = eligible.select(
+        "subject_id",
+        input_visits=pl.Series(minimum_visits + np.floor(draw * choices)).cast(pl.Int16),
+    )
+
+    input_visits = pl.col("input_visits")
+    chosen = visits.join(examples, on="subject_id").group_by("subject_id")
+    if months is None:
+        label_end = input_visits.first() + 1
+    else:
+        horizon = pl.col("window_end").sort().get(input_visits.first() - 1)
+        label_end = (pl.col("day") <= horizon).sum()
+    examples = examples.join(chosen.agg(label_end=label_end), on="subject_id")
+
+    visit = pl.col("visit")
+    diseases = (
+        sequences.select("subject_id", "split", "code", "visit")
+        .join(examples, on="subject_id")
+        .explode("code", "visit")
+        .group_by("subject_id", "split", "input_visits")
+        .agg(
+            label=pl.col("code")
+            .filter((visit >= input_visits) & (visit < pl.col("label_end")))
+            .unique()
+            .sort(),
+            known=pl.col("code").filter(visit < input_visits).unique().sort(),
+        )
+        .sort("subject_id")
+    )
+    return TaskExamples.validate(diseases.select(TaskExamples.column_names()))
+
+
+def draw_task(
+    sequences: list[Path], task: str, months: int | None, minimum_visits: int, seed: int
+) -> dy.DataFrame[TaskExamples]:
+    """Return the examples of all shards, sorted by subject, holding one shard at a time.
+
+    Raises:
+        InputError: no subject has an example.
+    """
+    drawn = [
+        draw_examples(
+            Sequences.validate(pl.read_parquet(shard)), task, months, minimum_visits, seed
+        )
+        for shard in progress(sequences, label=task, unit="shards")
+    ]
+    examples = pl.concat(drawn).sort("subject_id")
+    if examples.is_empty():
+        raise InputError(
+            task,
+            f"no patient has {minimum_visits} visits and something to predict after them",
+            "Use more patients, or a longer follow-up",
+        )
+    return TaskExamples.validate(examples)

@@ -1,0 +1,68 @@
+"""The split: by patient, by hash, in MEDS's own form."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from meds import SubjectSplitSchema
+
+from behrt.errors import InputError
+from behrt.sequences.split import draw_splits, read_splits, read_subjects, write_splits
+
+MANY = pl.Series("subject_id", range(1, 20_001), dtype=pl.Int64)
+
+
+def test_shares_are_met_and_every_subject_has_one_split() -> None:
+    splits = draw_splits(MANY, held_out=0.2, tuning=0.1, seed=1)
+    assert splits["subject_id"].to_list() == MANY.to_list()
+    shares = dict(splits["split"].value_counts(normalize=True).iter_rows())
+    # four standard deviations of a share of 20,000 draws
+    assert shares["held_out"] == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / 20_000))
+    assert shares["tuning"] == pytest.approx(0.1, abs=4 * np.sqrt(0.1 * 0.9 / 20_000))
+    assert set(shares) == {"train", "tuning", "held_out"}
+
+
+@given(st.integers(0, 2**31), st.randoms(use_true_random=False))
+def test_a_split_does_not_depend_on_the_other_patients(seed: int, random: Random) -> None:
+    everyone = draw_splits(MANY[:2000], 0.2, 0.1, seed)
+    some = pl.Series("subject_id", random.sample(range(1, 2001), 500), dtype=pl.Int64)
+    again = draw_splits(some, 0.2, 0.1, seed)
+    assert again.equals(everyone.filter(pl.col("subject_id").is_in(some.implode())))
+
+
+def test_seeds_split_independently() -> None:
+    one, other = (draw_splits(MANY, 0.5, 0.1, seed)["split"] == "held_out" for seed in (1, 2))
+    assert (one & other).mean() == pytest.approx(0.25, abs=0.015)
+
+
+def test_the_file_is_valid_meds(tmp_path: Path) -> None:
+    splits = draw_splits(MANY[:100], 0.2, 0.1, 3)
+    write_splits(splits, tmp_path / "subject_splits.parquet")
+    SubjectSplitSchema.validate(pq.read_table(tmp_path / "subject_splits.parquet"))
+    assert read_splits(tmp_path / "subject_splits.parquet").equals(splits)
+
+
+def test_subjects_are_read_once_and_never_from_two_shards(tmp_path: Path) -> None:
+    shards = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    pl.DataFrame({"subject_id": [5, 5, 1]}).write_parquet(shards[0])
+    pl.DataFrame({"subject_id": [2, 2]}).write_parquet(shards[1])
+    assert sorted(read_subjects(shards)) == [1, 2, 5]
+    pl.DataFrame({"subject_id": [2, 5]}).write_parquet(shards[1])
+    with pytest.raises(InputError, match="more than one shard"):
+        read_subjects(shards)
+
+
+@pytest.mark.parametrize(("held_out", "tuning"), [(0.0, 0.1), (0.5, 0.5), (0.2, 0.0), (1.2, 0.1)])
+def test_shares_that_leave_a_split_out_are_refused(held_out: float, tuning: float) -> None:
+    with pytest.raises(InputError, match="without a share"):
+        draw_splits(MANY, held_out, tuning, 1)
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(InputError, match="no patient falls into"):
+        draw_splits(MANY[:2], 0.2, 0.1, 1)
