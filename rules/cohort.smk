@@ -1,0 +1,64 @@
+"""Choose the patients, rule by rule.
+
+In: the extracted tables that the rules read.
+Out: cohort/cohort.parquet, one row a patient with a follow-up, and cohort/flow.parquet, the
+patients left after each rule.
+"""
+
+
+rule cohort_shard:
+    input:
+        patient=EXTRACTED["patient"],
+        practice=EXTRACTED["practice"],
+        eligibility=EXTRACTED["linkage_eligibility"],
+        coverage=EXTRACTED["linkage_coverage"],
+        deaths=EXTRACTED["death_patient"],
+        visits=EXTRACTED["consultation"] + EXTRACTED["clinical"],
+        admissions=EXTRACTED["hes_hospital"],
+        **(COHORT_DIAGNOSES if config["cohort"]["visits"] == "diagnosis" else {}),
+    output:
+        cohort="<results>/cohort/shards/{shard}.parquet",
+        counts="<results>/cohort/shards/{shard}_flow.parquet",
+    log:
+        "<logs>/cohort_shard/{shard}.log",
+    benchmark:
+        "<benchmarks>/cohort_shard/{shard}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        shard=lambda wildcards: int(wildcards.shard),
+        rules=config["cohort"],
+        code=code_hash(SCRIPTS / "cohort_shard.py"),
+    message:
+        "Choose the patients of shard {wildcards.shard}"
+    script:
+        "../scripts/cohort_shard.py"
+
+
+rule cohort:
+    input:
+        shards=expand("<results>/cohort/shards/{shard}.parquet", shard=SHARDS),
+        counts=expand("<results>/cohort/shards/{shard}_flow.parquet", shard=SHARDS),
+    output:
+        cohort="<results>/cohort/cohort.parquet",
+        flow="<results>/cohort/flow.parquet",
+    log:
+        "<logs>/cohort.log",
+    benchmark:
+        "<benchmarks>/cohort.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        code=code_hash(SCRIPTS / "cohort.py"),
+    message:
+        "Join the shards' cohorts"
+    script:
+        "../scripts/cohort.py"

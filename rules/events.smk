@@ -1,0 +1,66 @@
+"""Turn records into events: the last stage that knows CPRD writes a MEDS dataset.
+
+In: the cohort, the extracted records of a shard, and the phenotypes.
+Out: meds/data/<shard>.parquet, meds/metadata/{codes.parquet,dataset.json}, and how many records
+each code that no list holds had.
+"""
+
+
+rule events:
+    input:
+        cohort="<results>/cohort/cohort.parquet",
+        diagnoses=DIAGNOSES,
+        consultations=EXTRACTED["consultation"],
+        hospital=EXTRACTED["hes_diagnosis_hosp"],
+        admissions=EXTRACTED["hes_hospital"],
+        medcodes="<results>/phenotypes/medcodes.parquet",
+        icd="<results>/phenotypes/icd.parquet",
+        phenotypes="<results>/phenotypes/phenotypes.parquet",
+    output:
+        events="<results>/meds/data/{shard}.parquet",
+        unmapped="<results>/unmapped/{shard}.parquet",
+    log:
+        "<logs>/events/{shard}.log",
+    benchmark:
+        "<benchmarks>/events/{shard}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=120,
+    params:
+        shard=lambda wildcards: int(wildcards.shard),
+        code=code_hash(SCRIPTS / "events.py"),
+    message:
+        "Turn the records of shard {wildcards.shard} into events"
+    script:
+        "../scripts/events.py"
+
+
+rule meds:
+    input:
+        phenotypes="<results>/phenotypes/phenotypes.parquet",
+        shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
+        unmapped=expand("<results>/unmapped/{shard}.parquet", shard=SHARDS),
+    output:
+        codes="<results>/meds/metadata/codes.parquet",
+        dataset="<results>/meds/metadata/dataset.json",
+        unmapped_codes="<results>/unmapped.parquet",
+    log:
+        "<logs>/meds.log",
+    benchmark:
+        "<benchmarks>/meds.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        name=config["run"],
+        code=code_hash(SCRIPTS / "meds.py"),
+    message:
+        "Describe the MEDS dataset"
+    script:
+        "../scripts/meds.py"

@@ -1,0 +1,54 @@
+"""Train one model for one task. Every model gets the same examples.
+
+In: the sequences, the task's examples and, for a pretrained model, the MLM weights.
+Out: models/<task>/<model>/, what predict needs.
+"""
+
+
+rule finetune:
+    input:
+        unpack(
+            lambda wildcards: (
+                {"pretrained": "<results>/models/mlm/model.safetensors"}
+                if MODELS[wildcards.model]["pretrained"]
+                else {}
+            )
+        ),
+        sequences=SEQUENCES,
+        task="<results>/tasks/{task}.parquet",
+        vocabulary="<results>/vocabulary.json",
+    output:
+        weights="<results>/models/{task}/{model}/model.safetensors",
+        model_config="<results>/models/{task}/{model}/config.json",
+        metrics="<results>/models/{task}/{model}/metrics.jsonl",
+    log:
+        "<logs>/finetune/{task}/{model}.log",
+    benchmark:
+        "<benchmarks>/finetune/{task}/{model}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=2880,
+        gpu=config["gpu"],
+    params:
+        kind=lambda wildcards: MODELS[wildcards.model]["kind"],
+        settings=lambda wildcards: for_task(
+            MODELS[wildcards.model], wildcards.task, "settings"
+        ),
+        training=lambda wildcards: for_task(
+            MODELS[wildcards.model], wildcards.task, "training"
+        )
+        or None,
+        protocol=config["protocol"],
+        seed=config["seed"],
+        precision=config["precision"],
+        accelerator=config["accelerator"],
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "finetune.py", f"behrt.models.{MODELS[wildcards.model]['kind']}"
+        ),
+    message:
+        "Train {wildcards.model} for {wildcards.task}"
+    script:
+        "../scripts/finetune.py"

@@ -1,0 +1,39 @@
+"""Ask one model about the held-out patients.
+
+In: a trained model and the task's examples.
+Out: predictions/<task>/<model>.parquet, one row a patient, one score a disease.
+"""
+
+
+rule predict:
+    input:
+        sequences=SEQUENCES,
+        task="<results>/tasks/{task}.parquet",
+        vocabulary="<results>/vocabulary.json",
+        weights="<results>/models/{task}/{model}/model.safetensors",
+        model_config="<results>/models/{task}/{model}/config.json",
+    output:
+        scores="<results>/predictions/{task}/{model}.parquet",
+    log:
+        "<logs>/predict/{task}/{model}.log",
+    benchmark:
+        "<benchmarks>/predict/{task}/{model}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=240,
+        gpu=config["gpu"],
+    params:
+        kind=lambda wildcards: MODELS[wildcards.model]["kind"],
+        seed=config["seed"],
+        precision=config["precision"],
+        accelerator=config["accelerator"],
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "predict.py", f"behrt.models.{MODELS[wildcards.model]['kind']}"
+        ),
+    message:
+        "Ask {wildcards.model} about {wildcards.task}"
+    script:
+        "../scripts/predict.py"

@@ -1,0 +1,40 @@
+"""Pretrain by masked language modelling (MLM).
+
+In: the sequences; under the strict protocol, of training and tuning patients only.
+Out: models/mlm/, the weights that models with `pretrained` start from.
+"""
+
+
+rule pretrain:
+    input:
+        sequences=SEQUENCES,
+        vocabulary="<results>/vocabulary.json",
+    output:
+        weights="<results>/models/mlm/model.safetensors",
+        model_config="<results>/models/mlm/config.json",
+        metrics="<results>/models/mlm/metrics.jsonl",
+    log:
+        "<logs>/pretrain.log",
+    benchmark:
+        "<benchmarks>/pretrain.jsonl"
+    conda:
+        "../envs/train.yaml"
+    priority: 1
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=2880,
+        gpu=config["gpu"],
+    params:
+        settings=config["pretrain"]["settings"],
+        training=config["pretrain"]["training"],
+        masking=config["pretrain"]["masking"],
+        protocol=config["protocol"],
+        seed=config["seed"],
+        precision=config["precision"],
+        accelerator=config["accelerator"],
+        code=code_hash(SCRIPTS / "pretrain.py"),
+    message:
+        "Pretrain"
+    script:
+        "../scripts/pretrain.py"

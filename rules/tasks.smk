@@ -1,0 +1,32 @@
+"""Draw each task's examples: where an input ends, and what is to be predicted.
+
+In: the sequences.
+Out: tasks/<task>.parquet, one row an eligible patient.
+"""
+
+
+rule task:
+    input:
+        sequences=SEQUENCES,
+    output:
+        examples="<results>/tasks/{task}.parquet",
+    log:
+        "<logs>/task/{task}.log",
+    benchmark:
+        "<benchmarks>/task/{task}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        task=lambda wildcards: wildcards.task,
+        months=lambda wildcards: config["tasks"][wildcards.task]["months"],
+        minimum_visits=config["tasks"]["minimum_visits"],
+        seed=config["seed"],
+        code=code_hash(SCRIPTS / "task.py"),
+    message:
+        "Draw the examples of {wildcards.task}"
+    script:
+        "../scripts/task.py"
