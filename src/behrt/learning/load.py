@@ -100,7 +100,8 @@ def load_examples(
     code_offsets = _offsets(np.bincount(code_visit, minlength=int(visit_offsets[-1])))
     if chosen is None:
         label_offsets, labels = np.zeros(len(table) + 1, dtype=np.int64), codes[:0]
-        pairs = np.unique(row_of_code * n_diseases + codes)
+        pairs = np.sort(row_of_code * n_diseases + codes)  # far faster than np.unique
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
         known_offsets = _offsets(np.bincount(pairs // n_diseases, minlength=len(table)))
         known = (pairs % n_diseases).astype(np.int16)
     else:
