@@ -104,7 +104,7 @@ class Examples:
         """
         edge = 0.5 / max(len(self), 1)
         prevalence = np.clip(self.label_prevalence(), edge, 1 - edge)
-        return np.log(prevalence / (1 - prevalence)).astype(np.float32)
+        return np.asarray(np.log(prevalence / (1 - prevalence)), dtype=np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array by name, for hashing and tests."""
