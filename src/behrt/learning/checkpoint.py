@@ -31,6 +31,7 @@ def fingerprint(
     told = {
         "settings": settings if isinstance(settings, Mapping) else asdict(settings),
         "optimisation": asdict(optimisation),
+        "facts": dict(run.facts),
         "seed": run.seed,
         "threads": run.threads,
         "precision": precision_of(run),

@@ -77,8 +77,11 @@ class Objective(ABC):
         """Return the mean loss, a scalar, of the training examples at `rows`."""
 
     @abstractmethod
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float]:
-        """Return the metrics of the tuning examples, the one that chooses among them."""
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        """Return the metrics of the tuning examples, the one that chooses among them.
+
+        A metric that is undefined is None; the one that chooses never is.
+        """
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Classification(Objective):
         labels = fabric.to_device(torch.from_numpy(self.train.label_matrix(rows)))
         return F.binary_cross_entropy_with_logits(model(**batch).float(), labels.float())
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float]:
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
         from behrt.evaluation.metrics import sample_auroc, sample_average_precision
 
         logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
@@ -288,7 +291,9 @@ class _Training:
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
         figures = {"train_loss": loss, **metrics, "learning_rate": rate}
         progress.lines.append(json.dumps({"epoch": progress.epoch, **figures}))
-        score = metrics[self.objective.chooses] * (1 if self.objective.higher else -1)
+        chosen_by = metrics[self.objective.chooses]
+        assert chosen_by is not None
+        score = chosen_by if self.objective.higher else -chosen_by
         if progress.best is None or score > progress.best_score:
             progress.best_epoch, progress.best_score = progress.epoch, score
             weights = self.model.state_dict()
@@ -297,7 +302,10 @@ class _Training:
             "epoch %d of %d: %s",
             progress.epoch,
             self.optimisation.epochs,
-            ", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
+            ", ".join(
+                f"{name} undefined" if value is None else f"{name} {value:.4g}"
+                for name, value in figures.items()
+            ),
         )
         self.save()
 

@@ -1,0 +1,584 @@
+"""BEHRT (Li et al. 2020): BERT that reads diagnoses with age, visit segment and visit position.
+
+From top to bottom: settings, the words of a patient, the network, pretraining, fine-tuning,
+prediction.
+"""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from behrt.errors import InputError
+from behrt.learning import artefacts, engine
+from behrt.learning.dropout import dropout
+from behrt.learning.engine import Objective, Optimisation, TrainingRun
+from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.packing import pack
+from behrt.logs import logger
+from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
+
+READOUTS = ("cls", "mask")
+AGES = 110 * 12 + 1
+"""Rows of the age table: months up to 110 years; whoever is older is read as 110."""
+
+FEWEST_TOLD = 10
+"""A smaller number of patients is not written to the log."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The shape of a BEHRT; the defaults are the paper's.
+
+    Attributes:
+        hidden, layers, heads, intermediate: sizes, as in BERT.
+        max_length: tokens a patient, at most; special tokens count.
+        hidden_dropout, attention_dropout: shares.
+        age, segment, position: whether these embeddings are added to the disease's.
+        readout: "cls" is the paper's (the first token through a pooling layer into a linear
+            classifier); "mask" appends a masked next visit and reads it out through the head that
+            pretraining has taught.
+    """
+
+    hidden: int = 288
+    layers: int = 6
+    heads: int = 12
+    intermediate: int = 512
+    max_length: int = 100
+    hidden_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    age: bool = True
+    segment: bool = True
+    position: bool = True
+    readout: str = "cls"
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "heads", "intermediate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.hidden % self.heads or self.hidden % 2:
+            raise ValueError(
+                f"hidden must be even and a multiple of heads, not {self.hidden} and {self.heads}"
+            )
+        if self.max_length < 5:
+            raise ValueError(f"max_length must be at least 5, not {self.max_length}")
+        for name in ("hidden_dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout {self.readout!r} is not one of {READOUTS}")
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Shares of the disease words that pretraining hides; the rest stay as they are.
+
+    Attributes:
+        mask: become MASK.
+        random: become a disease drawn at random.
+    """
+
+    mask: float = 0.12
+    random: float = 0.015
+
+    def __post_init__(self) -> None:
+        if min(self.mask, self.random) < 0 or not 0 < self.mask + self.random <= 1:
+            raise ValueError("mask and random are shares: not negative, their sum within (0, 1]")
+
+
+# --- The words of a patient -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Words:
+    """The sequences of some patients, end to end; patient i has words offsets[i]:offsets[i + 1].
+
+    Attributes:
+        offsets: int64 (patients + 1).
+        tokens: int64 (words), as in the vocabulary.
+        ages: int64 (words), months, 0 … AGES − 1.
+        visits: int64 (words), the index of the word's visit among those that fit.
+    """
+
+    offsets: np.ndarray
+    tokens: np.ndarray
+    ages: np.ndarray
+    visits: np.ndarray
+
+
+def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask: bool) -> Words:
+    """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
+
+    CLS has the first visit's age and index, SEP those of the visit that it closes. A history
+    longer than `max_length` keeps the latest whole visits that fit; a latest visit that is longer
+    by itself keeps its first diseases in sorted order.
+
+    Args:
+        examples: where the patients are.
+        rows: int64 (patients), indices of patients.
+        max_length: words a patient, at most.
+        closing_mask: append MASK SEP as visit n + 1, at the age of visit n.
+
+    Raises:
+        InputError: a patient has no visit.
+    """
+    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    counts = np.diff(visit_offsets)
+    if not counts.all():
+        raise InputError("examples", "a patient has no visit", "Draw the tasks again")
+    space = max_length - 1 - 2 * closing_mask
+    sizes = examples.code_offsets[visits + 1] - examples.code_offsets[visits] + 1
+    ends = np.cumsum(sizes)
+    words_to_the_end = np.repeat(ends[visit_offsets[1:] - 1], counts) - ends + sizes
+    kept = words_to_the_end <= space
+    kept[visit_offsets[1:] - 1] = True
+
+    patient = np.repeat(np.arange(len(rows)), counts)[kept]
+    visits, sizes = visits[kept], np.minimum(sizes[kept], space)
+    counts = np.bincount(patient, minlength=len(rows))
+    first = np.cumsum(counts) - counts
+    index = np.arange(len(visits)) - first[patient]
+    lengths = 1 + 2 * closing_mask + np.bincount(patient, sizes, len(rows)).astype(np.int64)
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+
+    before = np.cumsum(sizes) - sizes
+    starts = offsets[patient] + 1 + before - before[first][patient]
+    places, _ = ragged_ranges(starts, sizes)
+    age_of_visit = np.minimum(examples.visit_age[visits].astype(np.int64), AGES - 1)
+    tokens = np.empty(offsets[-1], dtype=np.int64)
+    ages, index_of_word = np.empty_like(tokens), np.empty_like(tokens)
+    ages[places], index_of_word[places] = np.repeat(age_of_visit, sizes), np.repeat(index, sizes)
+    tokens[starts + sizes - 1] = SEP
+    code_places, _ = ragged_ranges(starts, sizes - 1)
+    codes, _ = ragged_ranges(examples.code_offsets[visits], sizes - 1)
+    tokens[code_places] = examples.codes[codes].astype(np.int64) + FIRST_DISEASE
+    opening = offsets[:-1]
+    tokens[opening], ages[opening], index_of_word[opening] = CLS, age_of_visit[first], 0
+    if closing_mask:
+        for place, token in ((offsets[1:] - 2, MASK), (offsets[1:] - 1, SEP)):
+            tokens[place] = token
+            ages[place], index_of_word[place] = age_of_visit[first + counts - 1], counts
+    return Words(offsets, tokens, ages, index_of_word)
+
+
+def batch_of(words: Words, read: np.ndarray) -> dict[str, Tensor]:
+    """Pack sequences into rows and return a network's arguments.
+
+    Args:
+        words: the sequences.
+        read: int64 (m), the words that are read out.
+
+    Returns:
+        tokens, ages, visits, patients: int32 (rows, length); where nothing is, the token is PAD
+        and the patient −1. read: int64 (m), the places of the words in the rows laid end to end.
+    """
+    lengths = np.diff(words.offsets)
+    row_length = -(-int(lengths.max()) // 8) * 8
+    starts = pack(lengths, row_length)
+    places, _ = ragged_ranges(starts, lengths)
+    rows = int(places.max()) // row_length + 1
+    patients = np.repeat(np.arange(len(lengths)), lengths)
+
+    def laid_out(values: np.ndarray, empty: int) -> Tensor:
+        flat = np.full(rows * row_length, empty, dtype=np.int32)
+        flat[places] = values
+        return torch.from_numpy(flat.reshape(rows, row_length))
+
+    return {
+        "tokens": laid_out(words.tokens, PAD),
+        "ages": laid_out(words.ages, 0),
+        "visits": laid_out(words.visits, 0),
+        "patients": laid_out(patients, -1),
+        "read": torch.from_numpy(places[read]),
+    }
+
+
+def mask_words(
+    words: Words, masking: Masking, n_diseases: int, generator: np.random.Generator
+) -> tuple[Words, np.ndarray, np.ndarray]:
+    """Hide some diseases: paper, Methods, "Pre-training BEHRT using masked language model".
+
+    Returns:
+        The words with some diseases replaced (nothing moves; CLS and SEP stay); the places of
+        these words (int64); the diseases that stood there (int64, phenotype indices).
+    """
+    diseases = np.flatnonzero(words.tokens >= FIRST_DISEASE)
+    draw = generator.random(len(diseases))
+    hidden = diseases[draw < masking.mask + masking.random]
+    replaced = diseases[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
+    targets = words.tokens[hidden] - FIRST_DISEASE
+    tokens = words.tokens.copy()
+    tokens[hidden] = MASK
+    tokens[replaced] = FIRST_DISEASE + generator.integers(n_diseases, size=len(replaced))
+    return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
+
+
+# --- The network ------------------------------------------------------------------------------
+
+
+def positions(count: int, hidden: int) -> Tensor:
+    """Return float32 (count, hidden): the fixed sines and cosines of Vaswani et al. 2017."""
+    rates = torch.exp(torch.arange(0, hidden, 2) * (-math.log(10_000.0) / hidden))
+    angles = torch.arange(count)[:, None] * rates
+    table: Tensor = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    return table
+
+
+def attention(qkv: Tensor, bias: Tensor, heads: int, rate: float, training: bool) -> Tensor:
+    """Return scaled dot-product attention of packed rows.
+
+    Args:
+        qkv: (rows, length, 3 * hidden): queries, keys, values, each by head.
+        bias: (rows, 1, length, length), added to the scores: 0, or very low where a word
+            must not look.
+        heads: how many.
+        rate: dropout of the attention weights.
+        training: whether to drop.
+
+    Returns:
+        (rows, length, hidden).
+    """
+    rows, length, width = qkv.shape
+    size = width // (3 * heads)
+    query, key, value = qkv.view(rows, length, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
+    if qkv.device.type == "cuda":
+        context = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
+        )
+    else:  # faster than the fused kernels at these head sizes
+        scores = (query * size**-0.5) @ key.transpose(-1, -2) + bias
+        context = dropout(scores.softmax(-1), rate, training) @ value
+    joined: Tensor = context.transpose(1, 2).reshape(rows, length, width // 3)
+    return joined
+
+
+class Layer(nn.Module):
+    """One layer of BERT's encoder, normalised after each sum."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        self.hidden_dropout = settings.hidden_dropout
+        self.attention_dropout = settings.attention_dropout
+        self.query_key_value = nn.Linear(settings.hidden, 3 * settings.hidden)
+        self.attention_output = nn.Linear(settings.hidden, settings.hidden)
+        self.attention_norm = nn.LayerNorm(settings.hidden, eps=1e-12)
+        self.inner = nn.Linear(settings.hidden, settings.intermediate)
+        self.outer = nn.Linear(settings.intermediate, settings.hidden)
+        self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
+
+    def forward(self, hidden: Tensor, bias: Tensor, read: Tensor | None) -> Tensor:
+        """Return the layer's output (rows, length, hidden), or (m, hidden) at `read` alone."""
+        context = attention(
+            self.query_key_value(hidden), bias, self.heads, self.attention_dropout, self.training
+        )
+        if read is not None:
+            context, hidden = context.flatten(0, 1)[read], hidden.flatten(0, 1)[read]
+        attended = dropout(self.attention_output(context), self.hidden_dropout, self.training)
+        hidden = self.attention_norm(hidden + attended)
+        output = self.outer(F.gelu(self.inner(hidden)))
+        return self.norm(hidden + dropout(output, self.hidden_dropout, self.training))
+
+
+class Encoder(nn.Module):
+    """Embeddings and layers: from packed words to the hidden vectors of some of them."""
+
+    positions: Tensor | None
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.hidden_dropout = settings.hidden_dropout
+        self.words = nn.Embedding(FIRST_DISEASE + n_diseases, settings.hidden)
+        self.ages = nn.Embedding(AGES, settings.hidden) if settings.age else None
+        self.segments = nn.Embedding(2, settings.hidden) if settings.segment else None
+        # Not part of the state: it depends on no data, and lengths may differ between models.
+        table = positions(settings.max_length, settings.hidden) if settings.position else None
+        self.register_buffer("positions", table, persistent=False)
+        self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
+        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
+
+    def forward(
+        self, tokens: Tensor, ages: Tensor, visits: Tensor, patients: Tensor, read: Tensor
+    ) -> Tensor:
+        """Return (m, hidden) at the places `read`; arguments are those of `batch_of`."""
+        hidden = self.words(tokens)
+        if self.ages is not None:
+            hidden = hidden + self.ages(ages)
+        if self.segments is not None:
+            hidden = hidden + self.segments(visits % 2)
+        if self.positions is not None:
+            hidden = hidden + F.embedding(visits, self.positions)
+        hidden = dropout(self.norm(hidden), self.hidden_dropout, self.training)
+        device = hidden.device.type
+        if torch.is_autocast_enabled(device):
+            hidden = hidden.to(torch.get_autocast_dtype(device))
+        apart = patients[:, None, :, None] != patients[:, None, None, :]
+        bias = torch.zeros(apart.shape, dtype=hidden.dtype, device=hidden.device)
+        bias.masked_fill_(apart, -1e4)
+        *first, last = self.layers
+        for layer in first:
+            hidden = layer(hidden, bias, None)
+        output: Tensor = last(hidden, bias, read)  # the last layer only where it is read out
+        return output
+
+
+class MaskedHead(nn.Module):
+    """BERT's masked-word head: transform, then the disease embeddings as decoder, and a bias.
+
+    Diseases alone are ever hidden, so special tokens have no logit.
+    """
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.transform = nn.Linear(settings.hidden, settings.hidden)
+        self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(n_diseases))
+
+    def forward(self, hidden: Tensor, words: nn.Embedding) -> Tensor:
+        """Return float32 (m, n_diseases) logits of the hidden vectors (m, hidden)."""
+        hidden = self.norm(F.gelu(self.transform(hidden)))
+        return _full_precision_linear(hidden, words.weight[FIRST_DISEASE:], self.bias)
+
+
+class PooledHead(nn.Module):
+    """The paper's classifier: BERT's pooling layer (dense, tanh), dropout, linear."""
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.hidden_dropout = settings.hidden_dropout
+        self.pooler = nn.Linear(settings.hidden, settings.hidden)
+        self.classifier = nn.Linear(settings.hidden, n_diseases)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return float32 (m, n_diseases) logits of the hidden vectors (m, hidden)."""
+        pooled = dropout(torch.tanh(self.pooler(hidden)), self.hidden_dropout, self.training)
+        return _full_precision_linear(pooled, self.classifier.weight, self.classifier.bias)
+
+
+def _full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Multiply in float32: bfloat16 logits would tie diseases that are to be ranked."""
+    with torch.autocast(values.device.type, enabled=False):
+        logits: Tensor = F.linear(values.float(), weight.float(), bias.float())
+        return logits
+
+
+class Behrt(nn.Module):
+    """An encoder with one head: masked ("mask") or pooled ("cls")."""
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(settings, n_diseases)
+        self.head = (MaskedHead if settings.readout == "mask" else PooledHead)(settings, n_diseases)
+        self.apply(_initialise)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """The bias of the logits, one a disease."""
+        if isinstance(self.head, MaskedHead):
+            return self.head.bias
+        return self.head.classifier.bias
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return float32 (m, n_diseases) logits at the words that `batch_of` was told to read."""
+        hidden = self.encoder(**batch)
+        if isinstance(self.head, MaskedHead):
+            logits: Tensor = self.head(hidden, self.encoder.words)
+        else:
+            logits = self.head(hidden)
+        return logits
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw weights as BERT does: N(0, 0.02), biases 0."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+# --- Pretraining ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MaskedLanguage(Objective):
+    """Masked-word prediction on whole histories; words are hidden anew in every epoch."""
+
+    max_length: int
+    masking: Masking
+    seed: int
+
+    chooses = "tuning_loss"
+    higher = False
+
+    def _batch(
+        self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        words = words_of(examples, rows, self.max_length, closing_mask=False)
+        words, places, targets = mask_words(words, self.masking, examples.n_diseases, generator)
+        return batch_of(words, places), torch.from_numpy(targets)
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
+        logits = model(**batch)
+        return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        """Judge the same hidden words of the tuning patients in every epoch.
+
+        Accuracy counts the likeliest disease. Precision is micro-averaged over diseases at a
+        threshold of 0.5 (paper, Methods), and undefined (None) if no disease reaches it.
+        """
+        model.eval()
+        loss = words = right = confident = confident_and_right = 0.0
+        with torch.no_grad():
+            for start in range(0, len(self.tuning), engine.EVALUATION_BATCH):
+                rows = np.arange(start, min(start + engine.EVALUATION_BATCH, len(self.tuning)))
+                generator = np.random.default_rng([self.seed, start])
+                batch, targets = fabric.to_device(self._batch(self.tuning, rows, generator))
+                logits = model(**batch)
+                loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+                probability, disease = logits.softmax(-1).max(-1)
+                words += len(targets)
+                right += float((disease == targets).sum())
+                confident += float((probability > 0.5).sum())
+                confident_and_right += float(((probability > 0.5) & (disease == targets)).sum())
+        return {
+            "tuning_loss": loss / max(words, 1),
+            "tuning_accuracy": right / max(words, 1),
+            "tuning_precision": confident_and_right / confident if confident else None,
+        }
+
+
+def pretrain(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    masking: Masking,
+    optimisation: Optimisation,
+    run: TrainingRun,
+) -> None:
+    """Train the encoder and the masked head; write the three files into `run.folder`.
+
+    The loss is cross-entropy over diseases at the hidden words alone; the epoch is chosen by its
+    value on the tuning patients. The head's bias starts at the log of each disease's share of all
+    diagnoses, so that the weights need only learn what differs from it. `settings.readout` plays
+    no part.
+    """
+    _report_cut(train, settings, closing_mask=False)
+    settings = replace(settings, readout="mask")
+    engine.begin(run)
+    model = Behrt(settings, train.n_diseases)
+    counts = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
+    _set(model.output_bias, np.log(counts / counts.sum()))
+    objective = MaskedLanguage(
+        train,
+        tuning,
+        _collate(settings),
+        max_length=settings.max_length,
+        masking=masking,
+        seed=run.seed,
+    )
+    run = replace(run, facts={**run.facts, "masking": asdict(masking)})
+    engine.fit(model, objective, optimisation, run, settings)
+
+
+# --- Fine-tuning and prediction ---------------------------------------------------------------
+
+
+def fit(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    run: TrainingRun,
+) -> None:
+    """Train a classifier of all diseases; write the three files into `run.folder`.
+
+    Args:
+        train, tuning: labelled examples.
+        settings: the network's.
+        optimisation: how to train; required.
+        pretrained: the weights that `pretrain` wrote, beside their config.json; None starts
+            from random weights.
+        run: where.
+
+    Raises:
+        InputError: `optimisation` is missing, or the pretrained network has another shape.
+    """
+    if optimisation is None:
+        raise InputError("training", "it is missing", "Say how to train a model of kind behrt")
+    _report_cut(train, settings, closing_mask=settings.readout == "mask")
+    engine.begin(run)
+    model = Behrt(settings, train.n_diseases)
+    if pretrained is not None:
+        _load_pretrained(model, settings, pretrained)
+    _set(model.output_bias, train.prior_log_odds())
+    engine.fit_classifier(model, _collate(settings), train, tuning, optimisation, run, settings)
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, n_diseases) probabilities from the model in `run.folder`."""
+    config = artefacts.read_config(run.folder)
+    settings = Settings(**config["settings"])
+    model = Behrt(settings, config["n_diseases"])
+    model.load_state_dict(artefacts.read_weights(run.folder))
+    return engine.predict(model, _collate(settings), examples, run)
+
+
+def _collate(settings: Settings) -> engine.Collate:
+    def collate(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        words = words_of(examples, rows, settings.max_length, settings.readout == "mask")
+        read = words.offsets[1:] - 2 if settings.readout == "mask" else words.offsets[:-1]
+        return batch_of(words, read)
+
+    return collate
+
+
+def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None:
+    """Copy the encoder, and the masked head if there is one, from a pretrained model."""
+    config = artefacts.read_config(pretrained.parent)
+    for name in ("hidden", "layers", "heads", "intermediate", "age", "segment", "position"):
+        before, now = config["settings"][name], getattr(settings, name)
+        if before != now:
+            raise InputError(
+                f"settings, {name}",
+                f"it is {now!r}, but the pretrained model has {before!r}",
+                "Give both the same, or set pretrained to false",
+            )
+    weights = artefacts.read_weights(pretrained.parent)
+    own = model.state_dict()
+    wanted = {name for name in own if name.startswith("encoder.") or settings.readout == "mask"}
+    if any(name not in weights or weights[name].shape != own[name].shape for name in wanted):
+        raise InputError(
+            pretrained, "its weights do not fit this vocabulary", "Pretrain again on this data"
+        )
+    model.load_state_dict({**own, **{name: weights[name] for name in wanted}})
+
+
+def _set(parameter: nn.Parameter, values: np.ndarray) -> None:
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(values))
+
+
+def _report_cut(examples: Examples, settings: Settings, closing_mask: bool) -> None:
+    """Log how many patients' latest visit is too long by itself, a small number unspecified."""
+    diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
+    cut = int((diseases > settings.max_length - 2 - 2 * closing_mask).sum())
+    if cut:
+        logger.warning(
+            "%s patients have more diseases in their latest visit than fit max_length %d: the "
+            "last in order of the vocabulary are left out",
+            cut if cut >= FEWEST_TOLD else f"fewer than {FEWEST_TOLD}",
+            settings.max_length,
+        )
