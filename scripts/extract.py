@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from behrt import stage
-from behrt.cprd.extract import Options, extract_part
+from behrt.cprd.extract import extract_part
 from behrt.cprd.layout import TABLES
+from behrt.cprd.values import Options
 from behrt.files import write_json
 from behrt.logs import logger
 
@@ -20,7 +21,7 @@ def main(
     maximum_refused: float,
     options: dict[str, Any],
 ) -> None:
-    """Extract one part; `options` are the settings of `behrt.cprd.extract.Options`."""
+    """Extract one part; `options` are the settings of `behrt.cprd.values.Options`."""
     summary = extract_part(
         source,
         member,

@@ -1,0 +1,381 @@
+"""The cohort: every rule a step of its own, and the patients left after each (the paper's Fig. 1).
+
+The paper (Methods, Data) takes patients of practices that consented to linkage with HES, applies
+CPRD's quality flags and time windows, and keeps those with at least five visits.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
+from behrt.cprd.shards import scan, scan_days, scan_shard
+from behrt.errors import InputError
+from behrt.files import atomic
+
+PRACTICE_DIGITS = (5, 3)
+PRACTICE_SHARE = 0.99
+
+
+class Cohort(dy.Schema):
+    """One patient of the cohort a row, sorted by subject_id."""
+
+    subject_id = dy.Int64(primary_key=True)
+    sex = dy.Int8(is_in=[0, 1, 2])  # unknown, male, female
+    birth_year = dy.Int32()
+    birth_month = dy.Int8(nullable=True, min=1, max=12)
+    follow_up_start = dy.Date()
+    follow_up_end = dy.Date()  # the last day, inclusive
+    death = dy.Date(nullable=True)
+    practice = dy.Int64()
+    region = dy.Int32()
+    shard = dy.UInt16()
+
+    @dy.rule()
+    def follow_up_is_not_empty(cls) -> pl.Expr:
+        return cls.follow_up_start.col <= cls.follow_up_end.col
+
+
+class Flow(dy.Schema):
+    """Patients left after a step, one step a row."""
+
+    step = dy.Int8(primary_key=True, min=0)
+    name = dy.String()
+    patients = dy.Int64(min=0)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be set about the cohort.
+
+    Attributes:
+        minimum_visits: fewest visits in follow-up; a visit is a day.
+        visits: "all": days of a consultation, a clinical record or an admission; "diagnosis": days
+            with a diagnosis that CALIBER maps.
+        study_start, study_end: first and last day of the study; None: no limit.
+        hes_start, hes_end: HES's coverage, in place of linkage_coverage.txt's.
+        practice_digits: how many last digits of patid are the practice; None to find out.
+    """
+
+    minimum_visits: int = 5
+    visits: str = "all"
+    study_start: datetime.date | None = None
+    study_end: datetime.date | None = None
+    hes_start: datetime.date | None = None
+    hes_end: datetime.date | None = None
+    practice_digits: int | None = None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "Rules":
+        """Read rules from config (dates as YYYY-MM-DD), refusing the unknown with an InputError."""
+        names = [item.name for item in fields(cls)]
+        read: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in names:
+                raise InputError("config, cohort", f"no rule {key!r}", f"Use {', '.join(names)}")
+            read[key] = value
+            if key.endswith(("_start", "_end")) and isinstance(value, str):
+                try:
+                    read[key] = datetime.date.fromisoformat(value)
+                except ValueError as error:
+                    raise InputError(
+                        f"config, {key}", f"{value!r} is no date", "Write it as YYYY-MM-DD"
+                    ) from error
+        rules = cls(**read)
+        if rules.visits not in ("all", "diagnosis"):
+            raise InputError(
+                "config, visits", f"no way to count {rules.visits!r}", "Use all or diagnosis"
+            )
+        return rules
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The extracted parts that the cohort is made from.
+
+    Attributes:
+        patient, practice, eligibility, coverage, deaths: parts of patient, practice,
+            linkage_eligibility, linkage_coverage and death_patient.
+        visits: parts of consultation and clinical: every dated row is a visit.
+        admissions: parts of hes_hospital.
+        diagnoses, hospital, medcodes, icd: parts of the GP tables with medcodes and of
+            hes_diagnosis_hosp, and the mapping; needed only to count visits with a diagnosis.
+    """
+
+    patient: Sequence[Path]
+    practice: Sequence[Path]
+    eligibility: Sequence[Path]
+    coverage: Sequence[Path]
+    deaths: Sequence[Path]
+    visits: Sequence[Path]
+    admissions: Sequence[Path]
+    diagnoses: Sequence[Path] = field(default_factory=list)
+    hospital: Sequence[Path] = field(default_factory=list)
+    medcodes: Path | None = None
+    icd: Path | None = None
+
+
+def acceptable(patients: pl.DataFrame) -> pl.DataFrame:
+    """Keep patients whom CPRD marks as acceptable for research."""
+    return patients.filter(pl.col("accept") == 1)
+
+
+def birth_year_known(patients: pl.DataFrame) -> pl.DataFrame:
+    """Keep patients with a year of birth."""
+    return patients.drop_nulls("yob")
+
+
+def linkable(patients: pl.DataFrame, eligibility: pl.DataFrame) -> pl.DataFrame:
+    """Keep patients eligible for linkage to HES APC (hes_e, or hes_apc_e, is 1)."""
+    eligible = eligibility.filter(pl.col("hes_e") == 1)
+    return patients.join(eligible, on="subject_id", how="semi", maintain_order="left")
+
+
+def registered(
+    patients: pl.DataFrame, practices: pl.DataFrame, deaths: pl.DataFrame
+) -> pl.DataFrame:
+    """Add follow-up and keep patients who have any.
+
+    It runs from the latest of current registration (crd), the practice's up-to-standard date (uts)
+    and birth, to the earliest of transfer out (tod), the practice's last collection (lcd) and
+    death, both days included. Death is ONS's date (dod), else CPRD's (deathdate). Without crd, uts
+    or lcd there is none.
+
+    Args:
+        patients: with `practice`, as `with_practice` adds it.
+        practices: practice, region, uts, lcd.
+        deaths: subject_id, dod; of several the earliest counts.
+    """
+    first = deaths.group_by("subject_id").agg(pl.col("dod").min())
+    dated = patients.join(practices, on="practice", how="left", maintain_order="left").join(
+        first, on="subject_id", how="left", maintain_order="left"
+    )
+    month = pl.col("mob").cast(pl.Int8).replace_strict(range(1, 13), range(1, 13), default=1)
+    followed = dated.with_columns(death=pl.coalesce("dod", "deathdate")).with_columns(
+        follow_up_start=pl.max_horizontal("crd", "uts", pl.date(pl.col("yob"), month, 1)),
+        follow_up_end=pl.min_horizontal("tod", "lcd", "death"),
+    )
+    return _with_follow_up(followed.drop_nulls(["crd", "uts", "lcd"]))
+
+
+def within(
+    patients: pl.DataFrame, start: datetime.date | None, end: datetime.date | None
+) -> pl.DataFrame:
+    """Cut follow-up to the days from `start` to `end` and keep patients who have any left."""
+    return _with_follow_up(
+        patients.with_columns(
+            follow_up_start=pl.max_horizontal("follow_up_start", pl.lit(start, dtype=pl.Date)),
+            follow_up_end=pl.min_horizontal("follow_up_end", pl.lit(end, dtype=pl.Date)),
+        )
+    )
+
+
+def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> pl.DataFrame:
+    """Keep patients with at least `minimum` different days of `days` in follow-up.
+
+    Args:
+        patients: with follow-up.
+        days: subject_id and day; null and repeated days are allowed.
+        minimum: fewest days.
+    """
+    if minimum <= 0:
+        return patients
+    window = patients.lazy().select("subject_id", "follow_up_start", "follow_up_end")
+    counts = (
+        days.join(window, on="subject_id")
+        .filter(pl.col("day").is_between("follow_up_start", "follow_up_end"))
+        .group_by("subject_id")
+        .agg(visits=pl.col("day").n_unique())
+        .filter(pl.col("visits") >= minimum)
+        .collect(engine="streaming")
+    )
+    return patients.join(counts, on="subject_id", how="semi", maintain_order="left")
+
+
+def _with_follow_up(patients: pl.DataFrame) -> pl.DataFrame:
+    return patients.filter(pl.col("follow_up_start") <= pl.col("follow_up_end"))
+
+
+def practice_digits(patient_ids: pl.LazyFrame, practice_ids: pl.Series) -> int:
+    """Find how many last digits of patid are the practice: 5, in older builds 3.
+
+    Args:
+        patient_ids: patid of all patients.
+        practice_ids: pracid of all practices.
+
+    Raises:
+        InputError: neither suffix is a practice's for nearly all patients.
+    """
+    shares = patient_ids.select(
+        (pl.col("patid") % 10**digits)
+        .is_in((practice_ids % 10**digits).unique().implode())
+        .mean()
+        .alias(str(digits))
+        for digits in PRACTICE_DIGITS
+    ).collect(engine="streaming")
+    for digits in PRACTICE_DIGITS:
+        share = shares[str(digits)][0]
+        if share is None or share >= PRACTICE_SHARE:
+            return digits
+    found = ", ".join(
+        f"{digits} digits: {shares[str(digits)][0]:.1%}" for digits in PRACTICE_DIGITS
+    )
+    raise InputError(
+        "patient and practice tables",
+        f"the last digits of patid are no practice's pracid for too many patients ({found})",
+        "Check that both come from one build, or set `practice_digits`",
+    )
+
+
+def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) -> pl.DataFrame:
+    """Add `practice` (pracid, null if there is none) by the last digits of subject_id.
+
+    Raises:
+        InputError: two practices share their last digits.
+    """
+    suffixes = practices.select(pl.col("pracid") % 10**digits, practice="pracid")
+    if suffixes["pracid"].is_duplicated().any():
+        raise InputError(
+            "practice table",
+            f"two practices have the same last {digits} digits",
+            "Deliver every practice once, or set `practice_digits` to another number",
+        )
+    keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)
+    return keyed.join(suffixes, on="pracid", how="left", maintain_order="left").drop("pracid")
+
+
+def hes_coverage(coverage: Sequence[Path], rules: Rules) -> tuple[datetime.date, datetime.date]:
+    """Return the first and last day that HES APC covers: the rules', else linkage_coverage's.
+
+    Raises:
+        InputError: neither says.
+    """
+    start, end = rules.hes_start, rules.hes_end
+    if coverage and (start is None or end is None):
+        rows = scan(coverage).filter(
+            pl.col("data_source").str.to_lowercase().is_in(["hes", "hes_apc"])
+        )
+        row = rows.select(pl.col("start").min(), pl.col("end").max()).collect()
+        start, end = start or row["start"][0], end or row["end"][0]
+    if start is None or end is None:
+        raise InputError(
+            "linkage_coverage",
+            "no row for data_source hes or hes_apc",
+            "Add it, or set `hes_start` and `hes_end`",
+        )
+    return start, end
+
+
+def select_cohort(
+    sources: Sources, shard: int, rules: Rules
+) -> tuple[dy.DataFrame[Cohort], dy.DataFrame[Flow]]:
+    """Apply all steps to one shard; the cohort and the patients left after each step.
+
+    Raises:
+        InputError: a patient is delivered twice with different data; the practice or HES's
+            coverage cannot be told; the rules need inputs that are not there.
+    """
+    practices = scan(sources.practice).collect()
+    digits = rules.practice_digits
+    if digits is None:
+        digits = practice_digits(scan(sources.patient).select("patid"), practices["pracid"])
+    windows = practices.rename({"pracid": "practice"})
+    eligibility = scan_shard(sources.eligibility, shard).collect()
+    deaths = scan_shard(sources.deaths, shard).collect()
+    hes_start, hes_end = hes_coverage(sources.coverage, rules)
+
+    patients = scan_shard(sources.patient, shard).unique().sort("subject_id").collect()
+    if patients["subject_id"].is_duplicated().any():
+        raise InputError(
+            "patient table", "a patient is there twice, with different data", "Deliver each once"
+        )
+    steps = [("Delivered", patients)]
+
+    def step(name: str, left: pl.DataFrame) -> pl.DataFrame:
+        steps.append((name, left))
+        return left
+
+    patients = step("Acceptable record", acceptable(patients))
+    patients = step("Year of birth known", birth_year_known(patients))
+    patients = step("Eligible for linkage to HES", linkable(patients, eligibility))
+    patients = with_practice(patients, practices, digits)
+    patients = step(
+        "Registered at an up-to-standard practice", registered(patients, windows, deaths)
+    )
+    patients = step("Follow-up covered by HES", within(patients, hes_start, hes_end))
+    if rules.study_start is not None or rules.study_end is not None:
+        patients = step(
+            "Follow-up in the study period", within(patients, rules.study_start, rules.study_end)
+        )
+    kind = "visits" if rules.visits == "all" else "visits with a diagnosis"
+    days = _visit_days(sources, shard, rules)
+    patients = step(
+        f"At least {rules.minimum_visits} {kind}",
+        enough_visits(patients, days, rules.minimum_visits),
+    )
+    flow = pl.DataFrame(
+        {
+            "step": range(len(steps)),
+            "name": [name for name, _ in steps],
+            "patients": [left.height for _, left in steps],
+        }
+    )
+    return _as_cohort(patients, shard), Flow.validate(flow, cast=True)
+
+
+def _visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
+    if rules.visits == "all":
+        return pl.concat(
+            [
+                scan_days(sources.visits, shard, "eventdate"),
+                scan_days(sources.admissions, shard, "admidate"),
+            ]
+        )
+    if sources.medcodes is None or sources.icd is None:
+        raise InputError(
+            "cohort", "visits with a diagnosis need the code lists", "Give `medcodes` and `icd`"
+        )
+    mapping = read_mapping(sources.medcodes, sources.icd).lazy()
+    rows = scan_diagnoses(sources.diagnoses, sources.hospital, shard)
+    return rows.join(mapping, on=["system", "code"], how="semi").select("subject_id", "day")
+
+
+def _as_cohort(patients: pl.DataFrame, shard: int) -> dy.DataFrame[Cohort]:
+    gender, month = pl.col("gender"), pl.col("mob")
+    return Cohort.validate(
+        patients.select(
+            "subject_id",
+            sex=pl.when(gender.is_in([1, 2])).then(gender).otherwise(0),
+            birth_year="yob",
+            birth_month=pl.when(month.is_between(1, 12)).then(month),
+            follow_up_start="follow_up_start",
+            follow_up_end="follow_up_end",
+            death="death",
+            practice="practice",
+            region=pl.col("region").fill_null(0),
+            shard=pl.lit(shard),
+        ),
+        cast=True,
+    )
+
+
+def join_cohorts(shards: Sequence[Path], path: Path) -> None:
+    """Write the shards' cohorts as one file, in the order of the shards, holding one at a time."""
+    with atomic(path) as temporary:
+        pl.scan_parquet(list(shards)).sink_parquet(temporary, compression="zstd")
+
+
+def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
+    """Add the shards' patients up, step by step."""
+    total = (
+        pl.concat([pl.read_parquet(path) for path in counts])
+        .group_by("step", "name")
+        .agg(pl.col("patients").sum())
+        .sort("step")
+    )
+    return Flow.validate(total)

@@ -1,0 +1,67 @@
+"""Diagnoses of one shard: GP and hospital rows with what becomes of each, and their phenotypes.
+
+GP rows are joined to CALIBER by medcode. Hospital rows (hes_diagnosis_hosp, dated by admission,
+as in the authors' later public code) are joined by ICD-10 at level 4: to an entry of four
+characters exactly, and to an entry of three characters that the code falls under.
+"""
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from behrt.caliber.icd import at_level_4
+from behrt.cprd.shards import scan_shard
+
+MEDCODE = "medcode"
+ICD = "icd10"
+
+
+def scan_diagnoses(
+    general_practice: Sequence[Path], hospital: Sequence[Path], shard: int
+) -> pl.LazyFrame:
+    """Scan one shard's diagnoses: subject_id, day (Date), system, code (String).
+
+    A day or code that is missing is null; so are medcode 0 and ICD-10 code `-.`.
+    """
+    frames = []
+    if general_practice:
+        rows = scan_shard(general_practice, shard)
+        medcode = pl.col("medcode")
+        code = pl.when(medcode != 0).then(medcode).cast(pl.String)
+        frames.append(_select(rows, "eventdate", MEDCODE, code))
+    if hospital:
+        rows = scan_shard(hospital, shard)
+        frames.append(_select(rows, "admidate", ICD, at_level_4(pl.col("icd"))))
+    return pl.concat(frames)
+
+
+def _select(rows: pl.LazyFrame, date: str, system: str, code: pl.Expr) -> pl.LazyFrame:
+    return rows.select(
+        "subject_id", pl.col(date).alias("day"), pl.lit(system).alias("system"), code.alias("code")
+    )
+
+
+def read_mapping(medcodes: Path, icd: Path) -> pl.DataFrame:
+    """Read the pairs of a code and a phenotype: system, code, phenotype (Int16), no pair twice.
+
+    Args:
+        medcodes: phenotypes/medcodes.parquet.
+        icd: phenotypes/icd.parquet; an entry of three characters stands for itself and for every
+            code of four that begins with it.
+    """
+    by_medcode = pl.read_parquet(medcodes).select(
+        pl.lit(MEDCODE).alias("system"),
+        pl.col("medcode").cast(pl.String).alias("code"),
+        "phenotype",
+    )
+    entries = pl.read_parquet(icd).select(
+        pl.lit(ICD).alias("system"), pl.col("icd").alias("code"), "phenotype"
+    )
+    children = (
+        entries.filter(pl.col("code").str.len_chars() == 3)
+        .join(pl.DataFrame({"fourth": list(string.digits + string.ascii_uppercase)}), how="cross")
+        .select("system", pl.col("code") + pl.col("fourth"), "phenotype")
+    )
+    return pl.concat([by_medcode, entries, children]).unique().sort(pl.all())

@@ -1,0 +1,182 @@
+"""The cohort's events in one shard as MEDS rows, and what became of every diagnosis row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dataframely as dy
+import polars as pl
+
+from behrt.cprd.diagnoses import ICD, MEDCODE, read_mapping, scan_diagnoses
+from behrt.cprd.shards import scan_days
+
+SEXES = {0: "unknown", 1: "male", 2: "female"}
+OUTCOMES = (
+    "not in the cohort",
+    "no code",
+    "no date",
+    "outside follow-up",
+    "unmapped",
+    "mapped",
+)
+
+
+class Outcomes(dy.Schema):
+    """What became of the diagnosis rows: rows by system and outcome, unmapped ones by code too."""
+
+    system = dy.String(check=lambda system: system.is_in([MEDCODE, ICD]))
+    outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
+    code = dy.String(nullable=True)
+    rows = dy.Int64(min=1)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files that a shard's events are made from.
+
+    Attributes:
+        cohort: the cohort's patients of the shard.
+        diagnoses: parts of the GP tables whose medcodes count as diagnoses.
+        consultations: parts of consultation.
+        hospital: parts of hes_diagnosis_hosp.
+        admissions: parts of hes_hospital.
+        medcodes, icd, phenotypes: the code lists as tables.
+    """
+
+    cohort: Path
+    diagnoses: Sequence[Path]
+    consultations: Sequence[Path]
+    hospital: Sequence[Path]
+    admissions: Sequence[Path]
+    medcodes: Path
+    icd: Path
+    phenotypes: Path
+
+
+def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFrame[Outcomes]]:
+    """Make one shard's events.
+
+    An event counts on the days of follow-up, first and last included; so does death. What a patient
+    has twice on a day, from one source or both, is one event.
+
+    Returns:
+        Events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
+        sorted by all three, no row twice. And the outcomes of the diagnosis rows.
+    """
+    cohort = pl.read_parquet(sources.cohort)
+    window = cohort.lazy().select("subject_id", "follow_up_start", "follow_up_end")
+    mapping = read_mapping(sources.medcodes, sources.icd).join(
+        pl.read_parquet(sources.phenotypes).select(phenotype="index", event="code"), on="phenotype"
+    )
+    rows = with_outcome(
+        scan_diagnoses(sources.diagnoses, sources.hospital, shard), window, mapping.lazy()
+    )
+    diagnoses = (
+        rows.filter(pl.col("outcome") == "mapped")
+        .join(mapping.lazy(), on=["system", "code"])
+        .select("subject_id", "day", code="event")
+        .unique()
+    )
+    unmapped_code = pl.when(pl.col("outcome") == "unmapped").then("code")
+    outcomes = rows.group_by("system", "outcome", unmapped_code.alias("code")).agg(
+        rows=pl.len().cast(pl.Int64)
+    )
+    visits = [
+        _visits("VISIT//GP", [*sources.consultations, *sources.diagnoses], "eventdate", shard),
+        _visits("VISIT//HOSPITAL", [*sources.admissions, *sources.hospital], "admidate", shard),
+    ]
+    followed = [
+        frame.join(window, on="subject_id")
+        .filter(_in_follow_up())
+        .select("subject_id", "day", "code")
+        for frame in visits
+    ]
+    dated, counted = pl.collect_all(
+        [pl.concat([diagnoses, *followed]), outcomes], engine="streaming"
+    )
+    events = (
+        pl.concat([describe(cohort), _timed(dated)]).unique().sort("subject_id", "time", "code")
+    )
+    return events, _sorted_outcomes(counted)
+
+
+def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `outcome`, one of OUTCOMES, the first that applies, to every diagnosis row.
+
+    Args:
+        rows: subject_id, day, system, code.
+        window: subject_id, follow_up_start, follow_up_end of the cohort.
+        mapping: system, code, phenotype.
+    """
+    known = mapping.select("system", "code").unique().with_columns(mapped=True)
+    joined = rows.join(window, on="subject_id", how="left").join(
+        known, on=["system", "code"], how="left"
+    )
+    conditions = (
+        pl.col("follow_up_start").is_null(),
+        pl.col("code").is_null(),
+        pl.col("day").is_null(),
+        ~_in_follow_up(),
+        pl.col("mapped").is_null(),
+    )
+    first = pl.coalesce(
+        pl.when(condition).then(pl.lit(outcome))
+        for condition, outcome in zip(conditions, OUTCOMES, strict=False)
+    )
+    return joined.with_columns(outcome=first.fill_null("mapped"))
+
+
+def describe(cohort: pl.DataFrame) -> pl.DataFrame:
+    """Make the events that the cohort table itself tells.
+
+    MEDS_BIRTH on the first of the birth month (January where it is not known), FOLLOW_UP//START
+    and FOLLOW_UP//END, MEDS_DEATH where it falls in follow-up; without a time SEX//…, REGION//…
+    and PRACTICE//….
+    """
+    month = pl.col("birth_month").fill_null(1)
+    birth = pl.date(pl.col("birth_year"), month, 1)
+    death = pl.when(pl.col("death").is_between("follow_up_start", "follow_up_end")).then("death")
+    dated = [
+        cohort.select("subject_id", day=day, code=pl.lit(code))
+        for day, code in (
+            (birth, "MEDS_BIRTH"),
+            (pl.col("follow_up_start"), "FOLLOW_UP//START"),
+            (pl.col("follow_up_end"), "FOLLOW_UP//END"),
+            (death, "MEDS_DEATH"),
+        )
+    ]
+    fixed = [
+        cohort.select("subject_id", day=pl.lit(None, dtype=pl.Date), code=code)
+        for code in (
+            pl.lit("SEX//") + pl.col("sex").replace_strict(SEXES, return_dtype=pl.String),
+            pl.format("REGION//{}", "region"),
+            pl.format("PRACTICE//{}", "practice"),
+        )
+    ]
+    return _timed(pl.concat([frame.drop_nulls("day") for frame in dated] + fixed))
+
+
+def _in_follow_up() -> pl.Expr:
+    return pl.col("day").is_between("follow_up_start", "follow_up_end")
+
+
+def _visits(code: str, parts: Sequence[Path], date: str, shard: int) -> pl.LazyFrame:
+    days = scan_days(parts, shard, date).drop_nulls("day").unique()
+    return days.with_columns(code=pl.lit(code))
+
+
+def _timed(events: pl.DataFrame) -> pl.DataFrame:
+    return events.select("subject_id", pl.col("day").cast(pl.Datetime("us")).alias("time"), "code")
+
+
+def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[Outcomes]:
+    """Add the shards' outcomes up, the commonest unmapped codes first."""
+    scanned = pl.scan_parquet(list(shards))
+    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
+    return _sorted_outcomes(total.collect())
+
+
+def _sorted_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[Outcomes]:
+    return Outcomes.validate(
+        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
+    )

@@ -1,0 +1,80 @@
+"""Writing MEDS (the Medical Event Data Standard), valid under the `meds` package's schemas."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
+
+from behrt.caliber.lists import CHAPTER_PREFIX
+from behrt.cprd.events import SEXES
+from behrt.files import atomic, write_json
+
+_DESCRIPTIONS = {
+    "MEDS_BIRTH": "Birth, on the first of the month (January where the month is not known)",
+    "MEDS_DEATH": "Death",
+    "FOLLOW_UP//START": "First day of follow-up",
+    "FOLLOW_UP//END": "Last day of follow-up",
+    "VISIT//GP": "A day with a consultation or a record at the general practice",
+    "VISIT//HOSPITAL": "A day of admission to hospital",
+    **{f"SEX//{sex}": f"Sex: {sex}" for sex in SEXES.values()},
+}
+
+
+def write_events(events: pl.DataFrame, path: Path) -> None:
+    """Write a shard's events (subject_id, time, code) as MEDS data, checked on the way."""
+    table = DataSchema.align(
+        events.with_columns(numeric_value=pl.lit(None, dtype=pl.Float32)).to_arrow()
+    )
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def list_codes(phenotypes: Path, shards: Sequence[Path]) -> pl.DataFrame:
+    """List every code of the dataset: code, description, parent_codes; sorted by code.
+
+    All phenotypes are there, also those that no patient has; their parent is their chapter.
+
+    Args:
+        phenotypes: phenotypes/phenotypes.parquet.
+        shards: the MEDS data.
+    """
+    listed = pl.read_parquet(phenotypes).select(
+        "code",
+        description="phenotype",
+        parent_codes=pl.concat_list(pl.lit(CHAPTER_PREFIX) + pl.col("chapter")),
+    )
+    seen = pl.scan_parquet(list(shards)).select("code").unique().collect(engine="streaming")
+    fixed = pl.DataFrame({"code": list(_DESCRIPTIONS)})
+    others = pl.concat([fixed, seen]).unique().join(listed, on="code", how="anti")
+    kind, number = (
+        pl.col("code").str.split("//").list.first(),
+        pl.col("code").str.split("//").list.last(),
+    )
+    numbered = kind.str.to_titlecase() + " " + number
+    described = others.select(
+        "code",
+        description=pl.col("code").replace_strict(_DESCRIPTIONS, default=numbered),
+        parent_codes=pl.lit(None, dtype=pl.List(pl.String)),
+    )
+    return pl.concat([listed, described]).sort("code")
+
+
+def write_codes(codes: pl.DataFrame, path: Path) -> None:
+    """Write the code metadata, checked on the way."""
+    with atomic(path) as temporary:
+        pq.write_table(CodeMetadataSchema.align(codes.to_arrow()), temporary)
+
+
+def write_dataset(name: str, path: Path) -> None:
+    """Write the dataset's metadata; no time of creation, so the bytes can be made again."""
+    metadata = {
+        "dataset_name": name,
+        "etl_name": "behrt-workflow",
+        "etl_version": version("behrt-workflow"),
+        "meds_version": version("meds"),
+    }
+    DatasetMetadataSchema.validate(metadata)
+    write_json(metadata, path)

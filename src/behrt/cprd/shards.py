@@ -1,0 +1,22 @@
+"""Reading extracted tables: one shard of any number of parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+
+def scan(parts: Sequence[Path]) -> pl.LazyFrame:
+    """Scan all parts of a table."""
+    return pl.scan_parquet(list(parts))
+
+
+def scan_shard(parts: Sequence[Path], shard: int) -> pl.LazyFrame:
+    """Scan the rows of one shard; the column `patid` comes as `subject_id`."""
+    rows = scan(parts).filter(pl.col("shard") == shard).drop("shard")
+    return rows.rename({"patid": "subject_id"})
+
+
+def scan_days(parts: Sequence[Path], shard: int, date: str) -> pl.LazyFrame:
+    """Scan subject_id and day (Date, null where missing) of one shard's rows."""
+    return scan_shard(parts, shard).select("subject_id", pl.col(date).alias("day"))
