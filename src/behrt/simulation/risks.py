@@ -1,0 +1,157 @@
+"""The directed graph of risks: which disease brings which other, how often, and how much later.
+
+Known edges stand in `risks.csv`: the share of the child's cases that the parent causes, and the
+mean lag in years. Seeded edges fill up, between diseases of alike age, sex and frequency, so that
+most onsets have a cause that a history can show.
+"""
+
+import graphlib
+import heapq
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.stats import norm
+
+from behrt.errors import InputError
+from behrt.simulation.diseases import risk_by_sex
+
+TABLE = Path(__file__).with_name("risks.csv")
+# The diseases' risks were fitted on this graph: another seed gives another graph and less
+# exact prevalences.
+GRAPH_SEED = 2020
+CAUSED_SHARE = 0.7
+LONGEST_LIFE = 84.0
+
+
+def read_known_risks(diseases: pl.DataFrame, path: Path = TABLE) -> pl.DataFrame:
+    """Return parent and child (indices into `diseases`), share and lag_years of each known edge.
+
+    Raises:
+        InputError: an edge names an unknown disease.
+    """
+    index = pl.DataFrame({"name": diseases["name"], "index": np.arange(len(diseases))})
+    known = pl.read_csv(path)
+    for column in ("parent", "child"):
+        unknown = set(known[column]) - set(diseases["name"])
+        if unknown:
+            raise InputError(
+                path.name,
+                f"{column} {min(unknown)!r} is not in the table of diseases",
+                "Use a name from that table",
+            )
+        known = known.with_columns(
+            pl.col(column).replace_strict(index["name"], index["index"], return_dtype=pl.Int16)
+        )
+    return known
+
+
+def topological_order(diseases: pl.DataFrame, parent: np.ndarray, child: np.ndarray) -> np.ndarray:
+    """Return the disease indices in an order where every parent precedes its children.
+
+    Among those free to come next, the disease of the youngest mean onset comes first.
+
+    Raises:
+        InputError: the edges hold a circle.
+    """
+    age = diseases["onset_mean"].to_numpy()
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter(
+        {disease: () for disease in range(len(diseases))}
+    )
+    for source, target in zip(parent.tolist(), child.tolist(), strict=True):
+        sorter.add(target, source)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        names = " > ".join(diseases["name"][index] for index in error.args[1])
+        raise InputError(TABLE.name, f"the risks form a circle: {names}", "Remove one") from error
+    order: list[int] = []
+    free: list[tuple[float, int]] = []
+    while sorter.is_active():
+        for disease in sorter.get_ready():
+            heapq.heappush(free, (age[disease], disease))
+        disease = heapq.heappop(free)[1]
+        order.append(disease)
+        sorter.done(disease)
+    return np.array(order)
+
+
+def make_risks(diseases: pl.DataFrame, seed: int = GRAPH_SEED) -> pl.DataFrame:
+    """Return the graph, one row an edge, children in topological order.
+
+    Columns: parent, child (Int16, indices into `diseases`); probability that a case of the
+    parent causes the child (Float64, at the parent's mean age of onset); age_slope (log
+    probability per year of the parent's onset above that mean); female_ratio (factor of women's
+    probability to men's); lag_years, lag_shape (mean and shape of the gamma-distributed lag);
+    share (of the child's cases, intended); known (Bool, as against seeded).
+    """
+    random = np.random.default_rng([seed, 301])
+    known = read_known_risks(diseases)
+    order = topological_order(diseases, known["parent"].to_numpy(), known["child"].to_numpy())
+    rank = np.argsort(order)
+    risk = risk_by_sex(diseases)
+    overall = risk.mean(axis=0)
+    age = diseases["onset_mean"].to_numpy()
+    spread = diseases["onset_spread"].to_numpy()
+    chapter = diseases["chapter"].to_numpy()
+
+    def in_time(parent: int, lag: float) -> float:
+        """Return the share of the parent's cases who live to the end of the lag."""
+        width = np.hypot(10.0, spread[parent])
+        return max(0.3, float(norm.cdf((LONGEST_LIFE - age[parent] - lag) / width)))
+
+    rows: list[dict[str, float | int | bool]] = []
+
+    def add(parent: int, child: int, share: float, lag: float, cap: float, known: bool) -> float:
+        probability = min(cap, share * overall[child] / (overall[parent] * in_time(parent, lag)))
+        share = probability * overall[parent] * in_time(parent, lag) / overall[child]
+        rows.append(
+            {
+                "parent": parent,
+                "child": child,
+                "probability": probability,
+                "age_slope": 0.0 if known else random.uniform(-0.01, 0.02),
+                "female_ratio": 1.0 if known else random.choice([0.6, 1.0, 1.0, 1.6]),
+                "lag_years": lag,
+                "lag_shape": 1.5 if lag < 1 else 3.0 if lag < 4 else 5.0,
+                "share": share,
+                "known": known,
+            }
+        )
+        return share
+
+    edges_of = known.partition_by("child", as_dict=True)
+    for child in order.tolist():
+        caused = 0.0
+        parents: set[int] = set()
+        if (child,) in edges_of:
+            for parent, _, share, lag in edges_of[(child,)].iter_rows():
+                caused += add(parent, child, share, lag, 0.75, known=True)
+                parents.add(parent)
+        if age[child] < 5:
+            continue
+        candidates = np.array(
+            [
+                parent
+                for parent in range(len(diseases))
+                if rank[parent] < rank[child]
+                and parent not in parents
+                and age[child] - 25 < age[parent] < age[child] + 4
+                and 0.3 < overall[parent] / overall[child] < 1.5
+                and (risk[:, parent] * risk[:, child] > 0).any()
+            ]
+        )
+        if len(candidates) == 0:
+            continue
+        near = np.where(chapter[candidates] == chapter[child], 4.0, 1.0)
+        chosen = random.choice(
+            candidates, min(4, len(candidates)), replace=False, p=near / near.sum()
+        )
+        for parent in chosen.tolist():
+            missing = CAUSED_SHARE - caused
+            if missing < 0.08:
+                break
+            gap = max(age[child] - age[parent], 0.0)
+            lag = min(random.choice([0.3, 0.6, 1.5, 3.0, 8.0]), gap + 3.0)
+            caused += add(parent, child, min(missing, 0.3), lag, 0.6, known=False)
+    return pl.DataFrame(rows).with_columns(pl.col("parent", "child").cast(pl.Int16))
