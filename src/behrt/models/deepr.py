@@ -1,0 +1,225 @@
+"""Deepr: a convolution over one sentence of codes and time gaps (Nguyen et al. 2017).
+
+Source: arXiv 1607.07519. A history becomes one sentence: the diseases of each visit in random
+order, and between two visits a word for the time that passed. Diseases seldom seen in training
+share one word, RAREWORD. Each filter reports how well the best-fitting window of the sentence
+matches it, and a linear layer predicts from these reports. Sex, which the original did not use,
+is embedded and joined to them.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from behrt.errors import InputError
+from behrt.learning import engine
+from behrt.learning.artefacts import read_config, read_weights
+from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.run import Optimisation, TrainingRun
+
+PAD = 0
+RAREWORD = 1
+FIRST_GAP = 2
+FIRST_DISEASE = 7
+GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
+"""The longest gaps, in days, of the words 0–1, 1–3, 3–6 and 6–12 months; beyond is 12+."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sizes of a Deepr.
+
+    Attributes:
+        embedding_size: numbers a word.
+        filters: filters a width.
+        widths: words that a filter spans, one convolution each.
+        sex_size: numbers that sex is embedded in.
+        dropout: share of the classifier's inputs set to 0 in training.
+        maximum_words: the latest words of a longer sentence are kept.
+        minimum_uses: diseases with fewer uses in the training inputs become RAREWORD.
+    """
+
+    embedding_size: int = 100
+    filters: int = 100
+    widths: tuple[int, ...] = (3, 4, 5)
+    sex_size: int = 16
+    dropout: float = 0.2
+    maximum_words: int = 100
+    minimum_uses: int = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if not self.widths or len(set(self.widths)) < len(self.widths):
+            raise InputError("widths", f"{self.widths} is empty or repeats", "Give each width once")
+        sizes = (self.embedding_size, self.filters, self.sex_size, self.maximum_words, *self.widths)
+        if any(type(size) is not int or size < 1 for size in sizes):
+            raise InputError("deepr", f"a size in {self} is not a count", "Give whole numbers >= 1")
+        if type(self.minimum_uses) is not int or self.minimum_uses < 0:
+            raise InputError(
+                "minimum_uses", f"{self.minimum_uses} is not a count", "Give a whole number >= 0"
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError("dropout", f"{self.dropout} is no share", "Give 0 <= dropout < 1")
+
+
+def gap_words(days: np.ndarray) -> np.ndarray:
+    """Return the word (int64) for each gap in days; an edge belongs to the shorter gap."""
+    return FIRST_GAP + np.searchsorted(GAP_EDGES, days, side="left")
+
+
+def sentences(
+    settings: Settings, examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the flat words (int64) of the rows' sentences and their offsets (rows + 1).
+
+    The diseases of a visit stand in random order, or in ascending order without a generator:
+    then the sentence depends on the contents of each visit alone.
+    """
+    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    positions, code_offsets = ragged_take(examples.code_offsets, visits)
+    codes = examples.codes[positions].astype(np.int64)
+    visit = np.repeat(np.arange(len(visits)), np.diff(code_offsets))
+    if generator is None:
+        order = np.argsort(visit * examples.n_diseases + codes, kind="stable")
+    else:
+        order = np.argsort(visit + generator.random(len(visit)))
+
+    follows = np.ones(len(visits), dtype=bool)
+    follows[visit_offsets[:-1][np.diff(visit_offsets) > 0]] = False
+    word_offsets = code_offsets + np.concatenate([[0], np.cumsum(follows)])
+    gaps = word_offsets[:-1][follows]
+    words = np.empty(word_offsets[-1], dtype=np.int64)
+    is_disease = np.ones(len(words), dtype=bool)
+    is_disease[gaps] = False
+    words[is_disease] = FIRST_DISEASE + codes[order]
+    days = examples.visit_day[visits].astype(np.int64)
+    words[gaps] = gap_words(np.diff(days, prepend=0)[follows])
+
+    ends = word_offsets[visit_offsets[1:]]
+    lengths = np.minimum(ends - word_offsets[visit_offsets[:-1]], settings.maximum_words)
+    kept, offsets = ragged_ranges(ends - lengths, lengths)
+    return words[kept], offsets
+
+
+def collate(
+    settings: Settings, examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+) -> dict[str, torch.Tensor]:
+    """Return the model's inputs for some rows; see `Deepr.forward`."""
+    words, offsets = sentences(settings, examples, rows, generator)
+    lengths = np.diff(offsets)
+    # Sentences lie in one line with room for the widest window around each.
+    room = max(settings.widths) - 1
+    places = np.arange(len(words)) + np.repeat(np.arange(len(rows)) * room, lengths)
+    line = np.full(len(words) + room * (len(rows) + 1), PAD)
+    line[places + max(settings.widths) // 2] = words
+    windows = np.lib.stride_tricks.sliding_window_view(line, max(settings.widths))[places]
+    return {
+        "windows": torch.from_numpy(windows),
+        "lengths": torch.from_numpy(lengths),
+        "sex": torch.from_numpy(examples.sex[rows].astype(np.int64)),
+    }
+
+
+class Deepr(nn.Module):
+    """Sentences to logits."""
+
+    word: torch.Tensor
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        n_words = FIRST_DISEASE + n_diseases
+        self.embedding = nn.Embedding(n_words, settings.embedding_size, padding_idx=PAD)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(settings.embedding_size, settings.filters, width) for width in settings.widths
+        )
+        self.sex = nn.Embedding(3, settings.sex_size)
+        self.dropout = nn.Dropout(settings.dropout)
+        features = len(settings.widths) * settings.filters + settings.sex_size
+        self.classifier = nn.Linear(features, n_diseases)
+        self.register_buffer("word", torch.arange(n_words))
+
+    @torch.no_grad()
+    def prepare(self, train: Examples, minimum_uses: int) -> None:
+        """Find the rare diseases; start the classifier at the labels' prevalence."""
+        uses = np.bincount(train.codes, minlength=train.n_diseases)
+        self.word[FIRST_DISEASE:][torch.from_numpy(uses < minimum_uses)] = RAREWORD
+        self.classifier.weight.zero_()
+        self.classifier.bias.copy_(torch.from_numpy(train.prior_log_odds()))
+
+    def _convolve(self, convolution: nn.Conv1d, windows: torch.Tensor) -> torch.Tensor:
+        """Return (words, filters): the convolution centred on each word of the sentences.
+
+        There are few distinct words, so each is multiplied with each slice of the kernel once,
+        and a window is a sum of looked-up rows.
+        """
+        width = convolution.kernel_size[0]
+        n_words = self.embedding.num_embeddings
+        slices = self.embedding.weight @ convolution.weight.permute(2, 1, 0)
+        start = windows.shape[1] // 2 - width // 2
+        window = windows[:, start : start + width]
+        rows = window + n_words * torch.arange(width, device=window.device)
+        table = slices.float().reshape(width * n_words, -1)
+        looked_up = F.embedding_bag(
+            rows.masked_fill(window == PAD, PAD), table, mode="sum", padding_idx=PAD
+        )
+        return looked_up + cast(torch.Tensor, convolution.bias)
+
+    def forward(
+        self, windows: torch.Tensor, lengths: torch.Tensor, sex: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the logits (n, n_diseases).
+
+        Args:
+            windows: int64 (words of all sentences, widest filter), the words around each word,
+                PAD beyond the sentence. Padding has no window of its own, so it cannot win.
+            lengths: int64 (n), words a sentence.
+            sex: int64 (n).
+        """
+        windows = self.word[windows]
+        best = []
+        for convolution in self.convolutions:
+            matches = self._convolve(cast(nn.Conv1d, convolution), windows)
+            best.append(torch.segment_reduce(matches, "max", lengths=lengths))
+        features = torch.cat([F.relu(torch.cat(best, dim=1)), self.sex(sex)], dim=1)
+        logits: torch.Tensor = self.classifier(self.dropout(features))
+        return logits
+
+
+def fit(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    run: TrainingRun,
+) -> None:
+    """Train on the labelled rows; write config.json, model.safetensors and metrics.jsonl.
+
+    Raises:
+        InputError: no `optimisation`, or weights to start from, which Deepr has none of.
+    """
+    if optimisation is None:
+        raise InputError("deepr", "it has no training settings", "Give it a `training` section")
+    if pretrained is not None:
+        raise InputError("deepr", "it cannot start from MLM weights", "Leave `pretrained` out")
+    engine.begin(run)
+    model = Deepr(settings, train.n_diseases)
+    model.prepare(train, settings.minimum_uses)
+    engine.fit_classifier(
+        model, partial(collate, settings), train, tuning, optimisation, run, settings
+    )
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases), from the files in the run's folder."""
+    config = read_config(run.folder)
+    settings = Settings(**config["settings"])
+    model = Deepr(settings, config["n_diseases"])
+    model.load_state_dict(read_weights(run.folder))
+    return engine.predict(model, partial(collate, settings), examples, run)

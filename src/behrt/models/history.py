@@ -1,0 +1,91 @@
+"""What the patient already had: past diseases carried forward, else the disease's prevalence.
+
+The score of a disease is the share of training patients who got it as a label, counted apart
+for those whose input history has the disease and for those whose history has not. Nothing else
+of the history counts. Both shares are smoothed towards the disease's prevalence p among all
+training patients, as if `pseudo_patients` more had been seen with it (additive smoothing, also
+Laplace's):
+
+    (labelled + pseudo_patients * p) / (patients + pseudo_patients)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from behrt.errors import InputError
+from behrt.learning.artefacts import read_weights, write_model
+from behrt.learning.examples import Examples
+from behrt.learning.run import Optimisation, TrainingRun
+from behrt.models.prevalence import refuse_training, tuning_line
+
+CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How strongly shares are smoothed.
+
+    Attributes:
+        pseudo_patients: the weight of the prevalence, in patients.
+    """
+
+    pseudo_patients: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.pseudo_patients > 0:
+            raise InputError(
+                "pseudo_patients", f"{self.pseudo_patients} is not above 0", "Give some weight"
+            )
+
+
+def rates(train: Examples, pseudo_patients: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the label's share with and without the disease in the history.
+
+    Both are float32 (n_diseases).
+    """
+    patients = np.zeros(train.n_diseases)
+    labelled = np.zeros(train.n_diseases)
+    for start in range(0, len(train), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(train)))
+        known = train.known_matrix(rows)
+        patients += known.sum(axis=0)
+        labelled += (known & train.label_matrix(rows)).sum(axis=0)
+    prevalence = train.label_prevalence()
+    prior = pseudo_patients * prevalence
+    all_labelled = np.bincount(train.labels, minlength=train.n_diseases)
+    with_it = (labelled + prior) / (patients + pseudo_patients)
+    without = (all_labelled - labelled + prior) / (len(train) - patients + pseudo_patients)
+    return with_it.astype(np.float32), without.astype(np.float32)
+
+
+def _scores(with_it: np.ndarray, without: np.ndarray, examples: Examples) -> np.ndarray:
+    return np.where(examples.known_matrix(np.arange(len(examples))), with_it, without)
+
+
+def fit(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    run: TrainingRun,
+) -> None:
+    """Count histories and labels; write config.json, model.safetensors and metrics.jsonl.
+
+    Raises:
+        InputError: `optimisation` or `pretrained` is given: there is no training.
+    """
+    refuse_training("history", optimisation, pretrained)
+    with_it, without = rates(train, settings.pseudo_patients)
+    line = tuning_line(_scores(with_it, without, tuning), tuning)
+    weights = {"with": torch.from_numpy(with_it), "without": torch.from_numpy(without)}
+    write_model(run, settings, train.n_diseases, weights, [line])
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, n_diseases): the share that fits each patient's history."""
+    weights = read_weights(run.folder)
+    return _scores(weights["with"].numpy(), weights["without"].numpy(), examples)
