@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from behrt.caliber.lists import read_lists
+from behrt.errors import InputError
+
+REPOSITORY = Path(__file__).parents[3] / "shared" / "caliber"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "dictionary.csv": "phenotype,CPRD,ICD,OPCS\r\n"
+        "Gout,CPRD_gout.csv,ICD_gout.csv,\r\n"
+        "Asthma,CPRD_asthma.csv,,\r\n"
+        "Raised lipids,,,\r\n"
+        "anaemia,,ICD_anaemia.csv,OPCS_anaemia.csv\r\n",
+        "phenotype_categories_mapping.csv": "Phenotype,Category\r\n"
+        "Gout,Joints\r\nAsthma,Lungs\r\nRaised lipids,Blood\r\nanaemia,Blood\r\n",
+        "primary_care/CPRD_gout.csv": "Disease,Readcode,Medcode,ReadcodeDescr,Category\r\n"
+        "Gout,C34..00,15311.0,Gout,Diagnosis\r\n"
+        "Gout,7004300.0,7,Gouty,Diagnosis\r\n"
+        "Gout,C34..00,15311,Gout,History\r\n"
+        "Gout,C35..00,,No medcode,Diagnosis\r\n"
+        "Gout,C36..00,12.5,Half a medcode,Diagnosis\r\n",
+        "primary_care/CPRD_asthma.csv": '"metadata","category","readcode","readterm","medcode"\n'
+        '"Name: asthma",1,"H33..00","Asthma, ""all"" kinds",7\n',
+        "secondary_care/ICD_gout.csv": "Disease,ICD10code,ICD10codeDescr,Category\r\n"
+        "Gout,M10,Gout,Diagnosis\r\nGout,G590,Undotted,Diagnosis\r\n\r\n"
+        "Gout,M14.50,Too fine,Diagnosis\r\nGout,gout,No code,Diagnosis\r\n",
+        "secondary_care/ICD_anaemia.csv": '"metadata","icd_code","icd_term","category"\n'
+        '"x","D50.9","Anaemia",3\n"x","N23.X","Filler",3\n',
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text.encode())
+    return tmp_path
+
+
+def test_phenotypes_are_those_with_a_list_in_code_point_order(folder: Path) -> None:
+    assert read_lists(folder).phenotypes.rows() == [
+        (0, "Asthma", "Lungs", "CALIBER//Asthma"),
+        (1, "Gout", "Joints", "CALIBER//Gout"),
+        (2, "anaemia", "Blood", "CALIBER//anaemia"),
+    ]
+
+
+def test_a_medcode_may_have_two_phenotypes_and_a_pair_is_there_once(folder: Path) -> None:
+    assert read_lists(folder).medcodes.rows() == [(7, 0), (7, 1), (15311, 1)]
+
+
+def test_icd_codes_are_undotted(folder: Path) -> None:
+    assert read_lists(folder).icd.rows() == [("D509", 2), ("G590", 1), ("M10", 1), ("N23", 2)]
+
+
+def test_every_row_is_read_or_refused_for_a_reason(folder: Path) -> None:
+    manifest = read_lists(folder).manifest
+    assert manifest["dictionary_rows_without_a_list"] == 1
+    assert manifest["medcodes"] == {
+        "rows_read": 6,
+        "rows_refused": {"blank medcode": 1, "medcode is not a whole number above 0": 1},
+        "pairs": 3,
+    }
+    assert manifest["icd"] == {
+        "rows_read": 6,
+        "rows_refused": {"ICD-10 code of more than four characters": 1, "not an ICD-10 code": 1},
+        "pairs": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("dictionary.csv", "phenotype,CPRD\nGout,x\n", "no column 'icd'"),
+        ("dictionary.csv", "phenotype,CPRD,ICD\nGout,a,\nGout,b,\n", "'Gout' is named twice"),
+        ("phenotype_categories_mapping.csv", "Phenotype,Category\nGout,J\n", "no chapter for"),
+        ("primary_care/CPRD_gout.csv", "Disease,Readcode\nGout,C34..00\n", "no column medcode"),
+        ("primary_care/CPRD_gout.csv", None, "cannot be read"),
+    ],
+)
+def test_a_damaged_folder_is_refused(
+    folder: Path, name: str, text: str | None, problem: str
+) -> None:
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(text)
+    with pytest.raises(InputError, match=problem) as caught:
+        read_lists(folder)
+    assert Path(name).name in str(caught.value)
+
+
+@pytest.mark.skipif(not REPOSITORY.is_dir(), reason="no copy of CALIBER's repository at hand")
+def test_the_real_lists_give_301_phenotypes_in_16_chapters() -> None:
+    lists = read_lists(REPOSITORY)
+    assert lists.phenotypes.height == 301
+    assert lists.phenotypes["chapter"].n_unique() == 16
+    assert lists.manifest["medcodes"]["rows_read"] == 10420
+    assert lists.manifest["icd"]["rows_read"] == 1925
+    assert not lists.manifest["medcodes"]["rows_refused"]
+    assert not lists.manifest["icd"]["rows_refused"]
+    assert lists.medcodes["medcode"].n_unique() == 10077
+    # every phenotype has a code in one of the two systems
+    coded = set(lists.medcodes["phenotype"]) | set(lists.icd["phenotype"])
+    assert coded == set(range(301))
+    # N23.X is N23 with a filler
+    assert "N23" in lists.icd["icd"]

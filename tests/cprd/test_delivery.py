@@ -1,0 +1,116 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from behrt.cprd.delivery import find_parts, require
+from behrt.errors import InputError
+
+
+def _zip(path: Path, *members: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, "patid\r\n")
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "part"),
+    [
+        ("18_188_all_dec2018_Extract_Patient_001.txt", "patient", "001"),
+        ("20_000228_ch1_1_Extract_Clinical_012.txt", "clinical", "012"),
+        ("extract_TEST_003.TXT", "test", "003"),
+        ("patlist/x_Extract_Practice_001.txt", "practice", "001"),
+        ("hes_diagnosis_hosp_16_049R.txt", "hes_diagnosis_hosp", "001"),
+        ("hes_patient_20336R.txt", "hes_patient", "001"),
+        ("GOLD_linked/Final/hes_hospital_20_095_DM.txt", "hes_hospital", "001"),
+        ("hes_primary_diag_hosp_simulated.txt", "hes_primary_diag_hosp", "001"),
+        ("e_death_patient_1.txt", "death_patient", "001"),
+        ("21_1_linkage_eligibility_gold.txt", "linkage_eligibility", "001"),
+        ("linkage_coverage.txt", "linkage_coverage", "001"),
+    ],
+)
+def test_a_loose_file_is_known_by_its_name(
+    tmp_path: Path, name: str, table: str, part: str
+) -> None:
+    _touch(tmp_path / name)
+    (found,) = find_parts(tmp_path)
+    assert (found.table, found.part, found.path) == (table, part, tmp_path / name)
+    assert found.member is None
+
+
+def test_a_zip_may_be_named_unlike_its_member(tmp_path: Path) -> None:
+    _zip(tmp_path / "1234.aa1_Extract_Practice_001.zip", "aa1_Extract_Practice_001.txt")
+    (found,) = find_parts(tmp_path)
+    assert (found.table, found.member) == ("practice", "aa1_Extract_Practice_001.txt")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Extract_Patient_001.csv",
+        "Extract_Patient.txt",
+        "Aurum_set1_Extract_Patient_001.txt",
+        "1_linkage_eligibility_aurum_joined.txt",
+        "medical.txt",
+        ".hidden/x_Extract_Patient_001.txt",
+        "__MACOSX/x_Extract_Patient_001.txt",
+    ],
+)
+def test_other_files_are_passed_over(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path / name)
+    assert find_parts(tmp_path) == []
+
+
+def test_parts_are_sorted_by_table_and_number(tmp_path: Path) -> None:
+    for number in (3, 1, 2):
+        _touch(tmp_path / f"x_Extract_Clinical_{number:03d}.txt")
+    _touch(tmp_path / "x_Extract_Additional_001.txt")
+    found = [(part.table, part.part) for part in find_parts(tmp_path)]
+    assert found == [
+        ("additional", "001"),
+        ("clinical", "001"),
+        ("clinical", "002"),
+        ("clinical", "003"),
+    ]
+
+
+def test_two_deliveries_with_the_same_numbers_are_numbered_anew(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        _touch(tmp_path / folder / f"{folder}_Extract_Clinical_001.txt")
+    found = [(part.part, part.path.parent.name) for part in find_parts(tmp_path)]
+    assert found == [("001", "a"), ("002", "b")]
+
+
+def test_a_part_both_zipped_and_loose_is_refused(tmp_path: Path) -> None:
+    _zip(tmp_path / "x_Extract_Test_001.zip", "x_Extract_Test_001.txt")
+    _touch(tmp_path / "x_Extract_Test_001.txt")
+    with pytest.raises(InputError, match=r"delivered twice"):
+        find_parts(tmp_path)
+
+
+def test_a_zip_of_two_parts_or_no_zip_at_all_is_refused(tmp_path: Path) -> None:
+    _zip(tmp_path / "x_Extract_Test_001.zip", "a.txt", "b.txt")
+    with pytest.raises(InputError, match="holds 2 .txt files"):
+        find_parts(tmp_path)
+    (tmp_path / "x_Extract_Test_001.zip").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="not a readable zip"):
+        find_parts(tmp_path)
+
+
+def test_all_missing_tables_are_named_at_once(tmp_path: Path) -> None:
+    _touch(tmp_path / "x_Extract_Patient_001.txt")
+    parts = find_parts(tmp_path)
+    require(parts, ["patient"], tmp_path)
+    with pytest.raises(InputError, match=r"_Extract_Clinical_001.*hes_hospital"):
+        require(parts, ["patient", "clinical", "hes_hospital"], tmp_path)
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        find_parts(tmp_path / "nowhere")
