@@ -27,6 +27,9 @@ READOUTS = ("cls", "mask")
 AGES = 110 * 12 + 1
 """Rows of the age table: months up to 110 years; whoever is older is read as 110."""
 
+INITIAL_SPREAD = 0.02
+"""Standard deviation of the initial weights, as in BERT."""
+
 FEWEST_TOLD = 10
 """A smaller number of patients is not written to the log."""
 
@@ -298,7 +301,13 @@ class Encoder(nn.Module):
         self.ages = nn.Embedding(AGES, settings.hidden) if settings.age else None
         self.segments = nn.Embedding(2, settings.hidden) if settings.segment else None
         # Not part of the state: it depends on no data, and lengths may differ between models.
-        table = positions(settings.max_length, settings.hidden) if settings.position else None
+        table = None
+        if settings.position:
+            # The sines have a root mean square of 1/√2: at that size they would drown the
+            # learned embeddings, so they get the size that these start with (as Vaswani et al.
+            # weigh both alike by multiplying the learned ones).
+            scale = INITIAL_SPREAD * math.sqrt(2)
+            table = positions(settings.max_length, settings.hidden) * scale
         self.register_buffer("positions", table, persistent=False)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
@@ -395,9 +404,9 @@ class Behrt(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw weights as BERT does: N(0, 0.02), biases 0."""
+    """Draw weights as BERT does: normal around 0, biases 0."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=INITIAL_SPREAD)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
 
