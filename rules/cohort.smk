@@ -15,7 +15,16 @@ rule cohort_shard:
         deaths=EXTRACTED["death_patient"],
         visits=EXTRACTED["consultation"] + EXTRACTED["clinical"],
         admissions=EXTRACTED["hes_hospital"],
-        **(COHORT_DIAGNOSES if config["cohort"]["visits"] == "diagnosis" else {}),
+        **(
+            {
+                "diagnoses": DIAGNOSES,
+                "hospital": EXTRACTED["hes_diagnosis_hosp"],
+                "medcodes": "<results>/phenotypes/medcodes.parquet",
+                "icd": "<results>/phenotypes/icd.parquet",
+            }
+            if config["cohort"]["visits"] == "diagnosis"
+            else {}
+        ),
     output:
         cohort="<results>/cohort/shards/{shard}.parquet",
         counts="<results>/cohort/shards/{shard}_flow.parquet",

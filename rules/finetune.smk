@@ -34,13 +34,8 @@ rule finetune:
         gpu=config["gpu"],
     params:
         kind=lambda wildcards: MODELS[wildcards.model]["kind"],
-        settings=lambda wildcards: for_task(
-            MODELS[wildcards.model], wildcards.task, "settings"
-        ),
-        training=lambda wildcards: for_task(
-            MODELS[wildcards.model], wildcards.task, "training"
-        )
-        or None,
+        settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),
+        training=lambda wildcards: training_for(config, wildcards.model, wildcards.task),
         protocol=config["protocol"],
         seed=config["seed"],
         precision=config["precision"],

@@ -52,7 +52,22 @@ def check(config: Mapping[str, Any], schema: Path) -> None:
         raise error
 
 
-def for_task(model: Mapping[str, Any], task: str, section: str) -> dict[str, Any]:
-    """Return a model's section (settings or training) with what its `tasks` says for a task."""
-    special = model.get("tasks", {}).get(task, {})
-    return {**model.get(section, {}), **special.get(section, {})}
+def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any]:
+    """Return a model's settings for a task.
+
+    A pretrained model has the shape of what was pretrained, its own settings on top; what its
+    `tasks` says about the task goes before both.
+    """
+    chosen = config["models"][model]
+    shape = config["pretrain"]["settings"] if chosen["pretrained"] else {}
+    special = chosen.get("tasks", {}).get(task, {})
+    return {**shape, **chosen["settings"], **special.get("settings", {})}
+
+
+def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any] | None:
+    """Return how a model is trained for a task, or None for one that needs no optimiser."""
+    chosen = config["models"][model]
+    if "training" not in chosen:
+        return None
+    special = chosen.get("tasks", {}).get(task, {})
+    return {**chosen["training"], **special.get("training", {})}

@@ -1,0 +1,166 @@
+"""The configuration: its files, its schema, and the dataclasses that read it, agree."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from behrt.configuration import check, settings_for, training_for
+from behrt.cprd.cohort import Rules
+from behrt.cprd.values import DATE_FORMATS, YEAR_OFFSETS, Options
+from behrt.errors import InputError
+from behrt.learning.run import ACCELERATORS, PRECISIONS, SCHEDULES, Optimisation
+from behrt.models import behrt
+
+REPOSITORY = Path(__file__).parents[1]
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+RULES: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+
+
+def merged(*names: str) -> dict[str, Any]:
+    """Return the default configuration with others on top, as Snakemake's --configfile does."""
+
+    def update(base: dict[str, Any], other: dict[str, Any]) -> None:
+        for key, value in other.items():
+            if isinstance(value, dict) and isinstance(base.get(key), dict):
+                update(base[key], value)
+            else:
+                base[key] = value
+
+    config: dict[str, Any] = {}
+    for name in ("config", *names):
+        update(config, yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()))
+    return config
+
+
+def schemas(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every property of the schema with its path."""
+    for key, inner in schema.get("properties", {}).items():
+        yield f"{where}.{key}", inner
+        yield from schemas(inner, f"{where}.{key}")
+
+
+def properties(*path: str) -> dict[str, Any]:
+    schema = RULES
+    for key in path:
+        schema = schema["properties"][key]
+    found: dict[str, Any] = schema["properties"]
+    return found
+
+
+def definition(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = RULES["$defs"][name]["properties"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "names", [(), ("test",), ("cprd",), ("paper",), ("cprd", "paper")], ids="+".join
+)
+def test_the_files_of_the_repository_are_allowed(names: tuple[str, ...]) -> None:
+    check(merged(*names), SCHEMA)
+
+
+def test_the_schema_is_strict_and_describes_every_key() -> None:
+    jsonschema.Draft202012Validator.check_schema(RULES)
+    parts = [("", RULES), *((f"$defs.{name}", part) for name, part in RULES["$defs"].items())]
+    for start, part in parts:
+        for where, schema in schemas(part, start):
+            described = schema
+            if "$ref" in schema:
+                described = RULES["$defs"][schema["$ref"].rsplit("/", 1)[1]] | schema
+            assert "description" in described or ".tasks." in where or "T" in where, where
+            if "properties" in schema:
+                assert schema.get("additionalProperties") is False, where
+
+
+@pytest.mark.parametrize(
+    ("keys", "dataclass"),
+    [
+        (definition("training"), Optimisation),
+        (definition("behrt"), behrt.Settings),
+        (properties("pretrain", "masking"), behrt.Masking),
+        (properties("cohort"), Rules),
+        ({k: v for k, v in properties("extract").items() if k != "maximum_refused"}, Options),
+    ],
+    ids=["training", "behrt", "masking", "cohort", "extract"],
+)
+def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], dataclass: Any) -> None:
+    assert set(keys) == {field.name for field in fields(dataclass)}
+
+
+def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
+    assert properties("extract")["date_format"]["enum"] == [*DATE_FORMATS, None]
+    assert properties("extract")["year_format"]["enum"] == [*YEAR_OFFSETS, None]
+    assert set(properties()["precision"]["enum"]) == set(PRECISIONS)
+    assert set(properties()["accelerator"]["enum"]) == set(ACCELERATORS)
+    assert set(definition("training")["schedule"]["enum"]) == set(SCHEDULES)
+    assert set(definition("behrt")["readout"]["enum"]) == set(behrt.READOUTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sead": 1}, r"config, top level: there is no key 'sead'\. Did you mean 'seed'\."),
+        (
+            {"models": {"behrt": {"training": {"epchs": 3}}}},
+            r"config, models\.behrt\.training: there is no key 'epchs'\. Did you mean 'epochs'\.",
+        ),
+        (
+            {"models": {"behrt": {"settings": {"head": 3}}}},
+            r"config, models\.behrt\.settings: there is no key 'head'\. Did you mean 'heads'\.",
+        ),
+        ({"shards": "four"}, r"config, shards: 'four' is not of type 'integer'\. It is: "),
+        ({"split": 3}, r"config, split: 3 is not of type 'object'"),
+        ({"split": {"held_out": 1.2}}, r"config, split\.held_out: 1\.2 is greater than or equal"),
+        ({"source": "gold"}, r"config, source: 'gold' is not one of \['simulated', 'cprd'\]"),
+        ({"source": "cprd", "caliber": "x"}, r"config, top level: 'delivery' is a required"),
+        (
+            {"source": "cprd", "caliber": "x", "delivery": {"folder": None}},
+            r"config, delivery\.folder: None is not of type 'string'",
+        ),
+        ({"run": "../elsewhere"}, r"config, run: '\.\./elsewhere' does not match"),
+        ({"cohort": {"study_start": "1990"}}, r"config, cohort\.study_start: '1990' does not"),
+    ],
+)
+def test_a_mistake_is_named(change: dict[str, Any], message: str) -> None:
+    config = merged()
+    for key, value in change.items():
+        if key == "models":
+            for name, model in value.items():
+                for section, entries in model.items():
+                    config["models"][name][section] |= entries
+        else:
+            config[key] = value
+    with pytest.raises(InputError, match=message):
+        check(config, SCHEMA)
+
+
+def test_a_model_may_be_left_out() -> None:
+    config = merged()
+    config["models"]["deepr"] = None
+    check(config, SCHEMA)
+
+
+def test_settings_and_training_of_a_task() -> None:
+    config = {
+        "pretrain": {"settings": {"hidden": 24, "max_length": 64}},
+        "models": {
+            "a": {
+                "pretrained": True,
+                "settings": {"max_length": 100, "readout": "cls"},
+                "training": {"epochs": 5, "learning_rate": 0.1},
+                "tasks": {"T2": {"settings": {"readout": "mask"}, "training": {"epochs": 7}}},
+            },
+            "b": {"pretrained": False, "settings": {}},
+        },
+    }
+    assert settings_for(config, "a", "T1") == {"hidden": 24, "max_length": 100, "readout": "cls"}
+    assert settings_for(config, "a", "T2") == {"hidden": 24, "max_length": 100, "readout": "mask"}
+    assert settings_for(config, "b", "T2") == {}
+    assert training_for(config, "a", "T1") == {"epochs": 5, "learning_rate": 0.1}
+    assert training_for(config, "a", "T2") == {"epochs": 7, "learning_rate": 0.1}
+    assert training_for(config, "b", "T2") is None

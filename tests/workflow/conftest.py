@@ -1,0 +1,102 @@
+"""The real Snakefile, run in copies of the repository so that tests may edit code and data."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCES = ("config", "envs", "rules", "scripts", "src", "workflow")
+TINY = ("--configfile", "config/test.yaml")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the repository, with or without what runs have made in it."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "test"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        # The scripts shall import the copy's package, not the one that is installed.
+        kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        return {**kept, "PYTHONPATH": str(self.folder / "src"), "NO_COLOR": "1"}
+
+    def snakemake(self, *arguments: str, fails: bool = False) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stdout[-8000:]
+        return done
+
+    def copy(self, folder: Path) -> "Copy":
+        shutil.copytree(self.folder, folder)
+        return Copy(folder)
+
+    def contents(self) -> dict[str, str]:
+        """Return a hash of each artefact by its path; logs and timings are none."""
+        return {
+            path.relative_to(self.results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file()
+            and path.name != ".snakemake_timestamp"
+            and path.relative_to(self.results).parts[0] not in ("logs", "benchmarks")
+        }
+
+    def planned(self, *arguments: str) -> dict[str, set[str]]:
+        """Return the rules that a dry run would run, each with the reasons of its jobs."""
+        text = self.snakemake("--dry-run", *arguments).stdout
+        rules: dict[str, set[str]] = defaultdict(set)
+        rule = ""
+        for line in text.splitlines():
+            if start := re.match(r"(?:local)?rule (\w+):", line):
+                rule = start[1]
+            elif line.strip().startswith("reason: "):
+                rules[rule] |= set(line.strip().removeprefix("reason: ").split("; "))
+        return dict(rules)
+
+
+def clean_copy(folder: Path) -> Copy:
+    for name in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
+    return Copy(folder)
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Copy:
+    """A copy in which nothing has run."""
+    return clean_copy(tmp_path / "clean")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy in which config/test.yaml has run to the end. Not to be changed."""
+    copy = clean_copy(tmp_path_factory.mktemp("workflow") / "tiny")
+    copy.snakemake("--cores", "2", *TINY)
+    return copy
+
+
+@pytest.fixture
+def editable(tiny: Copy, tmp_path: Path) -> Copy:
+    """A copy in which config/test.yaml has run to the end, for a test to change."""
+    return tiny.copy(tmp_path / "editable")
