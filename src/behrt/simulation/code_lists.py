@@ -8,7 +8,6 @@ share most of theirs, as Read's sex-agnostic codes do (Li et al. 2020, Discussio
 
 import csv
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import polars as pl
 
 from behrt.caliber.lists import Lists, read_lists
 from behrt.errors import InputError
+from behrt.simulation.text import whole_folder
 
 WITHOUT_A_LIST = (
     "Chronic Kidney Disease",
@@ -260,8 +260,25 @@ def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
     readcodes = list(dict.fromkeys(row.code for row in read))
     numbers = np.random.default_rng(0).permutation(len(readcodes) * 8)[: len(readcodes)] + 1
     medcodes = dict(zip(readcodes, numbers.tolist(), strict=True))
-    temporary = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
+    with whole_folder(folder) as temporary:
+        _write_folder(diseases, read, icd, medcodes, temporary)
+    words = {row.code: row.description for row in reversed(read)}
+    return pl.DataFrame(
+        {
+            "medcode": [medcodes[code] for code in readcodes],
+            "readcode": readcodes,
+            "desc": [words[code] for code in readcodes],
+        }
+    )
+
+
+def _write_folder(
+    diseases: pl.DataFrame,
+    read: list[_Listed],
+    icd: list[_Listed],
+    medcodes: dict[str, int],
+    folder: Path,
+) -> None:
     dictionary, chapters = [], []
     for disease, (name, chapter) in enumerate(diseases.select("name", "chapter").iter_rows()):
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
@@ -275,28 +292,16 @@ def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
         ]
         if read_rows:
             header = "Disease,Readcode,Medcode,ReadcodeDescr,Category"
-            _write_csv(temporary / "primary_care" / f"CPRD_{slug}.csv", header, read_rows)
+            _write_csv(folder / "primary_care" / f"CPRD_{slug}.csv", header, read_rows)
         header = "Disease,ICD10code,ICD10codeDescr,Category"
-        _write_csv(temporary / "secondary_care" / f"ICD_{slug}.csv", header, icd_rows)
+        _write_csv(folder / "secondary_care" / f"ICD_{slug}.csv", header, icd_rows)
         cprd = f"CPRD_{slug}.csv" if read_rows else ""
         dictionary.append((name, cprd, f"ICD_{slug}.csv", ""))
         chapters.append((name, chapter))
     dictionary += [(name, "", "", "") for name in WITHOUT_A_LIST]
     chapters += [(name, "Diseases of the Circulatory System") for name in WITHOUT_A_LIST]
-    _write_csv(temporary / "dictionary.csv", "phenotype,CPRD,ICD,OPCS", dictionary)
-    _write_csv(
-        temporary / "phenotype_categories_mapping.csv", "Phenotype,Category", sorted(chapters)
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
-    words = {row.code: row.description for row in reversed(read)}
-    return pl.DataFrame(
-        {
-            "medcode": [medcodes[code] for code in readcodes],
-            "readcode": readcodes,
-            "desc": [words[code] for code in readcodes],
-        }
-    )
+    _write_csv(folder / "dictionary.csv", "phenotype,CPRD,ICD,OPCS", dictionary)
+    _write_csv(folder / "phenotype_categories_mapping.csv", "Phenotype,Category", sorted(chapters))
 
 
 def _write_csv(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
@@ -395,6 +400,11 @@ def codes_to_write(
     ).select(kind=pl.lit("symptom"), disease=pl.lit(None), medcode=pl.lit(None), icd="icd")
     schema = Codes.create_empty().schema
     return Codes.validate(pl.concat([frame.cast(schema) for frame in (gp, hospital, read, icd)]))
+
+
+def read_codes(path: Path) -> dy.DataFrame[Codes]:
+    """Read what `codes_to_write` returned, from Parquet."""
+    return Codes.validate(pl.read_parquet(path))
 
 
 def _bare(code: str) -> str:

@@ -17,8 +17,9 @@ class Flaws:
     Attributes:
         unacceptable: patients whose record is not of acceptable quality (accept = 0).
         not_linkable: patients of linked practices without HES linkage (hes_e = 0).
-        before_registration: extra clinical rows, per row, dated before the window opens.
-        after_registration: extra clinical rows, per row, dated after the window closes.
+        before_registration: of diagnoses before registration, those entered from older notes.
+        after_registration: of diagnoses after a transfer, those that the old practice still has.
+        after_collection: clinical rows dated, wrongly, after the practice's last collection.
         missing_date: clinical rows and consultations without a date of the event.
         no_medcode: clinical rows with medcode 0.
         duplicate: clinical rows and consultations delivered twice.
@@ -32,8 +33,9 @@ class Flaws:
 
     unacceptable: float = 0.08
     not_linkable: float = 0.06
-    before_registration: float = 0.01
-    after_registration: float = 0.004
+    before_registration: float = 0.3
+    after_registration: float = 0.03
+    after_collection: float = 0.0005
     missing_date: float = 0.002
     no_medcode: float = 0.002
     duplicate: float = 0.005

@@ -1,6 +1,7 @@
 """Delivered text: TAB between values, CRLF after rows, no quotes, blank for null, zipped or not."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -49,8 +50,10 @@ def write_header(table: Table, stream: IO[bytes]) -> None:
     stream.write(("\t".join(table.columns) + "\r\n").encode("ascii"))
 
 
-def write_rows(table: Table, columns: Mapping[str, object], stream: IO[bytes]) -> None:
-    """Write rows without a header; `columns` are arrays, series or scalars by delivered name.
+def write_rows(table: Table, columns: Mapping[str, object], stream: IO[bytes]) -> int:
+    """Write rows without a header, and return how many.
+
+    `columns` are arrays, series or scalars by delivered name.
 
     Raises:
         ValueError: the columns are not exactly those of the layout.
@@ -75,6 +78,7 @@ def write_rows(table: Table, columns: Mapping[str, object], stream: IO[bytes]) -
         null_value="",
     )
     stream.write(buffer.getbuffer())
+    return len(frame)
 
 
 def _is_column(value: object) -> bool:
@@ -99,3 +103,17 @@ def zipped(paths: Mapping[str, Path]) -> Iterator[dict[str, IO[bytes]]]:
             member = archive.open(path.with_suffix(".txt").name, "w", force_zip64=True)
             streams[key] = stack.enter_context(member)
         yield streams
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder; it takes the place of `path` if the block succeeds."""
+    temporary = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

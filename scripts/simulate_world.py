@@ -1,0 +1,40 @@
+"""Write what all parts of the simulated delivery share: practices, code lists, look-ups, truth."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.simulation.delivery import write_world
+from behrt.simulation.process import make_world
+
+
+def main(
+    lists: Path,
+    practice: Path,
+    staff: Path,
+    coverage: Path,
+    medical: Path,
+    codes: Path,
+    graph: Path,
+    diseases: Path,
+    own_lists: bool,
+    practices: int,
+    seed: int,
+) -> None:
+    """Make the world and write its files; `lists` is written if `own_lists`, else read."""
+    write_world(
+        make_world(practices, seed),
+        lists=lists,
+        own_lists=own_lists,
+        practice=practice,
+        staff=staff,
+        coverage=coverage,
+        medical=medical,
+        codes=codes,
+        graph=graph,
+        diseases=diseases,
+        seed=seed,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

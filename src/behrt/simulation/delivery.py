@@ -1,0 +1,233 @@
+"""The simulated delivery as files: what is delivered once, part by part, and linked as a whole."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt.cprd.layout import GOLD, LINKED
+from behrt.errors import InputError
+from behrt.files import atomic, write_parquet
+from behrt.logs import logger, progress
+from behrt.simulation import linked_data, primary_care
+from behrt.simulation.code_lists import (
+    codes_to_write,
+    read_medical,
+    unmapped_medical,
+    write_lists,
+)
+from behrt.simulation.flaws import Flaws
+from behrt.simulation.patients import (
+    HES_COVERAGE,
+    ONS_COVERAGE,
+    SUFFIX,
+    generator,
+    patients_of,
+    practice_ids,
+    staff_of,
+)
+from behrt.simulation.process import ProcessSettings, World, simulate_block
+from behrt.simulation.text import dates, day_number, whole_folder, write_header, write_rows, zipped
+
+PEOPLE_A_BLOCK = 4_000
+"""People simulated and written at once: it bounds memory, and it is part of the seed."""
+
+
+def write_world(
+    world: World,
+    lists: Path,
+    own_lists: bool,
+    practice: Path,
+    staff: Path,
+    coverage: Path,
+    medical: Path,
+    codes: Path,
+    graph: Path,
+    diseases: Path,
+    seed: int,
+) -> None:
+    """Write what all parts share.
+
+    Args:
+        world: practices, diseases and risks.
+        lists: folder of code lists, laid out as CALIBER's repository.
+        own_lists: write the project's own lists to `lists`; else read what is there.
+        practice, staff: zipped GOLD tables.
+        coverage: windows of the linked sources.
+        medical: the look-up of medcodes, listed or not.
+        codes: Parquet, what records are coded with (`behrt.simulation.code_lists.Codes`).
+        graph, diseases: Parquet, the truth: `world.risks` and `world.diseases`.
+        seed: of the simulation.
+
+    Raises:
+        InputError: the lists given are not of the simulated diseases.
+    """
+    listed = write_lists(world.diseases, lists) if own_lists else read_medical(lists)
+    unmapped = unmapped_medical(listed)
+    written = codes_to_write(lists, world.diseases, unmapped)
+    write_parquet(written, codes)
+    write_parquet(world.risks, graph)
+    write_parquet(world.diseases, diseases)
+    with atomic(medical) as temporary, temporary.open("wb") as stream:
+        stream.write(b"medcode\treadcode\tdesc\r\n")
+        every = pl.concat([listed, unmapped.select(listed.columns)]).sort("medcode")
+        text = every.write_csv(
+            include_header=False, separator="\t", line_terminator="\r\n", quote_style="never"
+        )
+        # As delivered: look-ups are Windows text.
+        stream.write(text.encode("cp1252", errors="replace"))
+    with atomic(coverage) as temporary, temporary.open("wb") as stream:
+        windows = np.array([[day_number(day) for day in w] for w in (HES_COVERAGE, ONS_COVERAGE)])
+        table = LINKED["linkage_coverage"]
+        write_header(table, stream)
+        columns: dict[str, object] = {
+            "data_source": pl.Series(["hes", "ons_death"]),
+            "start": dates(windows[:, 0]),
+            "end": dates(windows[:, 1]),
+        }
+        write_rows(table, columns, stream)
+    with zipped({"practice": practice, "staff": staff}) as streams:
+        for name, columns in _practice_tables(world.practices, seed).items():
+            write_header(GOLD[name], streams[name])
+            write_rows(GOLD[name], columns, streams[name])
+    logger.info(
+        "simulated world: %d practices, %d diseases, %d codes that lists map, %d that none does",
+        len(world.practices),
+        len(world.diseases),
+        len(listed),
+        len(unmapped),
+    )
+
+
+def _practice_tables(practices: pl.DataFrame, seed: int) -> dict[str, dict[str, object]]:
+    number = practices["practice"].to_numpy()
+    pracid = practice_ids(number)
+    members = staff_of(number)
+    at = np.repeat(np.arange(len(number)), members)
+    member = np.arange(len(at)) - (np.cumsum(members) - members)[at] + 1
+    draws = generator(seed, 0, "staff")
+    return {
+        "practice": {
+            "pracid": pracid,
+            "region": practices["region"],
+            "lcd": dates(practices["lcd"].to_numpy()),
+            "uts": dates(practices["uts"].to_numpy()),
+        },
+        "staff": {
+            "staffid": member * SUFFIX + pracid[at],
+            "gender": draws.integers(1, 3, len(at)),
+            "role": draws.choice(np.array([1, 1, 2, 11, 26, 33]), len(at)),
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which people a part holds: `count` people from number `first` on, counted from 1."""
+
+    first: int
+    count: int
+
+
+def share_of(part: int, parts: int, people: int) -> Share:
+    """Return the people of a part (from 1): consecutive, and as many as in any other, or one off.
+
+    Raises:
+        InputError: there are more parts than people.
+    """
+    if not 1 <= part <= parts <= people:
+        raise InputError(
+            "simulation", f"part {part} of {parts} for {people} patients", "Ask for fewer parts"
+        )
+    start, end = (people * done // parts for done in (part - 1, part))
+    return Share(start + 1, end - start)
+
+
+def write_part(
+    world: World,
+    codes: pl.DataFrame,
+    share: Share,
+    tables: Mapping[str, Path],
+    fragments: Path,
+    people: Path,
+    onsets: Path,
+    settings: ProcessSettings,
+    flaws: Flaws,
+    seed: int,
+) -> None:
+    """Simulate the people of one part and write it.
+
+    The people come in blocks of `PEOPLE_A_BLOCK`, each seeded by `seed` and its first person, so
+    that memory is flat and the bytes do not depend on what else runs.
+
+    Args:
+        world: practices, diseases and risks.
+        codes: what to write (`behrt.simulation.code_lists.Codes`).
+        share: the people of the part.
+        tables: the zip file of each of `behrt.simulation.primary_care.TABLES`.
+        fragments: folder for this part's rows of each linked table, `<table>.txt`, no header.
+        people, onsets: Parquet, the truth: `Block.people` with `patid` and what became of the
+            patient in the delivery (acceptable, linked), and `Block.onsets`.
+        settings: of the process.
+        flaws: how often the delivery errs.
+        seed: of the simulation.
+    """
+    gp = primary_care.gp_codes(codes, len(world.diseases))
+    hospital = linked_data.icd_codes(codes, len(world.diseases))
+    truth_people, truth_onsets = [], []
+    rows = 0
+    with ExitStack() as stack:
+        folder = stack.enter_context(whole_folder(fragments))
+        streams = stack.enter_context(zipped(tables))
+        for name in primary_care.TABLES:
+            write_header(GOLD[name], streams[name])
+        for name in linked_data.TABLES:
+            streams[name] = stack.enter_context((folder / f"{name}.txt").open("wb"))
+        bar = stack.enter_context(progress(total=share.count, label="simulate", unit="patients"))
+        for first in range(share.first, share.first + share.count, PEOPLE_A_BLOCK):
+            count = min(PEOPLE_A_BLOCK, share.first + share.count - first)
+            block = simulate_block(world, first, count, seed, settings)
+            patients = patients_of(block.people, world.practices, flaws, seed)
+            in_practice = block.diagnoses.filter(pl.col("setting") == 0)
+            written = {
+                **primary_care.gp_tables(patients, in_practice, block.contacts, gp, flaws, seed),
+                **linked_data.linked_tables(
+                    patients, block.diagnoses, block.admissions, hospital, flaws, seed
+                ),
+            }
+            for name, columns in written.items():
+                rows += write_rows({**GOLD, **LINKED}[name], columns, streams[name])
+            truth_people.append(
+                block.people.with_columns(
+                    patid=pl.Series(patients.patid),
+                    acceptable=pl.Series(patients.acceptable),
+                    linked=pl.Series(patients.linked),
+                )
+            )
+            truth_onsets.append(block.onsets)
+            bar.update(count)
+    write_parquet(pl.concat(truth_people), people)
+    write_parquet(pl.concat(truth_onsets), onsets)
+    logger.info("simulated part: %d patients, %d rows of text", share.count, rows)
+
+
+def write_linked(fragments: Sequence[Path], tables: Mapping[str, Path]) -> None:
+    """Join the fragments of all parts, in the order given, into one file a linked table.
+
+    Args:
+        fragments: the folders that `write_part` wrote.
+        tables: the file of each of `behrt.simulation.linked_data.TABLES`.
+    """
+    size = 0
+    for name in linked_data.TABLES:
+        with atomic(tables[name]) as temporary, temporary.open("wb") as stream:
+            write_header(LINKED[name], stream)
+            for folder in progress(fragments, label=name, unit="parts"):
+                with (folder / f"{name}.txt").open("rb") as part:
+                    shutil.copyfileobj(part, stream, 1 << 20)
+            size += stream.tell()
+    logger.info("simulated linkage: %d parts, %d bytes of text", len(fragments), size)

@@ -1,0 +1,367 @@
+"""A block of the simulated process as the linked tables: eligibility, HES APC and ONS deaths."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from behrt.simulation.flaws import Flaws, some
+from behrt.simulation.patients import (
+    HES_COVERAGE,
+    ONS_COVERAGE,
+    Patients,
+    generator,
+    within,
+)
+from behrt.simulation.primary_care import Columns, draw_favouring_the_first
+from behrt.simulation.text import NO_DAY, blank_where, dates
+
+TABLES = (
+    "linkage_eligibility",
+    "hes_patient",
+    "hes_hospital",
+    "hes_episodes",
+    "hes_diagnosis_epi",
+    "hes_diagnosis_hosp",
+    "hes_primary_diag_hosp",
+    "death_patient",
+)
+
+NO_ICD = "-."
+LINK_DATE = "01/11/2016"
+
+_ETHNICITIES = np.array(
+    ["White"] * 30
+    + ["Unknown"] * 4
+    + ["Indian", "Pakistani", "Bl_Afric", "Bl_Carib", "Oth_Asian", "Other", "Mixed", "Chinese"]
+)
+_EXTRA_CODES = np.array([0, 0, 1, 1, 1, 2, 2, 3])
+_LONG_STAY = 3
+# The fifth character that ICDx holds: the site of a musculoskeletal disease.
+_SITED_CHAPTER = "M"
+_SITED_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class IcdCodes:
+    """ICD-10 codes to write: those of each disease, and those that no list maps.
+
+    `code[start[d]:start[d] + size[d]]` are the codes of disease d; `sited` are the codes that
+    take a fifth character. The last of `code` is `-.`.
+    """
+
+    code: pl.Series
+    sited: np.ndarray
+    start: np.ndarray
+    size: np.ndarray
+    first_unmapped: int
+
+    @property
+    def missing(self) -> int:
+        return len(self.code) - 1
+
+
+def icd_codes(codes: pl.DataFrame, diseases: int) -> IcdCodes:
+    """Return the ICD-10 codes of `behrt.simulation.code_lists.Codes`, laid out for drawing."""
+    listed = codes.drop_nulls("icd")
+    mapped = listed.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
+    unmapped = listed.filter(pl.col("kind") != "diagnosis")
+    size = np.bincount(mapped["disease"].to_numpy(), minlength=diseases)
+    code = pl.concat([mapped["icd"], unmapped["icd"], pl.Series("icd", [NO_ICD])]).rechunk()
+    sited = code.str.starts_with(_SITED_CHAPTER) & (code.str.len_chars() == 5)
+    return IcdCodes(code, sited.to_numpy(), np.cumsum(size) - size, size, len(mapped))
+
+
+@dataclass(frozen=True)
+class _Spells:
+    """Hospital spells that HES delivers, in order of patient and number."""
+
+    row: np.ndarray
+    number: np.ndarray
+    spno: np.ndarray
+    admitted: np.ndarray
+    discharged: np.ndarray
+    emergency: np.ndarray
+    episodes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def linked_tables(
+    patients: Patients,
+    diagnoses: pl.DataFrame,
+    admissions: pl.DataFrame,
+    codes: IcdCodes,
+    flaws: Flaws,
+    seed: int,
+) -> dict[str, Columns]:
+    """Return the columns of each of `TABLES` for one block.
+
+    Args:
+        patients: of the block.
+        diagnoses: person, day, disease, setting, spell, rank; all settings.
+        admissions: person, spell, admitted_day, discharged_day, emergency.
+        codes: what to write.
+        flaws: how often to err.
+        seed: of the simulation.
+    """
+    spells = _spells(patients, admissions, flaws, seed)
+    return {
+        "linkage_eligibility": _eligibility(patients),
+        "hes_patient": _hes_patient(patients, spells, seed),
+        "hes_hospital": _hospital(patients, spells, seed),
+        **_diagnoses(patients, spells, diagnoses, codes, flaws, seed),
+        "death_patient": _deaths(patients, diagnoses, codes, flaws, seed),
+    }
+
+
+def _eligibility(patients: Patients) -> Columns:
+    at = patients.listed
+    linked = patients.linked[at].astype(np.int64)
+    return {
+        "patid": patients.patid[at],
+        "pracid": patients.pracid[at],
+        "linkdate": LINK_DATE,
+        "hes_e": linked,
+        "death_e": linked,
+        "cr_e": linked,
+        "lsoa_e": linked,
+        "mh_e": linked,
+    }
+
+
+def _spells(patients: Patients, admissions: pl.DataFrame, flaws: Flaws, seed: int) -> _Spells:
+    draws = generator(seed, int(patients.person[0]), "spells")
+    admissions = admissions.sort("person", "spell")
+    row = patients.rows_of(admissions["person"])
+    admitted = admissions["admitted_day"].to_numpy()
+    stray = some(draws, len(row), flaws.outside_coverage)
+    unfinished = some(draws, len(row), flaws.unfinished)
+    discharged = np.where(unfinished, NO_DAY, admissions["discharged_day"].to_numpy())
+    long = ~unfinished & (discharged - admitted >= _LONG_STAY)
+    episodes = 1 + (long & some(draws, len(row), 0.5))
+    number = admissions["spell"].to_numpy().astype(np.int64)
+    kept = patients.linked[row] & (within(admitted, HES_COVERAGE) | stray)
+    return _Spells(
+        row[kept],
+        number[kept],
+        # Counted within the patient, and told apart between patients by their number.
+        (patients.person[row] * 1000 + number + 1)[kept],
+        admitted[kept],
+        discharged[kept],
+        admissions["emergency"].to_numpy()[kept],
+        episodes[kept],
+    )
+
+
+def _hes_patient(patients: Patients, spells: _Spells, seed: int) -> Columns:
+    draws = generator(seed, int(patients.person[0]), "hes")
+    ethnicity = draws.choice(_ETHNICITIES, len(patients))
+    at = np.unique(spells.row)
+    return {
+        "patid": patients.patid[at],
+        "pracid": patients.pracid[at],
+        "gen_ethnicity": ethnicity[at],
+        "gen_hesid": patients.person[at] * 7 + 13,
+        "n_patid_hes": 1,
+        "match_rank": 1,
+    }
+
+
+def _methods(spells: _Spells, seed: int, first_person: int) -> Columns:
+    draws = generator(seed, first_person, "methods")
+    n = len(spells)
+    planned = draws.choice(np.array([11, 11, 12, 13]), n)
+    urgent = draws.choice(np.array([21, 21, 21, 22, 28]), n)
+    blank = spells.discharged == NO_DAY
+    return {
+        "admimeth": np.where(spells.emergency, urgent, planned),
+        "admisorc": 19,
+        "disdest": np.where(blank, 98, 19),
+        "dismeth": np.where(blank, 8, 1),
+    }
+
+
+def _hospital(patients: Patients, spells: _Spells, seed: int) -> Columns:
+    first = int(patients.person[0])
+    draws = generator(seed, first, "hospital")
+    unfinished = spells.discharged == NO_DAY
+    waited = draws.integers(7, 250, len(spells))
+    return {
+        "patid": patients.patid[spells.row],
+        "spno": spells.spno,
+        "admidate": dates(spells.admitted),
+        "discharged": dates(spells.discharged),
+        **_methods(spells, seed, first),
+        "duration": blank_where(spells.discharged - spells.admitted, unfinished),
+        "elecdate": dates(np.where(spells.emergency, NO_DAY, spells.admitted - waited)),
+        "elecdur": blank_where(waited, spells.emergency),
+    }
+
+
+def _diagnoses(
+    patients: Patients,
+    spells: _Spells,
+    diagnoses: pl.DataFrame,
+    codes: IcdCodes,
+    flaws: Flaws,
+    seed: int,
+) -> dict[str, Columns]:
+    """Return episodes, and diagnoses by episode, by spell, and the primary one of each spell.
+
+    A spell's diagnoses are those that the process recorded, in order of rank, then some that no
+    list maps. A second episode takes the later half.
+    """
+    first = int(patients.person[0])
+    draws = generator(seed, first, "icd")
+    hospital = diagnoses.filter(pl.col("setting") == 1).sort("person", "spell", "rank", "disease")
+    disease = hospital["disease"].to_numpy()
+    key = spells.row * 2**20 + spells.number
+    wanted = patients.rows_of(hospital["person"]) * 2**20 + hospital["spell"].to_numpy()
+    spell = np.searchsorted(key, wanted)
+    known = np.append(key, -1)[spell] == wanted
+    kept = known & (codes.size[disease] > 0)
+    spell, disease = spell[kept], disease[kept]
+    mapped = draw_favouring_the_first(draws, codes.start[disease], codes.size[disease])
+
+    # A spell without a recorded disease has at least one diagnosis all the same.
+    bare = np.bincount(spell, minlength=len(spells)) == 0
+    extra = np.repeat(
+        np.arange(len(spells)), np.maximum(draws.choice(_EXTRA_CODES, len(spells)), bare)
+    )
+    unmapped = draws.integers(codes.first_unmapped, codes.missing, len(extra))
+    (lost,) = np.nonzero(some(draws, len(spells), flaws.no_icd))
+    spell = np.concatenate([spell, extra, lost])
+    code = np.concatenate([mapped, unmapped, np.full(len(lost), codes.missing)])
+    order = np.argsort(spell, kind="stable")
+    spell, code = spell[order], code[order]
+    # The same code is recorded once a spell.
+    _, once = np.unique(spell * len(codes.code) + code, return_index=True)
+    once.sort()
+    spell, code = spell[once], code[once]
+
+    sited = codes.sited[code] & some(draws, len(code), _SITED_SHARE)
+    fifth = blank_where(draws.integers(0, 10, len(code)), ~sited)
+    starts = np.searchsorted(spell, np.arange(len(spells)))
+    count = np.bincount(spell, minlength=len(spells))
+    rank = np.arange(len(spell)) - starts[spell]
+    half = (count[spell] + 1) // 2
+    later = (spells.episodes[spell] == 2) & (rank >= half)
+    episode_start, episode_end = _episode_days(spells)
+    by_spell: Columns = {
+        "patid": patients.patid[spells.row[spell]],
+        "spno": spells.spno[spell],
+        "admidate": dates(spells.admitted[spell]),
+        "discharged": dates(spells.discharged[spell]),
+        "ICD": codes.code.gather(code),
+        "ICDx": fifth,
+    }
+    start = np.where(later, episode_end[spell, 0], episode_start[spell, 0])
+    end = np.where(later, episode_end[spell, 1], episode_end[spell, 0])
+    primary = pl.Series(starts)
+    return {
+        "hes_episodes": _episodes(patients, spells, seed),
+        "hes_diagnosis_epi": {
+            "patid": by_spell["patid"],
+            "spno": by_spell["spno"],
+            "epikey": spells.spno[spell] * 10 + 1 + later,
+            "epistart": dates(start),
+            "epiend": dates(end),
+            "ICD": by_spell["ICD"],
+            "ICDx": fifth,
+            "d_order": np.where(later, rank - half, rank) + 1,
+        },
+        "hes_diagnosis_hosp": by_spell,
+        "hes_primary_diag_hosp": {
+            "patid": patients.patid[spells.row],
+            "spno": spells.spno,
+            "admidate": dates(spells.admitted),
+            "discharged": dates(spells.discharged),
+            "ICD_PRIMARY": codes.code.gather(code[starts]),
+            "ICDx": fifth.gather(primary),
+        },
+    }
+
+
+def _episode_days(spells: _Spells) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and last days (int64) of the first and second episode of each spell.
+
+    A spell of one episode has the same days in both columns.
+    """
+    known = np.where(spells.discharged == NO_DAY, spells.admitted, spells.discharged)
+    middle = np.where(spells.episodes == 2, (spells.admitted + known) // 2, spells.discharged)
+    start = np.stack([spells.admitted, middle], axis=1)
+    return start, np.stack([middle, spells.discharged], axis=1)
+
+
+def _episodes(patients: Patients, spells: _Spells, seed: int) -> Columns:
+    first = int(patients.person[0])
+    draws = generator(seed, first, "episodes")
+    at = np.repeat(np.arange(len(spells)), spells.episodes)
+    order = np.concatenate([[0], (at[1:] == at[:-1]).astype(np.int64)])[: len(at)]
+    start, end = _episode_days(spells)
+    begins = np.where(order == 1, start[at, 1], start[at, 0])
+    ends = np.where(order == 1, end[at, 1], end[at, 0])
+    unfinished = ends == NO_DAY
+    specialty = draws.choice(np.array([100, 101, 110, 300, 320, 340, 400, 430, 502]), len(at))
+    methods = {
+        name: value[at] if isinstance(value, np.ndarray) else value
+        for name, value in _methods(spells, seed, first).items()
+    }
+    return {
+        "patid": patients.patid[spells.row[at]],
+        "spno": spells.spno[at],
+        "epikey": spells.spno[at] * 10 + 1 + order,
+        "admidate": dates(spells.admitted[at]),
+        "epistart": dates(begins),
+        "epiend": dates(ends),
+        "discharged": dates(spells.discharged[at]),
+        "eorder": order + 1,
+        "epidur": blank_where(ends - begins, unfinished),
+        "epitype": 1,
+        **methods,
+        "mainspef": specialty,
+        "tretspef": specialty,
+        "pconsult": "&",
+        "intmanig": 1,
+        "classpat": 1,
+        "firstreg": 8,
+    }
+
+
+def _deaths(
+    patients: Patients, diagnoses: pl.DataFrame, codes: IcdCodes, flaws: Flaws, seed: int
+) -> Columns:
+    draws = generator(seed, int(patients.person[0]), "deaths")
+    n = len(patients)
+    off = draws.integers(1, 6, n) * draws.choice(np.array([-1, 1]), n)
+    shifted = np.where(some(draws, n, flaws.ons_death_shifted), off, 0)
+    strong = draws.choice(np.array([1, 1, 1, 2]), n)
+    rank = np.where(some(draws, n, flaws.weak_match), draws.integers(3, 7, n), strong)
+    registered = draws.integers(1, 8, n)
+    place = draws.choice(np.array(["H", "H", "C", "E"]), n)
+    # The cause is the disease recorded last, or one that no list maps.
+    cause = np.full(n, codes.first_unmapped)
+    recorded = diagnoses.filter(pl.Series(codes.size[diagnoses["disease"].to_numpy()] > 0))
+    last = recorded.sort("person", "day", "disease").unique("person", keep="last")
+    disease = last["disease"].to_numpy()
+    cause[patients.rows_of(last["person"])] = codes.start[disease]
+    (at,) = np.nonzero(patients.linked & within(patients.died, ONS_COVERAGE))
+    died = (patients.died + shifted)[at]
+    blank = ["nhs_indicator", *(f"cause{i}" for i in range(2, 16))]
+    blank += [f"cause_neonatal{i}" for i in range(1, 9)]
+    return {
+        "patid": patients.patid[at],
+        "pracid": patients.pracid[at],
+        "gen_death_id": patients.person[at] * 11 + 5,
+        "n_patid_death": 1,
+        "match_rank": rank[at],
+        "dor": dates(died + registered[at]),
+        "dod": dates(died),
+        "dod_partial": None,
+        "pod_category": place[at],
+        "cause": codes.code.gather(cause[at]),
+        "cause1": codes.code.gather(cause[at]),
+        **dict.fromkeys(blank),
+    }

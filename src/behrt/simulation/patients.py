@@ -1,0 +1,113 @@
+"""The patients of a block as a delivery knows them: ids, windows, who is acceptable or linked."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from behrt.simulation.flaws import Flaws, some
+from behrt.simulation.text import NO_DAY, day_number
+
+SUFFIX = 100_000
+"""A patid ends in the five digits of its practice's pracid; so do staff ids."""
+
+FIRST_PRACTICE = 20_000
+LAST_ENGLISH_REGION = 10
+
+HES_COVERAGE = (date(1997, 4, 1), date(2016, 3, 31))
+ONS_COVERAGE = (date(1998, 1, 2), date(2016, 6, 30))
+
+
+def practice_ids(practice: np.ndarray) -> np.ndarray:
+    """Return the pracid (int64, five digits) of practices numbered from 1."""
+    return FIRST_PRACTICE + practice.astype(np.int64)
+
+
+def staff_of(practice: np.ndarray) -> np.ndarray:
+    """Return how many members of staff (int64) each practice, numbered from 1, has."""
+    return 5 + practice.astype(np.int64) * 7 % 11
+
+
+def generator(seed: int, first_person: int, use: str) -> np.random.Generator:
+    """Return the random numbers of one use in the block that starts at `first_person`."""
+    return np.random.default_rng([seed, first_person, *use.encode()])
+
+
+@dataclass(frozen=True)
+class Patients:
+    """One element a person, in order of person. Days are int32, `NO_DAY` for none.
+
+    Attributes:
+        person, patid, pracid: int64.
+        practice: practice number from 1, int64.
+        sex: 1 male, 2 female, int8.
+        born, died: days of birth and death.
+        registered: first day of registration.
+        left: last day of registration; `NO_DAY` while it lasts.
+        opens, closes: the practice's up-to-standard and last-collection days.
+        acceptable: bool.
+        listed: the patient is a row of the linkage eligibility file (practice in England), bool.
+        linked: HES and ONS data may be linked, bool.
+    """
+
+    person: np.ndarray
+    patid: np.ndarray
+    pracid: np.ndarray
+    practice: np.ndarray
+    sex: np.ndarray
+    born: np.ndarray
+    died: np.ndarray
+    registered: np.ndarray
+    left: np.ndarray
+    opens: np.ndarray
+    closes: np.ndarray
+    acceptable: np.ndarray
+    listed: np.ndarray
+    linked: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def rows_of(self, person: pl.Series) -> np.ndarray:
+        """Return the position (int64) of each person."""
+        return np.searchsorted(self.person, person.to_numpy())
+
+
+def patients_of(people: pl.DataFrame, practices: pl.DataFrame, flaws: Flaws, seed: int) -> Patients:
+    """Return the patients of a block, and draw who is acceptable and who is linked."""
+    people = people.sort("person")
+    first = int(people["person"][0])
+    practice = people["practice"].to_numpy().astype(np.int64)
+    at = practices.sort("practice")[practice - 1]
+    pracid = practice_ids(practice)
+    draws = generator(seed, first, "patients")
+    acceptable = ~some(draws, len(people), flaws.unacceptable)
+    english = at["region"].to_numpy() <= LAST_ENGLISH_REGION
+    linkable = ~some(draws, len(people), flaws.not_linkable)
+    return Patients(
+        person=people["person"].to_numpy(),
+        patid=people["person"].to_numpy() * SUFFIX + pracid,
+        pracid=pracid,
+        practice=practice,
+        sex=people["sex"].to_numpy(),
+        born=_days(people["birth_day"]),
+        died=_days(people["death_day"]),
+        registered=_days(people["registration_start"]),
+        left=_days(people["registration_end"]),
+        opens=_days(at["uts"]),
+        closes=_days(at["lcd"]),
+        acceptable=acceptable,
+        listed=english,
+        linked=english & at["linked"].to_numpy() & linkable,
+    )
+
+
+def _days(days: pl.Series) -> np.ndarray:
+    return days.cast(pl.Int32).fill_null(NO_DAY).to_numpy()
+
+
+def within(days: np.ndarray, window: tuple[date, date]) -> np.ndarray:
+    """Return whether each day lies in a window, both ends included."""
+    start, end = (day_number(day) for day in window)
+    return (days >= start) & (days <= end)
