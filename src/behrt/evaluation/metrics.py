@@ -1,0 +1,135 @@
+"""Average precision and AUROC, of a patient over diseases and of a disease over patients.
+
+Both follow scikit-learn's definitions, ties included: every positive counts with the precision at
+its own score, and a negative of the same score counts half for the AUROC. Neither needs a sort of
+all scores: each positive is compared with the others, O(positives x classes).
+"""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+_COMPARED_AT_ONCE = 2_000_000
+
+
+def _checked(scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None) -> None:
+    if scores.shape != labels.shape or (mask is not None and mask.shape != scores.shape):
+        raise ValueError("scores, labels and mask must have the same shape")
+    if labels.dtype != np.bool_ or (mask is not None and mask.dtype != np.bool_):
+        raise ValueError("labels and mask must be boolean")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite")
+
+
+def sample_metrics(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each patient's average precision and AUROC over the diseases, in one pass.
+
+    Args:
+        scores: float (n, d), finite; higher is likelier.
+        labels: bool (n, d), True where the patient has the disease.
+        mask: bool (n, d), False where a disease is left out for a patient; None keeps all.
+
+    Returns:
+        float64 (n) each. NaN where undefined: without a positive, and the AUROC also without a
+        negative.
+
+    Raises:
+        ValueError: the shapes differ, labels or mask are not boolean, or a score is not finite.
+    """
+    _checked(scores, labels, mask)
+    if mask is None:
+        classes = np.full(len(scores), scores.shape[1])
+    else:
+        labels = labels & mask
+        scores = np.where(mask, scores, -np.inf)  # never at or above a positive
+        classes = np.count_nonzero(mask, axis=1)
+    rows, columns = np.nonzero(labels)
+    precision = np.empty(len(rows))
+    ranked_higher = np.empty(len(rows))  # negatives at or above, those above counted twice
+    step = max(1, _COMPARED_AT_ONCE // max(scores.shape[1], 1))
+    for start in range(0, len(rows), step):
+        chosen = slice(start, start + step)
+        row = rows[chosen]
+        others, positive = scores[row], labels[row]
+        own = others[np.arange(len(row)), columns[chosen]][:, np.newaxis]
+        at_least, above = others >= own, others > own
+        all_at_least = np.count_nonzero(at_least, axis=1)
+        positives_at_least = np.count_nonzero(at_least & positive, axis=1)
+        positives_above = np.count_nonzero(above & positive, axis=1)
+        precision[chosen] = positives_at_least / all_at_least
+        ranked_higher[chosen] = (all_at_least - positives_at_least) + (
+            np.count_nonzero(above, axis=1) - positives_above
+        )
+    positives = np.bincount(rows, minlength=len(scores))
+    negatives = classes - positives
+    with np.errstate(invalid="ignore"):
+        average_precision = np.bincount(rows, precision, len(scores)) / positives
+        misranked = 0.5 * np.bincount(rows, ranked_higher, len(scores))
+        pairs = positives * negatives
+        auroc = (pairs - misranked) / pairs
+    return average_precision, auroc
+
+
+def sample_average_precision(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Return each patient's average precision; see `sample_metrics`."""
+    return sample_metrics(scores, labels, mask)[0]
+
+
+def sample_auroc(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Return each patient's AUROC; see `sample_metrics`."""
+    return sample_metrics(scores, labels, mask)[1]
+
+
+def disease_metrics(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one disease's average precision and AUROC over weighted patients.
+
+    Args:
+        scores: float (n), finite.
+        labels: bool (n).
+        weights: float64 (n, r), not negative: r weightings of the patients, as a bootstrap draws
+            them; None for one weighting of ones.
+
+    Returns:
+        float64 (r) each. NaN where undefined: positives without weight, and for the AUROC also
+        negatives without weight.
+
+    Raises:
+        ValueError: as `sample_metrics`.
+    """
+    _checked(scores, labels, None)
+    if weights is None:
+        weights = np.ones((len(scores), 1))
+    # The distinct scores of the positives cut the line into segments: 2k lies between two of
+    # them, 2k + 1 is the k-th itself.
+    thresholds, group = np.unique(scores[labels], return_inverse=True)
+    others = scores[~labels]
+    segment = np.searchsorted(thresholds, others, "left")
+    segment += np.searchsorted(thresholds, others, "right")
+    negatives = _sums(segment, weights[~labels], 2 * len(thresholds) + 1)
+    positives = _sums(group, weights[labels], len(thresholds))
+    from_the_top = np.cumsum(negatives[::-1], axis=0)[::-1]
+    negatives_at_least, negatives_above = from_the_top[1::2], from_the_top[2::2]
+    positives_at_least = np.cumsum(positives[::-1], axis=0)[::-1]
+    all_positives, all_negatives = positives.sum(axis=0), negatives.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = positives_at_least / (positives_at_least + negatives_at_least)
+        # A group without weight may have nothing at or above it.
+        counted = np.where(positives > 0, positives * precision, 0.0).sum(axis=0)
+        average_precision = counted / all_positives
+        misranked = 0.5 * (positives * (negatives_at_least + negatives_above)).sum(axis=0)
+        pairs = all_positives * all_negatives
+        auroc = (pairs - misranked) / pairs
+    return average_precision, auroc
+
+
+def _sums(group: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:
+    """Return float64 (groups, r): the weights (n, r) summed by group (n)."""
+    members = (np.ones(len(group)), (group, np.arange(len(group))))
+    return np.asarray(csr_array(members, shape=(groups, len(group))) @ weights)
