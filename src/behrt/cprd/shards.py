@@ -18,5 +18,14 @@ def scan_shard(parts: Sequence[Path], shard: int) -> pl.LazyFrame:
 
 
 def scan_days(parts: Sequence[Path], shard: int, date: str) -> pl.LazyFrame:
-    """Scan subject_id and day (Date, null where missing) of one shard's rows."""
-    return scan_shard(parts, shard).select("subject_id", pl.col(date).alias("day"))
+    """Scan subject_id and day (Date, null where missing) of one shard's rows, of any tables.
+
+    Args:
+        parts: extracted parts.
+        shard: which shard.
+        date: the column that is the day.
+    """
+    schema = {"patid": pl.Int64, date: pl.Date, "shard": pl.UInt16}
+    rows = pl.scan_parquet(list(parts), schema=schema, extra_columns="ignore")
+    in_shard = rows.filter(pl.col("shard") == shard)
+    return in_shard.select(subject_id="patid", day=date)

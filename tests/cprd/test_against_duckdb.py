@@ -1,0 +1,386 @@
+"""The stages from delivered text to MEDS, against plain SQL on the same text."""
+
+import runpy
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from behrt.cprd.delivery import find_parts
+from behrt.files import read_json
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+RULES: list[dict[str, Any]] = [
+    {"minimum_visits": 8},
+    {"minimum_visits": 4, "visits": "diagnosis", "study_start": "1998-02-28"},
+]
+
+
+def _script(name: str) -> Callable[..., None]:
+    main: Callable[..., None] = runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
+    return main
+
+
+def _random_delivery(folder: Path, seed: int, write: Callable[..., Path]) -> None:
+    draw = np.random.default_rng(seed)
+    practices = [20001, 20002, 30007]
+    patids = [int(f"{number}{draw.choice(practices)}") for number in range(1, 201)]
+
+    def date(start: str = "1996-01-01", days: int = 1500, missing: float = 0.05) -> str:
+        if draw.random() < missing:
+            return ""
+        value = np.datetime64(start) + np.timedelta64(int(draw.integers(days)), "D")
+        year, month, day = str(value).split("-")
+        return f"{day}/{month}/{year}"
+
+    def chosen(*values: Any) -> Any:
+        return values[draw.integers(len(values))]
+
+    gold = folder / "gold"
+    write(
+        gold / "x_Extract_Practice_001.txt",
+        "practice",
+        [
+            {"pracid": pracid, "region": 1 + index, "uts": date(days=200), "lcd": "31/12/1999"}
+            for index, pracid in enumerate(practices)
+        ],
+    )
+    people = [
+        {
+            "patid": patid,
+            "gender": chosen(0, 1, 2, 3),
+            "yob": chosen(140, 150, 160, 196, ""),
+            "mob": chosen(0, 0, 2, 12),
+            "crd": date("1990-01-01", 3000),
+            "tod": date(missing=0.7),
+            "deathdate": date(missing=0.9),
+            "accept": chosen(1, 1, 1, 1, 1, 0),
+        }
+        for patid in patids
+    ]
+    for index, part in enumerate((people[:30], people[30:]), start=1):
+        write(gold / f"x_Extract_Patient_{index:03d}.zip", "patient", part)
+    write(
+        folder / "x_linkage_eligibility_gold.txt",
+        "linkage_eligibility",
+        [{"patid": patid, "hes_e": chosen(0, 1, 1, 1, 1)} for patid in [*patids, 5]],
+    )
+    write(
+        folder / "linkage_coverage.txt",
+        "linkage_coverage",
+        [
+            {"data_source": "hes", "start": "01/06/1996", "end": "30/11/1999"},
+            {"data_source": "ons_death", "start": "01/01/1990", "end": "30/11/2020"},
+        ],
+    )
+    write(
+        folder / "death_patient_x.txt",
+        "death_patient",
+        [{"patid": patid, "dod": date()} for patid in patids if draw.random() < 0.1],
+    )
+    for index in (1, 2, 3):
+        write(
+            gold / f"x_Extract_Clinical_{index:03d}.zip",
+            "clinical",
+            [
+                {"patid": chosen(*patids), "eventdate": date(), "medcode": chosen(0, 7, 8, 9, 10)}
+                for _ in range(750)
+            ],
+        )
+    write(
+        gold / "x_Extract_Consultation_001.zip",
+        "consultation",
+        [{"patid": chosen(*patids), "eventdate": date()} for _ in range(750)],
+    )
+    for table in ("hes_hospital", "hes_diagnosis_hosp"):
+        codes = ("M10", "M10.1", "K70.1", "K70.9", "I10", "I10X", "I10.1", "Z99.9", "-.")
+        write(
+            folder / f"{table}_x.txt",
+            table,
+            [
+                {
+                    "patid": chosen(*patids),
+                    "admidate": date(),
+                    **({"icd": chosen(*codes)} if table == "hes_diagnosis_hosp" else {}),
+                }
+                for _ in range(500)
+            ],
+        )
+
+
+def _lists(folder: Path) -> None:
+    for path, text in {
+        "dictionary.csv": "phenotype,CPRD,ICD,OPCS\nGout,a.csv,b.csv,\nLiver,c.csv,d.csv,\n"
+        "Blood pressure,,e.csv,\n",
+        "phenotype_categories_mapping.csv": "Phenotype,Category\nGout,Joints\nLiver,Gut\n"
+        "Blood pressure,Heart\n",
+        "primary_care/a.csv": "Medcode\n7.0\n8\n",
+        "primary_care/c.csv": "Medcode\n8.0\n",
+        "secondary_care/b.csv": "ICD10code\nM10\n",
+        "secondary_care/d.csv": "ICD10code\nK70\nK70.1\n",
+        "secondary_care/e.csv": "ICD10code\nI10\nK70.1\n",
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, Any]) -> None:
+    """Run the scripts of the CPRD stages as the workflow does."""
+    parts: dict[str, list[Path]] = {}
+    extract = _script("extract")
+    for part in find_parts(delivery):
+        rows = out / "extracted" / part.table / f"{part.part}.parquet"
+        extract(
+            source=part.path,
+            rows=rows,
+            manifest=rows.with_suffix(".json"),
+            table=part.table,
+            member=part.member,
+            shards=shards,
+            maximum_refused=0.0,
+            options={},
+        )
+        parts.setdefault(part.table, []).append(rows)
+    codes = {name: out / f"phenotypes/{name}.parquet" for name in ("phenotypes", "medcodes", "icd")}
+    _script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
+    mapping = {"medcodes": codes["medcodes"], "icd": codes["icd"]}
+    cohorts, counts, data, unmapped = (
+        [out / folder / f"{shard:02d}.parquet" for shard in range(shards)]
+        for folder in ("cohort/shards", "cohort/counts", "meds/data", "unmapped")
+    )
+    for shard in range(shards):
+        _script("cohort_shard")(
+            patient=parts["patient"],
+            practice=parts["practice"],
+            eligibility=parts["linkage_eligibility"],
+            coverage=parts["linkage_coverage"],
+            deaths=parts["death_patient"],
+            visits=parts["consultation"] + parts["clinical"],
+            admissions=parts["hes_hospital"],
+            diagnoses=parts["clinical"],
+            hospital=parts["hes_diagnosis_hosp"],
+            cohort=cohorts[shard],
+            counts=counts[shard],
+            shard=shard,
+            rules=rules,
+            **mapping,
+        )
+        _script("events")(
+            cohort=cohorts[shard],
+            diagnoses=parts["clinical"],
+            consultations=parts["consultation"],
+            hospital=parts["hes_diagnosis_hosp"],
+            admissions=parts["hes_hospital"],
+            phenotypes=codes["phenotypes"],
+            events=data[shard],
+            unmapped=unmapped[shard],
+            shard=shard,
+            **mapping,
+        )
+    _script("cohort")(
+        shards=cohorts,
+        counts=counts,
+        cohort=out / "cohort/cohort.parquet",
+        flow=out / "cohort/flow.parquet",
+    )
+    _script("meds")(
+        phenotypes=codes["phenotypes"],
+        shards=data,
+        unmapped=unmapped,
+        codes=out / "meds/metadata/codes.parquet",
+        dataset=out / "meds/metadata/dataset.json",
+        unmapped_codes=out / "unmapped.parquet",
+        name="test",
+    )
+
+
+def _text(pattern: Path) -> str:
+    return f"read_csv('{pattern}', delim='\t', header=true, all_varchar=true, quote='')"
+
+
+def _sql(delivery: Path, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """State the cohort and its events once more, as SQL on the unpacked text."""
+    unpacked = delivery / "gold"
+    date = "strptime({}, '%d/%m/%Y')::date".format
+    visits = (
+        "select id, day from gp union select id, day from hes_hospital"
+        if rules.get("visits", "all") == "all"
+        else "select id, day from diagnoses"
+    )
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute(
+        f"""
+        create table gp as
+            select patid::bigint as id, {date("eventdate")} as day, null as medcode
+            from {_text(unpacked / "*Consultation*.txt")}
+            union all
+            select patid::bigint, {date("eventdate")}, medcode::bigint
+            from {_text(unpacked / "*Clinical*.txt")};
+        create table hes_hospital as
+            select patid::bigint as id, {date("admidate")} as day
+            from {_text(delivery / "hes_hospital_x.txt")};
+        create table hes_diagnosis as
+            select patid::bigint as id, {date("admidate")} as day,
+                replace(rtrim(icd, 'X'), '.', '') as icd
+            from {_text(delivery / "hes_diagnosis_hosp_x.txt")};
+        create table diagnoses as
+            select id, day, 'Gout' as disease from gp where medcode in (7, 8)
+            union select id, day, 'Liver' from gp where medcode = 8
+            union select id, day, 'Gout' from hes_diagnosis where icd like 'M10%'
+            union select id, day, 'Liver' from hes_diagnosis where icd like 'K70%'
+            union select id, day, 'Blood pressure' from hes_diagnosis
+                where icd like 'I10%' or icd = 'K701';
+        create table people as
+            select p.patid::bigint as id, accept = '1' as accepted,
+                1800 + nullif(yob, '')::int as birth_year,
+                case when mob::int between 1 and 12 then mob::int end as birth_month,
+                case when gender in ('1', '2') then gender::int else 0 end as sex,
+                r.pracid::bigint as practice, region::int as region,
+                exists (
+                    from {_text(delivery / "x_linkage_eligibility_gold.txt")} e
+                    where e.patid = p.patid and hes_e = '1'
+                ) as linked,
+                coalesce({date("dod")}, {date("deathdate")}) as death,
+                {date("crd")} as crd, {date("uts")} as uts,
+                {date("tod")} as tod, {date("lcd")} as lcd
+            from {_text(unpacked / "*Patient*.txt")} p
+            left join {_text(unpacked / "*Practice*.txt")} r on right(p.patid, 5) = r.pracid
+            left join {_text(delivery / "death_patient_x.txt")} d on d.patid = p.patid;
+        create table followed as
+            select *,
+                greatest(crd, uts, make_date(birth_year, coalesce(birth_month, 1), 1)) as first,
+                least(tod, lcd, death) as last
+            from people where crd is not null and uts is not null and lcd is not null;
+        create table covered as
+            select * replace (
+                greatest(first, date '1996-06-01', date '{rules.get("study_start", "1900-01-01")}')
+                as first, least(last, date '1999-11-30') as last)
+            from followed;
+        create table cohort as
+            select * from covered c
+            where accepted and birth_year is not null and linked and first <= last and (
+                select count(distinct day) from ({visits}) v
+                where v.id = c.id and day between first and last
+            ) >= {rules["minimum_visits"]};
+        create table events as
+            select id, null as day, 'SEX//' || ['unknown', 'male', 'female'][sex + 1] as code
+                from cohort
+            union select id, null, 'REGION//' || region from cohort
+            union select id, null, 'PRACTICE//' || practice from cohort
+            union select id, make_date(birth_year, coalesce(birth_month, 1), 1), 'MEDS_BIRTH'
+                from cohort
+            union select id, first, 'FOLLOW_UP//START' from cohort
+            union select id, last, 'FOLLOW_UP//END' from cohort
+            union select id, death, 'MEDS_DEATH' from cohort where death between first and last
+            union select id, day, 'VISIT//GP' from gp join cohort using (id)
+                where day between first and last
+            union select id, day, 'VISIT//HOSPITAL'
+                from (select id, day from hes_hospital union select id, day from hes_diagnosis)
+                join cohort using (id) where day between first and last
+            union select id, day, 'CALIBER//' || disease from diagnoses join cohort using (id)
+                where day between first and last;
+        """
+    )
+    return connection
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["all visits", "visits with a diagnosis"])
+@pytest.mark.parametrize(("seed", "shards"), [(1, 1), (2, 3)])
+def test_cohort_and_events_equal_plain_sql(
+    tmp_path: Path, delivered: Callable[..., Path], rules: dict[str, Any], seed: int, shards: int
+) -> None:
+    delivery, lists, out = tmp_path / "delivery", tmp_path / "lists", tmp_path / "out"
+    _random_delivery(delivery, seed, delivered)
+    _lists(lists)
+    _run(delivery, lists, out, shards, rules)
+    for archive in (delivery / "gold").glob("*.zip"):
+        _unpack(archive)
+    connection = _sql(delivery, rules)
+
+    cohort = pl.read_parquet(out / "cohort/cohort.parquet")
+    expected = connection.execute(
+        "select id, sex, birth_year, birth_month, first, last, death, practice, region "
+        "from cohort order by id"
+    ).fetchall()
+    assert cohort.height > 10
+    assert cohort.drop("shard").sort("subject_id").rows() == expected
+
+    left = dict(pl.read_parquet(out / "cohort/flow.parquet").select("name", "patients").iter_rows())
+    conditions = [
+        "true",
+        "accepted",
+        "birth_year is not null",
+        "linked",
+        "id in (select id from followed where first <= last)",
+        "id in (select id from covered where first <= last)",
+        "id in (select id from cohort)",
+    ]
+    counts = [
+        connection.execute(
+            f"select count(*) from people where {' and '.join(conditions[: index + 1])}"
+        ).fetchall()[0][0]
+        for index in range(len(conditions))
+    ]
+    numbers = list(left.values())
+    if "study_start" in rules:
+        # SQL cuts to both windows at once
+        assert numbers[5] >= numbers[6]
+        del numbers[5]
+    assert numbers == counts
+    assert counts[0] > counts[1] > counts[2] > counts[3] > counts[4] > counts[6]
+
+    events = pl.concat(pl.read_parquet(path) for path in sorted((out / "meds/data").iterdir()))
+    found = {
+        (subject_id, None if time is None else time.date(), code)
+        for subject_id, time, code in events.select("subject_id", "time", "code").iter_rows()
+    }
+    assert len(found) == events.height
+    assert found == set(connection.execute("from events").fetchall())
+
+    read = sum(
+        read_json(path)["rows_read"]
+        for table in ("clinical", "hes_diagnosis_hosp")
+        for path in (out / "extracted" / table).glob("*.json")
+    )
+    outcomes = pl.read_parquet(out / "unmapped.parquet")
+    assert outcomes["rows"].sum() == read
+    unmapped = connection.execute(
+        "select 'medcode', medcode::varchar, count(*) from gp join cohort using (id) "
+        "where medcode in (9, 10) and day between first and last group by all union all "
+        "select 'icd10', icd, count(*) from hes_diagnosis join cohort using (id) "
+        "where icd = 'Z999' and day between first and last group by all"
+    ).fetchall()
+    listed = outcomes.filter(outcome="unmapped").select("system", "code", "rows")
+    assert sorted(listed.rows()) == sorted(unmapped)
+
+
+def _unpack(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(archive.parent)
+
+
+def test_the_number_of_shards_changes_no_row(
+    tmp_path: Path, delivered: Callable[..., Path]
+) -> None:
+    _random_delivery(tmp_path / "delivery", 3, delivered)
+    _lists(tmp_path / "lists")
+    results = []
+    for shards in (1, 2):
+        out = tmp_path / str(shards)
+        _run(tmp_path / "delivery", tmp_path / "lists", out, shards, RULES[0])
+        data = pl.concat(pl.read_parquet(path) for path in sorted((out / "meds/data").iterdir()))
+        results.append(
+            (
+                pl.read_parquet(out / "cohort/flow.parquet").rows(),
+                data.sort("subject_id", "time", "code").rows(),
+                (out / "unmapped.parquet").read_bytes(),
+                (out / "meds/metadata/codes.parquet").read_bytes(),
+            )
+        )
+    assert results[0] == results[1]

@@ -1,0 +1,62 @@
+import datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
+
+from behrt.cprd.meds import list_codes, write_codes, write_dataset, write_events
+from behrt.files import read_json
+
+
+def _events(path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "subject_id": [1, 1, 1],
+            "time": [None, None, datetime.datetime(2000, 1, 1)],
+            "code": ["PRACTICE//20001", "REGION//3", "CALIBER//Gout"],
+        },
+        schema={"subject_id": pl.Int64, "time": pl.Datetime("us"), "code": pl.String},
+    )
+    write_events(events, path)
+
+
+def test_events_are_valid_meds(tmp_path: Path) -> None:
+    path = tmp_path / "00.parquet"
+    _events(path)
+    table = pq.read_table(path)
+    DataSchema.validate(table)
+    assert table.schema.names[:4] == ["subject_id", "time", "code", "numeric_value"]
+
+
+def test_every_phenotype_is_listed_with_its_chapter_and_every_code_seen(tmp_path: Path) -> None:
+    _events(tmp_path / "00.parquet")
+    phenotypes = pl.DataFrame(
+        {
+            "index": [0, 1],
+            "phenotype": ["Asthma", "Gout"],
+            "chapter": ["Lungs", "Joints"],
+            "code": ["CALIBER//Asthma", "CALIBER//Gout"],
+        }
+    )
+    phenotypes.write_parquet(tmp_path / "phenotypes.parquet")
+    codes = list_codes(tmp_path / "phenotypes.parquet", [tmp_path / "00.parquet"])
+    write_codes(codes, tmp_path / "codes.parquet")
+    CodeMetadataSchema.validate(pq.read_table(tmp_path / "codes.parquet"))
+    read = pl.read_parquet(tmp_path / "codes.parquet")
+    assert read["code"].to_list() == sorted(read["code"])
+    assert read["code"].is_unique().all()
+    listed = {row["code"]: row for row in read.to_dicts()}
+    assert listed["CALIBER//Asthma"]["parent_codes"] == ["CHAPTER//Lungs"]
+    assert listed["CALIBER//Gout"]["description"] == "Gout"
+    assert listed["PRACTICE//20001"]["description"] == "Practice 20001"
+    assert listed["REGION//3"]["parent_codes"] is None
+    assert {"MEDS_BIRTH", "MEDS_DEATH", "SEX//female", "VISIT//GP"} < set(listed)
+
+
+def test_the_dataset_is_described_without_a_time_of_its_making(tmp_path: Path) -> None:
+    write_dataset("simulated", tmp_path / "dataset.json")
+    metadata = read_json(tmp_path / "dataset.json")
+    DatasetMetadataSchema.validate(metadata)
+    assert metadata["dataset_name"] == "simulated"
+    assert "created_at" not in metadata
