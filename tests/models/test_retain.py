@@ -49,16 +49,15 @@ def test_readers_equal_a_bidirectional_gru_on_each_history() -> None:
     readers = Readers(2, 5, 6)
     states = readers(visits, lengths)
     assert states.shape == (2, 20, 12)
-    weights, biases = readers.gates.weight.chunk(4), readers.gates.bias.chunk(4)
-    kept = readers.bias.chunk(4)
+    input_biases, state_biases = readers.input_bias.chunk(4), readers.state_bias.chunk(4)
     for reader in range(2):
         gru = nn.GRU(5, 6, bidirectional=True)
         for suffix, direction in (("", reader), ("_reverse", reader + 2)):
             for name, value in (
-                ("weight_ih", weights[direction]),
-                ("weight_hh", readers.weight[direction].T),
-                ("bias_ih", biases[direction]),
-                ("bias_hh", kept[direction]),
+                ("weight_ih", readers.input_weight[direction].T),
+                ("weight_hh", readers.state_weight[direction].T),
+                ("bias_ih", input_biases[direction]),
+                ("bias_hh", state_biases[direction]),
             ):
                 getattr(gru, f"{name}_l0{suffix}").data = value.detach().clone()
         expected = torch.cat([gru(history)[0] for history in visits.split(lengths.tolist())])
@@ -99,7 +98,7 @@ def test_time_has_three_forms(build_examples: Build) -> None:
     examples = build_examples([(1, [(0, [1]), (731, [2])], [])])
     model = Retain(SMALL, examples.n_diseases)
     seen = []
-    model.readers.gates.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.readers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model(**batch(SMALL, examples))
     expected = [
         [1 / 365.25, 1.0, 1 / math.log(math.e + 1)],

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from behrt.errors import InputError
 from behrt.learning import engine
 from behrt.learning.artefacts import read_config, read_weights
+from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.run import Optimisation, TrainingRun
 
@@ -139,7 +140,7 @@ class Deepr(nn.Module):
             nn.Conv1d(settings.embedding_size, settings.filters, width) for width in settings.widths
         )
         self.sex = nn.Embedding(3, settings.sex_size)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.rate = settings.dropout
         features = len(settings.widths) * settings.filters + settings.sex_size
         self.classifier = nn.Linear(features, n_diseases)
         self.register_buffer("word", torch.arange(n_words))
@@ -187,7 +188,7 @@ class Deepr(nn.Module):
             matches = self._convolve(cast(nn.Conv1d, convolution), windows)
             best.append(torch.segment_reduce(matches, "max", lengths=lengths))
         features = torch.cat([F.relu(torch.cat(best, dim=1)), self.sex(sex)], dim=1)
-        logits: torch.Tensor = self.classifier(self.dropout(features))
+        logits: torch.Tensor = self.classifier(dropout(features, self.rate, self.training))
         return logits
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.learning import engine
 from behrt.learning.artefacts import read_config, read_weights
+from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.run import Optimisation, TrainingRun
 
@@ -66,7 +67,7 @@ def collate(
     return {
         "codes": torch.from_numpy(examples.codes[positions].astype(np.int64)),
         "code_offsets": torch.from_numpy(code_offsets[:-1]),
-        "gap_days": torch.from_numpy(np.maximum(gaps, 1).astype(np.float32)),
+        "gap_days": torch.from_numpy(np.maximum(gaps, 1).astype(np.int64)),
         "lengths": torch.from_numpy(lengths),
         "sex": torch.from_numpy(examples.sex[rows].astype(np.int64)),
     }
@@ -83,30 +84,34 @@ class Readers(nn.Module):
     def __init__(self, readers: int, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.readers = readers
-        self.directions = 2 * readers
-        self.hidden_size = hidden_size
-        self.gates = nn.Linear(input_size, self.directions * 3 * hidden_size)
-        self.weight = nn.Parameter(torch.empty(self.directions, hidden_size, 3 * hidden_size))
-        self.bias = nn.Parameter(torch.empty(self.directions * 3 * hidden_size))
+        directions, gates = 2 * readers, 3 * hidden_size
+        self.input_weight = nn.Parameter(torch.empty(directions, input_size, gates))
+        self.state_weight = nn.Parameter(torch.empty(directions, hidden_size, gates))
+        self.input_bias = nn.Parameter(torch.empty(directions * gates))
+        self.state_bias = nn.Parameter(torch.empty(directions * gates))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
 
-    def _states(self, gates: torch.Tensor, active: list[int]) -> torch.Tensor:
+    def _states(self, visits: torch.Tensor, active: list[int]) -> torch.Tensor:
         """Return the states (directions, visits, hidden_size) at each visit.
 
         Args:
-            gates: (directions, visits, 3 * hidden_size), by step, the longest history first.
+            visits: (directions, visits, input_size), by step, the longest history first.
             active: histories that reach each step.
         """
-        both = 2 * self.hidden_size
-        bias = self.bias.view(self.directions, 1, -1)
-        state = gates.new_zeros(self.directions, active[0], self.hidden_size)
+        directions, hidden_size, _ = self.state_weight.shape
+        both = 2 * hidden_size
+        input_bias, state_bias = (
+            bias.view(directions, 1, -1) for bias in (self.input_bias, self.state_bias)
+        )
+        gates = torch.baddbmm(input_bias, visits, self.input_weight)
+        state = visits.new_zeros(directions, active[0], hidden_size)
         states = []
         for step in torch.split_with_sizes(gates, active, dim=1):
             state = state[:, : step.shape[1]]
-            kept = torch.baddbmm(bias, state, self.weight).float()
+            kept = torch.baddbmm(state_bias, state, self.state_weight).float()
             reset, update = torch.sigmoid(step[..., :both] + kept[..., :both]).chunk(2, dim=-1)
-            candidate = torch.tanh(torch.addcmul(step[..., both:], reset, kept[..., both:]))
+            candidate = torch.tanh(step[..., both:] + reset * kept[..., both:])
             state = torch.lerp(candidate, state, update)
             states.append(state)
         return torch.cat(states, dim=1)
@@ -126,11 +131,9 @@ class Readers(nn.Module):
         ahead = step_offsets[place] + rank[history]
         back = step_offsets[lengths[history] - 1 - place] + rank[history]
 
-        gates = self.gates(visits).float().view(len(visits), self.directions, -1).transpose(0, 1)
-        first, second = gates.chunk(2)
-        by_step = [first[:, torch.argsort(ahead)], second[:, torch.argsort(back)]]
-        states = self._states(torch.cat(by_step), active.tolist())
-        first, second = states.chunk(2)
+        by_step = torch.stack([visits[torch.argsort(ahead)], visits[torch.argsort(back)]])
+        by_direction = by_step.repeat_interleave(self.readers, dim=0)
+        first, second = self._states(by_direction, active.tolist()).chunk(2)
         return torch.cat([first[:, ahead], second[:, back]], dim=2)
 
 
@@ -153,7 +156,7 @@ class Retain(nn.Module):
         self.alpha = nn.Linear(2 * settings.hidden_size, 1)
         self.beta = nn.Linear(2 * settings.hidden_size, size)
         self.sex = nn.Embedding(3, settings.sex_size)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.rate = settings.dropout
         self.classifier = nn.Linear(size + settings.sex_size, n_diseases)
 
     @torch.no_grad()
@@ -174,11 +177,13 @@ class Retain(nn.Module):
         The arguments are those of `forward`.
         """
         # The gap itself counts in years: in days it would saturate the gates.
-        time = [gap_days / DAYS_A_YEAR, 1 / gap_days, 1 / torch.log(math.e + gap_days)]
-        visits = self.dropout(self.read_embedding(codes, code_offsets))
+        days = gap_days.float()
+        time = [days / DAYS_A_YEAR, 1 / days, 1 / torch.log(math.e + days)]
+        visits = self.read_embedding(codes, code_offsets)
+        visits = dropout(visits, self.rate, self.training)
         states = self.readers(torch.cat([visits, torch.stack(time, dim=1)], dim=1), lengths)
         _, history, place = places(lengths)
-        scores = gap_days.new_full((len(lengths), int(lengths.max())), -math.inf)
+        scores = days.new_full((len(lengths), int(lengths.max())), -math.inf)
         scores = scores.index_put((history, place), self.alpha(states[0]).float().squeeze(1))
         alpha = scores.softmax(dim=1)[history, place]
         return alpha, torch.tanh(self.beta(states[1]))
@@ -196,7 +201,7 @@ class Retain(nn.Module):
         Args:
             codes: int64, the diseases of all visits, history after history.
             code_offsets: int64 (visits), where the diseases of each visit start.
-            gap_days: float32 (visits), days since the visit before, at least 1.
+            gap_days: int64 (visits), days since the visit before, at least 1.
             lengths: int64 (n), visits a history.
             sex: int64 (n).
         """
@@ -204,7 +209,7 @@ class Retain(nn.Module):
         weighted = alpha[:, None] * beta * self.summed_embedding(codes, code_offsets)
         context = torch.segment_reduce(weighted, "sum", lengths=lengths)
         features = torch.cat([context, self.sex(sex)], dim=1)
-        logits: torch.Tensor = self.classifier(self.dropout(features))
+        logits: torch.Tensor = self.classifier(dropout(features, self.rate, self.training))
         return logits
 
 
