@@ -8,13 +8,6 @@ patients left after each rule.
 
 rule cohort_shard:
     input:
-        patient=EXTRACTED["patient"],
-        practice=EXTRACTED["practice"],
-        eligibility=EXTRACTED["linkage_eligibility"],
-        coverage=EXTRACTED["linkage_coverage"],
-        deaths=EXTRACTED["death_patient"],
-        visits=EXTRACTED["consultation"] + EXTRACTED["clinical"],
-        admissions=EXTRACTED["hes_hospital"],
         **(
             {
                 "diagnoses": DIAGNOSES,
@@ -25,6 +18,13 @@ rule cohort_shard:
             if config["cohort"]["visits"] == "diagnosis"
             else {}
         ),
+        patient=EXTRACTED["patient"],
+        practice=EXTRACTED["practice"],
+        eligibility=EXTRACTED["linkage_eligibility"],
+        coverage=EXTRACTED["linkage_coverage"],
+        deaths=EXTRACTED["death_patient"],
+        visits=EXTRACTED["consultation"] + EXTRACTED["clinical"],
+        admissions=EXTRACTED["hes_hospital"],
     output:
         cohort="<results>/cohort/shards/{shard}.parquet",
         counts="<results>/cohort/shards/{shard}_flow.parquet",

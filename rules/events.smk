@@ -8,7 +8,7 @@ each code that no list holds had.
 
 rule events:
     input:
-        cohort="<results>/cohort/cohort.parquet",
+        cohort="<results>/cohort/shards/{shard}.parquet",
         diagnoses=DIAGNOSES,
         consultations=EXTRACTED["consultation"],
         hospital=EXTRACTED["hes_diagnosis_hosp"],

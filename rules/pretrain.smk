@@ -17,9 +17,9 @@ rule pretrain:
         "<logs>/pretrain.log",
     benchmark:
         "<benchmarks>/pretrain.jsonl"
+    priority: 1
     conda:
         "../envs/train.yaml"
-    priority: 1
     threads: config["training_threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,

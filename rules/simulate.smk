@@ -1,0 +1,119 @@
+"""Make a delivery in the layout of a licensed one (source `simulated`).
+
+In: nothing but the configuration; with `caliber`, the lists whose codes are to be used.
+Out: delivery/, as CPRD ships it; caliber/, the project's own code lists, unless others are given;
+truth/, what was simulated, which no later stage reads.
+"""
+
+
+rule simulate_world:
+    input:
+        **({"lists": config["caliber"]} if config["caliber"] else {}),
+    output:
+        **({} if config["caliber"] else {"lists": directory("<results>/caliber")}),
+        practice="<results>/delivery/gold/simulated_Extract_Practice_001.zip",
+        staff="<results>/delivery/gold/simulated_Extract_Staff_001.zip",
+        coverage="<results>/delivery/linkage/linkage_coverage.txt",
+        medical="<results>/delivery/lookups/medical.txt",
+        codes="<results>/truth/codes.parquet",
+        graph="<results>/truth/graph.parquet",
+        diseases="<results>/truth/diseases.parquet",
+    log:
+        "<logs>/simulate_world.log",
+    benchmark:
+        "<benchmarks>/simulate_world.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        own_lists=config["caliber"] is None,
+        practices=config["simulation"]["practices"],
+        seed=config["seed"],
+        code=code_hash(
+            SCRIPTS / "simulate_world.py",
+            "simulation/diseases.csv",
+            "simulation/risks.csv",
+        ),
+    message:
+        "Simulate practices, code lists and look-ups"
+    script:
+        "../scripts/simulate_world.py"
+
+
+rule simulate_part:
+    input:
+        codes="<results>/truth/codes.parquet",
+    output:
+        patient="<results>/delivery/gold/simulated_Extract_Patient_{part}.zip",
+        consultation="<results>/delivery/gold/simulated_Extract_Consultation_{part}.zip",
+        clinical="<results>/delivery/gold/simulated_Extract_Clinical_{part}.zip",
+        additional="<results>/delivery/gold/simulated_Extract_Additional_{part}.zip",
+        referral="<results>/delivery/gold/simulated_Extract_Referral_{part}.zip",
+        test="<results>/delivery/gold/simulated_Extract_Test_{part}.zip",
+        therapy="<results>/delivery/gold/simulated_Extract_Therapy_{part}.zip",
+        fragments=directory("<results>/fragments/{part}"),
+        people="<results>/truth/people/{part}.parquet",
+        onsets="<results>/truth/onsets/{part}.parquet",
+    log:
+        "<logs>/simulate_part/{part}.log",
+    benchmark:
+        "<benchmarks>/simulate_part/{part}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=120,
+    params:
+        part=lambda wildcards: int(wildcards.part),
+        parts=config["simulation"]["parts"],
+        patients=config["simulation"]["people"],
+        practices=config["simulation"]["practices"],
+        seed=config["seed"],
+        process=config["simulation"]["process"],
+        flaws=config["simulation"]["flaws"],
+        code=code_hash(
+            SCRIPTS / "simulate_part.py",
+            "simulation/diseases.csv",
+            "simulation/risks.csv",
+        ),
+    message:
+        "Simulate the patients of part {wildcards.part}"
+    script:
+        "../scripts/simulate_part.py"
+
+
+rule simulate_linkage:
+    input:
+        fragments=expand(
+            "<results>/fragments/{part:03d}",
+            part=range(1, config["simulation"]["parts"] + 1),
+        ),
+    output:
+        linkage_eligibility="<results>/delivery/linkage/simulated_linkage_eligibility_gold.txt",
+        hes_patient="<results>/delivery/hes/hes_patient_simulated.txt",
+        hes_hospital="<results>/delivery/hes/hes_hospital_simulated.txt",
+        hes_episodes="<results>/delivery/hes/hes_episodes_simulated.txt",
+        hes_diagnosis_epi="<results>/delivery/hes/hes_diagnosis_epi_simulated.txt",
+        hes_diagnosis_hosp="<results>/delivery/hes/hes_diagnosis_hosp_simulated.txt",
+        hes_primary_diag_hosp="<results>/delivery/hes/hes_primary_diag_hosp_simulated.txt",
+        death_patient="<results>/delivery/ons/death_patient_simulated.txt",
+    log:
+        "<logs>/simulate_linkage.log",
+    benchmark:
+        "<benchmarks>/simulate_linkage.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+    params:
+        code=code_hash(SCRIPTS / "simulate_linkage.py"),
+    message:
+        "Join the linked files"
+    script:
+        "../scripts/simulate_linkage.py"
