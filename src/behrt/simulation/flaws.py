@@ -31,8 +31,8 @@ class Flaws:
         weak_match: linked deaths of match rank 3 or more.
     """
 
-    unacceptable: float = 0.08
-    not_linkable: float = 0.06
+    unacceptable: float = 0.05
+    not_linkable: float = 0.03
     before_registration: float = 0.3
     after_registration: float = 0.03
     after_collection: float = 0.0005

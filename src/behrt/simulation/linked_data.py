@@ -28,7 +28,7 @@ TABLES = (
 )
 
 NO_ICD = "-."
-LINK_DATE = "01/11/2016"
+LINK_DATE = "01/09/2018"
 
 _ETHNICITIES = np.array(
     ["White"] * 30

@@ -15,8 +15,8 @@ SUFFIX = 100_000
 FIRST_PRACTICE = 20_000
 LAST_ENGLISH_REGION = 10
 
-HES_COVERAGE = (date(1997, 4, 1), date(2016, 3, 31))
-ONS_COVERAGE = (date(1998, 1, 2), date(2016, 6, 30))
+HES_COVERAGE = (date(1997, 4, 1), date(2017, 12, 31))
+ONS_COVERAGE = (date(1998, 1, 2), date(2018, 3, 31))
 
 
 def practice_ids(practice: np.ndarray) -> np.ndarray:
