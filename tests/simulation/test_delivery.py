@@ -20,7 +20,7 @@ from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import Share, share_of, write_linked, write_part, write_world
 from behrt.simulation.flaws import Flaws
 from behrt.simulation.patients import HES_COVERAGE, ONS_COVERAGE
-from behrt.simulation.process import Block, ProcessSettings, World, make_world, simulate_block
+from behrt.simulation.process import DUE, Block, ProcessSettings, World, make_world, simulate_block
 
 SEED = 11
 PEOPLE = 1500
@@ -332,6 +332,19 @@ def test_ons_deaths_are_the_deaths_of_linked_patients(clean: Delivery, block: Bl
     gp = {person_of(row): row for row in clean.rows("patient")}
     for person, died in expected.items():
         assert gp[person]["deathdate"] in ("", died.strftime("%d/%m/%Y"))
+
+
+def test_the_truth_holds_what_continues_the_process(clean: Delivery, block: Block) -> None:
+    people = pl.read_parquet(clean.folder / "people.parquet")
+    assert people.select(block.people.columns).equals(block.people)
+    assert set(people["patid"]) == {int(row["patid"]) for row in clean.rows("patient")}
+    linked = {int(r["patid"]) for r in clean.rows("linkage_eligibility") if r["hes_e"] == "1"}
+    assert set(people.filter("linked")["patid"]) == linked
+    onsets = pl.read_parquet(clean.folder / "onsets.parquet")
+    assert onsets.select(block.onsets.columns).equals(block.onsets)
+    due = onsets.select("person", "disease", day="recorded").explode("day").drop_nulls()
+    expected = block.diagnoses.filter(pl.col("reason") == DUE).select("person", "disease", "day")
+    assert due.sort(pl.all()).equals(expected.sort(pl.all()))
 
 
 # -------------------------------------------------------------------------------------- flaws

@@ -30,7 +30,7 @@ from behrt.simulation.patients import (
     practice_ids,
     staff_of,
 )
-from behrt.simulation.process import ProcessSettings, World, simulate_block
+from behrt.simulation.process import DUE, Block, ProcessSettings, World, simulate_block
 from behrt.simulation.text import dates, day_number, whole_folder, write_header, write_rows, zipped
 
 PEOPLE_A_BLOCK = 4_000
@@ -170,8 +170,10 @@ def write_part(
         share: the people of the part.
         tables: the zip file of each of `behrt.simulation.primary_care.TABLES`.
         fragments: folder for this part's rows of each linked table, `<table>.txt`, no header.
-        people, onsets: Parquet, the truth: `Block.people` with `patid` and what became of the
-            patient in the delivery (acceptable, linked), and `Block.onsets`.
+        people, onsets: Parquet, the truth from which the process can be continued:
+            `Block.people` with `patid` and what became of the patient in the delivery
+            (acceptable, linked); `Block.onsets` with `recorded` List(Int32), the days, ascending,
+            on which the disease itself was due and recorded, delivered or not.
         settings: of the process.
         flaws: how often the delivery errs.
         seed: of the simulation.
@@ -208,11 +210,19 @@ def write_part(
                     linked=pl.Series(patients.linked),
                 )
             )
-            truth_onsets.append(block.onsets)
+            truth_onsets.append(_onsets_with_recordings(block))
             bar.update(count)
     write_parquet(pl.concat(truth_people), people)
     write_parquet(pl.concat(truth_onsets), onsets)
     logger.info("simulated part: %d patients, %d rows of text", share.count, rows)
+
+
+def _onsets_with_recordings(block: Block) -> pl.DataFrame:
+    due = block.diagnoses.filter(pl.col("reason") == DUE).sort("person", "disease", "day")
+    recorded = due.group_by("person", "disease", maintain_order=True).agg(recorded="day")
+    return block.onsets.join(
+        recorded, on=["person", "disease"], how="left", maintain_order="left"
+    ).with_columns(pl.col("recorded").fill_null([]))
 
 
 def write_linked(fragments: Sequence[Path], tables: Mapping[str, Path]) -> None:
