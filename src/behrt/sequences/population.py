@@ -6,8 +6,10 @@ to how often each value occurs, and memory does not grow with the patients.
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from behrt.evaluation.disclosure import hide_parts, is_small
 from behrt.logs import progress
 from behrt.sequences.frames import SPLITS
 
@@ -94,8 +96,13 @@ def _quantile(share: float) -> pl.Expr:
 
 def count(tallies: pl.DataFrame) -> pl.DataFrame:
     """Return task, split String and eligible, patients, women Int64, one row a task and split."""
-    return tallies.group_by("task", "split").agg(
-        pl.col("count").filter(pl.col("tally") == name).sum().alias(name) for name in _COUNTS
+    return (
+        tallies.group_by("task", "split")
+        .agg(
+            pl.col("count").filter(pl.col("tally") == name).sum().cast(pl.Int64).alias(name)
+            for name in _COUNTS
+        )
+        .sort("task", "split")
     )
 
 
@@ -122,17 +129,20 @@ def describe(tallies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _hidden(small: pl.Expr, size: pl.Expr) -> pl.Expr:
-    """Return which rows to hide: small ones, and what would give them away by subtraction.
+def _hidden(counts: pl.DataFrame, names: tuple[str, ...], threshold: int) -> np.ndarray:
+    """Return bool (rows): which rows of `count` to hide so that no named number is given away.
 
-    If one split of a task is small, the smallest other split is hidden too, since the row of all
-    splits is their sum. If that row itself is small, all of them are.
+    The splits of a task are parts of its row of all splits, which is hidden only with all of them.
     """
-    part = pl.col("split") != ALL_SPLITS
-    alone = (small & part).sum().over("task") == 1
-    others = pl.when(part & ~small & (size > 0)).then(size)
-    second = alone & (others.rank("ordinal").over("task") == 1).fill_null(value=False)
-    return small | second | (small & ~part).any().over("task")
+    hidden = np.zeros(len(counts), dtype=bool)
+    total = (counts["split"] == ALL_SPLITS).to_numpy()
+    for task in counts["task"].unique():
+        rows = (counts["task"] == task).to_numpy()
+        for name in names:
+            values = counts[name].to_numpy()
+            hidden[rows & ~total] |= hide_parts(values[rows & ~total], threshold)
+            hidden[rows] |= is_small(values[rows & total], threshold).any()
+    return hidden
 
 
 def tabulate(tallies: pl.DataFrame, threshold: int, data: str) -> pl.DataFrame:
@@ -145,20 +155,18 @@ def tabulate(tallies: pl.DataFrame, threshold: int, data: str) -> pl.DataFrame:
         data: "simulated" or "cprd".
 
     Returns:
-        task, split, measure, statistic String; value Float64, null where not shown; data,
-        protocol String. Both protocols have the same patients.
+        task, split, measure, statistic String; value Float64 to four decimals, null where not
+        shown; data, protocol String. Both protocols have the same patients.
     """
     tallies = pl.concat([tallies, tallies.with_columns(split=pl.lit(ALL_SPLITS))])
-
-    def small(count: pl.Expr) -> pl.Expr:
-        return (count > 0) & (count < threshold)
-
-    patients, women = pl.col("patients"), pl.col("women")
-    unused = pl.col("eligible") - patients
     counts = count(tallies).with_columns(
-        hidden=_hidden(small(patients) | small(unused), patients),
-        hidden_women=_hidden(small(women) | small(patients - women), patients),
+        unused=pl.col("eligible") - pl.col("patients"), others=pl.col("patients") - pl.col("women")
     )
+    counts = counts.with_columns(
+        hidden=_hidden(counts, ("patients", "unused"), threshold),
+        hidden_women=_hidden(counts, ("women", "others"), threshold),
+    )
+    patients, women = pl.col("patients"), pl.col("women")
     shown = ~pl.col("hidden_women") & (patients > 0)
     rows = [
         counts.select(
@@ -189,7 +197,7 @@ def tabulate(tallies: pl.DataFrame, threshold: int, data: str) -> pl.DataFrame:
             "split",
             "measure",
             "statistic",
-            value=pl.when(~pl.col("hidden")).then(pl.col("value")),
+            value=pl.when(~pl.col("hidden")).then(pl.col("value").round(4)),
             data=pl.lit(data),
             protocol=pl.lit("both"),
         )
