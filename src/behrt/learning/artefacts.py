@@ -60,3 +60,15 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """Read a trained model's weights by name."""
     weights: dict[str, torch.Tensor] = load_file(folder / WEIGHTS)
     return weights
+
+
+def check_vocabulary(folder: Path, version: str) -> None:
+    """Refuse a trained model that reads another vocabulary.
+
+    Raises:
+        InputError: the versions differ.
+    """
+    if read_config(folder)["vocabulary"] != version:
+        raise InputError(
+            folder / CONFIG, "the model was trained with another vocabulary", "Train it again"
+        )

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from behrt import logs
 from behrt.errors import InputError
+from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, checkpoint
 from behrt.learning.examples import Examples
 from behrt.learning.run import (
@@ -103,8 +104,6 @@ class Classification(Objective):
         return F.binary_cross_entropy_with_logits(model(**batch).float(), labels.float())
 
     def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
-        from behrt.evaluation.metrics import sample_auroc, sample_average_precision
-
         logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
         for rows, output in _outputs(model, fabric, self.collate, self.tuning, EVALUATION_BATCH):
             logits[rows] = output
@@ -113,10 +112,11 @@ class Classification(Objective):
             torch.from_numpy(logits), torch.from_numpy(labels).float()
         )
         scores = torch.sigmoid(torch.from_numpy(logits)).numpy()
+        average_precision, auroc = sample_metrics(scores, labels)
         return {
             "tuning_loss": float(loss),
-            "tuning_aps": float(np.nanmean(sample_average_precision(scores, labels))),
-            "tuning_auroc": float(np.nanmean(sample_auroc(scores, labels))),
+            "tuning_aps": float(np.nanmean(average_precision)),
+            "tuning_auroc": float(np.nanmean(auroc)),
             "score_spread": score_spread(scores, self.train.label_prevalence()),
         }
 

@@ -3,18 +3,27 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+from behrt.errors import InputError
+
+Given = TypeVar("Given")
+
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 ACCELERATORS = ("cpu", "cuda", "auto")
 SCHEDULES = ("constant", "linear")
+
+
+def refusal(name: str, value: object, wanted: str) -> InputError:
+    """Return the error that refuses a setting."""
+    return InputError(name, f"it is {value!r}", f"It must be {wanted}")
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,13 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision {self.precision!r} is not one of {PRECISIONS}")
+            raise refusal("precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         if self.accelerator not in ACCELERATORS:
-            raise ValueError(f"accelerator {self.accelerator!r} is not one of {ACCELERATORS}")
-        if self.threads < 1 or self.seed < 0:
-            raise ValueError("threads must be at least 1, and seed at least 0")
+            raise refusal("accelerator", self.accelerator, f"one of {', '.join(ACCELERATORS)}")
+        if self.threads < 1:
+            raise refusal("threads", self.threads, "at least 1")
+        if self.seed < 0:
+            raise refusal("seed", self.seed, "at least 0")
 
 
 @dataclass(frozen=True)
@@ -80,16 +91,16 @@ class Optimisation:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise refusal(name, getattr(self, name), "at least 1")
         for name in ("learning_rate", "gradient_norm"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+                raise refusal(name, getattr(self, name), "above 0")
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule {self.schedule!r} is not one of {SCHEDULES}")
+            raise refusal("schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
         if not 0 <= self.warm_up < 1:
-            raise ValueError(f"warm_up is a share of the steps, below 1, not {self.warm_up}")
+            raise refusal("warm_up", self.warm_up, "a share of the steps, below 1")
         if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative, not {self.weight_decay}")
+            raise refusal("weight_decay", self.weight_decay, "at least 0")
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step (0 … steps − 1)."""
@@ -99,6 +110,25 @@ class Optimisation:
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (steps - step) / (steps - warm_up)
+
+
+def read_settings(kind: type[Given], given: Mapping[str, Any]) -> Given:
+    """Return a settings dataclass made of a mapping, as a configuration holds it.
+
+    Raises:
+        InputError: a key is unknown, missing, or has a value that the dataclass refuses.
+    """
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(given) - set(known)):
+        raise InputError(
+            "settings",
+            f"there is no {', '.join(map(repr, unknown))}",
+            f"Known are {', '.join(known) if known else 'none'}",
+        )
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise InputError("settings", str(error), "Give every key that has no default") from None
 
 
 def begin(run: TrainingRun) -> None:

@@ -20,6 +20,7 @@ from behrt.learning.dropout import dropout
 from behrt.learning.engine import Objective, Optimisation, TrainingRun
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.packing import pack
+from behrt.learning.run import refusal
 from behrt.logs import logger
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 
@@ -63,18 +64,16 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "heads", "intermediate"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise refusal(name, getattr(self, name), "at least 1")
         if self.hidden % self.heads or self.hidden % 2:
-            raise ValueError(
-                f"hidden must be even and a multiple of heads, not {self.hidden} and {self.heads}"
-            )
+            raise refusal("hidden", self.hidden, f"even and a multiple of heads ({self.heads})")
         if self.max_length < 5:
-            raise ValueError(f"max_length must be at least 5, not {self.max_length}")
+            raise refusal("max_length", self.max_length, "at least 5")
         for name in ("hidden_dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
+                raise refusal(name, getattr(self, name), "a share from 0 to below 1")
         if self.readout not in READOUTS:
-            raise ValueError(f"readout {self.readout!r} is not one of {READOUTS}")
+            raise refusal("readout", self.readout, f"one of {', '.join(READOUTS)}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Masking:
 
     def __post_init__(self) -> None:
         if min(self.mask, self.random) < 0 or not 0 < self.mask + self.random <= 1:
-            raise ValueError("mask and random are shares: not negative, their sum within (0, 1]")
+            raise refusal("masking", asdict(self), "shares: none negative, their sum in (0, 1]")
 
 
 # --- The words of a patient -------------------------------------------------------------------
@@ -286,7 +285,9 @@ class Layer(nn.Module):
         attended = dropout(self.attention_output(context), self.hidden_dropout, self.training)
         hidden = self.attention_norm(hidden + attended)
         output = self.outer(F.gelu(self.inner(hidden)))
-        return self.norm(hidden + dropout(output, self.hidden_dropout, self.training))
+        output = dropout(output, self.hidden_dropout, self.training)
+        normed: Tensor = self.norm(hidden + output)
+        return normed
 
 
 class Encoder(nn.Module):

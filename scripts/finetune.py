@@ -1,0 +1,58 @@
+"""Train one model for one task."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.learning.load import load_examples
+from behrt.learning.protocol import protocol_named
+from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.models import model_named
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def main(
+    sequences: list[Path],
+    task: Path,
+    vocabulary: Path,
+    weights: Path,
+    model_config: Path,
+    metrics: Path,
+    kind: str,
+    settings: dict[str, Any],
+    training: dict[str, Any] | None,
+    protocol: str,
+    seed: int,
+    precision: str,
+    accelerator: str,
+    threads: int,
+    pretrained: Path | None = None,
+) -> None:
+    """Train; `weights`, `model_config` and `metrics` are the three files of one folder."""
+    model = model_named(kind)
+    splits = protocol_named(protocol)
+    run = TrainingRun(
+        folder=weights.parent,
+        seed=seed,
+        threads=threads,
+        precision=precision,
+        accelerator=accelerator,
+        facts={
+            "kind": kind,
+            "task": task.stem,
+            "protocol": protocol,
+            "vocabulary": read_vocabulary(vocabulary).version,
+        },
+    )
+    model.fit(
+        load_examples(sequences, task, list(splits.training), vocabulary),
+        load_examples(sequences, task, list(splits.choosing), vocabulary),
+        read_settings(model.Settings, settings),
+        None if training is None else read_settings(Optimisation, training),
+        pretrained,
+        run,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,38 @@
+"""Score every disease for the held-out patients of one task, by one model."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.learning.artefacts import check_vocabulary
+from behrt.learning.load import load_examples
+from behrt.learning.predictions import write_predictions
+from behrt.learning.run import TrainingRun
+from behrt.logs import logger
+from behrt.models import model_named
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def main(
+    sequences: list[Path],
+    task: Path,
+    vocabulary: Path,
+    weights: Path,
+    model_config: Path,
+    scores: Path,
+    kind: str,
+    seed: int,
+    precision: str,
+    accelerator: str,
+    threads: int,
+) -> None:
+    """Predict; `weights` and `model_config` are files of one folder."""
+    check_vocabulary(weights.parent, read_vocabulary(vocabulary).version)
+    examples = load_examples(sequences, task, "held_out", vocabulary)
+    run = TrainingRun(weights.parent, seed, threads, precision, accelerator)
+    predicted = model_named(kind).predict(examples, run)
+    write_predictions(examples.subject_id, predicted, scores)
+    logger.info("predicted %d diseases of %d patients", predicted.shape[1], len(predicted))
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

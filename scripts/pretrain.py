@@ -1,0 +1,55 @@
+"""Teach an encoder the language of histories, by hiding diseases."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.learning.load import load_examples
+from behrt.learning.protocol import protocol_named
+from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.models.behrt import Masking, Settings
+from behrt.models.behrt import pretrain as pretrain_behrt
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def main(
+    sequences: list[Path],
+    vocabulary: Path,
+    weights: Path,
+    model_config: Path,
+    metrics: Path,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    masking: dict[str, Any],
+    protocol: str,
+    seed: int,
+    precision: str,
+    accelerator: str,
+    threads: int,
+) -> None:
+    """Pretrain; `weights`, `model_config` and `metrics` are the three files of one folder."""
+    splits = protocol_named(protocol)
+    run = TrainingRun(
+        folder=weights.parent,
+        seed=seed,
+        threads=threads,
+        precision=precision,
+        accelerator=accelerator,
+        facts={
+            "kind": "behrt",
+            "protocol": protocol,
+            "vocabulary": read_vocabulary(vocabulary).version,
+        },
+    )
+    pretrain_behrt(
+        load_examples(sequences, None, list(splits.pretraining), vocabulary),
+        load_examples(sequences, None, list(splits.choosing), vocabulary),
+        read_settings(Settings, settings),
+        read_settings(Masking, masking),
+        read_settings(Optimisation, training),
+        run,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)
