@@ -230,8 +230,8 @@ def _patient(patients: Patients, flaws: Flaws, seed: int) -> Columns:
     gone = patients.left != NO_DAY
     died_here = (patients.died != NO_DAY) & ~(gone & (patients.left < patients.died))
     late = np.where(some(draws, n, flaws.late_gp_death), draws.integers(1, 31, n), 0)
-    death = np.where(died_here, patients.died + late, NO_DAY)
-    left = np.where(died_here, np.minimum(death, patients.closes), patients.left)
+    death = np.where(died_here, np.minimum(patients.died + late, patients.closes), NO_DAY)
+    left = np.where(died_here, death, patients.left)
     earlier = np.where(some(draws, n, 0.1), draws.integers(30, 3650, n), 0)
     first = np.maximum(patients.registered - earlier, patients.born)
     born = patients.born.astype("datetime64[D]")
