@@ -1,0 +1,41 @@
+"""Tabulate the nearest diseases of each common disease in the pretrained embedding."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.evaluation.embeddings import patients_with, read_embeddings
+from behrt.evaluation.neighbours import tabulate
+from behrt.evaluation.tidy import with_facts
+from behrt.files import write_csv
+from behrt.logs import logger
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def main(
+    weights: Path,
+    vocabulary: Path,
+    sequences: list[Path],
+    table: Path,
+    minimum_prevalence: float,
+    neighbours: int,
+    data: str,
+    protocol: str,
+) -> None:
+    words = read_vocabulary(vocabulary)
+    embeddings = read_embeddings(weights, words)
+    counts, patients = patients_with(sequences, len(words.phenotypes))
+    common = counts / max(patients, 1) >= minimum_prevalence
+    nearest = tabulate(embeddings, words, common, counts > 0, neighbours)
+    write_csv(with_facts(nearest, data=data, protocol=protocol), table)
+    first = nearest.filter(nearest["rank"] == 1)
+    logger.info(
+        "neighbours: %d diseases at or above a prevalence of %g; the nearest is of the same "
+        "chapter for %.0f%%",
+        common.sum(),
+        minimum_prevalence,
+        100 * first["same_chapter"].sum() / max(len(first), 1),
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

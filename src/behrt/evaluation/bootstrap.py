@@ -1,0 +1,68 @@
+"""Intervals by drawing patients with replacement (Efron, Annals of Statistics 1979).
+
+The draws depend on the seed, a name and the number of patients alone. Everything that is compared
+is computed on the same draws, so differences are paired.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+LEVEL = 0.95
+_WEIGHTS_AT_ONCE = 4_000_000
+
+
+def draws(patients: int, resamples: int, seed: int, name: str) -> Iterator[np.ndarray]:
+    """Yield how often each patient is drawn, some resamples at a time, in bounded memory.
+
+    Args:
+        patients: how many there are, and how many each resample draws.
+        resamples: how many resamples.
+        seed: of the run.
+        name: of what is drawn; the same name gives the same draws.
+
+    Yields:
+        float64 (r, patients), whole numbers; the r add up to `resamples`.
+    """
+    generator = np.random.default_rng([seed, *name.encode()])
+    step = max(1, _WEIGHTS_AT_ONCE // max(patients, 1))
+    for start in range(0, resamples, step):
+        weights = np.empty((min(step, resamples - start), patients))
+        for row in weights:
+            row[:] = np.bincount(generator.integers(patients, size=patients), minlength=patients)
+        yield weights
+
+
+def resampled_means(values: np.ndarray, resamples: int, seed: int, name: str) -> np.ndarray:
+    """Return the mean of each column in each resample, over the patients who have a value.
+
+    Args:
+        values: float64 (patients, k), NaN where undefined.
+        resamples, seed, name: as `draws`.
+
+    Returns:
+        float64 (resamples, k), NaN where no patient who was drawn has a value.
+    """
+    defined = ~np.isnan(values)
+    filled = np.where(defined, values, 0.0)
+    means = [
+        (weights @ filled, weights @ defined.astype(np.float64))
+        for weights in draws(len(values), resamples, seed, name)
+    ]
+    with np.errstate(invalid="ignore"):
+        return np.concatenate([total / count for total, count in means])
+
+
+def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper end of the 95 % percentile interval of each column.
+
+    Args:
+        resampled: float64 (resamples, k).
+
+    Returns:
+        float64 (k) each; NaN where a single resample is undefined, since then the support is too
+        small for an interval.
+    """
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return low, high

@@ -1,0 +1,109 @@
+"""The score of each disease over the patients of one task (paper, Fig. 6 and Table S6)."""
+
+import numpy as np
+import polars as pl
+
+from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.disclosure import hide_parts, is_small, suppress
+from behrt.evaluation.metrics import disease_metrics
+from behrt.evaluation.tidy import DECIMALS
+from behrt.logs import progress
+from behrt.sequences.vocabulary import Vocabulary
+
+_SCORES = ("aps", "aps_low", "aps_high", "auroc", "auroc_low", "auroc_high")
+
+
+def _reason(positives: int, patients: int, hidden: bool, interval_missing: bool) -> str:
+    """Return why scores are missing, or an empty text if none is."""
+    if positives == 0:
+        return "no patient has it: both undefined"
+    if hidden:
+        return "too few patients have it, or all but too few: not shown"
+    if positives == patients:
+        return "every patient has it: AUROC undefined"
+    if interval_missing:
+        return "too few patients have it for an interval"
+    return ""
+
+
+def tabulate(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    vocabulary: Vocabulary,
+    minimum_prevalence: float,
+    resamples: int,
+    seed: int,
+    task: str,
+    threshold: int,
+) -> pl.DataFrame:
+    """Return one row a disease that at least `minimum_prevalence` of the patients have.
+
+    If that share can be fewer patients than are shown, every disease with too few has a row.
+
+    Args:
+        labels: bool (patients, diseases): what is to be predicted.
+        scores: float32 (patients, diseases).
+        vocabulary: names and chapters of the diseases.
+        minimum_prevalence: share of the patients with the disease in their label.
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        threshold: the smallest count of patients, with the disease or without, to show.
+
+    Returns:
+        disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,
+        aps_high, auroc, auroc_low, auroc_high Float64, null where undefined or not shown; reason
+        String, why so. Best APS first.
+    """
+    patients = len(labels)
+    positives = labels.sum(axis=0)
+    common = positives / max(patients, 1) >= minimum_prevalence
+    if minimum_prevalence * patients < threshold:
+        # A row without numbers would tell that its count is between the two limits.
+        common |= is_small(positives, threshold)
+    chosen = np.flatnonzero(common)
+    hidden = np.array(
+        [hide_parts(np.array([n, patients - n]), threshold).any() for n in positives[chosen]],
+        dtype=bool,
+    )
+    estimates = np.full((2, len(chosen)), np.nan)
+    for column, disease in enumerate(chosen):
+        estimates[:, column] = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+    resampled = np.full((2, resamples, len(chosen)), np.nan)
+    done = 0
+    with progress(total=resamples, label="diseases", unit="resamples") as bar:
+        for weights in draws(patients, resamples, seed, task):
+            transposed = np.ascontiguousarray(weights.T)
+            rows = slice(done, done + len(weights))
+            for column, disease in enumerate(chosen):
+                resampled[:, rows, column] = disease_metrics(
+                    scores[:, disease], labels[:, disease], transposed
+                )
+            done += len(weights)
+            bar.update(len(weights))
+    (aps_low, auroc_low), (aps_high, auroc_high) = np.stack(
+        [interval(metric) for metric in resampled], axis=1
+    )
+    frame = pl.DataFrame(
+        {
+            "disease": np.array(vocabulary.phenotypes)[chosen],
+            "chapter": np.array(vocabulary.chapters)[chosen],
+            "patients": np.full(len(chosen), patients, dtype=np.int64),
+            "positives": positives[chosen].astype(np.int64),
+            "prevalence": (positives[chosen] / max(patients, 1)).round(DECIMALS),
+            "aps": estimates[0],
+            "aps_low": aps_low,
+            "aps_high": aps_high,
+            "auroc": estimates[1],
+            "auroc_low": auroc_low,
+            "auroc_high": auroc_high,
+            "reason": [
+                _reason(n, patients, is_hidden, missing)
+                for n, is_hidden, missing in zip(
+                    positives[chosen], hidden, np.isnan(aps_low + auroc_low), strict=True
+                )
+            ],
+        },
+        schema_overrides={"disease": pl.String, "chapter": pl.String, "reason": pl.String},
+    ).with_columns(pl.col(_SCORES).fill_nan(None).round(DECIMALS))
+    return suppress(frame, hidden, ["positives", "prevalence", *_SCORES]).sort(
+        "aps", "disease", descending=[True, False], nulls_last=True
+    )

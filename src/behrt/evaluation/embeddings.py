@@ -1,0 +1,51 @@
+"""The disease embeddings that pretraining learned, and how many patients they rest on."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from meds.schema import train_split
+from safetensors import safe_open
+
+from behrt.errors import InputError
+from behrt.sequences.vocabulary import FIRST_DISEASE, Vocabulary
+
+TENSOR = "encoder.words.weight"
+
+
+def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
+    """Return float32 (diseases, hidden): the embedding of every phenotype, in their order.
+
+    Raises:
+        InputError: the file has no embedding of words, or not one a word of the vocabulary.
+    """
+    again = "Pretrain again with this vocabulary"
+    with safe_open(weights, framework="numpy") as tensors:
+        if TENSOR not in tensors.keys():  # noqa: SIM118 (it is not a mapping)
+            raise InputError(weights, f"there is no tensor {TENSOR}", again)
+        words = np.asarray(tensors.get_tensor(TENSOR), dtype=np.float32)
+    if len(words) != len(vocabulary):
+        raise InputError(
+            weights,
+            f"it embeds {len(words)} words, and the vocabulary has {len(vocabulary)}",
+            again,
+        )
+    return words[FIRST_DISEASE:]
+
+
+def patients_with(sequences: list[Path], n_diseases: int) -> tuple[np.ndarray, int]:
+    """Return how many training patients have each disease, int64 (diseases), and how many are.
+
+    Patients without a diagnosis count among the patients.
+    """
+    training = pl.scan_parquet(sequences).filter(pl.col("split") == train_split)
+    counted = (
+        training.select(code=pl.col("code").list.unique())
+        .explode("code", empty_as_null=False)
+        .group_by("code")
+        .len()
+        .collect(engine="streaming")
+    )
+    counts = np.zeros(n_diseases, dtype=np.int64)
+    counts[counted["code"].to_numpy()] = counted["len"].to_numpy()
+    return counts, training.select(pl.len()).collect().item()

@@ -1,0 +1,105 @@
+"""How well a model ranks the diseases of each held-out patient."""
+
+from pathlib import Path
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+from meds.schema import held_out_split
+
+from behrt.errors import InputError
+from behrt.evaluation.metrics import sample_metrics
+
+_PATIENTS_AT_ONCE = 20_000
+
+
+class PatientMetrics(dy.Schema):
+    """One row a held-out patient with a label; null where a metric is undefined.
+
+    `first`: diseases that the patient already had are taken out of label and ranking.
+    """
+
+    subject_id = dy.Int64(primary_key=True)
+    aps_all = dy.Float64(nullable=True, min=0, max=1)
+    auroc_all = dy.Float64(nullable=True, min=0, max=1)
+    aps_first = dy.Float64(nullable=True, min=0, max=1)
+    auroc_first = dy.Float64(nullable=True, min=0, max=1)
+
+
+def read_held_out(task: Path, scores: Path, n_diseases: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the held-out patients who have a label, by subject_id, and their scores.
+
+    Args:
+        task: one task's examples (`behrt.sequences.frames.TaskExamples`).
+        scores: a model's predictions: subject_id, scores (Array of n_diseases Float32).
+        n_diseases: the number of phenotypes.
+
+    Returns:
+        The frame subject_id, label, known, and float32 (n, n_diseases).
+
+    Raises:
+        InputError: nobody is held out; a patient has no scores, or two; scores of another number
+            of diseases, or outside 0 to 1.
+    """
+    patients = (
+        pl.scan_parquet(task)
+        .filter((pl.col("split") == held_out_split) & (pl.col("label").list.len() > 0))
+        .select("subject_id", "label", "known")
+        .sort("subject_id")
+        .collect()
+    )
+    if patients.is_empty():
+        raise InputError(
+            task, "no held-out patient has a label", "Hold out a larger share, or take more people"
+        )
+    again = "Run the predict rule again"
+    predicted = pl.read_parquet(scores)
+    if predicted.schema["scores"] != pl.Array(pl.Float32, n_diseases):
+        raise InputError(scores, f"a row does not hold {n_diseases} scores (Float32)", again)
+    if predicted["subject_id"].is_duplicated().any():
+        raise InputError(scores, "a patient has two rows", again)
+    joined = patients.join(predicted, on="subject_id", how="left", maintain_order="left")
+    if joined["scores"].null_count():
+        raise InputError(scores, "a held-out patient has no scores", again)
+    values = joined["scores"].to_numpy()
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InputError(scores, "a score is not a probability from 0 to 1", again)
+    return patients, values
+
+
+def multi_hot(diseases: pl.Series, n_diseases: int) -> np.ndarray:
+    """Return bool (n, n_diseases) of a column of lists of phenotype indices."""
+    dense = np.zeros((len(diseases), n_diseases), dtype=bool)
+    rows = np.repeat(np.arange(len(diseases)), diseases.list.len().to_numpy())
+    dense[rows, diseases.explode(empty_as_null=False, keep_nulls=False).to_numpy()] = True
+    return dense
+
+
+def score_patients(patients: pl.DataFrame, scores: np.ndarray) -> dy.DataFrame[PatientMetrics]:
+    """Return every patient's APS and AUROC, on all labels and on first incidence.
+
+    On all labels every disease is ranked, and one that the patient had before counts (paper,
+    Table 1). On first incidence the patient's known diseases are left out of the ranking, and
+    only new ones count (Table 2); a patient without a new one has no such score.
+
+    Args:
+        patients: subject_id, label, known, as `read_held_out` gives them.
+        scores: float32 (n, n_diseases), in the same order.
+    """
+    n_diseases = scores.shape[1]
+    parts = []
+    for start in range(0, len(patients), _PATIENTS_AT_ONCE):
+        part = patients.slice(start, _PATIENTS_AT_ONCE)
+        ranked = scores[start : start + len(part)]
+        label = multi_hot(part["label"], n_diseases)
+        new = ~multi_hot(part["known"], n_diseases)
+        aps_all, auroc_all = sample_metrics(ranked, label)
+        aps_first, auroc_first = sample_metrics(ranked, label, new)
+        metrics = part.select("subject_id").with_columns(
+            pl.Series("aps_all", aps_all),
+            pl.Series("auroc_all", auroc_all),
+            pl.Series("aps_first", aps_first),
+            pl.Series("auroc_first", auroc_first),
+        )
+        parts.append(metrics.fill_nan(None))
+    return PatientMetrics.validate(pl.concat(parts))

@@ -1,0 +1,90 @@
+"""Per disease: scores over patients, their intervals, and what is not shown."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.disease_table import tabulate
+from behrt.sequences.vocabulary import Vocabulary
+
+PATIENTS = 400
+
+
+@pytest.fixture
+def case(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and scores; disease i has prevalence i / 20, but 0 is had by 3 patients."""
+    random = np.random.default_rng(11)
+    n = len(vocabulary.phenotypes)
+    labels = random.random((PATIENTS, n)) < np.arange(n) / 20
+    labels[:3, 0] = True
+    labels[:, 11] = True
+    scores = np.clip(labels * 0.2 + random.random((PATIENTS, n)).round(1) * 0.8, 0, 1)
+    return labels, scores.astype(np.float32)
+
+
+def make(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary, minimum: float = 0.01
+) -> pl.DataFrame:
+    return tabulate(*case, vocabulary, minimum, 100, 5, "T2", 5)
+
+
+def test_scores_equal_scikit_learn(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    labels, scores = case
+    rows = {row["disease"]: row for row in make(case, vocabulary).iter_rows(named=True)}
+    weights = np.concatenate(list(draws(PATIENTS, 100, 5, "T2")))
+    row = rows["Disease 05"]
+    assert row["positives"] == labels[:, 5].sum()
+    assert row["prevalence"] == pytest.approx(labels[:, 5].mean(), abs=5e-5)
+    for name, metric in (("aps", average_precision_score), ("auroc", roc_auc_score)):
+        assert row[name] == pytest.approx(metric(labels[:, 5], scores[:, 5]), abs=5e-5)
+        resampled = [metric(labels[:, 5], scores[:, 5], sample_weight=w) for w in weights]
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((low, high), abs=5e-5)
+    assert row["reason"] == ""
+
+
+def test_what_is_undefined_has_a_reason(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    rows = {row["disease"]: row for row in make(case, vocabulary).iter_rows(named=True)}
+    assert rows["Disease 11"]["auroc"] is None
+    assert rows["Disease 11"]["aps"] == 1
+    assert rows["Disease 11"]["reason"] == "every patient has it: AUROC undefined"
+
+
+def test_rare_diseases_are_hidden_without_telling_how_rare(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    labels, scores = case
+    labels[:, 1] = np.arange(PATIENTS) < 4  # exactly 1 %, beside disease 0 below it
+    table = make((labels, scores), vocabulary)
+    hidden = table.filter(pl.col("reason").str.contains("not shown"))
+    assert hidden["disease"].to_list() == ["Disease 00", "Disease 01"]
+    numbers = [c for c in table.columns if c not in ("disease", "chapter", "patients", "reason")]
+    assert set(hidden.select(numbers).row(0) + hidden.select(numbers).row(1)) == {None}
+
+
+def test_diseases_are_sorted_by_score_and_cut_by_prevalence(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    table = make(case, vocabulary, minimum=0.3)
+    assert (table["prevalence"] >= 0.3).all()
+    assert table["aps"].is_sorted(descending=True)
+
+
+def test_a_disease_that_nobody_has_is_reported(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    labels, scores = case
+    labels[:, 2] = False
+    last = make((labels, scores), vocabulary, minimum=0).row(-1, named=True)
+    row = make((labels, scores), vocabulary, minimum=0).row(
+        by_predicate=pl.col("disease") == "Disease 02", named=True
+    )
+    assert row["reason"] == "no patient has it: both undefined"
+    assert row["positives"] == 0
+    assert last["aps"] is None
