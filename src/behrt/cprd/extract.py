@@ -215,6 +215,6 @@ def _write_sorted(
     )
     with pq.ParquetWriter(path, empty.to_arrow().schema, compression="zstd") as writer:
         for selection in selections:
-            frame = selection.sort(pl.all()).collect()
+            frame = selection.sort(pl.exclude("shard")).collect()
             if frame.height:
                 writer.write_table(frame.to_arrow(), row_group_size=ROW_GROUP_ROWS)

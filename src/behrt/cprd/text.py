@@ -45,22 +45,15 @@ def open_text(source: Path, member: str | None) -> Iterator[tuple[IO[bytes], int
 
 def batches(stream: IO[bytes], size: int) -> Iterator[bytes]:
     """Yield the rest of the stream as batches of whole lines, each about `size` bytes."""
-    carried = b""
     while block := stream.read(size):
-        end = block.rfind(b"\n") + 1
-        if end:
-            yield carried + block[:end]
-            carried = block[end:]
-        else:
-            carried += block
-    if carried:
-        yield carried + b"\n"
+        lines = block + stream.readline()
+        yield lines if lines.endswith(b"\n") else lines + b"\n"
 
 
 def split_columns(
     text: bytes, header: list[str], columns: list[str]
 ) -> tuple[pl.DataFrame, pl.Series | None]:
-    """Split whole lines into columns of text, without surrounding blanks; blank is null.
+    """Split whole lines into columns of text, without surrounding spaces; blank is null.
 
     Args:
         text: lines, each with its line end.
@@ -94,6 +87,8 @@ def split_columns(
         missing_columns="insert",
         extra_columns="ignore",
     )
-    value = {name: pl.col(field).str.strip_chars() for name, field in positions.items()}
-    wanted = [pl.when(text != "").then(text).alias(name) for name, text in value.items()]
+    wanted = [pl.col(field).alias(name) for name, field in positions.items()]
+    if b" " in text:
+        stripped = [value.str.strip_chars(" ") for value in wanted]
+        wanted = [pl.when(value != "").then(value) for value in stripped]
     return scanned.select(wanted).collect(), surplus

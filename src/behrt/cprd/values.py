@@ -133,4 +133,4 @@ def _parse_dates(text: pl.Series, label: str | None) -> pl.Series:
     _, strptime = DATE_FORMATS[label]
     # strptime alone would take a year of two digits
     whole = text.set(text.str.len_bytes() != len(label), None)
-    return whole.str.to_date(strptime, strict=False)
+    return whole.str.to_date(strptime, strict=False, cache=False)
