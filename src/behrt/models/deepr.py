@@ -203,7 +203,7 @@ def fit(
     """Train on the labelled rows; write config.json, model.safetensors and metrics.jsonl.
 
     Raises:
-        InputError: no `optimisation`, or weights to start from, which Deepr has none of.
+        InputError: `optimisation` is missing, or `pretrained` is given.
     """
     if optimisation is None:
         raise InputError("deepr", "it has no training settings", "Give it a `training` section")
