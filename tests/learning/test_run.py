@@ -1,0 +1,68 @@
+"""Settings of a training: refusals, learning rates, precision."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from behrt.errors import InputError
+from behrt.learning.run import Optimisation, TrainingRun, precision_of, read_settings
+
+
+def test_the_rate_rises_then_falls_to_zero() -> None:
+    optimisation = Optimisation(epochs=1, batch_size=1, learning_rate=2.0, warm_up=0.25)
+    rates = [optimisation.rate(step, 20) for step in range(20)]
+    assert rates[:5] == sorted(rates[:5])
+    assert max(rates) == rates[5] == 2.0
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert 0 < rates[-1] < 0.2
+    assert 0 < rates[0] < 0.5
+
+
+def test_a_constant_rate_stays_after_the_warm_up() -> None:
+    optimisation = Optimisation(1, 1, 3.0, warm_up=0.5, schedule="constant")
+    assert {optimisation.rate(step, 10) for step in range(5, 10)} == {3.0}
+    assert Optimisation(1, 1, 3.0, warm_up=0.0).rate(0, 10) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("patience", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("warm_up", 1.0),
+        ("weight_decay", -0.1),
+        ("schedule", "cosine"),
+        ("gradient_norm", 0.0),
+        ("momentum", 0.9),
+    ],
+)
+def test_bad_optimisation_is_refused_by_name(name: str, value: Any) -> None:
+    given = {"epochs": 1, "batch_size": 1, "learning_rate": 1.0, name: value}
+    with pytest.raises(InputError, match=name):
+        read_settings(Optimisation, given)
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(InputError, match="epochs"):
+        read_settings(Optimisation, {"batch_size": 1, "learning_rate": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("precision", "16"), ("accelerator", "tpu"), ("threads", 0), ("seed", -1)]
+)
+def test_bad_runs_are_refused_by_name(name: str, value: Any) -> None:
+    given: dict[str, Any] = {"folder": Path(), "seed": 1, name: value}
+    with pytest.raises(InputError, match=name):
+        TrainingRun(**given)
+
+
+def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = TrainingRun(Path(), seed=1)
+    for has, expected in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: {"avx512_bf16": has})
+        assert precision_of(run) == expected
+    assert precision_of(TrainingRun(Path(), seed=1, precision="bf16-mixed")) == "bf16-mixed"

@@ -1,0 +1,178 @@
+"""From stored sequences to scores, by the scripts that the workflow runs, under both protocols."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from behrt.errors import InputError
+from behrt.files import read_json
+from behrt.sequences.frames import Sequences, TaskExamples
+from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+N_DISEASES = 12
+SHAPE = {"hidden": 8, "layers": 1, "heads": 2, "intermediate": 8, "max_length": 30}
+TRAINING = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
+COMMON = {"seed": 1, "precision": "32-true", "accelerator": "cpu", "threads": 1}
+FILES = ("config.json", "model.safetensors", "metrics.jsonl")
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def store(folder: Path, reseeded: str | None = None) -> dict[str, Any]:
+    """Write sequences, a task and a vocabulary; the patients of one split may be drawn anew."""
+    folder.mkdir()
+    rows, tasks = [], []
+    for patient in range(90):
+        split = ("train", "train", "train", "tuning", "held_out")[patient % 5]
+        generator = np.random.default_rng([patient, split == reseeded])
+        visits = int(generator.integers(5, 8))
+        codes = [np.unique(generator.integers(0, N_DISEASES, 2)).tolist() for _ in range(visits)]
+        days = np.cumsum(generator.integers(30, 400, visits)).tolist()
+        rows.append(
+            {
+                "subject_id": patient,
+                "split": split,
+                "sex": 1,
+                "region": 1,
+                "practice": 1,
+                "birth_month": 1970 * 12,
+                "follow_up_start": 0,
+                "follow_up_end": days[-1] + 1,
+                "visit_day": days,
+                "visit_age": [day // 30 for day in days],
+                "code": [code for visit in codes for code in visit],
+                "visit": [index for index, visit in enumerate(codes) for _ in visit],
+            }
+        )
+        tasks.append(
+            {
+                "subject_id": patient,
+                "split": split,
+                "input_visits": visits - 1,
+                "label": codes[-1],
+                "known": sorted({code for visit in codes[:-1] for code in visit}),
+            }
+        )
+    sequences, task, vocabulary = folder / "00.parquet", folder / "T1.parquet", folder / "v.json"
+    Sequences.validate(pl.DataFrame(rows), cast=True).write_parquet(sequences)
+    TaskExamples.validate(pl.DataFrame(tasks), cast=True).write_parquet(task)
+    names = tuple(f"disease {index:02}" for index in range(N_DISEASES))
+    write_vocabulary(Vocabulary(names, ("chapter",) * N_DISEASES), vocabulary)
+    return {"sequences": [sequences], "task": task, "vocabulary": vocabulary}
+
+
+def outputs(folder: Path) -> dict[str, Path]:
+    return dict(
+        zip(("model_config", "weights", "metrics"), (folder / f for f in FILES), strict=True)
+    )
+
+
+def pretrain(stored: dict[str, Any], folder: Path, protocol: str) -> bytes:
+    script("pretrain").main(
+        sequences=stored["sequences"],
+        vocabulary=stored["vocabulary"],
+        **outputs(folder),
+        settings=SHAPE,
+        training=TRAINING,
+        masking={"mask": 0.12, "random": 0.015},
+        protocol=protocol,
+        **COMMON,
+    )
+    return (folder / "model.safetensors").read_bytes()
+
+
+def finetune(stored: dict[str, Any], folder: Path, protocol: str, **changes: Any) -> bytes:
+    given = {
+        "kind": "behrt",
+        "settings": {**SHAPE, "readout": "mask"},
+        "training": TRAINING,
+        "protocol": protocol,
+        **COMMON,
+        **changes,
+    }
+    script("finetune").main(**stored, **outputs(folder), **given)
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_held_out_patients_have_no_say_under_the_strict_protocol(tmp_path: Path) -> None:
+    stored = store(tmp_path / "data")
+    changed = store(tmp_path / "changed", reseeded="held_out")
+    for protocol, equal in (("strict", True), ("paper", False)):
+        for train in (pretrain, finetune):
+            first = train(stored, tmp_path / protocol / "first", protocol)
+            second = train(changed, tmp_path / protocol / "second", protocol)
+            assert (first == second) == equal
+
+
+def test_tuning_patients_choose_the_epoch_but_teach_nothing_under_the_strict_protocol(
+    tmp_path: Path,
+) -> None:
+    stored = store(tmp_path / "data")
+    changed = store(tmp_path / "changed", reseeded="tuning")
+    one_epoch = {**TRAINING, "epochs": 1}
+    weights = [
+        finetune(data, tmp_path / str(place), "strict", training=one_epoch)
+        for place, data in enumerate((stored, changed))
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_scores_of_the_held_out_are_written(tmp_path: Path) -> None:
+    stored = store(tmp_path / "data")
+    pretrain(stored, tmp_path / "mlm", "strict")
+    finetune(
+        stored,
+        tmp_path / "T1",
+        "strict",
+        pretrained=tmp_path / "mlm" / "model.safetensors",
+    )
+    config = read_json(tmp_path / "T1" / "config.json")
+    assert {config[name] for name in ("kind", "task", "protocol")} == {"behrt", "T1", "strict"}
+    scores = tmp_path / "scores.parquet"
+    folder = outputs(tmp_path / "T1")
+    given = {name: folder[name] for name in ("weights", "model_config")}
+    script("predict").main(**stored, **given, scores=scores, kind="behrt", **COMMON)
+    frame = pl.read_parquet(scores)
+    assert frame.schema == {
+        "subject_id": pl.Int64(),
+        "scores": pl.Array(pl.Float32, N_DISEASES),
+    }
+    assert frame["subject_id"].to_list() == list(range(4, 90, 5))
+    other = tmp_path / "other.json"
+    names = tuple(f"illness {index:02}" for index in range(N_DISEASES))
+    write_vocabulary(Vocabulary(names, ("chapter",) * N_DISEASES), other)
+    with pytest.raises(InputError, match="another vocabulary"):
+        script("predict").main(
+            **{**stored, "vocabulary": other}, **given, scores=scores, kind="behrt", **COMMON
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"kind": "bert"}, "no model 'bert'"),
+        ({"protocol": "lax"}, "no 'lax'"),
+        ({"settings": {**SHAPE, "width": 3}}, "no 'width'"),
+        ({"training": None}, "training"),
+    ],
+)
+def test_what_is_unknown_is_refused_by_name(
+    change: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=told):
+        finetune(
+            store(tmp_path / "data"), tmp_path / "T1", change.pop("protocol", "strict"), **change
+        )

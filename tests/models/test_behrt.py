@@ -1,0 +1,514 @@
+"""BEHRT: its words, its masks, its network against an independent BERT, its two read-outs."""
+
+import json
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pytorch_pretrained_bert import BertConfig, BertModel
+from torch.nn import functional as F
+
+from behrt.errors import InputError
+from behrt.evaluation.metrics import sample_average_precision
+from behrt.learning import artefacts
+from behrt.learning.engine import Optimisation, TrainingRun, begin
+from behrt.learning.examples import Examples
+from behrt.models import behrt
+from behrt.models.behrt import Behrt, Masking, Settings, batch_of, mask_words, words_of
+from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
+
+N_DISEASES = 40
+SMALL = Settings(hidden=32, layers=2, heads=4, intermediate=48, max_length=44)
+
+History = list[tuple[int, list[int]]]
+"""Visits: age in months, diseases."""
+
+
+def build(histories: list[History], labels: list[list[int]] | None = None) -> Examples:
+    labels = labels or [[] for _ in histories]
+    visits = [visit for history in histories for visit in history]
+    known = [sorted({code for _, codes in history for code in codes}) for history in histories]
+
+    def offsets(lists: Any) -> np.ndarray:
+        return np.cumsum([0, *(len(values) for values in lists)], dtype=np.int64)
+
+    def flat(lists: Any) -> np.ndarray:
+        return np.array([value for values in lists for value in values], dtype=np.int16)
+
+    return Examples(
+        subject_id=np.arange(len(histories), dtype=np.int64),
+        sex=np.ones(len(histories), dtype=np.int8),
+        visit_offsets=offsets(histories),
+        visit_day=np.array([age * 30 for age, _ in visits], dtype=np.int32),
+        visit_age=np.array([age for age, _ in visits], dtype=np.int16),
+        code_offsets=offsets([codes for _, codes in visits]),
+        codes=flat([codes for _, codes in visits]),
+        label_offsets=offsets(labels),
+        labels=flat(labels),
+        known_offsets=offsets(known),
+        known=flat(known),
+        n_diseases=N_DISEASES,
+    )
+
+
+def draw(patients: int, seed: int) -> Examples:
+    """Patients with a planted rule: one of diseases 0–9 once, in any visit, is followed by
+    disease 20–29, years later; that is the label, with a disease drawn from 10–19.
+    """
+    generator = np.random.default_rng(seed)
+    histories: list[History] = []
+    labels = []
+    for _ in range(patients):
+        ages = 300 + np.cumsum(generator.integers(1, 24, generator.integers(4, 9)))
+        chosen = [generator.choice(np.arange(10, 40), generator.integers(1, 4)) for _ in ages]
+        visits = [sorted({int(code) for code in codes}) for codes in chosen]
+        trigger = int(generator.integers(10))
+        at = generator.integers(len(ages))
+        visits[at] = sorted({*visits[at], trigger})
+        histories.append(list(zip(ages.tolist(), visits, strict=True)))
+        labels.append(sorted({20 + trigger, int(generator.integers(10, 20))}))
+    return build(histories, labels)
+
+
+def every_row(examples: Examples) -> np.ndarray:
+    return np.arange(len(examples), dtype=np.int64)
+
+
+def logits_of(model: Behrt, examples: Examples, settings: Settings) -> torch.Tensor:
+    model.eval()
+    with torch.no_grad():
+        return model(**behrt._collate(settings)(examples, every_row(examples), None))
+
+
+def run_in(folder: Path, **changes: Any) -> TrainingRun:
+    return TrainingRun(folder, **{"seed": 1, "precision": "32-true", **changes})
+
+
+# --- Words ------------------------------------------------------------------------------------
+
+
+def spoken(history: History, max_length: int, closing_mask: bool) -> list[tuple[int, int, int]]:
+    """Return (token, age, visit) one word at a time: the slow way."""
+    space = max_length - 1 - (2 if closing_mask else 0)
+    kept: History = []
+    for age, codes in reversed(history):
+        if sum(len(other) + 1 for _, other in kept) + len(codes) + 1 > space:
+            if not kept:
+                kept = [(age, codes[: space - 1])]
+            break
+        kept.insert(0, (age, codes))
+    ages = [min(age, 1320) for age, _ in kept]
+    words = [(CLS, ages[0], 0)]
+    for index, (_, codes) in enumerate(kept):
+        words += [(FIRST_DISEASE + code, ages[index], index) for code in codes]
+        words.append((SEP, ages[index], index))
+    if closing_mask:
+        words += [(MASK, ages[-1], len(kept)), (SEP, ages[-1], len(kept))]
+    return words
+
+
+visits = st.tuples(
+    st.integers(0, 1500),
+    st.lists(st.integers(0, N_DISEASES - 1), min_size=1, max_size=9, unique=True).map(sorted),
+)
+histories = st.lists(st.lists(visits, min_size=1, max_size=6), min_size=1, max_size=6)
+
+
+@given(histories, st.integers(5, 30), st.booleans(), st.randoms())
+def test_words_are_those_of_the_slow_way(
+    drawn: list[History], max_length: int, closing_mask: bool, random: Any
+) -> None:
+    rows = random.choices(range(len(drawn)), k=4)
+    words = words_of(build(drawn), np.array(rows, dtype=np.int64), max_length, closing_mask)
+    columns = np.stack([words.tokens, words.ages, words.visits], axis=1).tolist()
+    for place, row in enumerate(rows):
+        found = columns[words.offsets[place] : words.offsets[place + 1]]
+        expected = [list(word) for word in spoken(drawn[row], max_length, closing_mask)]
+        assert found == expected
+        assert len(found) <= max_length
+
+
+def test_the_papers_layout_by_hand() -> None:
+    words = words_of(build([[(600, [3, 7]), (612, [1])]]), np.array([0]), 100, False)
+    d = FIRST_DISEASE
+    assert words.tokens.tolist() == [CLS, d + 3, d + 7, SEP, d + 1, SEP]
+    assert words.ages.tolist() == [600, 600, 600, 600, 612, 612]
+    assert words.visits.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_a_patient_without_a_visit_is_refused() -> None:
+    with pytest.raises(InputError, match="no visit"):
+        words_of(build([[(600, [1])], []]), np.array([0, 1]), 100, False)
+
+
+@given(histories, st.booleans())
+def test_a_batch_holds_every_word_once_with_its_own(
+    drawn: list[History], closing_mask: bool
+) -> None:
+    examples = build(drawn)
+    words = words_of(examples, every_row(examples), 30, closing_mask)
+    batch = batch_of(words, np.arange(words.offsets[-1]))
+    places = batch["read"]
+    for name, values in (
+        ("tokens", words.tokens),
+        ("ages", words.ages),
+        ("visits", words.visits),
+        ("patients", np.repeat(np.arange(len(drawn)), np.diff(words.offsets))),
+    ):
+        assert batch[name].flatten()[places].tolist() == values.tolist()
+    empty = np.setdiff1d(np.arange(batch["tokens"].numel()), places.numpy())
+    assert set(batch["tokens"].flatten()[empty].tolist()) <= {PAD}
+    assert set(batch["patients"].flatten()[empty].tolist()) <= {-1}
+
+
+# --- Masks ------------------------------------------------------------------------------------
+
+
+def test_masking_keeps_to_its_shares_and_to_diseases() -> None:
+    examples = draw(4000, 1)
+    words = words_of(examples, every_row(examples), 100, False)
+    masked, places, targets = mask_words(words, Masking(), N_DISEASES, np.random.default_rng(1))
+    diseases = words.tokens >= FIRST_DISEASE
+    assert diseases[places].all()
+    assert np.array_equal(words.tokens[places], targets + FIRST_DISEASE)
+    elsewhere = np.setdiff1d(np.arange(len(words.tokens)), places)
+    assert np.array_equal(masked.tokens[elsewhere], words.tokens[elsewhere])
+    for values in ("offsets", "ages", "visits"):
+        assert np.array_equal(getattr(masked, values), getattr(words, values))
+    became_mask = masked.tokens[places] == MASK
+    assert (masked.tokens[places][~became_mask] >= FIRST_DISEASE).all()
+    total = diseases.sum()
+    assert total > 40_000
+    assert became_mask.sum() / total == pytest.approx(0.12, abs=0.005)
+    assert (~became_mask).sum() / total == pytest.approx(0.015, abs=0.002)
+    replaced = masked.tokens[places][~became_mask] - FIRST_DISEASE
+    assert np.bincount(replaced, minlength=N_DISEASES).all()
+
+
+def test_masks_differ_between_epochs_and_not_between_runs() -> None:
+    examples = draw(20, 1)
+    words = words_of(examples, every_row(examples), 100, False)
+    drawn = [
+        mask_words(words, Masking(), N_DISEASES, np.random.default_rng([7, epoch, 1]))[1]
+        for epoch in (0, 0, 1)
+    ]
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize("shares", [(-0.1, 0.2), (0.0, 0.0), (0.9, 0.2)])
+def test_impossible_shares_are_refused(shares: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="masking"):
+        Masking(*shares)
+
+
+# --- The network ------------------------------------------------------------------------------
+
+
+def test_positions_are_vaswanis() -> None:
+    table = behrt.positions(50, 12)
+    for place in (0, 1, 17, 49):
+        for i in range(6):
+            angle = place / 10_000 ** (2 * i / 12)
+            assert table[place, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-5)
+            assert table[place, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+def independent_bert(model: Behrt, settings: Settings) -> BertModel:
+    """Return pytorch_pretrained_bert's model with the same encoder and pooler weights."""
+    bert = BertModel(
+        BertConfig(
+            FIRST_DISEASE + N_DISEASES,
+            hidden_size=settings.hidden,
+            num_hidden_layers=settings.layers,
+            num_attention_heads=settings.heads,
+            intermediate_size=settings.intermediate,
+        )
+    )
+    with torch.no_grad():
+        for ours, theirs in zip(model.encoder.layers, bert.encoder.layer, strict=True):
+            attention = theirs.attention
+            parts = (attention.self.query, attention.self.key, attention.self.value)
+            for part, weight, bias in zip(
+                parts,
+                ours.query_key_value.weight.chunk(3),
+                ours.query_key_value.bias.chunk(3),
+                strict=True,
+            ):
+                part.weight.copy_(weight)
+                part.bias.copy_(bias)
+            for part, own in (
+                (attention.output.dense, ours.attention_output),
+                (attention.output.LayerNorm, ours.attention_norm),
+                (theirs.intermediate.dense, ours.inner),
+                (theirs.output.dense, ours.outer),
+                (theirs.output.LayerNorm, ours.norm),
+            ):
+                part.weight.copy_(own.weight)
+                part.bias.copy_(own.bias)
+    return bert.eval()
+
+
+def shaken(settings: Settings) -> Behrt:
+    """Return a model whose every weight, biases too, matters."""
+    torch.manual_seed(3)
+    model = Behrt(settings, N_DISEASES)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model.eval()
+
+
+def test_packed_rows_equal_an_independent_bert_one_patient_at_a_time() -> None:
+    model = shaken(SMALL)
+    bert = independent_bert(model, SMALL)
+    examples = draw(9, 4)
+    words = words_of(examples, every_row(examples), 40, False)
+    batch = batch_of(words, np.arange(words.offsets[-1]))
+    assert batch["tokens"].shape[0] < len(examples)  # some share a row
+    with torch.no_grad():
+        packed = model.encoder(**batch)
+        for row in range(len(examples)):
+            own = slice(words.offsets[row], words.offsets[row + 1])
+            tokens, ages, index = (
+                torch.from_numpy(values[own]) for values in (words.tokens, words.ages, words.visits)
+            )
+            table = behrt.positions(40, 32) * 0.02 * math.sqrt(2)
+            embedded = (
+                model.encoder.words(tokens)
+                + model.encoder.ages(ages)
+                + model.encoder.segments(index % 2)
+                + table[index]
+            )
+            embedded = F.layer_norm(
+                embedded, (32,), model.encoder.norm.weight, model.encoder.norm.bias, 1e-12
+            )
+            nothing_hidden = torch.zeros(1, 1, 1, len(tokens))
+            expected = bert.encoder(embedded[None], nothing_hidden)[-1][0]
+            torch.testing.assert_close(packed[own], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fused_attention_is_the_same_attention() -> None:
+    torch.manual_seed(0)
+    qkv, bias = torch.randn(2, 7, 48), torch.randn(2, 1, 7, 7)
+    query, key, value = qkv.view(2, 7, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    ours = behrt.attention(qkv, bias, 4, 0.0, training=False)
+    torch.testing.assert_close(ours, expected.transpose(1, 2).reshape(2, 7, 16))
+
+
+@pytest.mark.parametrize("readout", behrt.READOUTS)
+def test_the_order_of_diseases_in_a_visit_does_not_matter(readout: str) -> None:
+    settings = replace(SMALL, readout=readout)
+    model = shaken(settings)
+    examples = draw(12, 5)
+    codes = examples.codes.copy()
+    generator = np.random.default_rng(0)
+    for start, end in zip(examples.code_offsets[:-1], examples.code_offsets[1:], strict=True):
+        codes[start:end] = generator.permutation(codes[start:end])
+    shuffled = replace(examples, codes=codes)
+    assert not np.array_equal(codes, examples.codes)
+    first = logits_of(model, examples, settings)
+    torch.testing.assert_close(logits_of(model, shuffled, settings), first, rtol=1e-4, atol=1e-5)
+    # While moving a disease to another visit does matter.
+    moved = replace(examples, codes=examples.codes[::-1].copy())
+    assert (logits_of(model, moved, settings) - first).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("readout", behrt.READOUTS)
+def test_a_patients_logits_do_not_depend_on_the_batch(readout: str) -> None:
+    settings = replace(SMALL, readout=readout)
+    model = shaken(settings)
+    examples = draw(12, 6)
+    together = logits_of(model, examples, settings)
+    alone = torch.cat(
+        [logits_of(model, examples.select(np.array([i])), settings) for i in range(12)]
+    )
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["age", "segment", "position"])
+def test_an_embedding_that_is_switched_off_has_no_say(name: str) -> None:
+    history: History = [(600, [1]), (640, [2]), (660, [3])]
+    other: dict[str, History] = {
+        "age": [(500, [1]), (540, [2]), (660, [3])],
+        "segment": history,
+        "position": history,
+    }
+    for on in (True, False):
+        settings = replace(SMALL, age=False, segment=False, position=False)
+        settings = replace(settings, **{name: on})
+        model = shaken(settings)
+        first = logits_of(model, build([history]), settings)
+        if name == "age":
+            second = logits_of(model, build([other["age"]]), settings)
+        else:  # the second visit's diseases change place with the third's
+            second = logits_of(model, build([[(600, [1]), (640, [3]), (660, [2])]]), settings)
+        assert (not torch.allclose(first, second, atol=1e-5)) == on
+
+
+def test_bfloat16_stays_close() -> None:
+    model = shaken(SMALL)
+    examples = draw(12, 6)
+    exact = logits_of(model, examples, SMALL)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = logits_of(model, examples, SMALL)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).abs().mean() < 0.05 * exact.abs().mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("heads", 5),
+        ("hidden", 0),
+        ("layers", 0),
+        ("max_length", 4),
+        ("hidden_dropout", 1.0),
+        ("attention_dropout", -0.1),
+        ("readout", "mean"),
+    ],
+)
+def test_settings_that_contradict_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match="hidden" if name == "heads" else name):
+        replace(SMALL, **{name: value})
+
+
+# --- Training ---------------------------------------------------------------------------------
+
+FAST = Optimisation(epochs=6, batch_size=32, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mlm")
+    behrt.pretrain(draw(600, 10), draw(100, 11), SMALL, Masking(), FAST, run_in(folder))
+    return folder / "model.safetensors"
+
+
+def test_pretraining_learns_and_reports(pretrained: Path) -> None:
+    lines = (pretrained.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    metrics = [json.loads(line) for line in lines]
+    assert metrics[-1]["tuning_loss"] < metrics[0]["tuning_loss"]
+    assert set(metrics[0]) == {
+        "epoch",
+        "train_loss",
+        "tuning_loss",
+        "tuning_accuracy",
+        "tuning_precision",
+        "learning_rate",
+    }
+    config = artefacts.read_config(pretrained.parent)
+    assert config["masking"] == {"mask": 0.12, "random": 0.015}
+
+
+def test_positions_are_not_among_the_weights(pretrained: Path) -> None:
+    shapes = {
+        name: weight.shape for name, weight in artefacts.read_weights(pretrained.parent).items()
+    }
+    assert not [name for name in shapes if "position" in name]
+    assert SMALL.max_length not in {size for shape in shapes.values() for size in shape}
+
+
+@pytest.mark.parametrize("readout", behrt.READOUTS)
+def test_a_delayed_rule_is_learned_beyond_prevalence(
+    readout: str, pretrained: Path, tmp_path: Path
+) -> None:
+    train, tuning, asked = draw(1200, 20), draw(100, 21), draw(150, 22)
+    # Another length than the pretrained model's.
+    settings = replace(SMALL, readout=readout, max_length=60)
+    behrt.fit(train, tuning, settings, FAST, pretrained, run_in(tmp_path))
+    scores = behrt.predict(asked, run_in(tmp_path))
+    assert scores.shape == (150, N_DISEASES)
+    labels = asked.label_matrix(every_row(asked))
+    prevalence = np.tile(train.label_prevalence(), (150, 1))
+    learned = sample_average_precision(scores, labels).mean()
+    assert learned > sample_average_precision(prevalence, labels).mean() + 0.2
+
+
+@pytest.mark.parametrize("readout", behrt.READOUTS)
+def test_the_first_scores_are_the_prevalences(readout: str, tmp_path: Path) -> None:
+    train = draw(300, 30)
+    settings = replace(SMALL, readout=readout)
+    behrt.fit(train, draw(50, 31), settings, Optimisation(1, 300, 1e-9), None, run_in(tmp_path))
+    scores = behrt.predict(train, run_in(tmp_path))
+    expected = np.clip(train.label_prevalence(), 0.5 / 300, 1)
+    np.testing.assert_allclose(scores.mean(axis=0), expected, rtol=0.25)
+
+
+def test_the_masked_read_out_starts_from_the_pretrained_head(
+    pretrained: Path, tmp_path: Path
+) -> None:
+    before = artefacts.read_weights(pretrained.parent)
+    for readout, shared in (("mask", len(before) - 1), ("cls", len(before) - 5)):
+        settings = replace(SMALL, readout=readout)
+        folder = tmp_path / readout
+        behrt.fit(
+            draw(60, 1),
+            draw(30, 2),
+            settings,
+            Optimisation(1, 60, 1e-12),
+            pretrained,
+            run_in(folder),
+        )
+        after = artefacts.read_weights(folder)
+        kept = [
+            name
+            for name in before
+            if name in after and torch.allclose(before[name], after[name], atol=1e-9)
+        ]
+        assert len(kept) == shared
+
+
+@pytest.mark.parametrize("change", [{"layers": 1}, {"age": False}, {"heads": 2}])
+def test_another_shape_than_the_pretrained_is_refused_by_name(
+    change: dict[str, Any], pretrained: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        behrt.fit(
+            draw(9, 1), draw(9, 2), replace(SMALL, **change), FAST, pretrained, run_in(tmp_path)
+        )
+
+
+def test_training_settings_are_required(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="training"):
+        behrt.fit(draw(9, 1), draw(9, 2), SMALL, None, None, run_in(tmp_path))
+
+
+def test_a_latest_visit_that_is_too_long_is_told_without_small_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = replace(SMALL, max_length=6)
+    for patients, told in ((3, "fewer than 10 patients"), (12, "12 patients")):
+        examples = build([[(600, list(range(8)))]] * patients, [[1]] * patients)
+        with caplog.at_level(logging.WARNING, logger="behrt"):
+            behrt.fit(
+                examples, examples, settings, Optimisation(1, 9, 1e-3), None, run_in(tmp_path)
+            )
+        assert told in caplog.text
+
+
+def test_the_same_seed_gives_the_same_bytes_in_bfloat16(tmp_path: Path) -> None:
+    written = []
+    for name in "ab":
+        run = run_in(tmp_path / name, precision="bf16-mixed")
+        behrt.pretrain(draw(60, 1), draw(20, 2), SMALL, Masking(), Optimisation(2, 20, 1e-3), run)
+        written.append([path.read_bytes() for path in sorted((tmp_path / name).iterdir())])
+    assert written[0] == written[1]
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(histories)
+def test_any_history_is_scored(drawn: list[History]) -> None:
+    settings = replace(SMALL, readout="mask", max_length=12)
+    begin(run_in(Path()))
+    model = Behrt(settings, N_DISEASES)
+    assert torch.isfinite(logits_of(model, build(drawn), settings)).all()
