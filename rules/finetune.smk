@@ -31,7 +31,7 @@ rule finetune:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=2880,
-        gpu=config["gpu"],
+        gpu=lambda wildcards: config["gpu"] * ("training" in MODELS[wildcards.model]),
     params:
         kind=lambda wildcards: MODELS[wildcards.model]["kind"],
         settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),

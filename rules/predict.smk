@@ -24,7 +24,7 @@ rule predict:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
-        gpu=config["gpu"],
+        gpu=lambda wildcards: config["gpu"] * ("training" in MODELS[wildcards.model]),
     params:
         kind=lambda wildcards: MODELS[wildcards.model]["kind"],
         seed=config["seed"],
