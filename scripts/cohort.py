@@ -10,10 +10,11 @@ from behrt.logs import logger
 
 def main(shards: list[Path], counts: list[Path], cohort: Path, flow: Path) -> None:
     """Join all shards."""
-    join_cohorts(shards, cohort)
     total = add_flows(counts)
+    join_cohorts(shards, cohort)
     write_parquet(total, flow)
-    logger.info("cohort: %d of %d delivered patients", total["patients"][-1], total["patients"][0])
+    share = total["patients"][-1] / total["patients"][0]
+    logger.info("cohort: %.1f%% of the delivered patients", 100 * share)
 
 
 if __name__ == "__main__":

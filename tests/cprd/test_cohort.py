@@ -7,14 +7,17 @@ import pytest
 
 from behrt.cprd.cohort import (
     Rules,
+    Sources,
     acceptable,
     add_flows,
     birth_year_known,
+    delivered,
     enough_visits,
     hes_coverage,
     linkable,
     practice_digits,
     registered,
+    visit_days,
     with_practice,
     within,
 )
@@ -56,6 +59,13 @@ def patients(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def ids(frame: pl.DataFrame) -> list[int]:
     return frame["subject_id"].to_list()
+
+
+def test_a_patient_delivered_twice_alike_counts_once_and_differently_is_an_error() -> None:
+    twice = pl.concat([patients({}, {}), patients({}, {"accept": 0})])
+    assert ids(delivered(twice.filter(pl.col("accept") == 1))) == [1, 2]
+    with pytest.raises(InputError, match="there twice, with different data"):
+        delivered(twice)
 
 
 def test_only_acceptable_records_stay() -> None:
@@ -237,3 +247,17 @@ def test_flows_of_shards_add_up(tmp_path: Path) -> None:
             schema={"step": pl.Int8, "name": pl.String, "patients": pl.Int64},
         ).write_parquet(tmp_path / f"{index}.parquet")
     assert add_flows(sorted(tmp_path.iterdir())).rows() == [(0, "a", 12), (1, "b", 3)]
+
+
+def test_an_empty_cohort_is_an_error_that_names_the_step(tmp_path: Path) -> None:
+    pl.DataFrame(
+        {"step": [0, 1, 2], "name": ["a", "b", "c"], "patients": [5, 0, 0]},
+        schema={"step": pl.Int8, "name": pl.String, "patients": pl.Int64},
+    ).write_parquet(tmp_path / "flow.parquet")
+    with pytest.raises(InputError, match="no patient is left after the step 'b'"):
+        add_flows([tmp_path / "flow.parquet"])
+
+
+def test_visits_with_a_diagnosis_need_the_code_lists() -> None:
+    with pytest.raises(InputError, match="need the code lists"):
+        visit_days(Sources([], [], [], [], [], [], []), 0, Rules(visits="diagnosis"))

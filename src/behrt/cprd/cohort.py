@@ -12,6 +12,7 @@ from typing import Any
 
 import dataframely as dy
 import polars as pl
+import pyarrow.parquet as pq
 
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.shards import scan, scan_days, scan_shard
@@ -118,6 +119,20 @@ class Sources:
     hospital: Sequence[Path] = field(default_factory=list)
     medcodes: Path | None = None
     icd: Path | None = None
+
+
+def delivered(patients: pl.DataFrame) -> pl.DataFrame:
+    """Take every patient once, sorted by subject_id.
+
+    Raises:
+        InputError: a patient is there twice, with different data.
+    """
+    once = patients.unique().sort("subject_id")
+    if once["subject_id"].is_duplicated().any():
+        raise InputError(
+            "patient table", "a patient is there twice, with different data", "Deliver each once"
+        )
+    return once
 
 
 def acceptable(patients: pl.DataFrame) -> pl.DataFrame:
@@ -289,11 +304,7 @@ def select_cohort(
     deaths = scan_shard(sources.deaths, shard).collect()
     hes_start, hes_end = hes_coverage(sources.coverage, rules)
 
-    patients = scan_shard(sources.patient, shard).unique().sort("subject_id").collect()
-    if patients["subject_id"].is_duplicated().any():
-        raise InputError(
-            "patient table", "a patient is there twice, with different data", "Deliver each once"
-        )
+    patients = delivered(scan_shard(sources.patient, shard).collect())
     steps = [("Delivered", patients)]
 
     def step(name: str, left: pl.DataFrame) -> pl.DataFrame:
@@ -313,7 +324,7 @@ def select_cohort(
             "Follow-up in the study period", within(patients, rules.study_start, rules.study_end)
         )
     kind = "visits" if rules.visits == "all" else "visits with a diagnosis"
-    days = _visit_days(sources, shard, rules)
+    days = visit_days(sources, shard, rules)
     patients = step(
         f"At least {rules.minimum_visits} {kind}",
         enough_visits(patients, days, rules.minimum_visits),
@@ -328,7 +339,12 @@ def select_cohort(
     return _as_cohort(patients, shard), Flow.validate(flow, cast=True)
 
 
-def _visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
+def visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
+    """Scan subject_id and day of what counts as a visit under the rules, days repeated.
+
+    Raises:
+        InputError: visits with a diagnosis are wanted without the code lists.
+    """
     if rules.visits == "all":
         return pl.concat(
             [
@@ -366,16 +382,31 @@ def _as_cohort(patients: pl.DataFrame, shard: int) -> dy.DataFrame[Cohort]:
 
 def join_cohorts(shards: Sequence[Path], path: Path) -> None:
     """Write the shards' cohorts as one file, in the order of the shards, holding one at a time."""
-    with atomic(path) as temporary:
-        pl.scan_parquet(list(shards)).sink_parquet(temporary, compression="zstd")
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(temporary, pq.read_schema(shards[0]), compression="zstd") as writer,
+    ):
+        for shard in shards:
+            writer.write_table(pq.read_table(shard))
 
 
 def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
-    """Add the shards' patients up, step by step."""
+    """Add the shards' patients up, step by step.
+
+    Raises:
+        InputError: no patient is left.
+    """
     total = (
         pl.concat([pl.read_parquet(path) for path in counts])
         .group_by("step", "name")
         .agg(pl.col("patients").sum())
         .sort("step")
     )
+    if total["patients"][-1] == 0:
+        name = total.filter(patients=0)["name"][0]
+        raise InputError(
+            "cohort",
+            f"no patient is left after the step {name!r}",
+            "Check that step's table in the delivery, and the rules in config",
+        )
     return Flow.validate(total)

@@ -94,9 +94,7 @@ def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFram
     dated, counted = pl.collect_all(
         [pl.concat([diagnoses, *followed]), outcomes], engine="streaming"
     )
-    events = (
-        pl.concat([describe(cohort), _timed(dated)]).unique().sort("subject_id", "time", "code")
-    )
+    events = pl.concat([describe(cohort), _timed(dated)]).sort("subject_id", "time", "code")
     return events, _sorted_outcomes(counted)
 
 
