@@ -1,0 +1,150 @@
+"""Figure 6: APS and AUROC of each disease; all of them (A), the best (B) and the worst (C)."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from scipy.stats import rankdata
+
+from behrt.figures.labels import chapter_handles, place_labels, wrapped
+from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
+
+_SECTION = 12
+"""Diseases that a section is drawn around, at most; half of all where there are few."""
+
+_LEGEND_PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+def draw(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
+    """Return the three panels with their legends.
+
+    The best and the worst diseases are those of highest and lowest mean rank by APS and AUROC.
+    B and C enlarge the part of A that holds them, with whatever else lies there.
+
+    Args:
+        table: disease, chapter, task, model String; prevalence, aps, auroc Float64. Diseases with
+            a null are left out, and their number is written below.
+        chapters: of the whole vocabulary, for the marks.
+    """
+    columns = ["aps", "auroc", "prevalence"]
+    shown = table.cast(dict.fromkeys(columns, pl.Float64)).drop_nulls(columns)
+    marks = chapter_marks(chapters)
+    figure = new_figure(8, 9.6)
+    whole = figure.add_axes((0.07, 0.6, 0.9, 0.37))
+    best = figure.add_axes((0.07, 0.235, 0.42, 0.31))
+    worst = figure.add_axes((0.55, 0.235, 0.42, 0.31))
+    scores = shown.select("aps", "auroc").to_numpy()
+    radii = np.sqrt(_area(shown["prevalence"].to_numpy())) / 2
+    for axes, title in ((whole, "A  All"), (best, "B  Best"), (worst, "C  Worst")):
+        _scatter(axes, shown, scores, radii, marks)
+        axes.set(title=title, xlabel="APS", ylabel="AUROC")
+        axes.grid(True)
+        axes.set_axisbelow(True)
+    if len(shown):
+        _frame(whole, scores)
+        _enlarge(figure, whole, {"B": best, "C": worst}, shown, scores, radii)
+    _legends(figure, shown, marks)
+    left_out = len(table) - len(shown)
+    note = f"{len(shown)} diseases" + (
+        f"; {left_out} without scores, or with too few patients to be shown" if left_out else ""
+    )
+    figure.text(0.07, 0.005, note, fontsize=7, color=QUIET)
+    return figure
+
+
+def _area(prevalence: np.ndarray) -> np.ndarray:
+    """Return the area of a circle in square points, proportional to the prevalence."""
+    return np.asarray(14 + 1500 * prevalence)
+
+
+def _scatter(
+    axes: Axes, table: pl.DataFrame, scores: np.ndarray, radii: np.ndarray, marks: dict[str, Mark]
+) -> None:
+    for i in np.argsort(-radii, kind="stable"):  # small circles above large ones
+        mark = marks[table["chapter"][int(i)]]
+        axes.scatter(
+            scores[i, 0],
+            scores[i, 1],
+            s=(2 * radii[i]) ** 2,
+            c=mark.colour,
+            marker=mark.marker,
+            alpha=0.85,
+            edgecolors="white",
+            linewidths=0.5,
+            zorder=3,
+        )
+
+
+def _frame(axes: Axes, scores: np.ndarray, margin: float = 0.06) -> None:
+    """Set the limits around some scores, with room for the circles."""
+    low, high = scores.min(axis=0), scores.max(axis=0)
+    room = np.maximum((high - low) * margin, 0.004)
+    axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+
+
+def _enlarge(
+    figure: Figure,
+    whole: Axes,
+    sections: dict[str, Axes],
+    table: pl.DataFrame,
+    scores: np.ndarray,
+    radii: np.ndarray,
+) -> None:
+    names = [wrapped(name, 24) for name in table["disease"]]
+    goodness = rankdata(scores[:, 0]) + rankdata(scores[:, 1])
+    count = min(_SECTION, (len(scores) + 1) // 2)
+    order = np.argsort(-goodness, kind="stable")
+    for (letter, axes), chosen in zip(
+        sections.items(), (order[:count], order[::-1][:count]), strict=True
+    ):
+        _frame(axes, scores[chosen], 0.16)
+        (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+        whole.add_patch(
+            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=QUIET, lw=0.7, ls=(0, (4, 3)))
+        )
+        whole.annotate(
+            letter, (x0, y1), (2, -2), textcoords="offset points", va="top", weight="bold"
+        )
+        within = np.all((scores >= [x0, y0]) & (scores <= [x1, y1]), axis=1)
+        named = [*chosen, *order[within[order] & ~np.isin(order, chosen)]]
+        place_labels(axes, scores, radii, names, [int(i) for i in named])
+
+
+def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> None:
+    present = {chapter: mark for chapter, mark in marks.items() if chapter in set(table["chapter"])}
+    figure.legend(
+        handles=chapter_handles(present),
+        loc="upper left",
+        bbox_to_anchor=(0.05, 0.185),
+        ncols=4,
+        title="Chapter",
+        alignment="left",
+        columnspacing=1.2,
+    )
+    largest = max(table["prevalence"].to_list(), default=0)
+    circles = [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o",
+            markersize=float(np.sqrt(_area(np.array(share)))),
+            markerfacecolor="none",
+            markeredgecolor=QUIET,
+            label=f"{share:.0%}",
+        )
+        for share in _LEGEND_PREVALENCES
+        if share <= largest * 1.5
+    ]
+    figure.legend(
+        handles=circles,
+        loc="upper left",
+        bbox_to_anchor=(0.05, 0.08),
+        ncols=max(len(circles), 1),
+        title="Patients with the disease in their label",
+        alignment="left",
+        columnspacing=1.6,
+        handletextpad=1.0,
+    )
