@@ -1,0 +1,226 @@
+"""Tokens a second of training BEHRT: the engine beside a plain padded BERT, in the same process.
+
+    python benchmarks/training.py [--paper] [--batch 64] [--threads 1] [--repeats 3]
+
+The plain one is the encoder of pytorch_pretrained_bert, on which the paper's released code
+stands: every patient padded to the maximum length, float32, separate projections, torch's own
+dropout, logits at every word in pretraining, AdamW one parameter at a time. Both begin from the
+same weights, and without dropout both have the same loss, which is checked first. Runs alternate;
+the median counts. A token is a real one, never padding.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_pretrained_bert.modeling import BertConfig, BertEncoder
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from behrt.learning import engine
+from behrt.learning.examples import Examples
+from behrt.learning.run import Optimisation, TrainingRun, begin, precision_of
+from behrt.models import behrt
+from behrt.sequences.vocabulary import FIRST_DISEASE, PAD
+
+N_DISEASES = 301
+LENGTH = 100
+
+
+def synthetic(patients: int) -> Examples:
+    """Return patients of 17 words in the middle and 30 on average, up to the maximum length."""
+    generator = np.random.default_rng(1)
+    visits = np.clip(generator.lognormal(1.9, 0.8, patients).astype(np.int64), 4, 60)
+    visit_offsets = np.concatenate([[0], visits.cumsum()])
+    sizes = np.minimum(generator.geometric(1 / 1.3, visit_offsets[-1]), 6)
+    labels = np.arange(patients + 1, dtype=np.int64)
+    share = 1 / np.arange(1, N_DISEASES + 1)
+    share /= share.sum()
+    codes = generator.choice(N_DISEASES, sizes.sum(), p=share).astype(np.int16)
+    return Examples(
+        subject_id=labels[:-1],
+        sex=np.zeros(patients, dtype=np.int8),
+        visit_offsets=visit_offsets,
+        visit_day=np.zeros(visit_offsets[-1], dtype=np.int32),
+        visit_age=generator.integers(0, 1200, visit_offsets[-1]).astype(np.int16),
+        code_offsets=np.concatenate([[0], sizes.cumsum()]),
+        codes=codes,
+        label_offsets=labels,
+        labels=generator.choice(N_DISEASES, patients, p=share).astype(np.int16),
+        known_offsets=labels * 0,
+        known=codes[:0],
+        n_diseases=N_DISEASES,
+    )
+
+
+class Plain(nn.Module):
+    """The same network as `Behrt`, padded and unfused; takes over its weights."""
+
+    def __init__(self, model: behrt.Behrt, settings: behrt.Settings) -> None:
+        super().__init__()
+        self.model = model  # embeddings and heads; its layers are not used
+        self.rate = settings.hidden_dropout
+        self.encoder = BertEncoder(
+            BertConfig(
+                FIRST_DISEASE + N_DISEASES,
+                hidden_size=settings.hidden,
+                num_hidden_layers=settings.layers,
+                num_attention_heads=settings.heads,
+                intermediate_size=settings.intermediate,
+                hidden_dropout_prob=settings.hidden_dropout,
+                attention_probs_dropout_prob=settings.attention_dropout,
+            )
+        )
+        for own, layer in zip(model.encoder.layers, self.encoder.layer, strict=True):
+            attention, weights = layer.attention, own.query_key_value.state_dict()
+            parts = (attention.self.query, attention.self.key, attention.self.value)
+            for place, part in enumerate(parts):
+                part.load_state_dict({k: v.chunk(3)[place] for k, v in weights.items()})
+            attention.output.dense.load_state_dict(own.attention_output.state_dict())
+            attention.output.LayerNorm.load_state_dict(own.attention_norm.state_dict())
+            layer.intermediate.dense.load_state_dict(own.inner.state_dict())
+            layer.output.dense.load_state_dict(own.outer.state_dict())
+            layer.output.LayerNorm.load_state_dict(own.norm.state_dict())
+
+    def forward(self, words: behrt.Words, length: int) -> Tensor:
+        """Return hidden vectors (patients, length, hidden)."""
+        lengths = np.diff(words.offsets)
+        inside = np.arange(length) < lengths[:, np.newaxis]
+        tokens, ages, visits = (np.full(inside.shape, PAD) for _ in range(3))
+        tokens[inside], ages[inside], visits[inside] = words.tokens, words.ages, words.visits
+        encoder, index = self.model.encoder, torch.from_numpy(visits)
+        embedded = (
+            encoder.words(torch.from_numpy(tokens))
+            + encoder.ages(torch.from_numpy(ages))
+            + encoder.segments(index % 2)
+            + encoder.positions[index]
+        )
+        embedded = F.dropout(encoder.norm(embedded), self.rate, self.training)
+        hidden = (1.0 - torch.from_numpy(inside)[:, None, None].float()) * -10_000.0
+        return self.encoder(embedded, hidden, output_all_encoded_layers=False)[-1]
+
+
+class Contest:
+    """One task, done by both."""
+
+    def __init__(self, task: str, settings: behrt.Settings, examples: Examples) -> None:
+        self.task = task
+        self.settings = replace(settings, readout="mask" if task == "pretrain" else "cls")
+        self.examples = examples
+
+    def objective(self) -> engine.Objective:
+        collate = behrt._collate(self.settings)
+        if self.task == "pretrain":
+            return behrt.MaskedLanguage(
+                self.examples, self.examples, collate, LENGTH, behrt.Masking(), seed=1
+            )
+        return engine.Classification(self.examples, self.examples, collate)
+
+    def plain_loss(self, plain: Plain, rows: np.ndarray, draw: np.random.Generator) -> Tensor:
+        words = behrt.words_of(self.examples, rows, LENGTH, False)
+        if self.task == "finetune":
+            labels = torch.from_numpy(self.examples.label_matrix(rows)).float()
+            logits = plain.model.head(plain(words, LENGTH)[:, 0])
+            return F.binary_cross_entropy_with_logits(logits, labels)
+        words, places, targets = behrt.mask_words(words, behrt.Masking(), N_DISEASES, draw)
+        sought = np.full(len(words.tokens), -1)
+        sought[places] = targets
+        padded = np.full((len(rows), LENGTH), -1)
+        padded[np.arange(LENGTH) < np.diff(words.offsets)[:, np.newaxis]] = sought
+        logits = plain.model.head(plain(words, LENGTH), plain.model.encoder.words)
+        return F.cross_entropy(
+            logits.flatten(0, 1), torch.from_numpy(padded).flatten(), ignore_index=-1
+        )
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        while True:
+            order = np.random.default_rng(1).permutation(len(self.examples))
+            yield from (order[start : start + size] for start in range(0, len(order), size))
+
+    def check(self, run: TrainingRun) -> None:
+        """Stop if the two do not have the same loss without dropout."""
+        begin(run)
+        model = behrt.Behrt(self.settings, N_DISEASES).eval()
+        rows = np.arange(40)
+        fabric = engine.fabric_of(replace(run, precision="32-true"))
+        with torch.no_grad():
+            ours = self.objective().loss(model, fabric, rows, np.random.default_rng(1))
+            plain = Plain(model, self.settings).eval()
+            theirs = self.plain_loss(plain, rows, np.random.default_rng(1))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+    def engine_step(self, run: TrainingRun, batch: int) -> Callable[[np.ndarray], object]:
+        begin(run)
+        model = behrt.Behrt(self.settings, N_DISEASES)
+        optimisation = Optimisation(epochs=1000, batch_size=batch, learning_rate=1e-4)
+        training = engine._Training(model, self.objective(), optimisation, run, self.settings)
+        training.wrapped.train()
+        return training.step
+
+    def plain_step(self, run: TrainingRun) -> Callable[[np.ndarray], object]:
+        begin(run)
+        plain = Plain(behrt.Behrt(self.settings, N_DISEASES), self.settings).train()
+        optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-4, foreach=False)
+        draw = np.random.default_rng(1)
+
+        def step(rows: np.ndarray) -> None:
+            optimiser.zero_grad()
+            self.plain_loss(plain, rows, draw).backward()
+            nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+            optimiser.step()
+
+        return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--paper", action="store_true", help="the paper's sizes")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each repeat")
+    chosen = parser.parse_args()
+    small = behrt.Settings(hidden=96, layers=2, heads=4, intermediate=192, max_length=LENGTH)
+    settings = behrt.Settings(max_length=LENGTH) if chosen.paper else small
+    examples = synthetic(4096)
+    tokens = engine._tokens(examples)
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingRun(Path(folder), 1, chosen.threads)
+        full = replace(run, precision="32-true")
+        print(
+            f"{settings.hidden}/{settings.layers}, batch {chosen.batch}, {chosen.threads} threads"
+        )
+        for task in ("pretrain", "finetune"):
+            contest = Contest(task, settings, examples)
+            contest.check(full)
+            steps = {
+                "plain padded, float32": contest.plain_step(full),
+                "packed, float32": contest.engine_step(full, chosen.batch),
+            }
+            if precision_of(run) == "bf16-mixed":
+                steps["packed, bfloat16"] = contest.engine_step(run, chosen.batch)
+            feeds = {name: contest.batches(chosen.batch) for name in steps}
+            speeds: dict[str, list[float]] = {name: [] for name in steps}
+            for repeat in range(chosen.repeats + 1):
+                for name, step in steps.items():
+                    done, started = 0, time.perf_counter()
+                    while (taken := time.perf_counter() - started) < chosen.seconds:
+                        rows = next(feeds[name])
+                        step(rows)
+                        done += int(tokens[rows].sum())
+                    if repeat:  # the first is a warm-up
+                        speeds[name].append(done / taken)
+            base = statistics.median(speeds["plain padded, float32"])
+            for name, measured in speeds.items():
+                speed = statistics.median(measured)
+                print(f"  {task}: {name:22} {speed:9,.0f} tokens/s  x{speed / base:.2f}")
+
+
+if __name__ == "__main__":
+    main()
