@@ -1,5 +1,7 @@
 """Figure 6: APS and AUROC of each disease; all of them (A), the best (B) and the worst (C)."""
 
+import math
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -14,6 +16,12 @@ from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 _SECTION = 12
 """Diseases that a section is drawn around, at most; half of all where there are few."""
 
+_AREA = 1400.0
+"""Square points of a mark for a prevalence of 1; a rare disease has at least the least."""
+_LEAST_AREA = 7.0
+_FILLED = {"o": math.pi / 4, "D": 1.0, "^": 0.5, "s": 1.0}
+"""The share of matplotlib's size that each marker fills."""
+
 _LEGEND_PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
@@ -24,50 +32,64 @@ def draw(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
     B and C enlarge the part of A that holds them, with whatever else lies there.
 
     Args:
-        table: disease, chapter, task, model String; prevalence, aps, auroc Float64. Diseases with
-            a null are left out, and their number is written below.
+        table: table *diseases*. Diseases with a null score are left out, and their number is
+            written below.
         chapters: of the whole vocabulary, for the marks.
     """
     columns = ["aps", "auroc", "prevalence"]
     shown = table.cast(dict.fromkeys(columns, pl.Float64)).drop_nulls(columns)
     marks = chapter_marks(chapters)
     figure = new_figure(8, 9.6)
-    whole = figure.add_axes((0.07, 0.6, 0.9, 0.37))
-    best = figure.add_axes((0.07, 0.235, 0.42, 0.31))
-    worst = figure.add_axes((0.55, 0.235, 0.42, 0.31))
+    whole = figure.add_axes((0.07, 0.61, 0.9, 0.36))
+    best = figure.add_axes((0.07, 0.225, 0.41, 0.32))
+    worst = figure.add_axes((0.56, 0.225, 0.41, 0.32))
     scores = shown.select("aps", "auroc").to_numpy()
-    radii = np.sqrt(_area(shown["prevalence"].to_numpy())) / 2
+    sizes = _sizes(shown, marks)
+    radii = np.sqrt(sizes / 2)  # of a circle around a mark's corners, about
     for axes, title in ((whole, "A  All"), (best, "B  Best"), (worst, "C  Worst")):
-        _scatter(axes, shown, scores, radii, marks)
+        _scatter(axes, shown, scores, sizes, marks)
         axes.set(title=title, xlabel="APS", ylabel="AUROC")
         axes.grid(True)
         axes.set_axisbelow(True)
     if len(shown):
-        _frame(whole, scores)
-        _enlarge(figure, whole, {"B": best, "C": worst}, shown, scores, radii)
+        _enlarge(whole, {"B": best, "C": worst}, shown, scores, radii)
     _legends(figure, shown, marks)
-    left_out = len(table) - len(shown)
-    note = f"{len(shown)} diseases" + (
-        f"; {left_out} without scores, or with too few patients to be shown" if left_out else ""
-    )
-    figure.text(0.07, 0.005, note, fontsize=7, color=QUIET)
+    figure.text(0.07, 0.005, _note(table, len(shown)), fontsize=7, color=QUIET)
     return figure
 
 
-def _area(prevalence: np.ndarray) -> np.ndarray:
-    """Return the area of a circle in square points, proportional to the prevalence."""
-    return np.asarray(14 + 1500 * prevalence)
+def _note(table: pl.DataFrame, shown: int) -> str:
+    """Return what the figure rests on, in a line."""
+    if table.is_empty():
+        return "No disease is common enough."
+    row = table.row(0, named=True)
+    left_out = len(table) - shown
+    parts = [
+        f"{row['model']}, {row['task']}, {row['protocol']} protocol",
+        f"{row['patients']:,} held-out patients",
+        f"{shown} diseases",
+    ]
+    if left_out:
+        parts.append(f"{left_out} more without a score, or with too few patients to be shown")
+    return "; ".join(parts)
+
+
+def _sizes(table: pl.DataFrame, marks: dict[str, Mark]) -> np.ndarray:
+    """Return matplotlib's size of each mark, so that areas are proportional to prevalences."""
+    filled = [_FILLED[marks[chapter].marker] for chapter in table["chapter"]]
+    area = np.maximum(_AREA * table["prevalence"].to_numpy(), _LEAST_AREA)
+    return np.asarray(area / np.array(filled))
 
 
 def _scatter(
-    axes: Axes, table: pl.DataFrame, scores: np.ndarray, radii: np.ndarray, marks: dict[str, Mark]
+    axes: Axes, table: pl.DataFrame, scores: np.ndarray, sizes: np.ndarray, marks: dict[str, Mark]
 ) -> None:
-    for i in np.argsort(-radii, kind="stable"):  # small circles above large ones
+    for i in np.argsort(-sizes, kind="stable"):  # small marks above large ones
         mark = marks[table["chapter"][int(i)]]
         axes.scatter(
             scores[i, 0],
             scores[i, 1],
-            s=(2 * radii[i]) ** 2,
+            s=sizes[i],
             c=mark.colour,
             marker=mark.marker,
             alpha=0.85,
@@ -77,15 +99,14 @@ def _scatter(
         )
 
 
-def _frame(axes: Axes, scores: np.ndarray, margin: float = 0.06) -> None:
-    """Set the limits around some scores, with room for the circles."""
+def _frame(axes: Axes, scores: np.ndarray, margins: tuple[float, float]) -> None:
+    """Set the limits around some scores, with room for marks and names."""
     low, high = scores.min(axis=0), scores.max(axis=0)
-    room = np.maximum((high - low) * margin, 0.004)
+    room = np.maximum((high - low) * margins, 0.004)
     axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
 
 
 def _enlarge(
-    figure: Figure,
     whole: Axes,
     sections: dict[str, Axes],
     table: pl.DataFrame,
@@ -95,12 +116,14 @@ def _enlarge(
     names = [wrapped(name, 24) for name in table["disease"]]
     goodness = rankdata(scores[:, 0]) + rankdata(scores[:, 1])
     count = min(_SECTION, (len(scores) + 1) // 2)
+    corners = [*scores]
     order = np.argsort(-goodness, kind="stable")
     for (letter, axes), chosen in zip(
         sections.items(), (order[:count], order[::-1][:count]), strict=True
     ):
-        _frame(axes, scores[chosen], 0.16)
+        _frame(axes, scores[chosen], (0.22, 0.14))
         (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+        corners += [np.array([x0, y0]), np.array([x1, y1])]
         whole.add_patch(
             Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=QUIET, lw=0.7, ls=(0, (4, 3)))
         )
@@ -109,7 +132,8 @@ def _enlarge(
         )
         within = np.all((scores >= [x0, y0]) & (scores <= [x1, y1]), axis=1)
         named = [*chosen, *order[within[order] & ~np.isin(order, chosen)]]
-        place_labels(axes, scores, radii, names, [int(i) for i in named])
+        place_labels(axes, scores, radii, np.ones(len(scores)), names, [int(i) for i in named])
+    _frame(whole, np.array(corners), (0.02, 0.04))
 
 
 def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> None:
@@ -117,7 +141,7 @@ def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> Non
     figure.legend(
         handles=chapter_handles(present),
         loc="upper left",
-        bbox_to_anchor=(0.05, 0.185),
+        bbox_to_anchor=(0.05, 0.178),
         ncols=4,
         title="Chapter",
         alignment="left",
@@ -130,7 +154,7 @@ def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> Non
             [],
             linestyle="none",
             marker="o",
-            markersize=float(np.sqrt(_area(np.array(share)))),
+            markersize=math.sqrt(_AREA * share / _FILLED["o"]),
             markerfacecolor="none",
             markeredgecolor=QUIET,
             label=f"{share:.0%}",
@@ -141,10 +165,11 @@ def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> Non
     figure.legend(
         handles=circles,
         loc="upper left",
-        bbox_to_anchor=(0.05, 0.08),
+        bbox_to_anchor=(0.05, 0.085),
         ncols=max(len(circles), 1),
         title="Patients with the disease in their label",
         alignment="left",
-        columnspacing=1.6,
-        handletextpad=1.0,
+        columnspacing=2.2,
+        handletextpad=1.2,
+        handleheight=3.2,
     )

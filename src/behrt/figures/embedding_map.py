@@ -73,8 +73,8 @@ def draw(places: np.ndarray, vocabulary: Vocabulary, patients: np.ndarray) -> Fi
     figure.text(
         0.785,
         0.03,
-        f"Large and bold: had by at least\n{SEEN_ENOUGH} training patients.\n"
-        "Named: the commonest of these.",
+        f"Large: the {bold.sum()} of {len(bold)} diseases\nthat at least {SEEN_ENOUGH} training\n"
+        "patients had; the commonest\nare named where there is room.",
         fontsize=7,
         color=QUIET,
     )
@@ -83,6 +83,7 @@ def draw(places: np.ndarray, vocabulary: Vocabulary, patients: np.ndarray) -> Fi
         axes,
         places,
         np.sqrt(sizes) / 2,
+        np.where(bold, 1.0, 0.3),
         [wrapped(name, 22) for name in vocabulary.phenotypes],
         [int(i) for i in commonest if bold[i]],
         size=6.2,

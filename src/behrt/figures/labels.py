@@ -5,13 +5,15 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path as PixelPath
 from matplotlib.transforms import Bbox
 
 from behrt.figures.style import INK, QUIET, Mark
@@ -26,86 +28,124 @@ def wrapped(name: str, width: int = 24) -> str:
     return "\n".join(textwrap.wrap(name.replace("_", ": "), width))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a name may stand: its box, and the line from its point's edge; in pixels."""
+
+    box: Bbox
+    line: np.ndarray
+    cost: float
+
+
 def place_labels(
     axes: Axes,
     points: np.ndarray,
     radii: np.ndarray,
+    weights: np.ndarray,
     names: Sequence[str],
     order: Iterable[int],
     size: float = 6.5,
 ) -> list[int]:
     """Write names beside their points where there is room, and return whose found none.
 
-    Names are placed one by one, each at the nearest free place that covers no other name, stays
-    inside the axes and covers as few points as can be; a thin line leads to a name that stands
-    far off. Limits and size of the axes must be final.
+    Names are placed one by one, each as near to its point as may be. A name covers no other name,
+    no line to one and hardly a circle, and stays inside the axes; a thin line leads to a name
+    that stands off. Limits and size of the axes must be final.
 
     Args:
         axes: on a figure.
         points: float (n, 2), in data coordinates: everything that is drawn.
         radii: float (n), of the circles, in points (1/72 inch).
+        weights: float (n): how bad it is to cover a circle; from 1 on it is not done.
         names: (n), as they are to be written.
         order: indices of the points to be named, the most important first.
         size: of the font, in points.
     """
     figure = cast(Figure, axes.get_figure())
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    frame = axes.get_window_extent(renderer)
     dot = figure.dpi / 72
     pixels, radii = axes.transData.transform(points), radii * dot
-    frame = axes.get_window_extent(renderer)
-    taken: list[Bbox] = []
+    taken: list[_Place] = []
     left_out = []
     for index in order:
         text = axes.text(0, 0, names[index], fontsize=size, color=INK, linespacing=0.95)
         extent = text.get_window_extent(renderer)
-        best: tuple[float, Bbox] | None = None
-        for distance, angle in itertools.product(_DISTANCES, _DIRECTIONS):
-            box = _beside(pixels[index], radii[index] + distance * dot, angle, extent)
-            if not _inside(box, frame) or any(box.overlaps(other) for other in taken):
-                continue
-            cost = _covered(box, pixels, radii) + 0.02 * distance
-            if best is None or cost < best[0]:
-                best = cost, box
-        if best is None or best[0] >= 3:
+        places = [
+            place
+            for distance, angle in itertools.product(_DISTANCES, _DIRECTIONS)
+            if (place := _place(index, distance * dot, angle, extent, pixels, radii, weights)).cost
+            < 1
+            and _inside(place.box, frame)
+            and not any(_collide(place, other) for other in taken)
+        ]
+        if not places:
             text.remove()
             left_out.append(index)
             continue
-        box = best[1]
-        taken.append(box.padded(dot))
-        _lead(axes, pixels[index], radii[index], box, dot)
-        text.set_position(tuple(axes.transData.inverted().transform((box.x0, box.y0))))
+        place = min(places, key=lambda place: place.cost)
+        taken.append(place)
+        to_data = axes.transData.inverted().transform
+        text.set_position(tuple(to_data(place.box.min)))
         text.set_verticalalignment("bottom")
-        text.set_multialignment("left" if box.x0 > pixels[index][0] else "center")
+        text.set_multialignment(_alignment(place.box, pixels[index][0]))
+        if math.dist(*place.line) > 5 * dot:
+            line = to_data(place.line)
+            axes.add_line(Line2D(line[:, 0], line[:, 1], color=QUIET, linewidth=0.5, zorder=1))
     return left_out
 
 
-def _beside(point: np.ndarray, distance: float, angle: float, extent: Bbox) -> Bbox:
-    """Return the text's box, its nearest edge `distance` off in the direction of `angle`."""
-    x = point[0] + distance * math.cos(angle) + (math.cos(angle) - 1) / 2 * extent.width
-    y = point[1] + distance * math.sin(angle) + (math.sin(angle) - 1) / 2 * extent.height
-    return Bbox.from_bounds(x, y, extent.width, extent.height)
+def _place(
+    index: int,
+    distance: float,
+    angle: float,
+    extent: Bbox,
+    pixels: np.ndarray,
+    radii: np.ndarray,
+    weights: np.ndarray,
+) -> _Place:
+    """Return the place of a text of some extent, `distance` off a circle's edge at an angle.
+
+    Its cost is the weight of the circles that the text or its line covers, and a little for the
+    distance.
+    """
+    point, radius = pixels[index], radii[index]
+    across, up = math.cos(angle), math.sin(angle)
+    x = point[0] + (radius + distance) * across + (across - 1) / 2 * extent.width
+    y = point[1] + (radius + distance) * up + (up - 1) / 2 * extent.height
+    box = Bbox.from_bounds(x, y, extent.width, extent.height)
+    end = np.clip(point, box.min, box.max)
+    start = point + (end - point) * radius / max(math.dist(end, point), radius)
+    others = np.arange(len(pixels)) != index
+    gaps = np.hypot(*(pixels - np.clip(pixels, box.min, box.max)).T)
+    along = np.clip((pixels - start) @ (end - start) / max(math.dist(end, start), 1e-9) ** 2, 0, 1)
+    off_line = np.hypot(*(pixels - start - along[:, np.newaxis] * (end - start)).T)
+    covered = others & ((gaps < radii) | (off_line < radii))
+    cost = weights[covered].sum() + 0.002 * distance
+    return _Place(box, np.stack([start, end]), float(cost))
 
 
 def _inside(box: Bbox, frame: Bbox) -> bool:
     return bool(np.all(frame.min <= box.min) and np.all(box.max <= frame.max))
 
 
-def _covered(box: Bbox, pixels: np.ndarray, radii: np.ndarray) -> float:
-    """Return how many circles a box covers, at least in part."""
-    nearest = np.clip(pixels, [box.x0, box.y0], [box.x1, box.y1])
-    return float((np.hypot(*(pixels - nearest).T) < radii).sum())
+def _collide(one: _Place, other: _Place) -> bool:
+    """Return whether two names, or a name and the other's line, or their lines, meet."""
+    lines = PixelPath(one.line), PixelPath(other.line)
+    return (
+        one.box.padded(1).overlaps(other.box)
+        or lines[0].intersects_bbox(other.box)
+        or lines[1].intersects_bbox(one.box)
+        or lines[0].intersects_path(lines[1])
+    )
 
 
-def _lead(axes: Axes, point: np.ndarray, radius: float, box: Bbox, dot: float) -> None:
-    """Draw a line from a circle's edge to a box, unless they are close."""
-    end = np.clip(point, [box.x0, box.y0], [box.x1, box.y1])
-    length = math.hypot(*(end - point))
-    if length - radius < 7 * dot:
-        return
-    start = point + (end - point) * radius / length
-    line = axes.transData.inverted().transform([start, end])
-    axes.add_line(Line2D(line[:, 0], line[:, 1], color=QUIET, linewidth=0.4, zorder=1))
+def _alignment(box: Bbox, x: float) -> Literal["left", "center", "right"]:
+    """Return how lines are aligned, so that they begin or end at the point."""
+    if box.x0 > x:
+        return "left"
+    return "right" if box.x1 < x else "center"
 
 
 def short_chapter(chapter: str) -> str:

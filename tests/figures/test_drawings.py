@@ -1,0 +1,161 @@
+"""What the figures of this run show, from tables to the words and marks in the SVG."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+from behrt.figures import cohort_flow, diseases, embedding_map
+from behrt.figures.style import save
+from behrt.sequences.vocabulary import Vocabulary
+
+N = 40
+VOCABULARY = Vocabulary(
+    tuple(f"Disease {i:02d}" for i in range(N)), tuple(f"Chapter {i % 5}" for i in range(N))
+)
+
+
+def words(figure: Figure, folder: Path) -> str:
+    """Return the texts of a figure; matplotlib leaves each as a comment beside its outlines."""
+    save(figure, folder / "figure.png", folder / "figure.svg", simulated=False)
+    return "\n".join(re.findall(r"<!-- (.*?) -->", (folder / "figure.svg").read_text(), re.S))
+
+
+def flow(*patients: int | None) -> pl.DataFrame:
+    frame = pl.DataFrame({"name": [f"Step {i}" for i in range(len(patients))]})
+    return frame.with_columns(patients=pl.Series(patients, dtype=pl.Int64)).with_columns(
+        excluded=pl.col("patients").shift() - pl.col("patients")
+    )
+
+
+def test_the_flow_shows_every_step_and_exclusion(tmp_path: Path) -> None:
+    text = words(cohort_flow.draw(flow(40000, 30000, 12345)), tmp_path)
+    for expected in ("Step 0", "40,000 patients", "Excluded: 10,000 (25.0%)", "12,345 patients"):
+        assert expected in text
+    assert "not shown" not in text.lower()
+
+
+def test_the_flow_says_what_it_does_not_show(tmp_path: Path) -> None:
+    text = words(cohort_flow.draw(flow(40000, None, 12345)), tmp_path)
+    assert "number not shown" in text
+    assert text.count("Excluded: not shown") == 2
+    assert "too small to be shown" in text
+
+
+def scores(n: int) -> pl.DataFrame:
+    random = np.random.default_rng(n)
+    return pl.DataFrame(
+        {
+            "protocol": ["strict"] * n,
+            "task": ["T2"] * n,
+            "model": ["behrt"] * n,
+            "disease": VOCABULARY.phenotypes[:n],
+            "chapter": VOCABULARY.chapters[:n],
+            "patients": [4321] * n,
+            "prevalence": random.uniform(0.01, 0.2, n),
+            "aps": random.uniform(0.1, 0.6, n),
+            "auroc": random.uniform(0.6, 0.95, n),
+        },
+        schema_overrides={"disease": pl.String, "prevalence": pl.Float64, "aps": pl.Float64},
+    )
+
+
+def test_diseases_name_the_best_and_the_worst(tmp_path: Path) -> None:
+    table = scores(N).with_columns(
+        aps=pl.int_range(N) / 100 + 0.1, auroc=pl.int_range(N) / 100 + 0.5
+    )
+    figure = diseases.draw(table, VOCABULARY.chapters)
+    text = words(figure, tmp_path)
+    assert "Disease 39" in text
+    assert "Disease 00" in text
+    assert "Disease 20" not in text
+    assert "behrt, T2, strict protocol; 4,321 held-out patients; 40 diseases" in text
+    whole, best, worst = figure.axes
+    assert best.get_xlim()[0] > worst.get_xlim()[1]
+    for section in (best, worst):
+        assert whole.get_xlim()[0] <= section.get_xlim()[0]
+        assert whole.get_xlim()[1] >= section.get_xlim()[1]
+
+
+def test_the_area_of_a_mark_is_its_prevalence_whatever_its_shape() -> None:
+    chapters = tuple(f"Chapter {i:02d}" for i in range(16))
+    table = scores(3).with_columns(
+        chapter=pl.Series([chapters[0], chapters[9], chapters[0]]),
+        prevalence=pl.Series([0.1, 0.1, 0.2]),
+    )
+    whole = diseases.draw(table, chapters).axes[0]
+    areas = []
+    for mark in whole.collections:
+        (outline,) = mark.get_paths()
+        corners = outline.to_polygons(closed_only=False)[0]
+        x, y = corners.T
+        unit = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+        areas.append(unit * mark.get_sizes()[0])
+    areas.sort()
+    assert areas[1] == pytest.approx(areas[0], rel=0.05)
+    assert areas[2] == pytest.approx(2 * areas[0], rel=0.05)
+
+
+def test_diseases_without_a_score_are_counted_and_not_drawn(tmp_path: Path) -> None:
+    table = scores(10).with_columns(
+        pl.when(pl.int_range(10) > 2).then(pl.col("aps", "auroc", "prevalence"))
+    )
+    text = words(diseases.draw(table, VOCABULARY.chapters), tmp_path)
+    assert "7 diseases; 3 more without a score" in text
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_diseases_are_drawn_too(n: int, tmp_path: Path) -> None:
+    words(diseases.draw(scores(n), VOCABULARY.chapters), tmp_path)
+
+
+def test_a_table_without_any_score_is_drawn_too(tmp_path: Path) -> None:
+    table = scores(3).with_columns(
+        pl.lit(None, pl.String).alias(name) for name in ("aps", "auroc", "prevalence")
+    )
+    text = words(diseases.draw(table, VOCABULARY.chapters), tmp_path)
+    assert "0 diseases; 3 more" in text
+
+
+@pytest.fixture(scope="module")
+def places() -> np.ndarray:
+    embeddings = np.random.default_rng(8).normal(size=(N, 6))
+    embeddings += 4 * np.eye(6)[np.arange(N) % 5]
+    return embedding_map.project(embeddings, seed=1)
+
+
+def test_the_map_keeps_a_chapter_together(places: np.ndarray) -> None:
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.argmin(axis=1)
+    assert (nearest % 5 == np.arange(N) % 5).mean() > 0.8
+
+
+def test_the_map_names_common_diseases_alone(places: np.ndarray, tmp_path: Path) -> None:
+    patients = np.where(np.arange(N) < 4, 1000, 10)
+    text = words(embedding_map.draw(places, VOCABULARY, patients), tmp_path)
+    named = re.findall(r"Disease\s\d\d", text)
+    assert named
+    assert {name[-2:] for name in named} <= {"00", "01", "02", "03"}
+    assert "Chapter 4" in text
+
+
+def test_figures_have_the_same_bytes_twice(places: np.ndarray, tmp_path: Path) -> None:
+    digests = set()
+    for name in ("a", "b"):
+        drawn = (
+            cohort_flow.draw(flow(400, 300)),
+            diseases.draw(scores(N), VOCABULARY.chapters),
+            embedding_map.draw(places, VOCABULARY, np.arange(N) * 20),
+        )
+        digest = hashlib.sha256()
+        for i, figure in enumerate(drawn):
+            png, svg = tmp_path / name / f"{i}.png", tmp_path / name / f"{i}.svg"
+            save(figure, png, svg, simulated=True)
+            digest.update(png.read_bytes() + svg.read_bytes())
+        digests.add(digest.hexdigest())
+    assert len(digests) == 1
