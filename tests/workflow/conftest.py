@@ -2,11 +2,9 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,17 +60,17 @@ class Copy:
             and path.relative_to(self.results).parts[0] not in ("logs", "benchmarks")
         }
 
-    def planned(self, *arguments: str) -> dict[str, set[str]]:
-        """Return the rules that a dry run would run, each with the reasons of its jobs."""
-        text = self.snakemake("--dry-run", *arguments).stdout
-        rules: dict[str, set[str]] = defaultdict(set)
-        rule = ""
-        for line in text.splitlines():
-            if start := re.match(r"(?:local)?rule (\w+):", line):
-                rule = start[1]
-            elif line.strip().startswith("reason: "):
-                rules[rule] |= set(line.strip().removeprefix("reason: ").split("; "))
-        return dict(rules)
+    def summary(self, *arguments: str) -> dict[str, dict[str, set[str]]]:
+        """Return, by rule, the status and the plan of its files, as Snakemake judges them."""
+        done = self.snakemake("--summary", *arguments)
+        rules: dict[str, dict[str, set[str]]] = {}
+        for line in done.stdout.splitlines():
+            columns = line.split("\t")
+            if len(columns) >= 6 and columns[0] != "output_file":
+                found = rules.setdefault(columns[2], {"status": set(), "plan": set()})
+                found["status"].add(columns[-2])
+                found["plan"].add(columns[-1])
+        return rules
 
 
 def clean_copy(folder: Path) -> Copy:

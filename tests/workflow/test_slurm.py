@@ -77,7 +77,7 @@ def slurm_configuration(folder: Path) -> str:
         "SlurmdSpoolDir": f"{folder}/spool",
         # Room enough for what jobs ask for; nothing holds them to it, nor the machine.
         "SlurmdParameters": "config_overrides",
-        "NodeName": f"localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1",
+        "NodeName": "localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1",
         "PartitionName": "main Nodes=localhost Default=YES MaxTime=INFINITE State=UP",
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -1,0 +1,103 @@
+"""What runs again after an edit, and what does not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from behrt.provenance import files_used
+
+from .conftest import REPOSITORY, TINY, Copy
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+SCRIPTS = {"table1": "table_models", "table2": "table_models"}
+MODULES = [
+    "hashing.py",
+    "files.py",
+    "provenance.py",
+    "cprd/layout.py",
+    "cprd/text.py",
+    "caliber/icd.py",
+    "sequences/tasks.py",
+    "sequences/vocabulary.py",
+    "learning/engine.py",
+    "models/behrt.py",
+    "models/deepr.py",
+    "evaluation/metrics.py",
+    "figures/style.py",
+    "simulation/process.py",
+    "simulation/diseases.csv",
+]
+EXTRAS = {
+    "simulate_world": ["simulation/diseases.csv", "simulation/risks.csv"],
+    "simulate_part": ["simulation/diseases.csv", "simulation/risks.csv"],
+    "finetune": [f"behrt.models.{name}" for name in ("behrt", "deepr", "retain", "history")],
+    "predict": [f"behrt.models.{name}" for name in ("behrt", "deepr", "retain", "history")],
+}
+
+
+def test_touching_code_reruns_nothing(editable: Copy) -> None:
+    for name in ("scripts", "src", "rules", "workflow", "envs", "config"):
+        for path in (editable.folder / name).rglob("*"):
+            os.utime(path)
+    assert "Nothing to be done" in editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_edit_reruns_the_rules_that_import_it(editable: Copy, module: str) -> None:
+    with (editable.folder / "src" / "behrt" / module).open("a") as file:
+        file.write("\n")
+    rules = editable.summary(*TINY)
+    package = REPOSITORY / "src" / "behrt"
+    expected = {
+        rule
+        for rule in rules
+        if package / module
+        in files_used(
+            REPOSITORY / "scripts" / f"{SCRIPTS.get(rule, rule)}.py", *EXTRAS.get(rule, [])
+        )
+    }
+    assert expected, f"no rule imports {module}"
+    assert {
+        rule for rule, found in rules.items() if "params changed" in found["status"]
+    } == expected
+    assert all(rules[rule]["plan"] != {"no update"} for rule in expected)
+
+
+def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
+    with (editable.folder / "src" / "behrt" / "models" / "retain.py").open("a") as file:
+        file.write("\n")
+    planned = editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
+    assert "Train retain for T1" in planned
+    for other in ("behrt", "behrt_mask", "deepr", "prevalence", "history"):
+        assert f"Train {other} for" not in planned
+    assert "Pretrain" not in planned
+
+
+def test_an_edited_script_runs_again(editable: Copy) -> None:
+    with (editable.folder / "scripts" / "table_population.py").open("a") as file:
+        file.write("\n")
+    rules = editable.summary(*TINY)
+    changed = {rule for rule, found in rules.items() if found["plan"] != {"no update"}}
+    assert changed == {"table_population"}
+
+
+def test_a_changed_parameter_reruns_what_uses_it(editable: Copy) -> None:
+    path = editable.folder / "config" / "test.yaml"
+    path.write_text(path.read_text() + "\ntasks:\n  minimum_visits: 5\n")
+    rules = editable.summary(*TINY)
+    assert {r for r, found in rules.items() if "params changed" in found["status"]} == {"task"}
+    assert rules["pretrain"]["plan"] == {"no update"}
+
+
+def test_code_lists_given_in_a_folder_are_watched(editable: Copy, tmp_path: Path) -> None:
+    """Simulated lists serve as given ones."""
+    given = tmp_path / "lists"
+    (editable.results / "caliber").rename(given)
+    (editable.folder / "config" / "lists.yaml").write_text(f"run: lists\ncaliber: {given}\n")
+    arguments = ("--configfile", "config/test.yaml", "config/lists.yaml")
+    target = "results/lists/phenotypes/icd.parquet"
+    editable.snakemake(target, "--cores", "1", *arguments)
+    again = editable.snakemake(target, "--dry-run", "--cores", "1", *arguments)
+    assert "Nothing to be done" in again.stdout

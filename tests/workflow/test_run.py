@@ -1,0 +1,121 @@
+"""A whole run, from raw text to tables, figures and report; and parts of one."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from behrt.cprd.delivery import find_parts
+from behrt.simulation.layout import simulated_parts
+
+from .conftest import TINY, Copy
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
+FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
+TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
+    f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
+}
+MODELS = ["behrt", "behrt_mask", "deepr", "retain", "prevalence", "history"]
+
+
+def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
+    made = set(tiny.contents())
+    assert made >= TARGETS
+    table = pl.read_csv(tiny.results / "tables" / "table1.csv")
+    assert set(table["model"]) == set(MODELS)
+    assert set(table["data"]) == {"simulated"}
+    assert set(table["protocol"]) == {"strict"}
+
+
+def test_the_simulated_delivery_is_found_as_a_licensed_one_is(tiny: Copy) -> None:
+    folder = tiny.results / "delivery"
+    assert find_parts(folder) == simulated_parts(folder, 2)
+
+
+def test_no_artefact_names_a_place_or_a_time(tiny: Copy) -> None:
+    for name in tiny.contents():
+        path = tiny.results / name
+        if path.suffix in (".json", ".jsonl", ".csv", ".svg"):
+            text = path.read_text()
+            assert str(tiny.folder) not in text, name
+            assert "/tmp" not in text, name
+    for metrics in (tiny.results / "models").rglob("metrics.jsonl"):
+        for line in metrics.read_text().splitlines():
+            assert not {"time", "seconds", "date"} & set(json.loads(line)), metrics
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(tiny: Copy) -> None:
+    logs = {path.relative_to(tiny.results / "logs").with_suffix("") for path in logged(tiny)}
+    timed = (tiny.results / "benchmarks").rglob("*.jsonl")
+    assert logs == {path.relative_to(tiny.results / "benchmarks").with_suffix("") for path in timed}
+    for path in logged(tiny):
+        assert path.read_text().strip(), f"{path.name} says nothing of what was done"
+
+
+def logged(copy: Copy) -> list[Path]:
+    return [*(copy.results / "logs").rglob("*.log")]
+
+
+def test_no_log_names_a_patient(tiny: Copy) -> None:
+    cohort = pl.read_parquet(tiny.results / "cohort" / "cohort.parquet")
+    patients = {str(patient) for patient in cohort["subject_id"]}
+    for path in [*logged(tiny), *(tiny.results / "tables").glob("*.csv")]:
+        words = set(path.read_text().replace(",", " ").replace(":", " ").split())
+        long = {word for word in words & patients if len(word) > 4}
+        assert not long, path.name
+
+
+def test_a_second_run_does_nothing(editable: Copy) -> None:
+    before = {p: p.stat().st_mtime_ns for p in editable.results.rglob("*")}
+    done = editable.snakemake("--cores", "2", *TINY)
+    assert "Nothing to be done" in done.stdout
+    assert before == {p: p.stat().st_mtime_ns for p in editable.results.rglob("*")}
+
+
+def test_one_core_or_two_make_the_same_bytes(tiny: Copy, clean: Copy) -> None:
+    clean.snakemake("--cores", "1", *TINY)
+    one, two = clean.contents(), tiny.contents()
+    assert set(one) == set(two)
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_a_single_target_runs_alone(clean: Copy) -> None:
+    clean.snakemake("results/test/figures/cohort_flow.png", "--cores", "2", *TINY)
+    assert (clean.results / "figures" / "cohort_flow.png").is_file()
+    assert not (clean.results / "models").exists()
+    assert not (clean.results / "tasks").exists()
+
+
+def test_a_single_target_plans_what_it_needs_only(clean: Copy) -> None:
+    target = "results/test/figures/embedding_map.png"
+    done = clean.snakemake(target, "--dry-run", "--cores", "2", *TINY)
+    assert "pretrain " in done.stdout
+    assert "finetune " not in done.stdout
+
+
+def test_the_report_holds_the_targets_and_nothing_else(tiny: Copy, tmp_path: Path) -> None:
+    offline = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], "http://127.0.0.1:9")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in offline.items():
+            patch.setenv(name, value)
+            patch.setenv(name.upper(), value)
+        tiny.snakemake("--report", str(tmp_path / "report.zip"), *TINY)
+        tiny.snakemake("--report", str(tmp_path / "report.html"), *TINY)
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        data = [Path(name).name for name in archive.namelist() if "/data/" in name]
+    assert sorted(name for name in data if name) == sorted(Path(name).name for name in TARGETS)
+    page = (tmp_path / "report.html").read_text()
+    for target in TARGETS:
+        assert f"results/test/{target}" in page
+    assert len(page) < 50e6
+
+
+def test_a_mistake_in_the_config_is_named(clean: Copy) -> None:
+    (clean.folder / "config" / "typo.yaml").write_text("split:\n  held_ou: 0.1\n")
+    done = clean.snakemake("-n", "--cores", "1", "--configfile", "config/typo.yaml", fails=True)
+    assert "config, split: there is no key 'held_ou'. Did you mean 'held_out'." in done.stdout
+    assert "Traceback" not in done.stdout
