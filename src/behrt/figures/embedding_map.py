@@ -11,7 +11,7 @@ from behrt.sequences.vocabulary import Vocabulary
 SEEN_ENOUGH = 100
 """Training patients who must have had a disease for its place on the map to mean something."""
 
-_NAMED = 40
+_NAMED = 60
 
 
 def project(embeddings: np.ndarray, seed: int) -> np.ndarray:

@@ -22,6 +22,9 @@ _DIRECTIONS = [math.radians(angle) for angle in (0, 180, 30, 150, 330, 210, 90, 
 _DISTANCES = (4.0, 9.0, 16.0, 24.0, 34.0)
 """Where a name may stand from its point: angles, and points (1/72 inch) from the circle's edge."""
 
+_AIR = 1.4
+"""How far text keeps from a circle that is not its own, in radii from the centre."""
+
 
 def wrapped(name: str, width: int = 24) -> str:
     """Return a name on as many lines as it needs."""
@@ -121,7 +124,7 @@ def _place(
     gaps = np.hypot(*(pixels - np.clip(pixels, box.min, box.max)).T)
     along = np.clip((pixels - start) @ (end - start) / max(math.dist(end, start), 1e-9) ** 2, 0, 1)
     off_line = np.hypot(*(pixels - start - along[:, np.newaxis] * (end - start)).T)
-    covered = others & ((gaps < radii) | (off_line < radii))
+    covered = others & ((gaps < _AIR * radii) | (off_line < radii))
     cost = weights[covered].sum() + 0.002 * distance
     return _Place(box, np.stack([start, end]), float(cost))
 
