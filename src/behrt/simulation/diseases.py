@@ -67,7 +67,7 @@ def read_diseases(path: Path = TABLE) -> dy.DataFrame[DiseaseSchema]:
         InputError: a value is missing or out of its range, or a name occurs twice.
     """
     try:
-        return DiseaseSchema.validate(pl.read_csv(path), cast=True).sort("name")
+        return DiseaseSchema.validate(pl.read_csv(path).sort("name"), cast=True)
     except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
         raise InputError(path.name, str(error), "Correct the table of diseases") from error
 
@@ -85,4 +85,5 @@ def risk_by_sex(diseases: pl.DataFrame) -> np.ndarray:
     female = np.select(
         [sex == "female", sex == "male"], [risk, 0.0], 2 * risk * ratio / (1 + ratio)
     )
-    return np.minimum(np.stack([male, female]), 0.95)
+    risks: np.ndarray = np.minimum(np.stack([male, female]), 0.95)
+    return risks

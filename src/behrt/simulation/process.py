@@ -2,7 +2,8 @@
 
 A person's diseases begin in one pass through the diseases in topological order. Each onset is the
 earliest of competing causes: a spontaneous one (age- and sex-specific) and one for each parent
-disease that the person already has, at a gamma-distributed lag. Each onset may prove fatal.
+disease that the person already has, at a gamma-distributed lag. A person's susceptibility raises
+or lowers the spontaneous risks. Each onset may prove fatal.
 
 An onset is recorded on its day. What follows depends on the disease's pattern:
 
@@ -53,15 +54,18 @@ class ProcessSettings:
         years_registered: mean years of registration before, and after, a given day.
         fatal_rate: yearly rate of death from no disease of the table at the age of 60.
         fatal_growth: growth of that rate per year of age.
+        susceptibility_spread: spread of the logarithm of people's susceptibility, by which their
+            spontaneous risks of disease are raised or lowered.
     """
 
     records_from: int = day_number("1985-01-01")
-    review_spacing: float = 75.0
-    comorbidity_coding: float = 0.3
+    review_spacing: float = 120.0
+    comorbidity_coding: float = 0.18
     contacts_per_year: float = 1.2
-    years_registered: float = 14.0
+    years_registered: float = 18.0
     fatal_rate: float = 0.003
     fatal_growth: float = 0.1
+    susceptibility_spread: float = 0.3
 
     def __post_init__(self) -> None:
         if not 0 <= self.comorbidity_coding <= 1:
@@ -69,8 +73,9 @@ class ProcessSettings:
         for name in ("review_spacing", "years_registered", "fatal_rate", "fatal_growth"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
-        if self.contacts_per_year < 0:
-            raise ValueError("contacts_per_year must not be negative")
+        for name in ("contacts_per_year", "susceptibility_spread"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,16 @@ class Edge:
 
 @dataclass(frozen=True)
 class Parameters:
-    """The tables of diseases and risks as arrays, one entry a disease."""
+    """The tables of diseases and risks as arrays, one entry a disease.
+
+    `hazard` (2, diseases) is −log(1 − spontaneous lifetime risk) of males, then females: a person's
+    own risk is 1 − exp(−hazard × susceptibility).
+    """
 
     order: np.ndarray
     edges_into: list[list[Edge]]
-    spontaneous: np.ndarray
+    edges_out_of: list[list[Edge]]
+    hazard: np.ndarray
     age_mean: np.ndarray
     age_spread: np.ndarray
     childhood: np.ndarray
@@ -134,18 +144,19 @@ class Parameters:
         caused = np.zeros(len(diseases))
         np.add.at(caused, risks["child"].to_numpy(), risks["share"].to_numpy())
         into: list[list[Edge]] = [[] for _ in range(len(diseases))]
+        out_of: list[list[Edge]] = [[] for _ in range(len(diseases))]
         for row in risks.iter_rows(named=True):
-            into[row["child"]].append(
-                Edge(
-                    parent=row["parent"],
-                    child=row["child"],
-                    probability=row["probability"],
-                    age_slope=row["age_slope"],
-                    female_ratio=row["female_ratio"],
-                    lag_scale=row["lag_years"] * YEAR / row["lag_shape"],
-                    lag_shape=row["lag_shape"],
-                )
+            edge = Edge(
+                parent=row["parent"],
+                child=row["child"],
+                probability=row["probability"],
+                age_slope=row["age_slope"],
+                female_ratio=row["female_ratio"],
+                lag_scale=row["lag_years"] * YEAR / row["lag_shape"],
+                lag_shape=row["lag_shape"],
             )
+            into[edge.child].append(edge)
+            out_of[edge.parent].append(edge)
 
         def column(name: str) -> np.ndarray:
             return diseases[name].to_numpy()
@@ -155,7 +166,8 @@ class Parameters:
                 diseases, risks["parent"].to_numpy(), risks["child"].to_numpy()
             ),
             edges_into=into,
-            spontaneous=risk_by_sex(diseases) * np.maximum(1 - caused, 0.03),
+            edges_out_of=out_of,
+            hazard=-np.log1p(-risk_by_sex(diseases) * np.maximum(1 - caused, 0.03)),
             age_mean=column("onset_mean"),
             age_spread=column("onset_spread"),
             childhood=column("childhood_share"),
@@ -178,7 +190,8 @@ class Parameters:
         disease's interval: on average half a spacing passes before the first such review.
         """
         reviews = np.maximum((self.interval - self.refractory) / spacing + 0.5, 1.0)
-        return np.minimum(recording / reviews[disease], 0.97)
+        probability: np.ndarray = np.minimum(recording / reviews[disease], 0.97)
+        return probability
 
 
 @dataclass(frozen=True)
@@ -189,7 +202,8 @@ class Block:
         people: person Int64, sex Int8 (1 male, 2 female), birth_day Int32, death_day Int32 (null:
             alive at the last collection), practice Int32, registration_start Int32,
             registration_end Int32 (null: still registered), transferred_out Bool, review_phase
-            Int16 (offset of the person's review visits, days).
+            Int16 (offset of the person's review visits, days), susceptibility Float32 (factor of
+            the person's spontaneous risks).
         diagnoses: person, day, disease Int16, setting Int8 (0 GP, 1 hospital), spell Int32 (the
             person's admissions in order from 1; −1 for GP), rank Int8 (order within the spell,
             1 is primary; 0 for GP), first Bool (the disease's first recording), reason Int8
@@ -267,12 +281,14 @@ class _Crowd:
     practice: np.ndarray
     recording: np.ndarray
     phase: np.ndarray
+    susceptibility: np.ndarray
     death: np.ndarray
 
     @property
     def last_day(self) -> np.ndarray:
         """The last day of which anything can be recorded."""
-        return np.minimum(self.death, self.collected)
+        day: np.ndarray = np.minimum(self.death, self.collected)
+        return day
 
 
 def _make_people(
@@ -285,16 +301,17 @@ def _make_people(
     row = random.integers(len(world.practices), size=people)
     collected = world.practices["lcd"].to_numpy()[row].astype(np.float32)
     female = random.random(people) < 0.505
-    # A day on which the person is registered, and the age on that day: near the age pyramid of
-    # England around 2000.
-    earliest = day_number("1988-01-01")
+    # A day on which the person is registered, and the age on that day: older than England's age
+    # pyramid, as few of the young see their doctor often enough to be studied.
+    earliest = day_number("1995-01-01")
     known = earliest + random.random(people) * (collected - earliest)
-    band = random.choice(9, people, p=[0.12, 0.12, 0.13, 0.155, 0.145, 0.125, 0.10, 0.07, 0.035])
+    band = random.choice(9, people, p=[0.05, 0.04, 0.06, 0.09, 0.14, 0.19, 0.22, 0.15, 0.06])
     age = (band + random.random(people)) * np.where(band == 8, 10.5, 10.0)
     birth = np.floor(known - age * YEAR)
     stay = settings.years_registered * YEAR * np.where((age > 18) & (age < 33), 0.5, 1.0)
     start = np.maximum(np.floor(known - random.exponential(stay)), birth)
     end = np.floor(known + 1 + random.exponential(stay))
+    spread = settings.susceptibility_spread
     return _Crowd(
         person=np.arange(first_person, first_person + people, dtype=np.int64),
         female=female,
@@ -305,6 +322,9 @@ def _make_people(
         practice=world.practices["practice"].to_numpy()[row],
         recording=world.practices["recording"].to_numpy()[row],
         phase=random.integers(int(settings.review_spacing), size=people).astype(np.int64),
+        susceptibility=np.exp(spread * random.standard_normal(people) - spread**2 / 2).astype(
+            np.float32
+        ),
         death=_baseline_death(female, birth, start, random, settings).astype(np.float32),
     )
 
@@ -321,7 +341,8 @@ def _baseline_death(
     rate = settings.fatal_rate * np.where(female, 0.8, 1.25)
     rate = rate * np.exp(growth * ((start - birth) / YEAR - 60))
     years = np.log1p(random.exponential(size=len(birth)) * growth / rate) / growth
-    return np.floor(start + years * YEAR + 1)
+    day: np.ndarray = np.floor(start + years * YEAR + 1)
+    return day
 
 
 def spontaneous_share(parameters: Parameters, disease: np.ndarray, age: np.ndarray) -> np.ndarray:
@@ -334,7 +355,8 @@ def spontaneous_share(parameters: Parameters, disease: np.ndarray, age: np.ndarr
     adult = by_age(parameters.age_mean[disease], parameters.age_spread[disease])
     child = by_age(CHILDHOOD_MEAN, CHILDHOOD_SPREAD)
     weight = parameters.childhood[disease]
-    return (1 - weight) * adult + weight * child
+    share: np.ndarray = (1 - weight) * adult + weight * child
+    return share
 
 
 def _spontaneous_age(
@@ -356,10 +378,11 @@ def edge_probability(
 
     It is 0 where the person's sex cannot have the child.
     """
-    possible = parameters.spontaneous[:, edge.child] > 0
+    possible = parameters.hazard[:, edge.child] > 0
     by_sex = np.array([1.0, edge.female_ratio]) / np.sqrt(edge.female_ratio) * possible
     slope = np.exp(edge.age_slope * (age - parameters.age_mean[edge.parent]))
-    return np.minimum(edge.probability * by_sex[female.astype(np.int64)] * slope, 0.95)
+    acts: np.ndarray = edge.probability * by_sex[female.astype(np.int64)] * slope
+    return np.minimum(acts, 0.95)
 
 
 def _make_onsets(
@@ -376,10 +399,9 @@ def _make_onsets(
     cases: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * diseases
     for disease in parameters.order:
         days, causes = onset[disease], cause[disease]
-        risk = parameters.spontaneous[:, disease].astype(np.float32)
-        struck = np.flatnonzero(
-            random.random(people, dtype=np.float32) < risk[crowd.female.astype(np.int64)]
-        )
+        hazard = parameters.hazard[:, disease].astype(np.float32)
+        threshold = hazard[crowd.female.astype(np.int64)] * crowd.susceptibility
+        struck = np.flatnonzero(random.standard_exponential(people, np.float32) < threshold)
         age = _spontaneous_age(parameters, disease, len(struck), random)
         days[struck] = np.floor(crowd.birth[struck] + age * YEAR)
         for edge in parameters.edges_into[disease]:
@@ -423,7 +445,8 @@ def review_day(
 
 def next_review(phase: np.ndarray, day: np.ndarray, spacing: float) -> np.ndarray:
     """Return the number (int64) of the first review that cannot fall before a day."""
-    return np.ceil((day - phase) / spacing).astype(np.int64)
+    number: np.ndarray = np.ceil((day - phase) / spacing).astype(np.int64)
+    return number
 
 
 @dataclass
@@ -707,6 +730,7 @@ def _people_frame(crowd: _Crowd) -> pl.DataFrame:
             "registration_end": _days_or_null(end, left | died_here),
             "transferred_out": left,
             "review_phase": crowd.phase.astype(np.int16),
+            "susceptibility": crowd.susceptibility,
         }
     )
 

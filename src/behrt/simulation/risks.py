@@ -20,7 +20,7 @@ TABLE = Path(__file__).with_name("risks.csv")
 # The diseases' risks were fitted on this graph: another seed gives another graph and less
 # exact prevalences.
 GRAPH_SEED = 2020
-CAUSED_SHARE = 0.7
+CAUSED_SHARE = 0.8
 LONGEST_LIFE = 84.0
 
 
@@ -56,7 +56,7 @@ def topological_order(diseases: pl.DataFrame, parent: np.ndarray, child: np.ndar
     """
     age = diseases["onset_mean"].to_numpy()
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter(
-        {disease: () for disease in range(len(diseases))}
+        dict.fromkeys(range(len(diseases)), ())
     )
     for source, target in zip(parent.tolist(), child.tolist(), strict=True):
         sorter.add(target, source)
@@ -152,6 +152,6 @@ def make_risks(diseases: pl.DataFrame, seed: int = GRAPH_SEED) -> pl.DataFrame:
             if missing < 0.08:
                 break
             gap = max(age[child] - age[parent], 0.0)
-            lag = min(random.choice([0.3, 0.6, 1.5, 3.0, 8.0]), gap + 3.0)
+            lag = min(random.choice([0.25, 0.4, 0.8, 2.5, 7.0]), gap + 3.0)
             caused += add(parent, child, min(missing, 0.3), lag, 0.6, known=False)
     return pl.DataFrame(rows).with_columns(pl.col("parent", "child").cast(pl.Int16))
