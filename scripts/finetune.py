@@ -7,6 +7,7 @@ from behrt import stage
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.logs import logger
 from behrt.models import model_named
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -44,14 +45,16 @@ def main(
             "vocabulary": read_vocabulary(vocabulary).version,
         },
     )
+    train = load_examples(sequences, task, list(splits.training), vocabulary)
     model.fit(
-        load_examples(sequences, task, list(splits.training), vocabulary),
+        train,
         load_examples(sequences, task, list(splits.choosing), vocabulary),
         read_settings(model.Settings, settings),
         None if training is None else read_settings(Optimisation, training),
         pretrained,
         run,
     )
+    logger.info("%s, %s: trained on %d patients", task.stem, kind, len(train))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from behrt import logs
+from behrt.errors import InputError
 
 
 def _paths(value: Any) -> Path | list[Path]:
@@ -16,7 +17,8 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
     Inputs and outputs arrive as Path or list[Path]; params as they are, `code` (the rerun
-    trigger) left out. `threads` is passed if the function takes it. An error is
+    trigger) left out. `threads` is passed if the function takes it. An
+    InputError is logged and ends the script: its text says all that helps. Any other error is
     logged with its text before it goes on to Snakemake.
     """
     logs.start(Path(snakemake.log[0]) if snakemake.log else None)
@@ -27,6 +29,9 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
         arguments["threads"] = snakemake.threads
     try:
         function(**arguments)
+    except InputError as error:
+        logs.logger.error("%s", error)
+        raise SystemExit(1) from None
     except Exception as error:
         logs.logger.error("%s: %s", type(error).__name__, error)
         raise

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import Copy
+
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 
 CONFIGURATION = Path("/etc/slurm")
@@ -138,3 +140,21 @@ def cluster() -> Iterator[Path]:
         for path in written:
             path.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, clean: Copy, tiny: Copy) -> None:
+    """From raw text to the scores of one model; training asks for the GPU that the node claims."""
+    (clean.folder / "config" / "gpu.yaml").write_text("gpu: 1\n")
+    done = clean.snakemake(
+        "results/test/tables/diseases.csv",
+        *("--workflow-profile", "slurm"),
+        *("--slurm-status-command", "squeue"),
+        *("--slurm-init-seconds-before-status-checks", "1"),
+        *("--seconds-between-status-checks", "1"),
+        *("--configfile", "config/test.yaml", "config/gpu.yaml"),
+    )
+    assert "has been submitted with SLURM jobid" in done.stdout
+    scheduled = (cluster / "slurmctld.log").read_text()
+    assert "gres" not in scheduled.lower() or "error" not in scheduled.lower()
+    made, expected = clean.contents(), tiny.contents()
+    assert [name for name in made if made[name] != expected[name]] == []
