@@ -43,20 +43,19 @@ def _random_delivery(folder: Path, seed: int, write: Callable[..., Path]) -> Non
         return values[draw.integers(len(values))]
 
     gold = folder / "gold"
-    write(
-        gold / "x_Extract_Practice_001.txt",
-        "practice",
-        [
-            {"pracid": pracid, "region": 1 + index, "uts": date(days=200), "lcd": "31/12/1999"}
-            for index, pracid in enumerate(practices)
-        ],
-    )
+    surgeries = [
+        {"pracid": pracid, "region": 1 + index, "uts": date(days=200), "lcd": "31/12/1999"}
+        for index, pracid in enumerate(practices)
+    ]
+    # Every extract of a licence brings its own copy.
+    for copy in (gold, gold / "second extract"):
+        write(copy / "x_Extract_Practice_001.txt", "practice", surgeries)
     people = [
         {
             "patid": patid,
             "gender": chosen(0, 1, 2, 3),
             "yob": chosen(140, 150, 160, 196, ""),
-            "mob": chosen(0, 0, 2, 12),
+            "mob": chosen(0, 0, 2, 12, 200),
             "crd": date("1990-01-01", 3000),
             "tod": date(missing=0.7),
             "deathdate": date(missing=0.9),
@@ -77,6 +76,7 @@ def _random_delivery(folder: Path, seed: int, write: Callable[..., Path]) -> Non
         [
             {"data_source": "hes", "start": "01/06/1996", "end": "30/11/1999"},
             {"data_source": "ons_death", "start": "01/01/1990", "end": "30/11/2020"},
+            {"data_source": "townsend"},
         ],
     )
     write(

@@ -112,6 +112,7 @@ NO_DEATHS = pl.DataFrame(schema={"subject_id": pl.Int64, "dod": DATE})
         # nobody is followed before birth
         ({"yob": 2000, "mob": 3}, None, "2000-03-01", "2010-06-30"),
         ({"yob": 2000}, None, "2000-01-01", "2010-06-30"),
+        ({"yob": 2000, "mob": 200}, None, "2000-01-01", "2010-06-30"),
         ({"crd": None}, None, None, None),
         ({"practice": 20002}, None, None, None),
         ({"practice": 20003}, None, None, None),
@@ -227,7 +228,7 @@ def test_hes_coverage_comes_from_the_delivery_or_the_rules(tmp_path: Path) -> No
     assert hes_coverage([path], stated) == (day("1998-01-01"), day("2014-03-31"))
     both = Rules.read({"hes_start": "1998-01-01", "hes_end": datetime.date(2000, 1, 1)})
     assert hes_coverage([], both) == (day("1998-01-01"), day("2000-01-01"))
-    with pytest.raises(InputError, match="no row for data_source hes"):
+    with pytest.raises(InputError, match="no first and last day for data_source hes"):
         hes_coverage([], stated)
 
 

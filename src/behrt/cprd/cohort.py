@@ -170,7 +170,7 @@ def registered(
     dated = patients.join(practices, on="practice", how="left", maintain_order="left").join(
         first, on="subject_id", how="left", maintain_order="left"
     )
-    month = pl.col("mob").cast(pl.Int8).replace_strict(range(1, 13), range(1, 13), default=1)
+    month = _birth_month().fill_null(1)
     followed = dated.with_columns(death=pl.coalesce("dod", "deathdate")).with_columns(
         follow_up_start=pl.max_horizontal("crd", "uts", pl.date(pl.col("yob"), month, 1)),
         follow_up_end=pl.min_horizontal("tod", "lcd", "death"),
@@ -212,6 +212,12 @@ def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> p
     return patients.join(counts, on="subject_id", how="semi", maintain_order="left")
 
 
+def _birth_month() -> pl.Expr:
+    """Return the month of birth (Int8); null where mob says none (blank, 0, or no month)."""
+    month = pl.col("mob")
+    return pl.when(month.is_between(1, 12)).then(month).cast(pl.Int8)
+
+
 def _with_follow_up(patients: pl.DataFrame) -> pl.DataFrame:
     return patients.filter(pl.col("follow_up_start") <= pl.col("follow_up_end"))
 
@@ -251,13 +257,14 @@ def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) 
     """Add `practice` (pracid, null if there is none) by the last digits of subject_id.
 
     Raises:
-        InputError: two practices share their last digits.
+        InputError: two practices share their last digits, or one has two rows.
     """
     suffixes = practices.select(pl.col("pracid") % 10**digits, practice="pracid")
     if suffixes["pracid"].is_duplicated().any():
         raise InputError(
             "practice table",
-            f"two practices have the same last {digits} digits",
+            f"two practices have the same last {digits} digits, or one is there twice with different "
+            "data",
             "Deliver every practice once, or set `practice_digits` to another number",
         )
     keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)
@@ -280,7 +287,7 @@ def hes_coverage(coverage: Sequence[Path], rules: Rules) -> tuple[datetime.date,
     if start is None or end is None:
         raise InputError(
             "linkage_coverage",
-            "no row for data_source hes or hes_apc",
+            "no first and last day for data_source hes or hes_apc",
             "Add it, or set `hes_start` and `hes_end`",
         )
     return start, end
@@ -295,7 +302,7 @@ def select_cohort(
         InputError: a patient is delivered twice with different data; the practice or HES's
             coverage cannot be told; the rules need inputs that are not there.
     """
-    practices = scan(sources.practice).collect()
+    practices = scan(sources.practice).unique().collect()
     digits = rules.practice_digits
     if digits is None:
         digits = practice_digits(scan(sources.patient).select("patid"), practices["pracid"])
@@ -362,13 +369,13 @@ def visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
 
 
 def _as_cohort(patients: pl.DataFrame, shard: int) -> dy.DataFrame[Cohort]:
-    gender, month = pl.col("gender"), pl.col("mob")
+    gender = pl.col("gender")
     return Cohort.validate(
         patients.select(
             "subject_id",
             sex=pl.when(gender.is_in([1, 2])).then(gender).otherwise(0),
             birth_year="yob",
-            birth_month=pl.when(month.is_between(1, 12)).then(month),
+            birth_month=_birth_month(),
             follow_up_start="follow_up_start",
             follow_up_end="follow_up_end",
             death="death",

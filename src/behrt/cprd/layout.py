@@ -121,7 +121,7 @@ LINKED = {
             "linkage_coverage",
             "data_source start end",
             {"data_source": "text", "start": "date", "end": "date"},
-            ("data_source", "start", "end"),
+            ("data_source",),
         ),
         _table(
             "hes_patient",
