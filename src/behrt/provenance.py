@@ -8,6 +8,7 @@ its params runs again when its script, or a module that the script imports, has 
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from behrt.errors import InputError
@@ -28,17 +29,19 @@ def _module_files(module: str, package: Path) -> Iterator[Path]:
             yield place.with_suffix(".py")
 
 
-def _imported_names(path: Path, package: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports, wherever in the file it does so."""
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=path.name)):
+@cache
+def _imported_names(code: bytes, folder: tuple[str, ...]) -> list[str]:
+    """Return the dotted names that a module imports, wherever in it; `folder` holds the module."""
+    names = []
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             source = [node.module] if node.module else []
             if node.level:
-                here = path.relative_to(package.parent).with_suffix("").parts
-                source = [*here[: len(here) - node.level], *source]
-            yield from (".".join([*source, alias.name]) for alias in node.names)
+                source = [*folder[: len(folder) - node.level + 1], *source]
+            names += [".".join([*source, alias.name]) for alias in node.names]
+    return names
 
 
 def files_used(script: Path, *extras: str, package: Path = PACKAGE) -> list[Path]:
@@ -65,7 +68,9 @@ def files_used(script: Path, *extras: str, package: Path = PACKAGE) -> list[Path
             continue
         found.add(path)
         if path.suffix == ".py":
-            for name in _imported_names(path, package):
+            inside = path.is_relative_to(package)
+            folder = path.parent.relative_to(package.parent).parts if inside else ()
+            for name in _imported_names(path.read_bytes(), folder):
                 waiting += _module_files(name, package)
     return sorted(found)
 
