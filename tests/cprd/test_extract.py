@@ -106,6 +106,17 @@ def test_refused_rows_are_counted_by_reason(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_cut_short_within_a_row_is_refused_and_one_without_a_last_line_end_is_not(
+    tmp_path: Path,
+) -> None:
+    row = "1001\t01/03/2000\t\t\t\t{}\t\t\t\t"
+    whole = f"{CLINICAL}\r\n{row.format(15)}\r\n{row.format(1234)}"
+    rows, manifest = _extract(whole, tmp_path)
+    assert (rows["medcode"].to_list(), manifest["short_rows"]) == ([15, 1234], 0)
+    with pytest.raises(InputError, match=r"source.txt: it ends within a row, cut short"):
+        _extract(whole[: whole.index("1234") + 2], tmp_path)
+
+
 def test_too_many_refused_rows_stop_the_run_and_leave_nothing(tmp_path: Path) -> None:
     text = f"{CLINICAL}\r\n" + "1001\r\n" * 9 + "\t\r\n"
     _extract(text, tmp_path, maximum_refused=0.1)

@@ -50,8 +50,9 @@ def extract_part(
 ) -> dict[str, Any]:
     """Write one delivered part as Parquet and return its manifest.
 
-    A short row is filled up with blanks; a blank line is no row. A row is refused if it has too
-    many fields, lacks a required value, or has a value that cannot be read.
+    A short row is filled up with blanks, but for a last one without its line end, which shows a
+    file cut short; a blank line is no row. A row is refused if it has too many fields, lacks a
+    required value, or has a value that cannot be read.
 
     Args:
         source: a .txt, or a .zip that holds `member`.
@@ -70,8 +71,8 @@ def extract_part(
         (column to format) and unknown_columns; rows read are rows kept and rows refused.
 
     Raises:
-        InputError: a column is missing, or mixes two formats; too many rows are refused; the zip
-            is damaged.
+        InputError: a column is missing, or mixes two formats; too many rows are refused; the file
+            is cut short, or the zip damaged.
     """
     reader = _Reader(table, Formats(source.name, options or Options()))
     schema: dict[str, type[pl.DataType]] = {
@@ -137,6 +138,13 @@ class _Reader:
 
     def read(self, text: bytes) -> pl.DataFrame:
         """Type a batch of whole lines; return the rows that can be used."""
+        if not text.endswith(b"\n"):
+            last = text[text.rfind(b"\n") + 1 :]
+            if last.count(b"\t") + 1 < len(self.header):
+                raise InputError(
+                    self.formats.file, "it ends within a row, cut short", "Copy the file again"
+                )
+            text += b"\n"
         raw, surplus = split_columns(text, self.header, list(self.table.types))
         # CPRD writes 0 for a year that is not known.
         years = [name for name, kind in self.table.types.items() if kind == "year"]

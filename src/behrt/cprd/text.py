@@ -44,10 +44,12 @@ def open_text(source: Path, member: str | None) -> Iterator[tuple[IO[bytes], int
 
 
 def batches(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Yield the rest of the stream as batches of whole lines, each about `size` bytes."""
+    """Yield the rest of the stream as batches of whole lines, each about `size` bytes.
+
+    The last line comes as it is, with or without a line end.
+    """
     while block := stream.read(size):
-        lines = block + stream.readline()
-        yield lines if lines.endswith(b"\n") else lines + b"\n"
+        yield block + stream.readline()
 
 
 def split_columns(
