@@ -32,12 +32,13 @@ def test_three_characters_cover_their_children_and_four_only_themselves(tmp_path
     assert phenotypes("icd10", "7") == []
 
 
-def test_missing_codes_are_null(tmp_path: Path) -> None:
+def test_missing_codes_are_null_and_unreadable_ones_are_not_hidden(tmp_path: Path) -> None:
     date = datetime.date(2000, 1, 1)
     pl.DataFrame(
         {"patid": [1, 1, 1], "eventdate": [date, None, date], "medcode": [0, 7, None]}
     ).with_columns(shard=pl.lit(0, dtype=pl.UInt16)).write_parquet(tmp_path / "gp.parquet")
-    pl.DataFrame({"patid": [1, 1], "admidate": [date, date], "icd": ["-.", "i10.X"]}).with_columns(
+    icd = ["-.", "-", None, "i10.X", "1O.9"]
+    pl.DataFrame({"patid": [1] * 5, "admidate": [date] * 5, "icd": icd}).with_columns(
         shard=pl.lit(0, dtype=pl.UInt16)
     ).write_parquet(tmp_path / "hospital.parquet")
     rows = scan_diagnoses([tmp_path / "gp.parquet"], [tmp_path / "hospital.parquet"], 0).collect()
@@ -46,5 +47,8 @@ def test_missing_codes_are_null(tmp_path: Path) -> None:
         (1, None, "medcode", "7"),
         (1, date, "medcode", None),
         (1, date, "icd10", None),
+        (1, date, "icd10", None),
+        (1, date, "icd10", None),
         (1, date, "icd10", "I10"),
+        (1, date, "icd10", "1O.9"),
     ]

@@ -3,13 +3,14 @@
 import polars as pl
 
 CODE = r"^[A-Z][0-9]{2}[0-9A-Z]?$"
+MISSING = ("-.", "-")
 
 
 def at_level_4(code: pl.Expr) -> pl.Expr:
     """Return a code undotted, in upper case, at four characters at most; null if it is no code.
 
     `I21.9`, `i219` and `I2191` become `I219`; the filler X of a code without a fourth character
-    goes (`I10X` is `I10`); `-.`, HES's missing diagnosis, becomes null.
+    goes (`I10X` is `I10`); HES's missing diagnosis, one of `MISSING`, becomes null.
     """
     bare = code.str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
     short = bare.str.head(4).str.replace("X$", "")

@@ -263,8 +263,7 @@ def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) 
     if suffixes["pracid"].is_duplicated().any():
         raise InputError(
             "practice table",
-            f"two practices have the same last {digits} digits, or one is there twice with different "
-            "data",
+            f"two practices have the same last {digits} digits, or one has two different rows",
             "Deliver every practice once, or set `practice_digits` to another number",
         )
     keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)

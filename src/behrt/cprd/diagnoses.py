@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.caliber.icd import at_level_4
+from behrt.caliber.icd import MISSING, at_level_4
 from behrt.cprd.shards import scan_shard
 
 MEDCODE = "medcode"
@@ -23,7 +23,8 @@ def scan_diagnoses(
 ) -> pl.LazyFrame:
     """Scan one shard's diagnoses: subject_id, day (Date), system, code (String).
 
-    A day or code that is missing is null; so are medcode 0 and ICD-10 code `-.`.
+    A day or code that is missing is null; so are medcode 0 and ICD-10 code `-.`. What stands for an
+    ICD-10 code and is none comes as it is, so that it is counted among the unmapped codes.
     """
     frames = []
     if general_practice:
@@ -33,7 +34,9 @@ def scan_diagnoses(
         frames.append(_select(rows, "eventdate", MEDCODE, code))
     if hospital:
         rows = scan_shard(hospital, shard)
-        frames.append(_select(rows, "admidate", ICD, at_level_4(pl.col("icd"))))
+        icd = pl.col("icd")
+        written = pl.when(~icd.is_in(MISSING)).then(icd)
+        frames.append(_select(rows, "admidate", ICD, pl.coalesce(at_level_4(icd), written)))
     return pl.concat(frames)
 
 
