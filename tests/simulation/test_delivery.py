@@ -318,6 +318,16 @@ def test_hospital_tables_agree(flawed: Delivery) -> None:
             assert day(row["epistart"]) <= day(row["epiend"]) <= day(spell["discharged"])
 
 
+def test_a_stay_that_ends_on_the_day_of_death_ended_with_it(clean: Delivery, block: Block) -> None:
+    deaths = block.people.drop_nulls("death_day").select("person", "death_day")
+    died = {(person, day_of(number)) for person, number in deaths.iter_rows()}
+    ends = Counter(
+        ((person_of(row), day(row["discharged"])) in died, row["disdest"], row["dismeth"])
+        for row in clean.rows("hes_hospital")
+    )
+    assert ends.keys() == {(True, "79", "4"), (False, "19", "1")}
+
+
 def test_ons_deaths_are_the_deaths_of_linked_patients(clean: Delivery, block: Block) -> None:
     linked = {person_of(r) for r in clean.rows("linkage_eligibility") if r["death_e"] == "1"}
     expected = {

@@ -169,17 +169,18 @@ def _hes_patient(patients: Patients, spells: _Spells, seed: int) -> Columns:
     }
 
 
-def _methods(spells: _Spells, seed: int, first_person: int) -> Columns:
-    draws = generator(seed, first_person, "methods")
+def _methods(patients: Patients, spells: _Spells, seed: int) -> Columns:
+    """Return how spells began and ended; a stay until the day of death ended with it."""
+    draws = generator(seed, int(patients.person[0]), "methods")
     n = len(spells)
     planned = draws.choice(np.array([11, 11, 12, 13]), n)
     urgent = draws.choice(np.array([21, 21, 21, 22, 28]), n)
-    blank = spells.discharged == NO_DAY
+    ends = [spells.discharged == NO_DAY, spells.discharged == patients.died[spells.row]]
     return {
         "admimeth": np.where(spells.emergency, urgent, planned),
         "admisorc": 19,
-        "disdest": np.where(blank, 98, 19),
-        "dismeth": np.where(blank, 8, 1),
+        "disdest": np.select(ends, [98, 79], 19),
+        "dismeth": np.select(ends, [8, 4], 1),
     }
 
 
@@ -193,7 +194,7 @@ def _hospital(patients: Patients, spells: _Spells, seed: int) -> Columns:
         "spno": spells.spno,
         "admidate": dates(spells.admitted),
         "discharged": dates(spells.discharged),
-        **_methods(spells, seed, first),
+        **_methods(patients, spells, seed),
         "duration": blank_where(spells.discharged - spells.admitted, unfinished),
         "elecdate": dates(np.where(spells.emergency, NO_DAY, spells.admitted - waited)),
         "elecdur": blank_where(waited, spells.emergency),
@@ -307,7 +308,7 @@ def _episodes(patients: Patients, spells: _Spells, seed: int) -> Columns:
     specialty = draws.choice(np.array([100, 101, 110, 300, 320, 340, 400, 430, 502]), len(at))
     methods = {
         name: value[at] if isinstance(value, np.ndarray) else value
-        for name, value in _methods(spells, seed, first).items()
+        for name, value in _methods(patients, spells, seed).items()
     }
     return {
         "patid": patients.patid[spells.row[at]],
