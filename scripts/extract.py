@@ -33,9 +33,10 @@ def main(
     )
     write_json(summary, manifest)
     logger.info(
-        "extract %s: %d rows read, %d kept",
+        "extract %s: %d rows read, %d of them shorter than the header; %d kept",
         summary["file"],
         summary["rows_read"],
+        summary["short_rows"],
         summary["rows_kept"],
     )
 

@@ -124,7 +124,16 @@ def test_too_many_refused_rows_stop_the_run_and_leave_nothing(tmp_path: Path) ->
     with pytest.raises(InputError, match=r"source.txt: 10.0% .*\(blank patid 10.0%\)") as caught:
         _extract(text, tmp_path, maximum_refused=0.09)
     assert "1001" not in str(caught.value)
+    assert "dates are read as" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["source.txt"]
+
+
+def test_dates_in_no_known_format_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    text = "patid\tdod\n1001\t03-MAR-2001\n"
+    known = r"dates are read as DD/MM/YYYY, YYYYMMDD, YYYY-MM-DD, YYYY/MM/DD"
+    with pytest.raises(InputError, match=known) as caught:
+        _extract(text, tmp_path, "death_patient", maximum_refused=0.01)
+    assert "2001" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

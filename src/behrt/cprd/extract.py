@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from behrt import logs
 from behrt.cprd.layout import Table
 from behrt.cprd.text import batches, open_text, split_columns
-from behrt.cprd.values import DTYPES, Formats, Options
+from behrt.cprd.values import DATE_FORMATS, DTYPES, Formats, Options
 from behrt.errors import InputError
 from behrt.files import atomic
 from behrt.hashing import shard_of
@@ -178,11 +178,17 @@ class _Reader:
             for reason, count in self.refused.most_common()
             if count
         ]
+        date = any(
+            self.refused[f"unreadable {name}"]
+            for name, kind in self.table.types.items()
+            if kind == "date"
+        )
+        formats = f" (dates are read as {', '.join(DATE_FORMATS)})" if date else ""
         raise InputError(
             self.formats.file,
             f"{refused / self.rows_read:.1%} of the rows cannot be used ({', '.join(shares)}), "
             f"more than the {maximum:.1%} that `maximum_refused` allows",
-            "Look at the file; if it is as it should be, raise `maximum_refused`",
+            f"Look at the file{formats}; if it is as it should be, raise `maximum_refused`",
         )
 
     def manifest(self) -> dict[str, Any]:
