@@ -66,7 +66,8 @@ def read_lists(folder: Path) -> Lists:
     codes come to level 4 (`behrt.caliber.icd`); a longer one is refused, as level 4 would widen it.
 
     Raises:
-        InputError: a file or column is missing; a phenotype is named twice or has no chapter.
+        InputError: a file or column is missing; a list holds no code that can be read; a phenotype
+            is named twice or has no chapter.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -99,6 +100,8 @@ def read_lists(folder: Path) -> Lists:
     )
     medcodes, medcode_manifest = _medcodes(folder / "primary_care", listed)
     icd_codes, icd_manifest = _icd(folder / "secondary_care", listed)
+    _require_a_code(folder / "primary_care", listed, "cprd", medcodes)
+    _require_a_code(folder / "secondary_care", listed, "icd", icd_codes)
     return Lists(
         Phenotypes.validate(phenotypes, cast=True),
         Medcodes.validate(medcodes),
@@ -153,6 +156,15 @@ def _kept(rows: pl.DataFrame, reason: pl.Expr, code: str) -> tuple[pl.DataFrame,
         "pairs": pairs.height,
     }
     return pairs, manifest
+
+
+def _require_a_code(
+    folder: Path, listed: list[dict[str, str]], kind: str, pairs: pl.DataFrame
+) -> None:
+    read = set(pairs["phenotype"])
+    for index, row in enumerate(listed):
+        if row[kind] and index not in read:
+            raise InputError(folder / row[kind], "none of its codes can be read", _MEND)
 
 
 def _listed_codes(
