@@ -15,16 +15,14 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
+from behrt.cprd.practices import practice_digits, with_practice
 from behrt.cprd.shards import scan, scan_days, scan_shard
 from behrt.errors import InputError
 from behrt.files import atomic
 
-PRACTICE_DIGITS = (5, 3)
-PRACTICE_SHARE = 0.99
-
 
 class Cohort(dy.Schema):
-    """One patient of the cohort a row, sorted by subject_id."""
+    """One patient of the cohort a row, sorted by shard, then subject_id."""
 
     subject_id = dy.Int64(primary_key=True)
     sex = dy.Int8(is_in=[0, 1, 2])  # unknown, male, female
@@ -220,54 +218,6 @@ def _birth_month() -> pl.Expr:
 
 def _with_follow_up(patients: pl.DataFrame) -> pl.DataFrame:
     return patients.filter(pl.col("follow_up_start") <= pl.col("follow_up_end"))
-
-
-def practice_digits(patient_ids: pl.LazyFrame, practice_ids: pl.Series) -> int:
-    """Find how many last digits of patid are the practice: 5, in older builds 3.
-
-    Args:
-        patient_ids: patid of all patients.
-        practice_ids: pracid of all practices.
-
-    Raises:
-        InputError: neither suffix is a practice's for nearly all patients.
-    """
-    shares = patient_ids.select(
-        (pl.col("patid") % 10**digits)
-        .is_in((practice_ids % 10**digits).unique().implode())
-        .mean()
-        .alias(str(digits))
-        for digits in PRACTICE_DIGITS
-    ).collect(engine="streaming")
-    for digits in PRACTICE_DIGITS:
-        share = shares[str(digits)][0]
-        if share is None or share >= PRACTICE_SHARE:
-            return digits
-    found = ", ".join(
-        f"{digits} digits: {shares[str(digits)][0]:.1%}" for digits in PRACTICE_DIGITS
-    )
-    raise InputError(
-        "patient and practice tables",
-        f"the last digits of patid are no practice's pracid for too many patients ({found})",
-        "Check that both come from one build, or set `practice_digits`",
-    )
-
-
-def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) -> pl.DataFrame:
-    """Add `practice` (pracid, null if there is none) by the last digits of subject_id.
-
-    Raises:
-        InputError: two practices share their last digits, or one has two rows.
-    """
-    suffixes = practices.select(pl.col("pracid") % 10**digits, practice="pracid")
-    if suffixes["pracid"].is_duplicated().any():
-        raise InputError(
-            "practice table",
-            f"two practices have the same last {digits} digits, or one has two different rows",
-            "Deliver every practice once, or set `practice_digits` to another number",
-        )
-    keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)
-    return keyed.join(suffixes, on="pracid", how="left", maintain_order="left").drop("pracid")
 
 
 def hes_coverage(coverage: Sequence[Path], rules: Rules) -> tuple[datetime.date, datetime.date]:
