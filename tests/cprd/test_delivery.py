@@ -54,7 +54,6 @@ def test_a_zip_may_be_named_unlike_its_member(tmp_path: Path) -> None:
     "name",
     [
         "Extract_Patient_001.csv",
-        "Extract_Patient.txt",
         "Aurum_set1_Extract_Patient_001.txt",
         "1_linkage_eligibility_aurum_joined.txt",
         "medical.txt",
@@ -65,6 +64,24 @@ def test_a_zip_may_be_named_unlike_its_member(tmp_path: Path) -> None:
 def test_other_files_are_passed_over(tmp_path: Path, name: str) -> None:
     _touch(tmp_path / name)
     assert find_parts(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Extract_Patient.txt",
+        "x_Extract_Clinical_12.txt",
+        "x_Extract_Clinical_012 (1).zip",
+        "gold/x_Extract_Clinical_012.7z",
+        "x_Extract_Clinical_012.txt.gz",
+        "hes_hospital_1.rar",
+    ],
+)
+def test_a_part_that_would_be_missed_is_refused(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path / name)
+    with pytest.raises(InputError, match="bears a table's name") as caught:
+        find_parts(tmp_path)
+    assert name in str(caught.value)
 
 
 def test_parts_are_sorted_by_table_and_number(tmp_path: Path) -> None:

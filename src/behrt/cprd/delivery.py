@@ -17,6 +17,13 @@ _LINKED_NAME = re.compile(
     rf"(?:^|_)(?P<table>{'|'.join(LINKED)})(?:_.*)?\.(?:txt|zip)$", re.IGNORECASE
 )
 
+# What bears a table's name but cannot be taken would otherwise be missed without a word.
+_UNUSABLE_NAME = re.compile(
+    rf"(?:^|_)(?:extract_(?:{'|'.join(GOLD)})|{'|'.join(LINKED)})(?:_.*)?"
+    r"\.(?:txt|zip|7z|gz|rar|bz2|xz)$",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, order=True)
 class Part:
@@ -44,8 +51,9 @@ def find_parts(folder: Path) -> list[Part]:
     of that table are numbered anew in the order of their paths.
 
     Raises:
-        InputError: no such folder; one file delivered both zipped and loose; a zip that cannot be
-            opened or does not hold exactly one .txt.
+        InputError: no such folder; one file delivered both zipped and loose; a table's file packed
+            otherwise or not numbered; a zip that cannot be opened or does not hold exactly one
+            .txt.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -59,7 +67,16 @@ def find_parts(folder: Path) -> list[Part]:
         if any(piece.startswith((".", "__MACOSX")) for piece in relative.parts):
             continue
         match = _GOLD_NAME.search(path.name) or _LINKED_NAME.search(path.name)
-        if match is None or "aurum" in path.name.lower() or not path.is_file():
+        if "aurum" in path.name.lower() or not path.is_file():
+            continue
+        if match is None:
+            if _UNUSABLE_NAME.search(path.name):
+                raise InputError(
+                    relative,
+                    "it bears a table's name, but is not packed or numbered as CPRD's files are",
+                    "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for GOLD), or move "
+                    "it out of the folder",
+                )
             continue
         twin = stems.setdefault(path.with_suffix(""), path)
         if twin != path:
