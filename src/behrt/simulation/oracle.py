@@ -1,19 +1,20 @@
 """The best possible forecast: what the process itself expects to be recorded next.
 
-The process's state at a day is what has begun and what has been recorded up to that day. For each
-disease the probability of a recording in the days after is composed of
+The process's state at a day is what has begun and what has been recorded up to that day. All of it
+is in closed form:
 
-* in closed form: the next review, flare-up or admission of a disease that has begun, given the
-  time since its last recording; the onset of one that has not, from its spontaneous risk and from
-  the parents that have begun, given that it has not begun yet;
-* by Monte Carlo continuation: onsets caused by parents that begin within the window, and the
-  coding of comorbidities by the window's admissions. Each draw contributes its conditional
-  probability rather than a yes or no, so few draws suffice.
+* a disease that has begun: its next review, flare-up or admission, given the time since its last
+  recording (exact); and its coding as a comorbidity by the admissions of other diseases;
+* one that has not: its onset, given that it has not begun, from its spontaneous risk and the
+  parents that have begun (exact), and from parents that may yet begin within the window, one
+  disease after the other in topological order.
 
 The forecast is for people who are followed up to the end of the window: an onset's probability is
-lowered by the chance that it kills before. Three simplifications, each of second order: a fatal
-onset is weighed as if uniform within the window, a disease is counted for at most one flare-up
-in hospital in it, and an onset's further recordings code no comorbidities.
+lowered by the chance that it kills before. What is approximate is of second order: onsets within
+the window are placed in the middle of one of its `PARTS`; parents that may begin count as
+independent of each other, and so do admissions; a disease counts for at most one flare-up or
+onset in hospital; a fatal onset is weighed as if uniform within the window. The tests hold the
+forecasts to the process's own outcomes.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from behrt.simulation.process import (
     DUE,
     YEAR,
     Block,
+    Edge,
     Parameters,
     ProcessSettings,
     World,
@@ -35,7 +37,7 @@ from behrt.simulation.process import (
     spontaneous_share,
 )
 
-PARTS = 4  # of the window, between which an onset within it is placed
+PARTS = 6
 CHUNK = 4000
 
 
@@ -46,41 +48,19 @@ def true_probabilities(
     day: np.ndarray,
     window_days: np.ndarray | int,
     settings: ProcessSettings,
-    draws: int = 20,
-    seed: int = 0,
 ) -> np.ndarray:
     """Return float32 (len(rows), diseases): P(recorded on a day in (day, day + window_days]).
 
     `rows` are rows of `block.people` (repeats allowed), `day` the days (since 1970-01-01) up to
-    which all is known, `window_days` the windows' lengths.
+    which all is known, `window_days` the windows' lengths. Nothing after `day` is read.
     """
-    return probabilities_with_error(world, block, rows, day, window_days, settings, draws, seed)[0]
-
-
-def probabilities_with_error(
-    world: World,
-    block: Block,
-    rows: np.ndarray,
-    day: np.ndarray,
-    window_days: np.ndarray | int,
-    settings: ProcessSettings,
-    draws: int = 20,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return `true_probabilities` and their Monte Carlo standard errors (float32, same shape)."""
-    if draws < 2:
-        raise ValueError("draws must be at least 2, or no Monte Carlo error can be stated")
     window = np.broadcast_to(np.asarray(window_days, dtype=np.int64), rows.shape)
-    random = np.random.default_rng([seed, 3])
-    parts = []
+    forecast = np.empty((len(rows), len(world.diseases)), dtype=np.float32)
     for begin in range(0, len(rows), CHUNK):
         chunk = slice(begin, begin + CHUNK)
         state = _state(world, block, rows[chunk], day[chunk], window[chunk], settings)
-        parts.append(_forecast(world.parameters, state, settings, draws, random))
-    diseases = len(world.diseases)
-    if not parts:
-        return np.zeros((0, diseases), np.float32), np.zeros((0, diseases), np.float32)
-    return np.concatenate([p for p, _ in parts]), np.concatenate([e for _, e in parts])
+        forecast[chunk] = _forecast(world.parameters, state, settings)
+    return forecast
 
 
 @dataclass(frozen=True)
@@ -145,47 +125,30 @@ def _state(
     )
 
 
-def _forecast(
-    parameters: Parameters,
-    state: _State,
-    settings: ProcessSettings,
-    draws: int,
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities and Monte Carlo standard errors, float32 (forecasts, diseases)."""
+def _forecast(parameters: Parameters, state: _State, settings: ProcessSettings) -> np.ndarray:
+    """Return float64 (forecasts, diseases)."""
     row, disease = np.nonzero(np.isfinite(state.onset))
+    chronic = parameters.chronic[disease]
     due = np.where(
-        parameters.chronic[disease],
+        chronic,
         _review_due(parameters, state, row, disease, settings),
         _flare_up_due(parameters, state, row, disease),
     )
-    rate = parameters.admissions[disease] * state.window[row] * parameters.chronic[disease]
-    in_hospital = np.where(parameters.chronic[disease], 0.0, due * parameters.hospital[disease])
-    begins = _onset_by(parameters, state)
+    rate = np.where(chronic, parameters.admissions[disease] * state.window[row], 0.0)
+    begins = _onset_by(parameters, state)[:, :, -1]
 
-    # Sums over draws, of each draw's conditional probability that nothing is recorded.
-    quiet = np.zeros(begins.shape[:2])
-    quiet_squared = np.zeros_like(quiet)
-    coding = settings.comorbidity_coding * parameters.chronic[disease]
-    for _ in range(draws):
-        spared, new_row, new_disease = _continue_onsets(parameters, state, begins, random)
-        own = random.poisson(rate) + (random.random(len(row)) < in_hospital)
-        admitted = random.random(len(new_row)) < parameters.hospital[new_disease]
-        admissions = np.bincount(row, own, len(state.day))
-        admissions += np.bincount(new_row[admitted], minlength=len(state.day))
-        spared[row, disease] = (1 - coding) ** (admissions[row] - own)
-        quiet += spared
-        quiet_squared += spared**2
-    mean = quiet / draws
-    error = np.sqrt(np.maximum(quiet_squared / draws - mean**2, 0) / (draws - 1))
+    # Log probability that none of a disease's admissions codes a given comorbidity.
+    coding = settings.comorbidity_coding
+    uncoded = np.log1p(-coding * begins * parameters.hospital)
+    own = np.where(chronic, 0.0, np.log1p(-coding * due * parameters.hospital[disease]))
+    uncoded[row, disease] = own - coding * rate
+    others = uncoded.sum(axis=1)[row] - uncoded[row, disease]
 
-    silent = 1 - begins[:, :, -1]
-    silent[row, disease] = (1 - due) * np.exp(-rate)
-    probability = 1 - silent * mean
     survives = _survives_onset(parameters, state.window)
-    survives[row, disease] = 1.0
-    probability = probability * survives / (1 - probability * (1 - survives))
-    return probability.astype(np.float32), (silent * error).astype(np.float32)
+    probability: np.ndarray = begins * survives / (1 - begins * (1 - survives))
+    silent = (1 - due) * np.exp(-rate) * np.where(chronic, np.exp(others), 1.0)
+    probability[row, disease] = 1 - silent
+    return probability
 
 
 def _flare_up_due(
@@ -244,89 +207,65 @@ def latest_review(
 def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
     """Return float64 (forecasts, diseases, PARTS): P(onset in the window up to a part's end).
 
-    Caused by what has begun, given that the disease itself has not; 0 where it has.
+    Given that the disease has not begun; 0 where it has.
     """
-    diseases = state.onset.shape[1]
-    every = np.arange(diseases)
     hazard = parameters.hazard[state.female.astype(np.int64)]
     risk = -np.expm1(-hazard * state.susceptibility[:, None])
-
-    def free_of_spontaneous(day: np.ndarray) -> np.ndarray:
-        age = (day + 1 - state.birth)[:, None] / YEAR
-        free: np.ndarray = 1 - risk * spontaneous_share(parameters, every[None, :], age)
-        return free
-
-    now = free_of_spontaneous(state.day)
-    ends = state.day[:, None] + state.window[:, None] * np.arange(1, PARTS + 1) / PARTS
-    free = np.stack([free_of_spontaneous(ends[:, part]) / now for part in range(PARTS)], axis=-1)
     begun = np.isfinite(state.onset)
-    for disease in range(diseases):
+    ends = state.day[:, None] + state.window[:, None] * np.arange(PARTS + 1) / PARTS
+    ages = (ends + 1 - state.birth[:, None]) / YEAR
+    by = np.zeros((*state.onset.shape, PARTS))
+    for disease in parameters.order:
+        share = spontaneous_share(parameters, np.array([disease]), ages)
+        free = 1 - risk[:, disease, None] * share
+        free = free[:, 1:] / free[:, :1]
         for edge in parameters.edges_into[disease]:
-            at_risk = np.flatnonzero(begun[:, edge.parent] & ~begun[:, disease])
-            since = state.onset[at_risk, edge.parent]
-            age = (since - state.birth[at_risk]) / YEAR
-            chance = edge_probability(parameters, edge, state.female[at_risk], age)
-
-            def inert(
-                day: np.ndarray,
-                chance: np.ndarray = chance,
-                since: np.ndarray = since,
-                scale: float = edge.lag_scale,
-                shape: float = edge.lag_shape,
-            ) -> np.ndarray:
-                left: np.ndarray = 1 - chance * gammainc(shape, (day - since) / scale)
-                return left
-
-            before = inert(state.day[at_risk])
-            for part in range(PARTS):
-                free[at_risk, disease, part] *= inert(ends[at_risk, part]) / before
-    free[begun] = 1.0
-    return 1 - free
+            free *= _spared_by_begun(parameters, state, edge, begun, ends)
+            free *= _spared_by_coming(parameters, state, edge, by[:, edge.parent])
+        by[:, disease] = np.where(begun[:, disease, None], 0.0, 1 - free)
+    return by
 
 
-def _continue_onsets(
-    parameters: Parameters, state: _State, begins: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw one continuation of the onsets through the window.
+def _spared_by_begun(
+    parameters: Parameters, state: _State, edge: Edge, begun: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """Return float64 (forecasts, PARTS): P(a begun parent has not acted by then | nor by the day).
 
-    Returns float64 (forecasts, diseases), the probability that parents that begin in the window
-    do not cause each disease in it, and the forecast and disease of each onset drawn.
+    It is 1 where the parent has not begun.
     """
-    spared = np.ones(begins.shape[:2])
-    drawn = random.random(spared.shape)
-    row, disease = np.nonzero(drawn < begins[:, :, -1])
-    part = (drawn[row, disease][:, None] >= begins[row, disease]).sum(axis=1)
-    day = state.day[row] + state.window[row] * (part + random.random(len(row))) / PARTS
-    begun = np.isfinite(state.onset)
-    begun[row, disease] = True
-    rows, diseases = [row], [disease]
-    out_of = parameters.edges_out_of
-    while len(row):
-        next_row, next_disease, next_day = [], [], []
-        for parent in np.unique(disease).tolist():
-            mine = np.flatnonzero(disease == parent)
-            at_risk, since = row[mine], day[mine]
-            left = state.day[at_risk] + state.window[at_risk] - since
-            age = (since - state.birth[at_risk]) / YEAR
-            for edge in out_of[parent]:
-                chance = edge_probability(parameters, edge, state.female[at_risk], age)
-                spared[at_risk, edge.child] *= 1 - chance * gammainc(
-                    edge.lag_shape, left / edge.lag_scale
-                )
-                lag = random.standard_gamma(edge.lag_shape, len(mine)) * edge.lag_scale
-                acts = random.random(len(mine)) < chance
-                acts &= (lag < left) & ~begun[at_risk, edge.child]
-                begun[at_risk[acts], edge.child] = True
-                next_row.append(at_risk[acts])
-                next_disease.append(np.full(acts.sum(), edge.child))
-                next_day.append((since + lag)[acts])
-        if not next_row:
-            break
-        row, disease = np.concatenate(next_row), np.concatenate(next_disease)
-        day = np.concatenate(next_day)
-        rows.append(row)
-        diseases.append(disease)
-    return spared, np.concatenate(rows), np.concatenate(diseases)
+    spared = np.ones((len(state.day), PARTS))
+    at_risk = np.flatnonzero(begun[:, edge.parent] & ~begun[:, edge.child])
+    since = state.onset[at_risk, edge.parent]
+    age = (since - state.birth[at_risk]) / YEAR
+    chance = edge_probability(parameters, edge, state.female[at_risk], age)
+    lag = (ends[at_risk] - since[:, None]) / edge.lag_scale
+    inert = 1 - chance[:, None] * gammainc(edge.lag_shape, lag)
+    spared[at_risk] = inert[:, 1:] / inert[:, :1]
+    return spared
+
+
+def _spared_by_coming(
+    parameters: Parameters,
+    state: _State,
+    edge: Edge,
+    parent_by: np.ndarray,
+) -> np.ndarray:
+    """Return float64 (forecasts, PARTS): P(a parent that begins in the window has not acted).
+
+    `parent_by` (forecasts, PARTS) is the probability that the parent begins by each part's end.
+    """
+    spared = np.ones((len(state.day), PARTS))
+    at_risk = np.flatnonzero(parent_by[:, -1] > 1e-7)
+    begins = np.diff(parent_by[at_risk], axis=1, prepend=0.0)
+    age = (state.day[at_risk] + state.window[at_risk] / 2 - state.birth[at_risk]) / YEAR
+    chance = edge_probability(parameters, edge, state.female[at_risk], age)
+    # From the middle of a part to the end of the same part, of the next, and so on.
+    steps = (np.arange(PARTS) + 0.5) / PARTS
+    lag = state.window[at_risk, None] * steps / edge.lag_scale
+    acted = chance[:, None] * gammainc(edge.lag_shape, lag)
+    for part in range(PARTS):
+        spared[at_risk, part:] -= begins[:, part, None] * acted[:, : PARTS - part]
+    return spared
 
 
 def _survives_onset(parameters: Parameters, window: np.ndarray) -> np.ndarray:

@@ -124,7 +124,6 @@ class Parameters:
 
     order: np.ndarray
     edges_into: list[list[Edge]]
-    edges_out_of: list[list[Edge]]
     hazard: np.ndarray
     age_mean: np.ndarray
     age_spread: np.ndarray
@@ -144,7 +143,6 @@ class Parameters:
         caused = np.zeros(len(diseases))
         np.add.at(caused, risks["child"].to_numpy(), risks["share"].to_numpy())
         into: list[list[Edge]] = [[] for _ in range(len(diseases))]
-        out_of: list[list[Edge]] = [[] for _ in range(len(diseases))]
         for row in risks.iter_rows(named=True):
             edge = Edge(
                 parent=row["parent"],
@@ -156,7 +154,6 @@ class Parameters:
                 lag_shape=row["lag_shape"],
             )
             into[edge.child].append(edge)
-            out_of[edge.parent].append(edge)
 
         def column(name: str) -> np.ndarray:
             return diseases[name].to_numpy()
@@ -166,7 +163,6 @@ class Parameters:
                 diseases, risks["parent"].to_numpy(), risks["child"].to_numpy()
             ),
             edges_into=into,
-            edges_out_of=out_of,
             hazard=-np.log1p(-risk_by_sex(diseases) * np.maximum(1 - caused, 0.03)),
             age_mean=column("onset_mean"),
             age_spread=column("onset_spread"),
@@ -381,8 +377,9 @@ def edge_probability(
     possible = parameters.hazard[:, edge.child] > 0
     by_sex = np.array([1.0, edge.female_ratio]) / np.sqrt(edge.female_ratio) * possible
     slope = np.exp(edge.age_slope * (age - parameters.age_mean[edge.parent]))
-    acts: np.ndarray = edge.probability * by_sex[female.astype(np.int64)] * slope
-    return np.minimum(acts, 0.95)
+    average = edge.probability * by_sex[female.astype(np.int64)] * slope
+    acts: np.ndarray = np.minimum(average, 0.95)
+    return acts
 
 
 def _make_onsets(
@@ -440,7 +437,7 @@ def review_day(
     person and number.
     """
     moved = mix(person * 4096 + review, 0, "review") % np.uint64(max(int(spacing / 2), 1))
-    return phase + np.floor(review * spacing).astype(np.int64) + moved.astype(np.int64)
+    return phase + np.ceil(review * spacing).astype(np.int64) + moved.astype(np.int64)
 
 
 def next_review(phase: np.ndarray, day: np.ndarray, spacing: float) -> np.ndarray:

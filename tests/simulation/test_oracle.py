@@ -1,0 +1,194 @@
+"""The oracle against the process that it forecasts."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from behrt.simulation import oracle, process
+from behrt.simulation.oracle import latest_review, true_probabilities
+from behrt.simulation.process import (
+    Block,
+    ProcessSettings,
+    World,
+    day_number,
+    make_world,
+    review_day,
+    simulate_block,
+)
+
+SEED = 5
+DAY, WINDOW = day_number("2005-06-01"), 183
+SETTINGS = ProcessSettings()
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(30, SEED)
+
+
+@pytest.fixture(scope="module")
+def block(world: World) -> Block:
+    return simulate_block(world, 1, 8_000, SEED, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def survivors(block: Block) -> np.ndarray:
+    """Rows of people registered before the day and alive at the window's end."""
+    alive = (pl.col("death_day").is_null()) | (pl.col("death_day") > DAY + WINDOW)
+    rows = block.people.with_row_index("row").filter(alive, pl.col("registration_start") <= DAY)
+    return rows["row"].to_numpy().astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def forecast(world: World, block: Block, survivors: np.ndarray) -> np.ndarray:
+    day = np.full(len(survivors), DAY)
+    return true_probabilities(world, block, survivors, day, WINDOW, SETTINGS)
+
+
+def recorded(world: World, block: Block, rows: np.ndarray, begun: bool) -> np.ndarray:
+    """Return bool (rows, diseases): recorded in the window, or begun up to the day."""
+    events = block.onsets if begun else block.diagnoses
+    inside = pl.col("day") <= DAY if begun else pl.col("day").is_between(DAY + 1, DAY + WINDOW)
+    matrix = np.zeros((block.people.height, len(world.diseases)), dtype=bool)
+    events = events.filter(inside)
+    first = block.people["person"][0]
+    matrix[events["person"].to_numpy() - first, events["disease"].to_numpy()] = True
+    return matrix[rows]
+
+
+def close(expected: np.ndarray, observed: np.ndarray, slack: float) -> bool:
+    """Tell whether a count is within 4 standard deviations and a share of what was expected."""
+    spread = np.sqrt((expected * (1 - expected)).sum())
+    return abs(observed.sum() - expected.sum()) < 4 * spread + slack * expected.sum()
+
+
+def test_forecasts_are_calibrated_at_every_level(
+    world: World, block: Block, survivors: np.ndarray, forecast: np.ndarray
+) -> None:
+    """What is forecast with a probability happens as often, for begun diseases and others."""
+    happened = recorded(world, block, survivors, begun=False)
+    begun = recorded(world, block, survivors, begun=True)
+    for group in (begun, ~begun):
+        levels = np.digitize(forecast[group], [1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.4, 0.6])
+        for level in np.unique(levels):
+            chosen = levels == level
+            if forecast[group][chosen].sum() > 20:
+                assert close(forecast[group][chosen], happened[group][chosen], 0.01)
+
+
+def test_forecasts_are_calibrated_for_every_disease(
+    world: World, block: Block, survivors: np.ndarray, forecast: np.ndarray
+) -> None:
+    happened = recorded(world, block, survivors, begun=False)
+    often = np.flatnonzero(forecast.sum(axis=0) > 15)
+    assert len(often) > 30
+    assert all(close(forecast[:, d], happened[:, d], 0.02) for d in often)
+
+
+def test_forecasts_separate_people(
+    world: World, block: Block, survivors: np.ndarray, forecast: np.ndarray
+) -> None:
+    happened = recorded(world, block, survivors, begun=False)
+    assert forecast[happened].mean() > 10 * forecast[~happened].mean()
+
+
+def test_sexes_and_bounds(
+    world: World, block: Block, survivors: np.ndarray, forecast: np.ndarray
+) -> None:
+    assert forecast.dtype == np.float32
+    assert forecast.shape == (len(survivors), 301)
+    assert (forecast >= 0).all()
+    assert (forecast <= 1).all()
+    male = block.people["sex"].to_numpy()[survivors] == 1
+    sex = world.diseases["sex"].cast(pl.String).to_numpy()
+    assert (forecast[male][:, sex == "female"] == 0).all()
+    assert (forecast[~male][:, sex == "male"] == 0).all()
+
+
+def test_nothing_after_the_day_is_used(world: World, block: Block, survivors: np.ndarray) -> None:
+    past = replace(
+        block,
+        onsets=block.onsets.filter(pl.col("day") <= DAY),
+        diagnoses=block.diagnoses.filter(pl.col("day") <= DAY),
+    )
+    rows = survivors[:300]
+    day = np.full(len(rows), DAY)
+    whole = true_probabilities(world, block, rows, day, WINDOW, SETTINGS)
+    cut = true_probabilities(world, past, rows, day, WINDOW, SETTINGS)
+    assert (whole == cut).all()
+
+
+def test_longer_windows_hold_more(world: World, block: Block, survivors: np.ndarray) -> None:
+    rows = np.repeat(survivors[:200], 2)
+    window = np.tile([WINDOW, 2 * WINDOW], 200)
+    day = np.full(len(rows), DAY)
+    both = true_probabilities(world, block, rows, day, window, SETTINGS)
+    assert both[1::2].sum() > 1.5 * both[::2].sum()
+
+
+def test_no_forecast_asked_none_given(world: World, block: Block) -> None:
+    nobody = np.zeros(0, dtype=np.int64)
+    assert true_probabilities(world, block, nobody, nobody, WINDOW, SETTINGS).shape == (0, 301)
+
+
+@pytest.mark.parametrize("name", ["Gout", "Hypertension", "Depression", "Asthma", "Tinnitus"])
+@pytest.mark.parametrize("elapsed", [20, 250, 700])
+def test_the_next_recording_equals_simulated_ones(world: World, name: str, elapsed: int) -> None:
+    """Closed form against 40,000 courses of the process, kept where nothing happened so far."""
+    parameters = world.parameters
+    people, onset = 40_000, day_number("2000-01-01")
+    index = world.diseases["name"].to_list().index(name)
+    disease = np.full(people, index)
+    everyone = np.arange(people)
+    random = np.random.default_rng([SEED, index, elapsed])
+    begin = np.full(people, onset)
+    end = np.full(people, onset + 3_000)
+    crowd = process._make_people(world, 1, people, random, SETTINGS)
+    if parameters.chronic[index]:
+        parts = process._reviews(parameters, crowd, everyone, disease, begin, end, random, SETTINGS)
+    else:
+        parts = process._flare_ups(parameters, everyone, disease, begin, end, random)
+    second = np.full(people, 2**30)
+    if len(parts) > 1:
+        second[parts[1].row] = parts[1].day
+    waiting = second > onset + elapsed
+    happened = second[waiting] <= onset + elapsed + WINDOW
+    last = np.full((waiting.sum(), len(world.diseases)), np.inf)
+    last[:, index] = onset
+    state = oracle._State(
+        person=crowd.person[waiting],
+        female=crowd.female[waiting],
+        birth=crowd.birth[waiting].astype(np.float64),
+        phase=crowd.phase[waiting],
+        recording=crowd.recording[waiting],
+        susceptibility=crowd.susceptibility[waiting],
+        day=np.full(waiting.sum(), onset + elapsed),
+        window=np.full(waiting.sum(), WINDOW),
+        onset=last,
+        last=last,
+    )
+    row = np.arange(waiting.sum())
+    if parameters.chronic[index]:
+        due = oracle._review_due(parameters, state, row, disease[waiting], SETTINGS)
+    else:
+        due = oracle._flare_up_due(parameters, state, row, disease[waiting])
+    assert close(due, happened, 0.0)
+
+
+@given(
+    person=st.integers(1, 2**40),
+    phase=st.integers(0, 119),
+    day=st.integers(5_000, 18_000),
+    spacing=st.sampled_from([30.0, 75.5, 120.0]),
+)
+def test_the_latest_review_is_the_last_one_held(
+    person: int, phase: int, day: int, spacing: float
+) -> None:
+    person_, phase_ = np.array([person]), np.array([phase])
+    review = latest_review(person_, phase_, np.array([day]), spacing)
+    assert review_day(person_, phase_, review, spacing)[0] <= day
+    assert review_day(person_, phase_, review + 1, spacing)[0] > day
