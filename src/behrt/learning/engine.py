@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from behrt import logs
 from behrt.errors import InputError
@@ -349,12 +350,17 @@ def fit(
     training.restore()
     progress = training.progress
     an_epoch = float(training.tokens.sum())
-    with logs.progress(total=an_epoch * optimisation.epochs, label="train", unit="tokens") as bar:
+    work = an_epoch * optimisation.epochs
+    with (
+        logging_redirect_tqdm([logger]),  # lines above the bar, not through it
+        logs.progress(total=work, label="train", unit="tokens") as bar,
+    ):
         bar.update(an_epoch * progress.epoch)
         while not training.over():
+            bar.set_description(f"epoch {progress.epoch + 1} of {optimisation.epochs}")
             loss = training.epoch(bar)
             training.judge(loss)
-            bar.set_postfix(epoch=progress.epoch, loss=f"{loss:.4g}")
+            bar.set_postfix(loss=f"{loss:.4g}")
     best = json.loads(progress.lines[progress.best_epoch - 1])
     if best.get("score_spread", np.inf) < LEAST_SCORE_SPREAD:
         logger.warning(
