@@ -73,7 +73,10 @@ class Copy:
         return rules
 
 
-def clean_copy(folder: Path) -> Copy:
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy of the repository's files as they are when the tests begin. Not to be changed."""
+    folder = tmp_path_factory.mktemp("sources")
     for name in SOURCES:
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
@@ -81,15 +84,15 @@ def clean_copy(folder: Path) -> Copy:
 
 
 @pytest.fixture
-def clean(tmp_path: Path) -> Copy:
-    """A copy in which nothing has run."""
-    return clean_copy(tmp_path / "clean")
+def clean(sources: Copy, tmp_path: Path) -> Copy:
+    """A copy in which nothing has run, for a test to change."""
+    return sources.copy(tmp_path / "clean")
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def tiny(sources: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy in which config/test.yaml has run to the end. Not to be changed."""
-    copy = clean_copy(tmp_path_factory.mktemp("workflow") / "tiny")
+    copy = sources.copy(tmp_path_factory.mktemp("tiny") / "copy")
     copy.snakemake("--cores", "2", *TINY)
     return copy
 

@@ -7,7 +7,7 @@ import pytest
 
 from behrt.provenance import files_used
 
-from .conftest import REPOSITORY, TINY, Copy
+from .conftest import TINY, Copy
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -59,13 +59,15 @@ def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> N
         rules = edited.summary(*TINY)
     finally:
         path.write_bytes(before)
-    package = REPOSITORY / "src" / "behrt"
+    package = edited.folder / "src" / "behrt"
     expected = {
         rule
         for rule in rules
         if package / module
         in files_used(
-            REPOSITORY / "scripts" / f"{SCRIPTS.get(rule, rule)}.py", *EXTRAS.get(rule, [])
+            edited.folder / "scripts" / f"{SCRIPTS.get(rule, rule)}.py",
+            *EXTRAS.get(rule, []),
+            package=package,
         )
     }
     assert expected, f"no rule imports {module}"
