@@ -75,7 +75,10 @@ def read_lists(folder: Path) -> Lists:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
-            folder, "no such folder", "Set `caliber` to a copy of CALIBER's repository"
+            folder,
+            "no such folder",
+            "Get the lists with `snakemake caliber`, or set `caliber` to a copy of CALIBER's "
+            "repository",
         )
     dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
     chapters = {

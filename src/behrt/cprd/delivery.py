@@ -3,7 +3,7 @@
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Part:
     member: str | None
 
 
-def find_parts(folder: Path) -> list[Part]:
+def find_parts(folder: Path, problems: list[InputError] | None = None) -> list[Part]:
     """List the parts of a CPRD GOLD delivery, sorted by table and part.
 
     Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>`
@@ -50,10 +50,14 @@ def find_parts(folder: Path) -> list[Part]:
     name are passed over. Where two deliveries in one folder number their parts alike, the parts
     of that table are numbered anew in the order of their paths.
 
+    Args:
+        folder: where the files are.
+        problems: if given, takes what is wrong with a file; the file is then left out.
+
     Raises:
-        InputError: no such folder; one file delivered both zipped and loose; a table's file packed
-            otherwise or not numbered; a zip that cannot be opened or does not hold exactly one
-            .txt.
+        InputError: no such folder; without `problems`, one file delivered both zipped and loose, a
+            table's file packed otherwise or not numbered, or a zip that cannot be opened or does
+            not hold exactly one .txt.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -71,33 +75,46 @@ def find_parts(folder: Path) -> list[Part]:
             continue
         if match is None:
             if _UNUSABLE_NAME.search(path.name):
-                raise InputError(
+                error = InputError(
                     relative,
                     "it bears a table's name, but is not packed or numbered as CPRD's files are",
                     "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for GOLD), or move "
                     "it out of the folder",
                 )
+                _raise_or_keep(error, problems)
             continue
         twin = stems.setdefault(path.with_suffix(""), path)
         if twin != path:
-            raise InputError(
+            error = InputError(
                 relative, f"delivered twice, also as {twin.name}", "Keep one of the two files"
             )
+            _raise_or_keep(error, problems)
+            continue
         number = match.groupdict().get("part") or "001"
         found[match["table"].lower()].append((number, path))
     parts = []
     for table, files in found.items():
         if len({number for number, _ in files}) < len(files):
             files = [(f"{index:03d}", path) for index, (_, path) in enumerate(files, start=1)]
-        parts += [Part(table, number, path, _member(path)) for number, path in files]
+        for number, path in files:
+            try:
+                parts.append(Part(table, number, path, _member(path)))
+            except InputError as error:
+                _raise_or_keep(error, problems)
     return sorted(parts)
+
+
+def _raise_or_keep(error: InputError, problems: list[InputError] | None) -> None:
+    if problems is None:
+        raise error
+    problems.append(error)
 
 
 def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
     """Raise an InputError that lists every table of `tables` that has no part."""
     present = {part.table for part in parts}
     missing = [
-        f"{table} ({_pattern(table)})" for table in sorted(set(tables)) if table not in present
+        f"{table} ({file_pattern(table)})" for table in sorted(set(tables)) if table not in present
     ]
     if missing:
         raise InputError(
@@ -105,7 +122,17 @@ def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
         )
 
 
-def _pattern(table: str) -> str:
+def path_of(
+    table: str, number: str, parts: Mapping[tuple[str, str], Part], fault: InputError | None
+) -> Path:
+    """Return the path of a part, by table and number; raise the delivery's fault, if it has one."""
+    if fault is not None:
+        raise fault
+    return parts[table, number].path
+
+
+def file_pattern(table: str) -> str:
+    """Return how the files of a table are named."""
     if table in GOLD:
         return f"…_Extract_{table.capitalize()}_001.zip or .txt"
     return f"…{table}….txt or .zip"
