@@ -316,7 +316,8 @@ def test_every_damaged_file_is_named_at_once(delivery: Path, look: Look) -> None
         archive.extractall(gold)
     report = look(delivery)
     text = " ".join(report["errors"])
-    assert len(report["errors"]) == 2
+    assert len(report["errors"]) == 3
+    assert "x_Extract_Clinical_001.TXT.zip: it bears a table's name" in text
     assert "x_Extract_Patient_001.zip: not a readable zip file" in text
     assert "x_Extract_Consultation_001.zip: delivered twice" in text
     assert "without_patient_row" in report

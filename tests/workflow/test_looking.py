@@ -15,7 +15,7 @@ import yaml
 
 from .conftest import TINY, Copy
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def licensed(tiny: Copy, clean: Copy) -> Path:
@@ -47,7 +47,6 @@ def test_a_delivery_that_a_run_refuses_is_looked_at(tiny: Copy, clean: Copy) -> 
     assert not report["ready"]
     assert len(report["errors"]) == 2
     assert not (clean.folder / "results/mine/check/.sample").exists()
-    clean.snakemake("check_delivery", *MINE, "--configfile", "mine.yaml")
     shutil.copytree(tiny.results / "delivery", folder, dirs_exist_ok=True)
     assert "Ready: " in clean.snakemake("check_delivery", *MINE).stdout
 
