@@ -31,6 +31,7 @@ from behrt.simulation.process import (
     ProcessSettings,
     World,
     edge_probability,
+    fatal_probability,
     next_review,
     review_day,
     spontaneous_share,
@@ -221,7 +222,7 @@ def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
             free *= _spared_by_begun(parameters, state, edge, begun, ends)
             free *= _spared_by_coming(parameters, state, edge, by[:, edge.parent])
         onset = np.diff(np.where(begun[:, disease, None], 0.0, 1 - free), axis=1, prepend=0.0)
-        lived = onset * _survives(parameters, disease, state.window)
+        lived = onset * _survives(parameters, disease, state)
         alive = 1 - (onset - lived).sum(axis=1, keepdims=True)
         by[:, disease] = lived.cumsum(axis=1) / alive
     return by
@@ -269,9 +270,10 @@ def _spared_by_coming(
     return spared
 
 
-def _survives(parameters: Parameters, disease: int, window: np.ndarray) -> np.ndarray:
+def _survives(parameters: Parameters, disease: int, state: _State) -> np.ndarray:
     """Return float64 (forecasts, PARTS): P(alive at the window's end | onset in a part)."""
-    left = window[:, None] * (1 - (np.arange(PARTS) + 0.5) / PARTS)
+    left = state.window[:, None] * (1 - (np.arange(PARTS) + 0.5) / PARTS)
     dead = -np.expm1(-left / max(parameters.fatal_scale[disease], 1.0))
-    survives: np.ndarray = 1 - parameters.fatality[disease] * dead
+    age = (state.day + state.window / 2 - state.birth) / YEAR
+    survives: np.ndarray = 1 - fatal_probability(parameters, disease, age)[:, None] * dead
     return survives
