@@ -118,7 +118,10 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
         ({"shards": "four"}, r"config, shards: 'four' is not of type 'integer'\. It is: "),
         ({"split": 3}, r"config, split: 3 is not of type 'object'"),
         ({"split": {"held_out": 1.2}}, r"config, split\.held_out: 1\.2 is greater than or equal"),
-        ({"source": "gold"}, r"config, source: 'gold' is not one of \['simulated', 'cprd', 'meds', 'omop'\]"),
+        (
+            {"source": "gold"},
+            r"config, source: 'gold' is not one of \['simulated', 'cprd', 'meds', 'omop'\]",
+        ),
         ({"source": "cprd", "caliber": "x"}, r"config, top level: 'delivery' is a required"),
         (
             {"source": "cprd", "caliber": "x", "delivery": {"folder": None}},

@@ -61,13 +61,13 @@ def test_it_is_read_back_as_written(tmp_path: Path) -> None:
 
 
 def test_a_source_s_own_codes_are_words_and_may_have_no_chapter() -> None:
-    codes = [
+    rows: list[tuple[str, list[str] | None]] = [
         ("CODE//ICD10CM/I10", ["OMOP/320128"]),
         ("CALIBER//Gout", ["CHAPTER//Joints"]),
         ("LAB//50912", None),
         ("CODE//OMOP//201826", None),
     ]
-    vocabulary = build_vocabulary(metadata(codes))
+    vocabulary = build_vocabulary(codes(rows))
     assert vocabulary.phenotypes == ("Gout", "ICD10CM/I10", "OMOP//201826")
     assert vocabulary.chapters == ("Joints", "No chapter", "No chapter")
 

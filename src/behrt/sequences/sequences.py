@@ -48,9 +48,7 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
     codes = pl.DataFrame(
         {"word": vocabulary.phenotypes}, schema={"word": pl.String}
     ).with_row_index("index")
-    diagnoses = events.filter(is_word(pl.col("code"))).with_columns(
-        word=word_of(pl.col("code"))
-    )
+    diagnoses = events.filter(is_word(pl.col("code"))).with_columns(word=word_of(pl.col("code")))
     unknown = diagnoses.join(codes, on="word", how="anti")["code"].unique().sort()
     if len(unknown):
         raise InputError(

@@ -145,11 +145,16 @@ def _read_csv(
 ) -> Iterator[pl.DataFrame]:
     with path.open("rb") as stream:
         header = stream.readline().decode("utf-8-sig")
+        lines = sum(1 for line in stream if line.rstrip(b"\r\n"))
     delimiter = "\t" if header.count("\t") > header.count(",") else ","
     names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
     columns = _columns(names, required, optional, path)
 
+    rows = 0
+
     def refuse(row: pa_csv.InvalidRow) -> str:
+        nonlocal rows
+        rows += 1
         tally.refuse("another number of fields than the header")
         return "skip"
 
@@ -168,8 +173,16 @@ def _read_csv(
         ),
     )
     for batch in reader:
+        rows += batch.num_rows
         frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
         yield frame.select(pl.col(there).alias(name) for name, there in columns.items())
+    if rows != lines:
+        raise InputError(
+            path,
+            f"rows are {rows} where lines are {lines}: a quote is not closed, or a value has a "
+            "line end",
+            "Write it again with one row a line, or as Parquet",
+        )
 
 
 def _typed(values: pl.Series, path: Path) -> pl.Series:
