@@ -1,7 +1,8 @@
 """Read the code lists that define the diseases.
 
 In: a folder laid out as the CALIBER repository.
-Out: the phenotypes in their fixed order, and which medcode and ICD-10 code means which.
+Out: the phenotypes in their fixed order, and which medcode, ICD-10 code and
+Read code means which.
 """
 
 
@@ -12,6 +13,7 @@ rule phenotypes:
         phenotypes="<results>/phenotypes/phenotypes.parquet",
         medcodes="<results>/phenotypes/medcodes.parquet",
         icd="<results>/phenotypes/icd.parquet",
+        read_codes="<results>/phenotypes/read_codes.parquet",
         manifest="<results>/phenotypes/manifest.json",
     log:
         "<logs>/phenotypes.log",

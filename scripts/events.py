@@ -4,9 +4,9 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.cprd.events import Sources, make_events
-from behrt.cprd.meds import write_events
 from behrt.files import write_parquet
 from behrt.logs import logger
+from behrt.meds import write_events
 
 
 def main(

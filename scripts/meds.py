@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.caliber.lists import describe_phenotypes
 from behrt.cprd.events import add_outcomes
-from behrt.cprd.meds import list_codes, write_codes, write_dataset
 from behrt.files import write_parquet
 from behrt.logs import logger
+from behrt.meds import list_codes, write_codes, write_dataset
 
 
 def main(
@@ -19,7 +20,7 @@ def main(
     name: str,
 ) -> None:
     """Describe the dataset called `name`."""
-    listed = list_codes(phenotypes, shards)
+    listed = list_codes(describe_phenotypes(phenotypes), shards)
     write_codes(listed, codes)
     write_dataset(name, dataset)
     outcomes = add_outcomes(unmapped)

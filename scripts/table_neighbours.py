@@ -27,13 +27,13 @@ def main(
     common = counts / max(patients, 1) >= minimum_prevalence
     nearest = tabulate(embeddings, words, common, counts > 0, neighbours)
     write_csv(with_facts(nearest, data=data, protocol=protocol), table)
-    first = nearest.filter(nearest["rank"] == 1)
+    first = nearest.filter(nearest["rank"] == 1)["same_chapter"].drop_nulls()
     logger.info(
         "neighbours: %d diseases at or above a prevalence of %g; the nearest is of the same "
         "chapter for %.0f%%",
         common.sum(),
         minimum_prevalence,
-        100 * first["same_chapter"].sum() / max(len(first), 1),
+        100 * first.sum() / max(len(first), 1),
     )
 
 

@@ -58,7 +58,9 @@ def definition(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "names", [(), ("test",), ("cprd",), ("paper",), ("cprd", "paper")], ids="+".join
+    "names",
+    [(), ("test",), ("cprd",), ("paper",), ("cprd", "paper"), ("meds",), ("omop",)],
+    ids="+".join,
 )
 def test_the_files_of_the_repository_are_allowed(names: tuple[str, ...]) -> None:
     check(merged(*names), SCHEMA)
@@ -126,11 +128,20 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
         ({"shards": "four"}, r"config, shards: 'four' is not of type 'integer'\. It is: "),
         ({"split": 3}, r"config, split: 3 is not of type 'object'"),
         ({"split": {"held_out": 1.2}}, r"config, split\.held_out: 1\.2 is greater than or equal"),
-        ({"source": "gold"}, r"config, source: 'gold' is not one of \['simulated', 'cprd'\]"),
+        (
+            {"source": "gold"},
+            r"config, source: 'gold' is not one of \['simulated', 'cprd', 'meds', 'omop'\]",
+        ),
         ({"source": "cprd", "caliber": "x"}, r"config, top level: 'delivery' is a required"),
         (
             {"source": "cprd", "caliber": "x", "delivery": {"folder": None}},
             r"config, delivery\.folder: None is not of type 'string'",
+        ),
+        ({"source": "meds"}, r"config, top level: 'meds' is a required property"),
+        ({"source": "omop", "omop": {}}, r"config, omop: 'folder' is a required property"),
+        (
+            {"meds": {"systems": [{"prefix": "ICD10", "system": "icd"}]}},
+            r"config, meds\.systems\.0\.system: 'icd' is not one of",
         ),
         ({"run": "../elsewhere"}, r"config, run: '\.\./elsewhere' does not match"),
         ({"cohort": {"study_start": "1990"}}, r"config, cohort\.study_start: '1990' does not"),

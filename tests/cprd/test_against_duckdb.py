@@ -147,7 +147,8 @@ def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, A
             options={},
         )
         parts.setdefault(part.table, []).append(rows)
-    codes = {name: out / f"phenotypes/{name}.parquet" for name in ("phenotypes", "medcodes", "icd")}
+    tables = ("phenotypes", "medcodes", "icd", "read_codes")
+    codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
     _script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
     mapping = {"medcodes": codes["medcodes"], "icd": codes["icd"]}
     cohorts, counts, data, unmapped = (

@@ -60,6 +60,18 @@ def test_it_is_read_back_as_written(tmp_path: Path) -> None:
     assert written["version"] == vocabulary.version
 
 
+def test_a_source_s_own_codes_are_words_and_may_have_no_chapter() -> None:
+    rows: list[tuple[str, list[str] | None]] = [
+        ("CODE//ICD10CM/I10", ["OMOP/320128"]),
+        ("CALIBER//Gout", ["CHAPTER//Joints"]),
+        ("LAB//50912", None),
+        ("CODE//OMOP//201826", None),
+    ]
+    vocabulary = build_vocabulary(codes(rows))
+    assert vocabulary.phenotypes == ("Gout", "ICD10CM/I10", "OMOP//201826")
+    assert vocabulary.chapters == ("Joints", "No chapter", "No chapter")
+
+
 def test_the_version_follows_the_words_and_their_order() -> None:
     version = Vocabulary(("Asthma", "Gout"), ("Lungs", "Joints")).version
     assert version != Vocabulary(("Gout", "Asthma"), ("Joints", "Lungs")).version
@@ -70,9 +82,10 @@ def test_the_version_follows_the_words_and_their_order() -> None:
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
+        ([(f"CODE//{i}", None) for i in range(33_000)], "33000 words, more than"),
+        ([("CALIBER//Gout", None), ("CODE//Gout", None)], "listed twice"),
         ([("MEDS_BIRTH", None)], "no code starts with"),
         ([("CALIBER//Gout", ["CHAPTER//A"])] * 2, "listed twice"),
-        ([("CALIBER//Gout", None)], "has 0 parents"),
         ([("CALIBER//Gout", ["CHAPTER//A", "CHAPTER//B"])], "has 2 parents"),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from behrt.caliber import icd
+from behrt.caliber import icd, read_codes
 from behrt.errors import InputError
 
 CODE_PREFIX = "CALIBER//"
@@ -47,13 +47,21 @@ class IcdCodes(dy.Schema):
     phenotype = dy.Int16(primary_key=True, min=0)
 
 
+class ReadCodes(dy.Schema):
+    """One pair of a Read code, of seven characters, and a phenotype a row."""
+
+    read = dy.String(primary_key=True, regex=read_codes.CODE)
+    phenotype = dy.Int16(primary_key=True, min=0)
+
+
 @dataclass(frozen=True)
 class Lists:
-    """The three tables, and a manifest of what was read, kept and refused."""
+    """The four tables, and a manifest of what was read, kept and refused."""
 
     phenotypes: dy.DataFrame[Phenotypes]
     medcodes: dy.DataFrame[Medcodes]
     icd: dy.DataFrame[IcdCodes]
+    read: dy.DataFrame[ReadCodes]
     manifest: dict[str, Any]
 
 
@@ -64,9 +72,9 @@ def read_lists(folder: Path) -> Lists:
     code may belong to several phenotypes. What is certain is repaired, and counted: medcodes come
     as whole numbers, also where the list writes `15311.0`; ICD-10 codes come to level 4
     (`behrt.caliber.icd`), with or without dot, their filler X gone. A longer one is refused, as
-    level 4 would widen it. Read codes are not used, so those that a spreadsheet has taken for
-    numbers (`7004300.0`, or `1476` for `1476.00`) do no harm: the medcode beside them is what a
-    CPRD record carries.
+    level 4 would widen it. A CPRD record carries a medcode; Read codes are for other sources, and
+    a list may lack them. Of those that a spreadsheet has taken for numbers, `7004300.0` is
+    repaired; `1476`, for `1476.00`, is refused.
 
     Raises:
         InputError: a file or column is missing; a list holds no code that can be read; a phenotype
@@ -106,17 +114,20 @@ def read_lists(folder: Path) -> Lists:
     )
     medcodes, medcode_manifest = _medcodes(folder / "primary_care", listed)
     icd_codes, icd_manifest = _icd(folder / "secondary_care", listed)
+    read, read_manifest = _read(folder / "primary_care", listed)
     _require_a_code(folder / "primary_care", listed, "cprd", medcodes)
     _require_a_code(folder / "secondary_care", listed, "icd", icd_codes)
     return Lists(
         Phenotypes.validate(phenotypes, cast=True),
         Medcodes.validate(medcodes),
         IcdCodes.validate(icd_codes),
+        ReadCodes.validate(read),
         {
             "phenotypes": len(listed),
             "dictionary_rows_without_a_list": len(dictionary) - len(listed),
             "medcodes": medcode_manifest,
             "icd": icd_manifest,
+            "read": read_manifest,
         },
     )
 
@@ -169,6 +180,32 @@ def _icd(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict
     )
 
 
+def _read(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    rows = _listed_codes(folder, listed, "cprd", ("readcode",), optional=True)
+    typed = rows.with_columns(read=read_codes.of_a_list(pl.col("code")))
+    reason = (
+        pl.when(pl.col("code") == "")
+        .then(pl.lit("blank Read code"))
+        .when(pl.col("read").is_null())
+        .then(pl.lit("not a Read code of seven characters"))
+    )
+    number = {"Read code as a decimal number": pl.col("code").str.contains(r"^[0-9]{7}\.0$")}
+    return _kept(typed, reason, "read", number)
+
+
+def describe_phenotypes(phenotypes: Path) -> pl.DataFrame:
+    """Describe all phenotypes as MEDS does: code, description, parent_codes (the chapter).
+
+    Args:
+        phenotypes: phenotypes/phenotypes.parquet.
+    """
+    return pl.read_parquet(phenotypes).select(
+        "code",
+        description="phenotype",
+        parent_codes=pl.concat_list(pl.lit(CHAPTER_PREFIX) + pl.col("chapter")),
+    )
+
+
 def _kept(
     rows: pl.DataFrame, reason: pl.Expr, code: str, repairs: dict[str, pl.Expr]
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -209,6 +246,7 @@ def _listed_codes(
     kind: str,
     names: tuple[str, ...],
     beside: str | None = None,
+    optional: bool = False,
 ) -> pl.DataFrame:
     """Read the lists' rows: code (of the first of `names`), beside (another column), phenotype."""
     codes: list[str] = []
@@ -221,6 +259,8 @@ def _listed_codes(
         rows = _rows(path)
         column = next((name for name in names if rows and name in rows[0]), None)
         if column is None:
+            if optional:
+                continue
             raise InputError(path, f"no rows, or no column {' or '.join(names)}", _MEND)
         codes += [entry[column] for entry in rows]
         others += [entry.get(beside, "") if beside else "" for entry in rows]

@@ -5,13 +5,12 @@ as in the authors' later public code) are joined by ICD-10 at level 4: to an ent
 characters exactly, and to an entry of three characters that the code falls under.
 """
 
-import string
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from behrt.caliber.icd import MISSING, at_level_4
+from behrt.caliber.icd import MISSING, at_level_4, with_children
 from behrt.cprd.shards import scan_shard
 
 MEDCODE = "medcode"
@@ -59,12 +58,6 @@ def read_mapping(medcodes: Path, icd: Path) -> pl.DataFrame:
         pl.col("medcode").cast(pl.String).alias("code"),
         "phenotype",
     )
-    entries = pl.read_parquet(icd).select(
-        pl.lit(ICD).alias("system"), pl.col("icd").alias("code"), "phenotype"
-    )
-    children = (
-        entries.filter(pl.col("code").str.len_chars() == 3)
-        .join(pl.DataFrame({"fourth": list(string.digits + string.ascii_uppercase)}), how="cross")
-        .select("system", pl.col("code") + pl.col("fourth"), "phenotype")
-    )
-    return pl.concat([by_medcode, entries, children]).unique().sort(pl.all())
+    entries = with_children(pl.read_parquet(icd).select(code="icd", phenotype="phenotype"))
+    by_icd = entries.select(pl.lit(ICD).alias("system"), "code", "phenotype")
+    return pl.concat([by_medcode, by_icd]).unique().sort(pl.all())

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from behrt.evaluation.tidy import DECIMALS
-from behrt.sequences.vocabulary import Vocabulary
+from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 
 
 def tabulate(
@@ -26,8 +26,9 @@ def tabulate(
 
     Returns:
         disease, chapter String, rank Int64 (1 is the nearest), neighbour, neighbour_chapter
-        String, cosine Float64 (four decimals), same_chapter Boolean; diseases in the
-        vocabulary's order. Of equal cosines the first in the vocabulary is the nearer.
+        String, cosine Float64 (four decimals), same_chapter Boolean, null where one has no
+        chapter; diseases in the vocabulary's order. Of equal cosines the first in the vocabulary
+        is the nearer.
     """
     asked, offered = np.flatnonzero(common), np.flatnonzero(seen)
     vectors = embeddings.astype(np.float64)
@@ -49,4 +50,8 @@ def tabulate(
             "cosine": np.take_along_axis(cosine, nearest, axis=1).ravel().round(DECIMALS),
             "same_chapter": chapters[disease] == chapters[neighbour],
         }
+    ).with_columns(
+        same_chapter=pl.when(
+            ~pl.any_horizontal(pl.col("chapter", "neighbour_chapter") == NO_CHAPTER)
+        ).then("same_chapter")
     )

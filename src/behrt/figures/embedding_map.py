@@ -12,22 +12,27 @@ SEEN_ENOUGH = 100
 """Training patients who must have had a disease for its place on the map to mean something."""
 
 _NAMED = 60
+_EXACT = 2000
 
 
 def project(embeddings: np.ndarray, seed: int) -> np.ndarray:
     """Return float64 (diseases, 2): the t-SNE of the embeddings, by cosine distance.
 
     Cosine, as among the neighbours: the length of an embedding grows with how often a disease was
-    seen. The exact gradient (not Barnes and Hut's) and a start from the principal components give
-    the same map for the same embeddings and seed. (van der Maaten and Hinton, JMLR 2008.)
+    seen. The exact gradient (up to 2,000 diseases; then Barnes and Hut's, which is faster) and a
+    start from the principal components give the same map for the same embeddings and seed. (van der
+    Maaten and Hinton, JMLR 2008.) Of fewer than three diseases there is no map: they lie in a row.
 
     Args:
         embeddings: float (diseases, hidden).
         seed: of the run.
     """
+    if len(embeddings) < 3:
+        return np.stack([np.arange(len(embeddings)), np.zeros(len(embeddings))], axis=1)
     perplexity = min(30.0, (len(embeddings) - 1) / 3)
+    method = "exact" if len(embeddings) <= _EXACT else "barnes_hut"
     projection = TSNE(
-        metric="cosine", method="exact", init="pca", perplexity=perplexity, random_state=seed
+        metric="cosine", method=method, init="pca", perplexity=perplexity, random_state=seed
     )
     return np.asarray(projection.fit_transform(embeddings), dtype=np.float64)
 

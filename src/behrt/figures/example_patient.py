@@ -1,6 +1,5 @@
 """Figure 2: from a patient's visits to the words that BEHRT reads."""
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon
 
 from behrt import hashing
 from behrt.errors import InputError
+from behrt.figures.labels import wrapped
 from behrt.figures.style import QUIET, chapter_marks, new_figure
 from behrt.learning.examples import Examples
 from behrt.models.behrt import words_of
@@ -231,8 +231,7 @@ def draw(visits: list[Visit], vocabulary: Vocabulary, maximum_length: int, whose
     box_width = pitch - 0.14
     characters = int((box_width - 0.1) / 0.0585)
     names = {
-        code: textwrap.wrap(vocabulary.phenotypes[code].replace("_", ": "), characters)
-        for code in diseases
+        code: wrapped(vocabulary.phenotypes[code], characters).split("\n") for code in diseases
     }
     text_heights = [
         sum(0.31 + len(names[code]) * _LINE for code in visit.diseases) for visit in visits

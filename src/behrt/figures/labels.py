@@ -27,8 +27,8 @@ _AIR = 1.4
 
 
 def wrapped(name: str, width: int = 24) -> str:
-    """Return a name on as many lines as it needs."""
-    return "\n".join(textwrap.wrap(name.replace("_", ": "), width))
+    """Return a name on as many lines as it needs; a dollar sign in it begins no formula."""
+    return "\n".join(textwrap.wrap(name.replace("_", ": ").replace("$", r"\$"), width))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def short_chapter(chapter: str) -> str:
     short = re.sub(
         r"^Diseases of the |\s+(conditions|diseases|disorders)$", "", chapter, flags=re.I
     )
-    return short[:1].upper() + short[1:]
+    return (short[:1].upper() + short[1:]).replace("$", r"\$")
 
 
 def chapter_handles(marks: dict[str, Mark]) -> list[Line2D]:

@@ -8,7 +8,7 @@ from meds.schema import birth_code
 
 from behrt.errors import InputError
 from behrt.sequences.frames import Sequences
-from behrt.sequences.vocabulary import PHENOTYPE_PREFIX, Vocabulary
+from behrt.sequences.vocabulary import Vocabulary, is_word, word_of
 
 FOLLOW_UP_START = "FOLLOW_UP//START"
 FOLLOW_UP_END = "FOLLOW_UP//END"
@@ -46,11 +46,10 @@ def _subjects(events: pl.DataFrame) -> pl.DataFrame:
 def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> pl.DataFrame:
     """Return one row a diagnosis: subject_id, day, code (phenotype index), visit; sorted."""
     codes = pl.DataFrame(
-        {"code": [PHENOTYPE_PREFIX + name for name in vocabulary.phenotypes]},
-        schema={"code": pl.String},
+        {"word": vocabulary.phenotypes}, schema={"word": pl.String}
     ).with_row_index("index")
-    diagnoses = events.filter(pl.col("code").str.starts_with(PHENOTYPE_PREFIX))
-    unknown = diagnoses.join(codes, on="code", how="anti")["code"].unique().sort()
+    diagnoses = events.filter(is_word(pl.col("code"))).with_columns(word=word_of(pl.col("code")))
+    unknown = diagnoses.join(codes, on="word", how="anti")["code"].unique().sort()
     if len(unknown):
         raise InputError(
             where,
@@ -62,7 +61,7 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
             where, "a diagnosis has no time", "Leave out undated diagnoses when writing MEDS"
         )
     return (
-        diagnoses.join(codes, on="code")
+        diagnoses.join(codes, on="word")
         .select("subject_id", "day", code=pl.col("index").cast(pl.Int16))
         .unique()
         .sort("subject_id", "day", "code")
@@ -79,10 +78,10 @@ def build_sequences(
     recorded on one day is one visit, a diagnosis recorded twice on a day counts once, and days
     without a diagnosis are left out. A subject without any diagnosis keeps its row.
 
-    Any MEDS dataset whose diagnoses are CALIBER codes will do. Follow-up runs from
-    FOLLOW_UP//START to FOLLOW_UP//END where the dataset has them, else from the first to the last
-    event after birth. Sex is unknown unless the subject has exactly one of SEX//male and
-    SEX//female; region and practice are null where there is no number for them.
+    Any MEDS dataset whose diagnoses are words of the vocabulary (CALIBER//…, CODE//…) will do.
+    Follow-up runs from FOLLOW_UP//START to FOLLOW_UP//END where the dataset has them, else from
+    the first to the last event after birth. Sex is unknown unless the subject has exactly one of
+    SEX//male and SEX//female; region and practice are null where there is no number for them.
 
     Args:
         events: subject_id Int64, time Datetime (null for static events), code String.

@@ -15,8 +15,14 @@ SPECIAL = ("PAD", "CLS", "SEP", "MASK", "UNK")
 PAD, CLS, SEP, MASK, UNK = range(len(SPECIAL))
 FIRST_DISEASE = len(SPECIAL)
 
-PHENOTYPE_PREFIX = "CALIBER//"
+WORD_PREFIXES = ("CALIBER//", "CODE//")
+"""What a code that is a word begins with: a phenotype's name, or a source's own code, follows."""
 CHAPTER_PREFIX = "CHAPTER//"
+NO_CHAPTER = "No chapter"
+
+_PREFIX = f"^(?:{'|'.join(WORD_PREFIXES)})"
+_MOST_WORDS = 2**15 - 1 - FIRST_DISEASE
+"""Indices and tokens are stored as Int16."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +48,30 @@ class Vocabulary:
         return hashlib.sha256(words.encode("utf-8")).hexdigest()[:16]
 
 
+def is_word(code: pl.Expr) -> pl.Expr:
+    """Return whether a MEDS code is a word of the vocabulary."""
+    return code.str.contains(_PREFIX)
+
+
+def word_of(code: pl.Expr) -> pl.Expr:
+    """Return the name that a word's code has in the vocabulary."""
+    return code.str.replace(_PREFIX, "")
+
+
 def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabulary:
     """Return the vocabulary of a MEDS dataset's code metadata.
 
     Args:
-        codes: `code` String and `parent_codes` List(String), in any order. Codes that are not
-            phenotypes are passed over.
+        codes: `code` String and `parent_codes` List(String), in any order. Codes that are no
+            words are passed over. A word without a chapter is put into `NO_CHAPTER`.
         where: named in an error.
 
     Raises:
-        InputError: there is no phenotype, one is listed twice, or one has not exactly one
-            chapter.
+        InputError: there is no word, or more than are supported; one is listed twice, or has
+            several chapters.
     """
-    phenotypes = codes.filter(pl.col("code").str.starts_with(PHENOTYPE_PREFIX)).select(
-        name=pl.col("code").str.strip_prefix(PHENOTYPE_PREFIX),
+    phenotypes = codes.filter(is_word(pl.col("code"))).select(
+        name=word_of(pl.col("code")),
         chapters=pl.col("parent_codes")
         .list.eval(pl.element().filter(pl.element().str.starts_with(CHAPTER_PREFIX)))
         .list.eval(pl.element().str.strip_prefix(CHAPTER_PREFIX)),
@@ -64,22 +80,28 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
     if not rows:
         raise InputError(
             where,
-            f"no code starts with {PHENOTYPE_PREFIX}",
+            f"no code starts with {' or '.join(WORD_PREFIXES)}",
             "List every phenotype in the MEDS code metadata",
+        )
+    if len(rows) > _MOST_WORDS:
+        raise InputError(
+            where,
+            f"{len(rows)} words, more than the {_MOST_WORDS} that a vocabulary may have",
+            "Let fewer of the source's own codes be words (`codes` in config)",
         )
     for (name, _), (following, _) in itertools.pairwise(rows):
         if name == following:
             raise InputError(where, f"{name!r} is listed twice", "List each code once")
     for name, chapters in rows:
-        if chapters is None or len(chapters) != 1:
+        if chapters and len(chapters) > 1:
             raise InputError(
                 where,
-                f"{name!r} has {len(chapters or [])} parents that start with {CHAPTER_PREFIX}",
-                "Give every phenotype exactly one chapter in parent_codes",
+                f"{name!r} has {len(chapters)} parents that start with {CHAPTER_PREFIX}",
+                "Give every phenotype at most one chapter in parent_codes",
             )
     return Vocabulary(
         phenotypes=tuple(name for name, _ in rows),
-        chapters=tuple(chapters[0] for _, chapters in rows),
+        chapters=tuple(chapters[0] if chapters else NO_CHAPTER for _, chapters in rows),
     )
 
 

@@ -1,4 +1,7 @@
-"""Writing MEDS (the Medical Event Data Standard), valid under the `meds` package's schemas."""
+"""Writing MEDS (the Medical Event Data Standard), valid under the `meds` package's schemas.
+
+What every left half of the workflow shares: whatever the source, the dataset looks the same.
+"""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -8,8 +11,6 @@ import polars as pl
 import pyarrow.parquet as pq
 from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
 
-from behrt.caliber.lists import CHAPTER_PREFIX
-from behrt.cprd.events import SEXES
 from behrt.files import atomic, write_json
 
 _DESCRIPTIONS = {
@@ -19,7 +20,9 @@ _DESCRIPTIONS = {
     "FOLLOW_UP//END": "Last day of follow-up",
     "VISIT//GP": "A day with a consultation or a record at the general practice",
     "VISIT//HOSPITAL": "A day of admission to hospital",
-    **{f"SEX//{sex}": f"Sex: {sex}" for sex in SEXES.values()},
+    "SEX//unknown": "Sex: unknown",
+    "SEX//male": "Sex: male",
+    "SEX//female": "Sex: female",
 }
 
 
@@ -32,23 +35,18 @@ def write_events(events: pl.DataFrame, path: Path) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def list_codes(phenotypes: Path, shards: Sequence[Path]) -> pl.DataFrame:
+def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
     """List every code of the dataset: code, description, parent_codes; sorted by code.
 
-    All phenotypes are there, also those that no patient has; their parent is their chapter.
+    All words of the vocabulary are there, also those that no patient has.
 
     Args:
-        phenotypes: phenotypes/phenotypes.parquet.
+        words: code, description String and parent_codes List(String) of the vocabulary.
         shards: the MEDS data.
     """
-    listed = pl.read_parquet(phenotypes).select(
-        "code",
-        description="phenotype",
-        parent_codes=pl.concat_list(pl.lit(CHAPTER_PREFIX) + pl.col("chapter")),
-    )
     seen = pl.scan_parquet(list(shards)).select("code").unique().collect(engine="streaming")
     fixed = pl.DataFrame({"code": list(_DESCRIPTIONS)})
-    others = pl.concat([fixed, seen]).unique().join(listed, on="code", how="anti")
+    others = pl.concat([fixed, seen]).unique().join(words, on="code", how="anti")
     kind, number = (
         pl.col("code").str.split("//").list.first(),
         pl.col("code").str.split("//").list.last(),
@@ -59,7 +57,7 @@ def list_codes(phenotypes: Path, shards: Sequence[Path]) -> pl.DataFrame:
         description=pl.col("code").replace_strict(_DESCRIPTIONS, default=numbered),
         parent_codes=pl.lit(None, dtype=pl.List(pl.String)),
     )
-    return pl.concat([listed, described]).sort("code")
+    return pl.concat([words, described]).sort("code")
 
 
 def write_codes(codes: pl.DataFrame, path: Path) -> None:

@@ -5,8 +5,9 @@ import polars as pl
 import pyarrow.parquet as pq
 from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
 
-from behrt.cprd.meds import list_codes, write_codes, write_dataset, write_events
+from behrt.caliber.lists import describe_phenotypes
 from behrt.files import read_json
+from behrt.meds import list_codes, write_codes, write_dataset, write_events
 
 
 def _events(path: Path) -> None:
@@ -40,7 +41,9 @@ def test_every_phenotype_is_listed_with_its_chapter_and_every_code_seen(tmp_path
         }
     )
     phenotypes.write_parquet(tmp_path / "phenotypes.parquet")
-    codes = list_codes(tmp_path / "phenotypes.parquet", [tmp_path / "00.parquet"])
+    codes = list_codes(
+        describe_phenotypes(tmp_path / "phenotypes.parquet"), [tmp_path / "00.parquet"]
+    )
     write_codes(codes, tmp_path / "codes.parquet")
     CodeMetadataSchema.validate(pq.read_table(tmp_path / "codes.parquet"))
     read = pl.read_parquet(tmp_path / "codes.parquet")

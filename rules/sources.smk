@@ -1,0 +1,147 @@
+"""Bring in a MEDS dataset or an OMOP folder (source `meds` or `omop`), in place of CPRD's stages.
+
+In: the files of the dataset and, with `caliber`, the phenotypes.
+Out: imported/<table>/<part>.parquet, what the files hold as records, with a manifest; words.parquet,
+what each code becomes; then what CPRD's stages leave too: meds/, cohort/flow.parquet and
+unmapped.parquet.
+"""
+
+IMPORTED_PARTS = [
+    f"<results>/imported/{table}/{part}.parquet" for table, part in IMPORTED
+]
+LISTS = {
+    name: f"<results>/phenotypes/{name}.parquet"
+    for name in ("phenotypes", "icd", "read_codes")
+    if config["caliber"]
+}
+METADATA = FOLDER / "metadata" / "codes.parquet"
+
+
+rule import_part:
+    input:
+        source=lambda wildcards: IMPORTED[wildcards.table, wildcards.part].path,
+    output:
+        records="<results>/imported/{table}/{part}.parquet",
+        manifest="<results>/imported/{table}/{part}.json",
+    log:
+        "<logs>/import_part/{table}/{part}.log",
+    benchmark:
+        "<benchmarks>/import_part/{table}/{part}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=120,
+    params:
+        layout=config["source"],
+        table=lambda wildcards: wildcards.table,
+        shards=config["shards"],
+        maximum_refused=config["extract"]["maximum_refused"],
+        systems=config[config["source"]]["systems"],
+        own=config["codes"]["own"],
+        lists=config["caliber"] is not None,
+        structure=config["meds"]["structure"],
+        condition=config["omop"]["condition"],
+        code=code_hash(SCRIPTS / "import_part.py"),
+    message:
+        "Read {wildcards.table}, part {wildcards.part}"
+    script:
+        "../scripts/import_part.py"
+
+
+rule words:
+    input:
+        **LISTS,
+        **(
+            {"crosswalk": config["codes"]["crosswalk"]}
+            if config["codes"]["crosswalk"]
+            else {}
+        ),
+        **(
+            {"metadata": METADATA}
+            if config["source"] == "meds" and METADATA.is_file()
+            else {}
+        ),
+        records=IMPORTED_PARTS,
+    output:
+        words="<results>/words.parquet",
+        listed="<results>/listed.parquet",
+        manifest="<results>/words.json",
+    log:
+        "<logs>/words.log",
+    benchmark:
+        "<benchmarks>/words.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=120,
+    params:
+        shards=config["shards"],
+        systems=config[config["source"]]["systems"],
+        own=config["codes"]["own"],
+        minimum_patients=config["codes"]["minimum_patients"],
+        code=code_hash(SCRIPTS / "words.py"),
+    message:
+        "Decide what each code becomes"
+    script:
+        "../scripts/words.py"
+
+
+rule import_events:
+    input:
+        records=IMPORTED_PARTS,
+        words="<results>/words.parquet",
+    output:
+        events="<results>/meds/data/{shard}.parquet",
+        unmapped="<results>/unmapped/{shard}.parquet",
+        counts="<results>/cohort/shards/{shard}_flow.parquet",
+    log:
+        "<logs>/import_events/{shard}.log",
+    benchmark:
+        "<benchmarks>/import_events/{shard}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=120,
+    params:
+        shard=lambda wildcards: int(wildcards.shard),
+        code=code_hash(SCRIPTS / "import_events.py"),
+    message:
+        "Turn the records of shard {wildcards.shard} into events"
+    script:
+        "../scripts/import_events.py"
+
+
+rule import_metadata:
+    input:
+        listed="<results>/listed.parquet",
+        shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
+        unmapped=expand("<results>/unmapped/{shard}.parquet", shard=SHARDS),
+        counts=expand("<results>/cohort/shards/{shard}_flow.parquet", shard=SHARDS),
+    output:
+        codes="<results>/meds/metadata/codes.parquet",
+        dataset="<results>/meds/metadata/dataset.json",
+        unmapped_codes="<results>/unmapped.parquet",
+        flow="<results>/cohort/flow.parquet",
+    log:
+        "<logs>/import_metadata.log",
+    benchmark:
+        "<benchmarks>/import_metadata.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        name=config["run"],
+        code=code_hash(SCRIPTS / "import_metadata.py"),
+    message:
+        "Describe the MEDS dataset"
+    script:
+        "../scripts/import_metadata.py"

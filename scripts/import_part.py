@@ -1,0 +1,42 @@
+"""One file of a MEDS dataset or an OMOP folder to records, sorted by shard."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.files import write_json
+from behrt.logs import logger
+from behrt.sources import meds, omop
+from behrt.sources.codes import Codes
+from behrt.sources.records import Tally, write_records
+
+
+def main(
+    source: Path,
+    records: Path,
+    manifest: Path,
+    layout: str,
+    table: str,
+    shards: int,
+    maximum_refused: float,
+    systems: Sequence[dict[str, str]],
+    own: Sequence[str] | None,
+    lists: bool,
+    structure: dict[str, Any],
+    condition: str,
+) -> None:
+    """Import one file; `structure` is of a MEDS dataset, `condition` names a column of OMOP's."""
+    tally = Tally(source.name)
+    if layout == "meds":
+        codes = Codes.read(systems, own, lists)
+        batches = meds.read_batches(source, codes, meds.Structure.read(structure), tally)
+    else:
+        batches = omop.read_batches(source, table, condition, tally)
+    write_records(batches, records, shards, lambda: tally.check(maximum_refused))
+    write_json({"table": table, **tally.manifest()}, manifest)
+    logger.info("import %s: %d rows read, %d kept", source.name, tally.rows_read, tally.rows_kept)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

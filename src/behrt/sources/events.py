@@ -1,0 +1,262 @@
+"""One shard of records to MEDS events: who is followed, when, and what happened then."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dataframely as dy
+import polars as pl
+from meds.schema import birth_code, death_code
+
+from behrt.errors import InputError
+from behrt.sources.codes import SYSTEMS
+from behrt.sources.records import scan_records
+from behrt.sources.words import NO_SYSTEM, OWN
+
+STEPS = (
+    "Subjects of the dataset",
+    "With one month of birth",
+    "With follow-up after birth",
+    "With a diagnosis of the vocabulary in follow-up",
+)
+OUTCOMES = (
+    "not in the cohort",
+    "no code",
+    "no date",
+    "outside follow-up",
+    "unmapped",
+    "mapped",
+)
+
+
+class Outcomes(dy.Schema):
+    """What became of the diagnoses: rows by system and outcome, unmapped ones by code too."""
+
+    system = dy.String(check=lambda system: system.is_in([*SYSTEMS, OWN, NO_SYSTEM]))
+    outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
+    code = dy.String(nullable=True)
+    rows = dy.Int64(min=1)
+
+
+class Flow(dy.Schema):
+    """Subjects left after a step, one step a row."""
+
+    step = dy.Int8(primary_key=True, min=0)
+    name = dy.String()
+    patients = dy.Int64(min=0)
+
+
+def make_events(
+    parts: Sequence[Path], words: Path, shard: int
+) -> tuple[pl.DataFrame, dy.DataFrame[Outcomes], dy.DataFrame[Flow]]:
+    """Make one shard's events.
+
+    A diagnosis counts on the days of follow-up, first and last included; so do visits and death.
+    What a subject has twice on a day is one event, at midnight.
+
+    Args:
+        parts: records.
+        words: what each code becomes (`behrt.sources.words.Words`).
+        shard: which.
+
+    Returns:
+        Events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
+        sorted by all three, no row twice. The outcomes of the diagnoses. The subjects left.
+    """
+    records = scan_records(parts, shard).collect(engine="streaming")
+    subjects = follow(records)
+    followed = subjects.filter("followed")
+    diagnoses = judge(records, followed, pl.read_parquet(words))
+    mapped = diagnoses.filter(pl.col("outcome") == "mapped")
+    cohort = followed.join(mapped, on="subject_id", how="semi")
+    unmapped_code = pl.when(pl.col("outcome") == "unmapped").then("code")
+    outcomes = (
+        diagnoses.unique("row")
+        .group_by("system", "outcome", unmapped_code.alias("code"))
+        .agg(rows=pl.len().cast(pl.Int64))
+    )
+    visits = _within(records.filter(pl.col("kind") == "visit"), cohort)
+    events = pl.concat(
+        [
+            _fixed(records, cohort),
+            mapped.join(cohort.select("subject_id"), on="subject_id").select(
+                "subject_id", "day", code="event"
+            ),
+            visits.select("subject_id", "day", "code"),
+            _dated(cohort),
+        ]
+    )
+    timed = events.select("subject_id", pl.col("day").cast(pl.Datetime("us")).alias("time"), "code")
+    counts = [
+        subjects.height,
+        subjects["one_birth"].sum(),
+        followed.height,
+        cohort.height,
+    ]
+    flow = pl.DataFrame(
+        {"step": range(len(STEPS)), "name": STEPS, "patients": counts},
+        schema={"step": pl.Int8, "name": pl.String, "patients": pl.Int64},
+    )
+    return (
+        timed.unique().sort("subject_id", "time", "code"),
+        _sorted_outcomes(outcomes),
+        Flow.validate(flow),
+    )
+
+
+def follow(records: pl.DataFrame) -> pl.DataFrame:
+    """Return who the subjects are and when they are followed.
+
+    Birth is put on the first of its month; two months of birth are a contradiction. Follow-up is
+    the longest period of observation (of equal ones the first), else from the first `start` to the
+    last `end`, else from the first to the last event; never before birth, nor beyond death.
+
+    Args:
+        records: of a shard.
+
+    Returns:
+        subject_id, sex (String), birth, death, start, end (Date), one_birth, followed (Boolean);
+        sorted by subject.
+    """
+    kind, day, until = pl.col("kind"), pl.col("day"), pl.col("until")
+    births = day.filter(kind == "birth").dt.truncate("1mo").unique()
+    sexes = pl.col("code").filter((kind == "sex") & pl.col("code").is_in(["male", "female"]))
+    # The longest first, then the first: the least of (minus length, start).
+    length = (until - day).dt.total_days()
+    is_period = (kind == "period") & (length >= 0)
+    longest = pl.struct(shorter=-length, day=day, until=until).filter(is_period).sort().first()
+    is_seen = kind == "seen"
+    found = records.group_by("subject_id").agg(
+        sex=pl.when(sexes.n_unique() == 1).then(sexes.first()).otherwise(pl.lit("unknown")),
+        birth=births.min(),
+        one_birth=births.len() == 1,
+        death=day.filter(kind == "death").min(),
+        period=longest,
+        start=day.filter(kind == "start").min(),
+        end=day.filter(kind == "end").max(),
+        first=day.filter(is_seen).min(),
+        last=until.filter(is_seen).max(),
+    )
+    period = pl.col("period").struct
+    given = found.with_columns(
+        start=pl.coalesce(period.field("day"), "start", "first"),
+        end=pl.coalesce(period.field("until"), "end", "last"),
+    )
+    bound = given.with_columns(
+        start=pl.max_horizontal("start", "birth"), end=pl.min_horizontal("end", "death")
+    )
+    known = pl.col("start").is_not_null() & pl.col("end").is_not_null()
+    return bound.select(
+        "subject_id",
+        "sex",
+        "birth",
+        "death",
+        "start",
+        "end",
+        "one_birth",
+        followed=(pl.col("one_birth") & known & (pl.col("start") <= pl.col("end"))).fill_null(
+            False
+        ),
+    ).sort("subject_id")
+
+
+def judge(records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Return every diagnosis with its outcome, one of OUTCOMES, the first that applies.
+
+    Args:
+        records: of a shard.
+        followed: subject_id, start, end of those who are followed.
+        words: code, system, event.
+
+    Returns:
+        row (its number; several rows for a code with several words), subject_id, day, code,
+        system, event, outcome.
+    """
+    rows = records.filter(pl.col("kind") == "diagnosis").select("subject_id", "day", "code")
+    joined = (
+        rows.with_row_index("row")
+        .join(followed.select("subject_id", "start", "end"), on="subject_id", how="left")
+        .join(words, on="code", how="left")
+    )
+    conditions = (
+        pl.col("start").is_null(),
+        pl.col("code").is_null(),
+        pl.col("day").is_null(),
+        ~pl.col("day").is_between("start", "end"),
+        pl.col("event").is_null(),
+    )
+    first = pl.coalesce(
+        pl.when(condition).then(pl.lit(outcome))
+        for condition, outcome in zip(conditions, OUTCOMES, strict=False)
+    )
+    return joined.with_columns(
+        outcome=first.fill_null(OUTCOMES[-1]), system=pl.col("system").fill_null(NO_SYSTEM)
+    ).drop("start", "end")
+
+
+def _within(rows: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
+    window = cohort.select("subject_id", "start", "end")
+    return rows.join(window, on="subject_id").filter(pl.col("day").is_between("start", "end"))
+
+
+def _fixed(records: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
+    """Make the events without a time: sex, and what the source says of region and practice."""
+    nothing = pl.lit(None, pl.Date).alias("day")
+    sex = cohort.select("subject_id", nothing, code=pl.lit("SEX//") + pl.col("sex"))
+    others = records.filter(pl.col("kind") == "fixed").join(cohort, on="subject_id", how="semi")
+    return pl.concat([sex, others.select("subject_id", nothing, "code")])
+
+
+def _dated(cohort: pl.DataFrame) -> pl.DataFrame:
+    """Make birth, death, and the first and last day of follow-up."""
+    death = pl.when(pl.col("death").is_between("start", "end")).then("death")
+    return pl.concat(
+        cohort.select("subject_id", day=day, code=pl.lit(code)).drop_nulls("day")
+        for day, code in (
+            (pl.col("birth"), birth_code),
+            (pl.col("start"), "FOLLOW_UP//START"),
+            (pl.col("end"), "FOLLOW_UP//END"),
+            (death, death_code),
+        )
+    )
+
+
+def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[Outcomes]:
+    """Add the shards' outcomes up, the commonest unmapped codes first."""
+    scanned = pl.scan_parquet(list(shards))
+    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
+    return _sorted_outcomes(total.collect())
+
+
+def share_mapped(outcomes: pl.DataFrame) -> float:
+    """Return which share of the diagnoses became events."""
+    rows = outcomes.group_by("outcome").agg(pl.col("rows").sum())
+    counts: dict[str, int] = dict(rows.iter_rows())
+    return counts.get(OUTCOMES[-1], 0) / max(sum(counts.values()), 1)
+
+
+def _sorted_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[Outcomes]:
+    return Outcomes.validate(
+        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
+    )
+
+
+def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
+    """Add the shards' subjects up, step by step.
+
+    Raises:
+        InputError: nobody is left.
+    """
+    total = (
+        pl.concat([pl.read_parquet(path) for path in counts])
+        .group_by("step", "name")
+        .agg(pl.col("patients").sum())
+        .sort("step")
+    )
+    if total["patients"][-1] == 0:
+        name = total.filter(patients=0)["name"][0]
+        raise InputError(
+            "source",
+            f"no subject is left after the step {name!r}",
+            "Check the births, the follow-up and the codes of the dataset, and `systems` in config",
+        )
+    return Flow.validate(total)

@@ -1,0 +1,133 @@
+"""Small code lists, and the stages of a source run as the workflow runs them."""
+
+import runpy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from behrt.sources import meds, omop
+
+REPOSITORY = Path(__file__).parents[2]
+SCHEMA: dict[str, Any] = yaml.safe_load(
+    (REPOSITORY / "workflow" / "schemas" / "config.schema.yaml").read_text()
+)["properties"]
+STRUCTURE: dict[str, str] = {
+    key: value["default"]
+    for key, value in SCHEMA["meds"]["properties"]["structure"]["properties"].items()
+}
+MEDS_SYSTEMS: list[dict[str, str]] = SCHEMA["meds"]["properties"]["systems"]["default"]
+
+LISTS = {
+    "dictionary.csv": "phenotype,CPRD,ICD,OPCS\nHypertension,a.csv,b.csv,\n"
+    "Infarction,,c.csv,\nDiabetes,d.csv,e.csv,\n",
+    "phenotype_categories_mapping.csv": "Phenotype,Category\nHypertension,Heart\n"
+    "Infarction,Heart\nDiabetes,Glands\n",
+    "primary_care/a.csv": "Readcode,Medcode\nG20..00,1\nG20..11,2\n",
+    "primary_care/d.csv": "Readcode,Medcode\nC10F.00,3\n1434000.0,4\n1E+05,5\n",
+    "secondary_care/b.csv": "ICD10code\nI10\n",
+    "secondary_care/c.csv": "ICD10code\nI21\nI22.1\n",
+    "secondary_care/e.csv": "ICD10code\nE11\n",
+}
+
+
+def script(name: str) -> Callable[..., None]:
+    main: Callable[..., None] = runpy.run_path(str(REPOSITORY / "scripts" / f"{name}.py"))["main"]
+    return main
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> dict[str, Path]:
+    """The phenotypes' tables, as the inputs of the words rule."""
+    folder = tmp_path / "lists"
+    for path, text in LISTS.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    tables = ("phenotypes", "medcodes", "icd", "read_codes")
+    made = {name: tmp_path / "phenotypes" / f"{name}.parquet" for name in tables}
+    script("phenotypes")(lists=folder, manifest=tmp_path / "phenotypes.json", **made)
+    del made["medcodes"]
+    return made
+
+
+def bring_in(
+    layout: str,
+    folder: Path,
+    out: Path,
+    lists: dict[str, Path] | None = None,
+    systems: Sequence[dict[str, str]] | None = None,
+    own: list[str] | None = None,
+    minimum_patients: int = 1,
+    shards: int = 2,
+    condition: str = "condition_source_value",
+    maximum_refused: float = 0.5,
+    **optional: Path,
+) -> pl.DataFrame:
+    """Run the scripts of a source's stages; return the MEDS rows of all shards, sorted."""
+    chosen = MEDS_SYSTEMS if systems is None else systems
+    common = {"systems": chosen, "own": own, "shards": shards}
+    records = []
+    for part in {"meds": meds, "omop": omop}[layout].find_parts(folder):
+        records.append(out / "imported" / part.table / f"{part.part}.parquet")
+        script("import_part")(
+            source=part.path,
+            records=records[-1],
+            manifest=records[-1].with_suffix(".json"),
+            layout=layout,
+            table=part.table,
+            maximum_refused=maximum_refused,
+            lists=lists is not None,
+            structure=STRUCTURE,
+            condition=condition,
+            **common,
+        )
+    words, listed = out / "words.parquet", out / "listed.parquet"
+    script("words")(
+        records=records,
+        words=words,
+        listed=listed,
+        manifest=out / "words.json",
+        minimum_patients=minimum_patients,
+        **common,
+        **(lists or {}),
+        **optional,
+    )
+    data, unmapped, counts = (
+        [out / name / f"{shard:02d}.parquet" for shard in range(shards)]
+        for name in ("meds/data", "unmapped", "counts")
+    )
+    for shard in range(shards):
+        script("import_events")(
+            records=records,
+            words=words,
+            events=data[shard],
+            unmapped=unmapped[shard],
+            counts=counts[shard],
+            shard=shard,
+        )
+    script("import_metadata")(
+        listed=listed,
+        shards=data,
+        unmapped=unmapped,
+        counts=counts,
+        codes=out / "meds/metadata/codes.parquet",
+        dataset=out / "meds/metadata/dataset.json",
+        unmapped_codes=out / "unmapped.parquet",
+        flow=out / "flow.parquet",
+        name="imported",
+    )
+    return pl.concat(map(pl.read_parquet, data)).sort("subject_id", "time", "code")
+
+
+def outcomes(out: Path) -> dict[tuple[str, str], int]:
+    """Return the rows of each system and outcome."""
+    rows = pl.read_parquet(out / "unmapped.parquet")
+    total = rows.group_by("system", "outcome").agg(pl.col("rows").sum())
+    return {(system, outcome): count for system, outcome, count in total.iter_rows()}
+
+
+def steps(out: Path) -> list[int]:
+    return pl.read_parquet(out / "flow.parquet")["patients"].to_list()

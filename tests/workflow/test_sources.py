@@ -1,0 +1,144 @@
+"""Other programs at both doors: they read the MEDS of a run, and a run reads theirs."""
+
+import datetime
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
+
+from .conftest import TINY, Copy
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+GENERATED = """
+run: generated
+source: meds
+shards: 2
+caliber: null
+meds: {folder: generated}
+codes: {own: ["dynamic//"], minimum_patients: 20}
+"""
+
+
+def read_by_meds_reader(folder: Path, out: Path) -> list[tuple[int, datetime.datetime | None, str]]:
+    """Return every event that `meds_reader` finds in a MEDS dataset."""
+    meds_reader = pytest.importorskip("meds_reader", reason="has no wheel for this Python")
+    programs = Path(sys.executable).parent
+    for program, *options in (
+        ["meds_reader_convert", "--num_threads", "1"],
+        ["meds_reader_verify"],
+    ):
+        command = [str(programs / program), str(folder), str(out), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    with meds_reader.SubjectDatabase(str(out)) as subjects:
+        return [
+            (subject, event.time, event.code)
+            for subject in subjects
+            for event in subjects[subject].events
+        ]
+
+
+def test_meds_reader_reads_the_dataset_of_a_run(tiny: Copy, tmp_path: Path) -> None:
+    folder = tiny.results / "meds"
+    read = read_by_meds_reader(folder, tmp_path / "database")
+    written = pl.read_parquet(folder / "data" / "*.parquet").select("subject_id", "time", "code")
+    assert len(read) > 10_000
+    found = pl.DataFrame(read, schema=written.schema, orient="row")
+    order = ["subject_id", "time", "code"]
+    assert found.sort(order).equals(written.sort(order))
+
+
+def test_the_dataset_of_a_run_is_valid_meds(tiny: Copy) -> None:
+    folder = tiny.results / "meds"
+    for path in sorted((folder / "data").glob("*.parquet")):
+        DataSchema.validate(pq.read_table(path))
+        rows = pl.read_parquet(path)
+        assert rows["subject_id"].is_sorted()
+    CodeMetadataSchema.validate(pq.read_table(folder / "metadata" / "codes.parquet"))
+    SubjectSplitSchema.validate(pq.read_table(folder / "metadata" / "subject_splits.parquet"))
+    DatasetMetadataSchema.validate(json.loads((folder / "metadata" / "dataset.json").read_text()))
+    listed = set(pl.read_parquet(folder / "metadata" / "codes.parquet")["code"])
+    assert set(pl.read_parquet(folder / "data" / "*.parquet")["code"]) <= listed
+
+
+def generate(folder: Path, people: int) -> pl.DataFrame:
+    """Write a dataset that `meds-testing-helpers` makes; return its events."""
+    generator = pytest.importorskip("meds_testing_helpers.dataset_generator")
+    rvs = pytest.importorskip("meds_testing_helpers.rvs")
+    np = pytest.importorskip("numpy")
+    days = rvs.PositiveTimeDeltaGenerator([np.timedelta64(days, "D") for days in (9, 40, 90)])
+    made = generator.MEDSDatasetGenerator(
+        generator.MEDSDataDFGenerator(
+            birth_datetime_per_subject=rvs.DatetimeGenerator(
+                [np.datetime64("1950-06-01", "us"), np.datetime64("1971-02-02", "us")]
+            ),
+            start_data_datetime_per_subject=rvs.DatetimeGenerator(
+                [np.datetime64("2001-01-01", "us")]
+            ),
+            time_between_birth_and_data_per_subject=rvs.PositiveTimeDeltaGenerator(
+                [np.timedelta64(30, "Y"), np.timedelta64(40, "Y")]
+            ),
+            time_between_data_and_death_per_subject=days,
+            time_between_data_events_per_subject=days,
+            num_events_per_subject=rvs.PositiveIntGenerator([6, 12, 20]),
+            num_measurements_per_event=rvs.PositiveIntGenerator([1, 2, 3]),
+            num_static_measurements_per_subject=rvs.PositiveIntGenerator([1]),
+            frac_dynamic_code_occurrences_with_value=rvs.ProportionGenerator([0.1]),
+            frac_static_code_occurrences_with_value=rvs.ProportionGenerator([0]),
+            static_vocab_size=4,
+            dynamic_vocab_size=40,
+            frac_subjects_with_death=0.3,
+        ),
+        shard_size=people // 3,
+        dataset_name="generated",
+    ).sample(people, np.random.default_rng(1))
+    made.write(folder)
+    return pl.concat(pl.read_parquet(path) for path in (folder / "data").rglob("*.parquet"))
+
+
+def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
+    events = generate(clean.folder / "generated", 300)
+    (clean.folder / "config" / "generated.yaml").write_text(GENERATED)
+    config = ("--configfile", *TINY[1:], "config/generated.yaml")
+    results = clean.folder / "results" / "generated"
+    targets = [
+        f"results/generated/evaluation/T2/{name}.parquet" for name in ("prevalence", "history")
+    ]
+    targets.append("results/generated/tables/cohort_flow.csv")
+    clean.snakemake("--cores", "2", *targets, *config)
+    vocabulary = json.loads((results / "vocabulary.json").read_text())
+    dynamic = events.filter(pl.col("code").str.starts_with("dynamic//"))
+    counts = (
+        dynamic.group_by("code")
+        .agg(pl.col("subject_id").n_unique())
+        .filter(pl.col("subject_id") >= 20)
+    )
+    assert vocabulary["phenotypes"] == sorted(counts["code"])
+    assert set(vocabulary["chapters"]) == {"No chapter"}
+    visits = pl.read_parquet(results / "sequences" / "*.parquet").select(
+        "subject_id", pl.col("visit_day").cast(pl.List(pl.Date))
+    )
+    expected = (
+        dynamic.filter(pl.col("code").is_in(counts["code"].implode()))
+        .group_by("subject_id")
+        .agg(visit_day=pl.col("time").dt.date().unique().sort())
+    )
+    assert visits.sort("subject_id").equals(expected.sort("subject_id"))
+    scored = pl.read_parquet(results / "evaluation" / "T2" / "history.parquet")
+    assert scored.height > 10
+    again = clean.snakemake("--dry-run", "--cores", "2", *targets, *config)
+    assert "Nothing to be done" in again.stdout
+
+
+def test_a_missing_dataset_is_named(clean: Copy) -> None:
+    (clean.folder / "config" / "generated.yaml").write_text(GENERATED)
+    config = ("--configfile", *TINY[1:], "config/generated.yaml")
+    done = clean.snakemake("-n", "--cores", "1", *config, fails=True)
+    assert "generated: no Parquet file in data/. Set `meds.folder`" in done.stdout
+    assert "Traceback" not in done.stdout
