@@ -188,6 +188,11 @@ def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, A
         counts=counts,
         cohort=out / "cohort/cohort.parquet",
         flow=out / "cohort/flow.parquet",
+        manifest=out / "cohort/manifest.json",
+        patient=parts["patient"],
+        practice=parts["practice"],
+        coverage=parts["linkage_coverage"],
+        rules=rules,
     )
     _script("meds")(
         phenotypes=codes["phenotypes"],

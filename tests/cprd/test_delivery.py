@@ -116,7 +116,7 @@ def test_a_zip_of_two_parts_or_no_zip_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 2"):
         find_parts(tmp_path)
     (tmp_path / "x_Extract_Test_001.zip").write_bytes(b"no zip")
-    with pytest.raises(InputError, match="not a readable zip"):
+    with pytest.raises(InputError, match="it is damaged"):
         find_parts(tmp_path)
 
 
