@@ -43,16 +43,23 @@ class Text:
         self.name = name
         self.size = size
         self._stream = stream
+        self._read = 0
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes; none at the end."""
         with _readable(self.name):
-            return self._stream.read(size)
+            block = self._stream.read(size)
+            self._read += len(block)
+            if not block and self._read < self.size:
+                raise EOFError("it ends early")
+            return block
 
     def line(self) -> bytes:
         """Read to the end of the line, at most LONGEST_LINE bytes."""
         with _readable(self.name):
-            return self._stream.readline(LONGEST_LINE)
+            line = self._stream.readline(LONGEST_LINE)
+            self._read += len(line)
+            return line
 
 
 @contextmanager
