@@ -8,7 +8,7 @@ read, kept and refused.
 
 rule extract:
     input:
-        source=lambda wildcards: PARTS[wildcards.table, wildcards.part].path,
+        source=lambda wildcards: path_of(wildcards.table, wildcards.part, PARTS, FAULT),
     output:
         rows="<results>/extracted/{table}/{part}.parquet",
         manifest="<results>/extracted/{table}/{part}.json",

@@ -24,7 +24,7 @@ rule phenotypes:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
-        code=code_hash(SCRIPTS / "phenotypes.py"),
+        code=code_hash(SCRIPTS / "phenotypes.py", "caliber/release.json"),
     message:
         "Read the code lists"
     script:

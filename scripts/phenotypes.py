@@ -4,6 +4,7 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.caliber.lists import read_lists
+from behrt.caliber.release import Release
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 
@@ -14,7 +15,8 @@ def main(lists: Path, phenotypes: Path, medcodes: Path, icd: Path, manifest: Pat
     write_parquet(read.phenotypes, phenotypes)
     write_parquet(read.medcodes, medcodes)
     write_parquet(read.icd, icd)
-    write_json(read.manifest, manifest)
+    pinned = not Release.read().missing(lists)
+    write_json(read.manifest | {"lists_are_the_pinned_release": pinned}, manifest)
     logger.info(
         "%d phenotypes, %d pairs with a medcode, %d pairs with an ICD-10 code",
         read.phenotypes.height,

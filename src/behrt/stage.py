@@ -1,6 +1,8 @@
 """The one bridge between Snakemake and a script's typed function."""
 
 import inspect
+import os
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
     Inputs and outputs arrive as Path or list[Path]; params as they are, `code` (the rerun
-    trigger) left out. `threads` is passed if the function takes it. An
-    InputError is logged and ends the script: its text says all that helps. Any other error is
-    logged with its text before it goes on to Snakemake.
+    trigger) left out. `threads` is passed if the function takes it. An InputError is logged and
+    ends the script: its text says all that helps. Of any other error the kind and the place are
+    logged, but not the text, which may quote a patient's values; the environment variable
+    BEHRT_SHOW_ERRORS=1 lets it through.
     """
     logs.start(Path(snakemake.log[0]) if snakemake.log else None)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
@@ -33,5 +36,12 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
         logs.logger.error("%s", error)
         raise SystemExit(1) from None
     except Exception as error:
-        logs.logger.error("%s: %s", type(error).__name__, error)
-        raise
+        if os.environ.get("BEHRT_SHOW_ERRORS") == "1":
+            raise
+        logs.logger.error(
+            "%s (its text is withheld, as it may quote patients' data; run again with "
+            "BEHRT_SHOW_ERRORS=1 to see it)\n%s",
+            type(error).__name__,
+            "".join(traceback.format_tb(error.__traceback__)),
+        )
+        raise SystemExit(1) from None

@@ -61,11 +61,18 @@ def test_every_row_is_read_or_refused_for_a_reason(folder: Path) -> None:
     assert manifest["medcodes"] == {
         "rows_read": 6,
         "rows_refused": {"blank medcode": 1, "medcode is not a whole number above 0": 1},
+        "rows_repaired": {
+            "medcode written with .0": 1,
+            "Read code mangled by a spreadsheet, medcode used": 1,
+        },
+        "rows_repeated": 1,
         "pairs": 3,
     }
     assert manifest["icd"] == {
         "rows_read": 6,
         "rows_refused": {"ICD-10 code of more than four characters": 1, "not an ICD-10 code": 1},
+        "rows_repaired": {"ICD-10 code without its dot": 1, "ICD-10 code with the filler X": 1},
+        "rows_repeated": 0,
         "pairs": 4,
     }
 
@@ -103,6 +110,14 @@ def test_the_real_lists_give_301_phenotypes_in_16_chapters() -> None:
     assert lists.manifest["icd"]["rows_read"] == 1925
     assert not lists.manifest["medcodes"]["rows_refused"]
     assert not lists.manifest["icd"]["rows_refused"]
+    assert lists.manifest["medcodes"]["rows_repaired"] == {
+        "medcode written with .0": 9178,
+        "Read code mangled by a spreadsheet, medcode used": 150,
+    }
+    assert lists.manifest["icd"]["rows_repaired"] == {
+        "ICD-10 code without its dot": 12,
+        "ICD-10 code with the filler X": 1,
+    }
     assert lists.medcodes["medcode"].n_unique() == 10077
     # every phenotype has a code in one of the two systems
     coded = set(lists.medcodes["phenotype"]) | set(lists.icd["phenotype"])

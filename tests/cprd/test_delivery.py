@@ -129,13 +129,13 @@ def test_parts_in_a_zip_of_another_name_are_found(tmp_path: Path) -> None:
 def test_files_of_other_names_are_found_by_pattern(tmp_path: Path) -> None:
     for name in ("p9_Patient_002.txt", "p9_Patient_001.txt", "x_Extract_Patient_001.txt"):
         _touch(tmp_path / "gold" / name)
-    parts = find_parts(tmp_path, {"patient": "gold/P9_*.txt", "test": []})
+    parts = find_parts(tmp_path, named={"patient": "gold/P9_*.txt", "test": []})
     assert [(part.part, part.path.name) for part in parts] == [
         ("001", "p9_Patient_001.txt"),
         ("002", "p9_Patient_002.txt"),
     ]
     with pytest.raises(InputError, match=r"named as clinical and patient"):
-        find_parts(tmp_path, {"patient": "gold/p9*", "clinical": "*Patient_001.txt"})
+        find_parts(tmp_path, named={"patient": "gold/p9*", "clinical": "*Patient_001.txt"})
 
 
 def test_both_spellings_of_immunisation_are_known(tmp_path: Path) -> None:

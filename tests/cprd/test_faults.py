@@ -99,7 +99,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     """Read a delivery as the workflow does, and count what becomes of every row."""
     check(config, SCHEMA)
     folder = Path(config["delivery"]["folder"])
-    parts = find_parts(folder, config["delivery"]["files"])
+    parts = find_parts(folder, named=config["delivery"]["files"])
     require(parts, READ, folder)
     rows: dict[str, list[Path]] = {table: [] for table in READ}
     kept: Counter[str] = Counter()

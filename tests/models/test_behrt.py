@@ -213,6 +213,16 @@ def test_impossible_shares_are_refused(shares: tuple[float, float]) -> None:
 # --- The network ------------------------------------------------------------------------------
 
 
+def test_near_ages_start_alike_and_far_ones_apart() -> None:
+    ages = Behrt(Settings(hidden=48, heads=4, layers=1), n_diseases=5).encoder.ages
+    assert ages is not None
+    same = F.cosine_similarity(ages.weight[600], ages.weight[601], dim=0)
+    far = F.cosine_similarity(ages.weight[600], ages.weight[1000], dim=0)
+    assert same > 0.9
+    assert far < same - 0.2
+    assert ages.weight.requires_grad
+
+
 def test_positions_are_vaswanis() -> None:
     table = behrt.positions(50, 12)
     for place in (0, 1, 17, 49):

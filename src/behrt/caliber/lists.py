@@ -61,9 +61,12 @@ def read_lists(folder: Path) -> Lists:
     """Read a folder of code lists.
 
     A phenotype is a row of the dictionary with a CPRD or an ICD list; OPCS lists are not read. A
-    code may belong to several phenotypes. Medcodes come as whole numbers, also where the list
-    writes `15311.0`. Read codes are not used: the medcode is what a CPRD record carries. ICD-10
-    codes come to level 4 (`behrt.caliber.icd`); a longer one is refused, as level 4 would widen it.
+    code may belong to several phenotypes. What is certain is repaired, and counted: medcodes come
+    as whole numbers, also where the list writes `15311.0`; ICD-10 codes come to level 4
+    (`behrt.caliber.icd`), with or without dot, their filler X gone. A longer one is refused, as
+    level 4 would widen it. Read codes are not used, so those that a spreadsheet has taken for
+    numbers (`7004300.0`, or `1476` for `1476.00`) do no harm: the medcode beside them is what a
+    CPRD record carries.
 
     Raises:
         InputError: a file or column is missing; a list holds no code that can be read; a phenotype
@@ -72,7 +75,10 @@ def read_lists(folder: Path) -> Lists:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
-            folder, "no such folder", "Set `caliber` to a copy of CALIBER's repository"
+            folder,
+            "no such folder",
+            "Get the lists with `snakemake caliber`, or set `caliber` to a copy of CALIBER's "
+            "repository",
         )
     dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
     chapters = {
@@ -116,7 +122,7 @@ def read_lists(folder: Path) -> Lists:
 
 
 def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
-    rows = _listed_codes(folder, listed, "cprd", ("medcode",))
+    rows = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode")
     number = pl.col("code").str.strip_suffix(".0")
     whole = pl.when(number.str.contains(r"^[0-9]+$")).then(number.cast(pl.Int64, strict=False))
     typed = rows.with_columns(medcode=whole)
@@ -126,7 +132,18 @@ def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame,
         .when(pl.col("medcode").is_null() | (pl.col("medcode") == 0))
         .then(pl.lit("medcode is not a whole number above 0"))
     )
-    return _kept(typed, reason, "medcode")
+    mangled = pl.col("beside").str.contains(r"^[0-9]+(\.0)?$") & (
+        pl.col("beside").str.len_chars() != 7
+    )
+    return _kept(
+        typed,
+        reason,
+        "medcode",
+        {
+            "medcode written with .0": pl.col("code").str.ends_with(".0"),
+            "Read code mangled by a spreadsheet, medcode used": mangled,
+        },
+    )
 
 
 def _icd(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -140,19 +157,38 @@ def _icd(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict
         .when(pl.col("code").str.replace_all(".", "", literal=True).str.len_chars() > 4)
         .then(pl.lit("ICD-10 code of more than four characters"))
     )
-    return _kept(typed, reason, "icd")
+    long, bare = pl.col("code").str.len_chars() > 3, pl.col("code").str.to_uppercase()
+    return _kept(
+        typed,
+        reason,
+        "icd",
+        {
+            "ICD-10 code without its dot": long & ~bare.str.contains(".", literal=True),
+            "ICD-10 code with the filler X": bare.str.ends_with("X"),
+        },
+    )
 
 
-def _kept(rows: pl.DataFrame, reason: pl.Expr, code: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _kept(
+    rows: pl.DataFrame, reason: pl.Expr, code: str, repairs: dict[str, pl.Expr]
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the pairs of code and phenotype, and what became of every row.
+
+    Rows read are rows refused, rows that repeat another's pair, and pairs.
+    """
     rows = rows.with_columns(reason=reason)
     refused = rows.drop_nulls("reason")
     counts = refused.group_by("reason").len().sort("reason")
-    pairs = (
-        rows.filter(pl.col("reason").is_null()).select(code, "phenotype").unique().sort(pl.all())
-    )
+    kept = rows.filter(pl.col("reason").is_null())
+    pairs = kept.select(code, "phenotype").unique().sort(pl.all())
+    repaired = kept.select(condition.sum().alias(name) for name, condition in repairs.items())
     manifest = {
         "rows_read": rows.height,
         "rows_refused": dict(counts.iter_rows()),
+        "rows_repaired": {
+            name: count for name, count in repaired.row(0, named=True).items() if count
+        },
+        "rows_repeated": kept.height - pairs.height,
         "pairs": pairs.height,
     }
     return pairs, manifest
@@ -168,9 +204,15 @@ def _require_a_code(
 
 
 def _listed_codes(
-    folder: Path, listed: list[dict[str, str]], kind: str, names: tuple[str, ...]
+    folder: Path,
+    listed: list[dict[str, str]],
+    kind: str,
+    names: tuple[str, ...],
+    beside: str | None = None,
 ) -> pl.DataFrame:
+    """Read the lists' rows: code (of the first of `names`), beside (another column), phenotype."""
     codes: list[str] = []
+    others: list[str] = []
     phenotypes: list[int] = []
     for index, row in enumerate(listed):
         if not row[kind]:
@@ -181,10 +223,11 @@ def _listed_codes(
         if column is None:
             raise InputError(path, f"no rows, or no column {' or '.join(names)}", _MEND)
         codes += [entry[column] for entry in rows]
+        others += [entry.get(beside, "") if beside else "" for entry in rows]
         phenotypes += [index] * len(rows)
     return pl.DataFrame(
-        {"code": codes, "phenotype": phenotypes},
-        schema={"code": pl.String, "phenotype": pl.Int16},
+        {"code": codes, "beside": others, "phenotype": phenotypes},
+        schema={"code": pl.String, "beside": pl.String, "phenotype": pl.Int16},
     )
 
 

@@ -85,7 +85,11 @@ class _File:
                 rows = rows or bool(left.strip())
 
 
-def find_parts(folder: Path, named: Mapping[str, str | Sequence[str]] | None = None) -> list[Part]:
+def find_parts(
+    folder: Path,
+    problems: list[InputError] | None = None,
+    named: Mapping[str, str | Sequence[str]] | None = None,
+) -> list[Part]:
     """List the parts of a CPRD GOLD delivery, sorted by table and part.
 
     Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>`
@@ -96,73 +100,95 @@ def find_parts(folder: Path, named: Mapping[str, str | Sequence[str]] | None = N
 
     Args:
         folder: of the delivery.
+        problems: if given, takes what is wrong with a file; the file is then left out.
         named: for a table, patterns (`p123_Patient*.txt`) of its files' paths below the folder,
             in place of the names above.
 
     Raises:
-        InputError: no such folder, or it may not be read; one file delivered twice, zipped and
-            loose or under two names; a zip that cannot be opened, holds no .txt or two, or one of
-            another table, or one whose path leads out of the zip; a table's file
-            packed otherwise or not numbered; a
-            pattern that no file has.
+        InputError: no such folder, or it may not be read; a pattern that no file has; without
+            `problems`, one file delivered twice, zipped and loose or under two names, a zip that
+            cannot be opened, holds no .txt or two, or one of another table, or one whose path
+            leads out of the zip, or a table's file packed otherwise or not numbered.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
             folder, "no such folder", "Set `delivery` to the folder CPRD's files are in"
         )
-    patterns = {
-        table: [given] if isinstance(given, str) else list(given)
+    patterns = [
+        (table, pattern)
         for table, given in (named or {}).items()
-    }
-    unused = {pattern for given in patterns.values() for pattern in given}
+        for pattern in ([given] if isinstance(given, str) else given)
+    ]
+    paths = {path: path.relative_to(folder) for path in _walk(folder)}
+    for _, pattern in patterns:
+        if not any(_matches(relative, pattern) for relative in paths.values()):
+            raise InputError(
+                "config, delivery.files", f"no file is named {pattern}", "Mend the pattern"
+            )
     found: dict[str, list[_File]] = defaultdict(list)
     stems: dict[Path, Path] = {}
-    for path in _walk(folder):
-        relative = path.relative_to(folder)
-        matching = {
-            (table, pattern)
-            for table, given in patterns.items()
-            for pattern in given
-            if fnmatch(relative.as_posix().lower(), pattern.lower())
-        }
-        unused -= {pattern for _, pattern in matching}
-        tables = sorted({table for table, _ in matching})
-        if len(tables) > 1:
-            raise InputError(
-                relative, f"named as {' and '.join(tables)}", "Mend delivery.files in config"
-            )
-        known = (tables[0], _number(path.stem)) if tables else _known(relative)
-        if known is not None and not tables and known[0] in patterns:
-            continue
-        if known is None and _UNUSABLE_NAME.search(path.name) and not _is_aurum(relative):
-            raise InputError(
-                relative,
-                "it bears a table's name, but is not packed or numbered as CPRD's files are",
-                "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for GOLD), or move "
-                "it out of the folder",
-            )
-        if known is not None:
-            twin = stems.setdefault(path.with_suffix(""), path)
-            if twin != path:
-                raise InputError(
-                    relative, f"delivered twice, also as {twin.name}", "Keep one of the two files"
-                )
-        for file in _texts(path, relative, known):
-            found[file.table].append(file)
-    if unused:
-        raise InputError(
-            "config, delivery.files", f"no file is named {min(unused)}", "Mend the pattern"
-        )
+    for path, relative in paths.items():
+        try:
+            known = _table_of(relative, patterns)
+            if known is not None:
+                _refuse_twin(path, relative, stems)
+            for file in _texts(path, relative, known):
+                found[file.table].append(file)
+        except InputError as error:
+            _raise_or_keep(error, problems)
     parts = []
     for table, files in found.items():
         if not TABLES[table].whole_build:
-            _refuse_repeated(files, folder)
+            try:
+                _refuse_repeated(files, folder)
+            except InputError as error:
+                _raise_or_keep(error, problems)
         again = len({file.number for file in files}) < len(files)
         for index, file in enumerate(files, start=1):
             number = f"{index:03d}" if again else file.number
             parts.append(Part(table, number, file.path, file.member))
     return sorted(parts)
+
+
+def _raise_or_keep(error: InputError, problems: list[InputError] | None) -> None:
+    if problems is None:
+        raise error
+    problems.append(error)
+
+
+def _refuse_twin(path: Path, relative: Path, stems: dict[Path, Path]) -> None:
+    twin = stems.setdefault(path.with_suffix(""), path)
+    if twin != path:
+        raise InputError(
+            relative, f"delivered twice, also as {twin.name}", "Keep one of the two files"
+        )
+
+
+def _matches(relative: Path, pattern: str) -> bool:
+    return fnmatch(relative.as_posix().lower(), pattern.lower())
+
+
+def _table_of(relative: Path, patterns: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the table and number of a file by the patterns, else by its name."""
+    tables = sorted({table for table, pattern in patterns if _matches(relative, pattern)})
+    if len(tables) > 1:
+        raise InputError(
+            relative, f"named as {' and '.join(tables)}", "Mend delivery.files in config"
+        )
+    if tables:
+        return tables[0], _number(relative.stem)
+    known = _known(relative)
+    if known is None and _UNUSABLE_NAME.search(relative.name) and not _is_aurum(relative):
+        raise InputError(
+            relative,
+            "it bears a table's name, but is not packed or numbered as CPRD's files are",
+            "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for GOLD), or move "
+            "it out of the folder",
+        )
+    if known is not None and known[0] in {table for table, _ in patterns}:
+        return None
+    return known
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -275,7 +301,7 @@ def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
     """Raise an InputError that lists every table of `tables` that has no part."""
     present = {part.table for part in parts}
     missing = [
-        f"{table} ({_pattern(table)})" for table in sorted(set(tables)) if table not in present
+        f"{table} ({file_pattern(table)})" for table in sorted(set(tables)) if table not in present
     ]
     if missing:
         raise InputError(
@@ -285,7 +311,17 @@ def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
         )
 
 
-def _pattern(table: str) -> str:
+def path_of(
+    table: str, number: str, parts: Mapping[tuple[str, str], Part], fault: InputError | None
+) -> Path:
+    """Return the path of a part, by table and number; raise the delivery's fault, if it has one."""
+    if fault is not None:
+        raise fault
+    return parts[table, number].path
+
+
+def file_pattern(table: str) -> str:
+    """Return how the files of a table are named."""
     if table in GOLD:
         return f"…_Extract_{table.capitalize()}_001.zip or .txt"
     return f"…{table}….txt or .zip"

@@ -232,6 +232,15 @@ def positions(count: int, hidden: int) -> Tensor:
     return table
 
 
+def embedded_positions(count: int, hidden: int) -> Tensor:
+    """Return `positions` at the size that learned embeddings start with.
+
+    The sines have a root mean square of 1/√2 and would drown them otherwise (Vaswani et al. weigh
+    both alike by multiplying the learned ones).
+    """
+    return positions(count, hidden) * (INITIAL_SPREAD * math.sqrt(2))
+
+
 def attention(qkv: Tensor, bias: Tensor, heads: int, rate: float, training: bool) -> Tensor:
     """Return scaled dot-product attention of packed rows.
 
@@ -302,14 +311,8 @@ class Encoder(nn.Module):
         self.ages = nn.Embedding(AGES, settings.hidden) if settings.age else None
         self.segments = nn.Embedding(2, settings.hidden) if settings.segment else None
         # Not part of the state: it depends on no data, and lengths may differ between models.
-        table = None
-        if settings.position:
-            # The sines have a root mean square of 1/√2: at that size they would drown the
-            # learned embeddings, so they get the size that these start with (as Vaswani et al.
-            # weigh both alike by multiplying the learned ones).
-            scale = INITIAL_SPREAD * math.sqrt(2)
-            table = positions(settings.max_length, settings.hidden) * scale
-        self.register_buffer("positions", table, persistent=False)
+        table = embedded_positions(settings.max_length, settings.hidden)
+        self.register_buffer("positions", table if settings.position else None, persistent=False)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
 
@@ -405,11 +408,19 @@ class Behrt(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw weights as BERT does: normal around 0, biases 0."""
+    """Draw weights as BERT does: normal around 0, biases 0. Ages start as the waves of positions.
+
+    With one random row a month of life, two visits a month apart would look unrelated until both
+    rows had been trained, which takes more patients than most data have. Waves make near ages
+    alike from the start, and let attention see the time between visits; the rows are learned on.
+    """
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INITIAL_SPREAD)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
+    if isinstance(module, Encoder) and module.ages is not None:
+        with torch.no_grad():
+            module.ages.weight.copy_(embedded_positions(*module.ages.weight.shape))
 
 
 # --- Pretraining ------------------------------------------------------------------------------

@@ -1,0 +1,42 @@
+"""Look at the delivery before hours of work (target `check_delivery`).
+
+In: every delivered file, of the large ones the start.
+Out: check/delivery.json and .txt: what was recognised, what is missing or wrong, the cohort to
+expect, and what a run needs. A delivery with faults is described too; only then is `ready` false.
+"""
+
+
+rule check_delivery:
+    input:
+        **({} if config["caliber"] else {"own_lists": "<results>/caliber"}),
+        files=DELIVERY_FILES,
+    output:
+        report="<results>/check/delivery.json",
+        text="<results>/check/delivery.txt",
+    log:
+        "<logs>/check_delivery.log",
+    benchmark:
+        "<benchmarks>/check_delivery.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=120,
+    params:
+        folder=lambda wildcards: str(DELIVERY),
+        lists=lambda wildcards: config["caliber"] or f"results/{config['run']}/caliber",
+        tables=sorted({*TABLES, *config["events"]["tables"]}),
+        diagnoses=config["events"]["tables"],
+        rules=config["cohort"],
+        extract=config["extract"],
+        named=config["delivery"]["files"],
+        maximum_refused=config["extract"]["maximum_refused"],
+        shards=config["shards"],
+        threshold=config["evaluation"]["threshold"],
+        megabytes=config["check"]["megabytes"],
+        code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
+    message:
+        "Look at the delivery"
+    script:
+        "../scripts/check_delivery.py"

@@ -1,0 +1,68 @@
+"""A look at a delivery before hours of work."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.configuration import options_for
+from behrt.cprd.check import Settings, check
+from behrt.cprd.check_report import as_text
+from behrt.cprd.cohort import Rules
+from behrt.cprd.layout import TABLES
+from behrt.cprd.values import Options
+from behrt.files import atomic, write_json
+from behrt.logs import logger
+
+
+def main(
+    files: list[Path],
+    report: Path,
+    text: Path,
+    folder: str,
+    lists: str,
+    tables: list[str],
+    diagnoses: list[str],
+    rules: dict[str, Any],
+    extract: dict[str, Any],
+    named: dict[str, Any],
+    maximum_refused: float,
+    shards: int,
+    threshold: int,
+    megabytes: float,
+    own_lists: Path | None = None,
+) -> None:
+    """Check the delivery in `folder`, with the code lists in `lists`.
+
+    `files` and `own_lists` are what is there, for Snakemake to know of a change.
+    """
+    settings = Settings(
+        tables=tables,
+        diagnoses=diagnoses,
+        rules=Rules.read(rules),
+        options={
+            name: Options.read(options_for(extract, name), table) for name, table in TABLES.items()
+        },
+        maximum_refused=maximum_refused,
+        shards=shards,
+        threshold=threshold,
+        sample_bytes=round(megabytes * 1e6),
+        lists=Path(lists),
+        files=named,
+    )
+    work = report.parent / ".sample"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, mode=0o700)
+    try:
+        found = check(Path(folder), settings, work)
+    finally:
+        shutil.rmtree(work)
+    write_json(found, report)
+    lines = as_text(found)
+    with atomic(text) as temporary:
+        temporary.write_text(lines, encoding="utf-8")
+    logger.info("check_delivery of %d files\n%s", len(files), lines)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,64 @@
+"""The bridge between Snakemake and scripts: what is passed, and what an error may show."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from behrt import stage
+from behrt.errors import InputError
+
+
+def rule(log: Path, **params: Any) -> Any:
+    return SimpleNamespace(
+        input={"source": "a.txt"},
+        output={"parts": ["b", "c"]},
+        params={"code": "0", **params},
+        log=[str(log)],
+        threads=3,
+    )
+
+
+def test_names_become_arguments(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    def main(source: Path, parts: list[Path], seed: int, threads: int) -> None:
+        seen.update(source=source, parts=parts, seed=seed, threads=threads)
+
+    stage.run(main, rule(tmp_path / "log", seed=7))
+    assert seen == {
+        "source": Path("a.txt"),
+        "parts": [Path("b"), Path("c")],
+        "seed": 7,
+        "threads": 3,
+    }
+
+
+def test_bad_input_is_told_in_one_sentence(tmp_path: Path) -> None:
+    def main(source: Path, parts: list[Path]) -> None:
+        raise InputError(source, "it is empty", "Deliver it again")
+
+    with pytest.raises(SystemExit):
+        stage.run(main, rule(tmp_path / "log"))
+    assert (tmp_path / "log").read_text().endswith("a.txt: it is empty. Deliver it again.\n")
+
+
+def test_the_text_of_an_unforeseen_error_is_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = "12345" * 2
+
+    def main(source: Path, parts: list[Path]) -> None:
+        raise ValueError(f"could not parse {patient}")
+
+    monkeypatch.delenv("BEHRT_SHOW_ERRORS", raising=False)
+    with pytest.raises(SystemExit):
+        stage.run(main, rule(tmp_path / "log"))
+    log = (tmp_path / "log").read_text()
+    assert patient not in log
+    assert "ValueError" in log
+    assert "test_stage.py" in log
+    monkeypatch.setenv("BEHRT_SHOW_ERRORS", "1")
+    with pytest.raises(ValueError, match=patient):
+        stage.run(main, rule(tmp_path / "log"))
