@@ -29,7 +29,9 @@ rule check_delivery:
         tables=sorted({*TABLES, *config["events"]["tables"]}),
         diagnoses=config["events"]["tables"],
         rules=config["cohort"],
-        extract=config["extract"],
+        options={
+            table: options_for(config["extract"], table) for table in layout.TABLES
+        },
         named=config["delivery"]["files"],
         maximum_refused=config["extract"]["maximum_refused"],
         shards=config["shards"],

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from behrt import stage
-from behrt.configuration import options_for
 from behrt.cprd.check import Settings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import Rules
@@ -24,7 +23,7 @@ def main(
     tables: list[str],
     diagnoses: list[str],
     rules: dict[str, Any],
-    extract: dict[str, Any],
+    options: dict[str, dict[str, Any]],
     named: dict[str, Any],
     maximum_refused: float,
     shards: int,
@@ -40,9 +39,7 @@ def main(
         tables=tables,
         diagnoses=diagnoses,
         rules=Rules.read(rules),
-        options={
-            name: Options.read(options_for(extract, name), table) for name, table in TABLES.items()
-        },
+        options={name: Options.read(values, TABLES[name]) for name, values in options.items()},
         maximum_refused=maximum_refused,
         shards=shards,
         threshold=threshold,
