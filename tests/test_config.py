@@ -9,13 +9,13 @@ import jsonschema
 import pytest
 import yaml
 
-from behrt.configuration import check, options_for, settings_for, training_for
+from behrt.configuration import check, models_of, options_for, settings_for, training_for
 from behrt.cprd.cohort import Rules
 from behrt.cprd.layout import TABLES
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.errors import InputError
 from behrt.learning.run import ACCELERATORS, PRECISIONS, SCHEDULES, Optimisation
-from behrt.models import behrt
+from behrt.models import behrt, deepr, retain
 
 REPOSITORY = Path(__file__).parents[1]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -83,11 +83,13 @@ def test_the_schema_is_strict_and_describes_every_key() -> None:
     [
         (definition("training"), Optimisation),
         (definition("behrt"), behrt.Settings),
+        (definition("deepr"), deepr.Settings),
+        (definition("retain"), retain.Settings),
         (properties("pretrain", "masking"), behrt.Masking),
         (properties("cohort"), Rules),
         ({k: v for k, v in properties("extract").items() if k != "maximum_refused"}, Options),
     ],
-    ids=["training", "behrt", "masking", "cohort", "extract"],
+    ids=["training", "behrt", "deepr", "retain", "masking", "cohort", "extract"],
 )
 def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], dataclass: Any) -> None:
     assert set(keys) == {field.name for field in fields(dataclass)}
@@ -116,6 +118,14 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
             {"models": {"behrt": {"settings": {"head": 3}}}},
             r"config, models\.behrt\.settings: there is no key 'head'\. Did you mean 'heads'\.",
         ),
+        (
+            {"models": {"deepr": {"settings": {"filter": 3}}}},
+            r"config, models\.deepr\.settings: there is no key 'filter'\. Did you mean 'filters'\.",
+        ),
+        (
+            {"models": {"retain": {"tasks": {"T2": {"settings": {"hidden": 3}}}}}},
+            r"config, models\.retain\.tasks\.T2\.settings: there is no key 'hidden'\. Did you mean",
+        ),
         ({"shards": "four"}, r"config, shards: 'four' is not of type 'integer'\. It is: "),
         ({"split": 3}, r"config, split: 3 is not of type 'object'"),
         ({"split": {"held_out": 1.2}}, r"config, split\.held_out: 1\.2 is greater than or equal"),
@@ -135,7 +145,7 @@ def test_a_mistake_is_named(change: dict[str, Any], message: str) -> None:
         if key == "models":
             for name, model in value.items():
                 for section, entries in model.items():
-                    config["models"][name][section] |= entries
+                    config["models"][name].setdefault(section, {}).update(entries)
         else:
             config[key] = value
     with pytest.raises(InputError, match=message):
@@ -146,6 +156,23 @@ def test_a_model_may_be_left_out() -> None:
     config = merged()
     config["models"]["deepr"] = None
     check(config, SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["prevalence", "history"])
+def test_a_trivial_row_cannot_be_left_out(name: str) -> None:
+    for model in (None, {"kind": "deepr"}):
+        config = merged()
+        config["models"][name] = model
+        with pytest.raises(InputError, match=rf"config, models\.{name}"):
+            check(config, SCHEMA)
+
+
+def test_the_reference_must_be_one_of_the_models() -> None:
+    config = merged() | {"evaluation": {"reference": "deepr"}}
+    assert list(models_of(config)) == list(config["models"])
+    config["models"]["deepr"] = None
+    with pytest.raises(InputError, match=r"config, evaluation\.reference: 'deepr' is not one"):
+        models_of(config)
 
 
 def test_settings_and_training_of_a_task() -> None:

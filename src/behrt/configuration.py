@@ -64,6 +64,23 @@ def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:
     }
 
 
+def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the models that are not left out, by name, in order.
+
+    Raises:
+        InputError: the reference that the others are compared with is not one of them.
+    """
+    models = {name: model for name, model in config["models"].items() if model}
+    reference = config["evaluation"]["reference"]
+    if reference not in models:
+        raise InputError(
+            "config, evaluation.reference",
+            f"{reference!r} is not one of the models",
+            f"Choose from {', '.join(models)}",
+        )
+    return models
+
+
 def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any]:
     """Return a model's settings for a task.
 

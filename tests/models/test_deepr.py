@@ -67,14 +67,33 @@ def test_rows_may_be_taken_in_any_order(build_examples: Build) -> None:
     assert offsets.tolist() == [0, 1, 4, 5]
 
 
-@pytest.mark.parametrize("kept", [1, 3, 4, 6, 7, 100])
-def test_the_latest_words_are_kept(build_examples: Build, kept: int) -> None:
+def test_a_long_sentence_is_cut_at_a_visits_edge(build_examples: Build) -> None:
+    first, second, last = diseases(3, 5), diseases(1, 6), diseases(0, 2)
     examples = build_examples(
-        [(1, [(0, [3, 5]), (20, [1]), (420, [0, 2])], []), (1, [(7, [4])], [])]
+        [(1, [], []), (1, [(0, [3, 5]), (20, [1, 6]), (420, [0, 2])], []), (1, [(7, [4])], [])]
     )
-    whole = split_words(SMALL, examples)
-    cut = split_words(Settings(maximum_words=kept), examples)
-    assert cut == [sentence[-kept:] for sentence in whole]
+    whole = [*first, UP_TO_1, *second, BEYOND, *last]
+    for maximum, kept in (
+        (100, whole),
+        (8, whole),
+        (7, [*second, BEYOND, *last]),
+        (5, [*second, BEYOND, *last]),
+        (4, last),
+        (2, last),
+        (1, last[-1:]),  # one visit alone is too long
+    ):
+        cut = split_words(Settings(maximum_words=maximum), examples)
+        assert cut == [[], kept, diseases(4)], maximum
+
+
+def test_no_order_within_visits_changes_what_a_cut_sentence_holds(build_examples: Build) -> None:
+    examples = build_examples([(1, [(0, [0, 1, 2, 3]), (20, [4, 5, 6]), (90, [7])], [])])
+    generator = np.random.default_rng(1)
+    for maximum in range(1, 11):
+        settings = Settings(maximum_words=maximum)
+        fixed = sorted(split_words(settings, examples)[0])
+        for _ in range(20):
+            assert sorted(split_words(settings, examples, generator)[0]) == fixed
 
 
 def test_training_draws_an_order_within_each_visit(build_examples: Build) -> None:

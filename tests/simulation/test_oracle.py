@@ -89,6 +89,50 @@ def test_forecasts_are_calibrated_for_every_disease(
     assert all(close(forecast[:, d], happened[:, d], 0.02) for d in often)
 
 
+def test_onsets_are_forecast_along_a_chain(world: World) -> None:
+    """A small world, so that many people show small errors: one disease causes the next."""
+    diseases = world.diseases[:3].with_columns(
+        name=pl.Series(["first", "second", "third"]),
+        sex=pl.lit("both"),
+        female_to_male=pl.Series([1.0, 1.5, 1.0]),
+        lifetime_risk=pl.Series([0.94, 0.5, 0.3]),
+        onset_mean=pl.Series([50.0, 55.0, 60.0]),
+        onset_spread=pl.lit(9.0),
+        childhood_share=pl.Series([0.1, 0.0, 0.0]),
+        pattern=pl.Series(["once", "recurrent", "chronic"]),
+        hospital_share=pl.lit(0.5),
+        fatality=pl.Series([0.5, 0.0, 0.2]),
+        fatal_lag_years=pl.lit(0.2),
+    )
+    risks = pl.DataFrame(
+        {
+            "parent": pl.Series([0, 1, 0], dtype=pl.Int16),
+            "child": pl.Series([1, 2, 2], dtype=pl.Int16),
+            "probability": [0.9, 0.9, 0.3],
+            "age_slope": [0.01, 0.0, 0.0],
+            "female_ratio": [1.0, 1.5, 1.0],
+            "lag_years": [0.15, 0.1, 4.0],
+            "lag_shape": [1.5, 1.5, 3.0],
+            "share": [0.5, 0.95, 0.05],
+            "known": [True, True, True],
+        }
+    )
+    small = World(world.practices, diseases, risks)
+    block = simulate_block(small, 1, 100_000, SEED, SETTINGS)
+    alive = (pl.col("death_day").is_null()) | (pl.col("death_day") > DAY + WINDOW)
+    rows = block.people.with_row_index("row").filter(alive, pl.col("registration_start") <= DAY)
+    chosen = rows["row"].to_numpy().astype(np.int64)
+    day = np.full(len(chosen), DAY)
+    forecast = true_probabilities(small, block, chosen, day, WINDOW, SETTINGS)
+    happened = recorded(small, block, chosen, begun=False)
+    begun = recorded(small, block, chosen, begun=True)
+    healthy = ~begun.any(axis=1)
+    for disease in range(3):
+        assert happened[healthy, disease].sum() > 100
+        for group in (healthy, ~healthy & ~begun[:, disease], begun[:, disease]):
+            assert close(forecast[group, disease], happened[group, disease], 0.0)
+
+
 def test_forecasts_separate_people(
     world: World, block: Block, survivors: np.ndarray, forecast: np.ndarray
 ) -> None:

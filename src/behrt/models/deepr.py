@@ -42,7 +42,7 @@ class Settings:
         widths: words that a filter spans, one convolution each.
         sex_size: numbers that sex is embedded in.
         dropout: share of the classifier's inputs set to 0 in training.
-        maximum_words: the latest words of a longer sentence are kept.
+        maximum_words: a longer sentence keeps the latest whole visits that fit.
         minimum_uses: diseases with fewer uses in the training inputs become RAREWORD.
     """
 
@@ -74,15 +74,36 @@ def gap_words(days: np.ndarray) -> np.ndarray:
     return FIRST_GAP + np.searchsorted(GAP_EDGES, days, side="left")
 
 
+def latest_visits(
+    examples: Examples, rows: np.ndarray, maximum_words: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the visits (int64) of the rows whose words fit, and their offsets (rows + 1).
+
+    A sentence is cut at a visit's edge, so that the order of the diseases in a visit never decides
+    which are read. The latest visit is kept even if it is too long by itself.
+    """
+    visits, offsets = ragged_take(examples.visit_offsets, rows)
+    counts = np.diff(offsets)
+    sizes = examples.code_offsets[visits + 1] - examples.code_offsets[visits] + 1  # one for a gap
+    ends = np.cumsum(sizes)
+    last = np.repeat(offsets[1:] - 1, counts)
+    words_to_the_end = ends[last] - ends + sizes - 1
+    kept = (words_to_the_end <= maximum_words) | (np.arange(len(visits)) == last)
+    row = np.repeat(np.arange(len(rows)), counts)[kept]
+    np.cumsum(np.bincount(row, minlength=len(rows)), out=offsets[1:])
+    return visits[kept], offsets
+
+
 def sentences(
     settings: Settings, examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the flat words (int64) of the rows' sentences and their offsets (rows + 1).
 
     The diseases of a visit stand in random order, or in ascending order without a generator:
-    then the sentence depends on the contents of each visit alone.
+    then the sentence depends on the contents of each visit alone. A latest visit that is longer
+    than a sentence by itself keeps its last diseases in that order.
     """
-    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    visits, visit_offsets = latest_visits(examples, rows, settings.maximum_words)
     positions, code_offsets = ragged_take(examples.code_offsets, visits)
     codes = examples.codes[positions].astype(np.int64)
     visit = np.repeat(np.arange(len(visits)), np.diff(code_offsets))

@@ -13,8 +13,7 @@ The forecast is for people who are followed up to the end of the window: an onse
 lowered by the chance that it kills before. What is approximate is of second order: onsets within
 the window are placed in the middle of one of its `PARTS`; parents that may begin count as
 independent of each other, and so do admissions; a disease counts for at most one flare-up or
-onset in hospital; a fatal onset is weighed as if uniform within the window. The tests hold the
-forecasts to the process's own outcomes.
+onset in hospital. The tests hold the forecasts to the process's own outcomes.
 """
 
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from behrt.simulation.process import (
     ProcessSettings,
     World,
     edge_probability,
+    fatal_probability,
     next_review,
     review_day,
     spontaneous_share,
@@ -144,11 +144,9 @@ def _forecast(parameters: Parameters, state: _State, settings: ProcessSettings) 
     uncoded[row, disease] = own - coding * rate
     others = uncoded.sum(axis=1)[row] - uncoded[row, disease]
 
-    survives = _survives_onset(parameters, state.window)
-    probability: np.ndarray = begins * survives / (1 - begins * (1 - survives))
     silent = (1 - due) * np.exp(-rate) * np.where(chronic, np.exp(others), 1.0)
-    probability[row, disease] = 1 - silent
-    return probability
+    begins[row, disease] = 1 - silent
+    return begins
 
 
 def _flare_up_due(
@@ -207,7 +205,8 @@ def latest_review(
 def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
     """Return float64 (forecasts, diseases, PARTS): P(onset in the window up to a part's end).
 
-    Given that the disease has not begun; 0 where it has.
+    Given that the disease has not begun, and that no onset in the window kills within it; 0 where
+    it has begun.
     """
     hazard = parameters.hazard[state.female.astype(np.int64)]
     risk = -np.expm1(-hazard * state.susceptibility[:, None])
@@ -222,7 +221,10 @@ def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
         for edge in parameters.edges_into[disease]:
             free *= _spared_by_begun(parameters, state, edge, begun, ends)
             free *= _spared_by_coming(parameters, state, edge, by[:, edge.parent])
-        by[:, disease] = np.where(begun[:, disease, None], 0.0, 1 - free)
+        onset = np.diff(np.where(begun[:, disease, None], 0.0, 1 - free), axis=1, prepend=0.0)
+        lived = onset * _survives(parameters, disease, state)
+        alive = 1 - (onset - lived).sum(axis=1, keepdims=True)
+        by[:, disease] = lived.cumsum(axis=1) / alive
     return by
 
 
@@ -268,10 +270,10 @@ def _spared_by_coming(
     return spared
 
 
-def _survives_onset(parameters: Parameters, window: np.ndarray) -> np.ndarray:
-    """Return float64 (forecasts, diseases): P(alive at the window's end | onset within it)."""
-    length = window[:, None].astype(np.float64)
-    scale = np.maximum(parameters.fatal_scale, 1.0)[None, :]
-    dead = 1 - scale / length * -np.expm1(-length / scale)
-    survives: np.ndarray = 1 - parameters.fatality[None, :] * dead
+def _survives(parameters: Parameters, disease: int, state: _State) -> np.ndarray:
+    """Return float64 (forecasts, PARTS): P(alive at the window's end | onset in a part)."""
+    left = state.window[:, None] * (1 - (np.arange(PARTS) + 0.5) / PARTS)
+    dead = -np.expm1(-left / max(parameters.fatal_scale[disease], 1.0))
+    age = (state.day + state.window / 2 - state.birth) / YEAR
+    survives: np.ndarray = 1 - fatal_probability(parameters, disease, age)[:, None] * dead
     return survives

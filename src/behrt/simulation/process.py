@@ -17,6 +17,7 @@ An admission codes each chronic disease that the person has with a fixed probabi
 All of it is vectorised over people; days are counted from 1970-01-01.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,8 @@ CHILDHOOD_MEAN, CHILDHOOD_SPREAD = 3.5, 2.5
 # led to a further admission, or it was coded as a comorbidity of another disease's admission.
 DUE, ADMISSION, COMORBIDITY = 0, 1, 2
 NEVER = np.float32(np.inf)
+ATTEMPTS = 50
+FATALITY_AGE, FATALITY_SLOPE = 78.0, 0.07
 
 
 def day_number(iso: str) -> int:
@@ -63,7 +66,7 @@ class ProcessSettings:
     comorbidity_coding: float = 0.18
     contacts_per_year: float = 1.2
     years_registered: float = 18.0
-    fatal_rate: float = 0.003
+    fatal_rate: float = 0.005
     fatal_growth: float = 0.1
     susceptibility_spread: float = 0.3
 
@@ -382,48 +385,119 @@ def edge_probability(
     return acts
 
 
+def fatal_probability(parameters: Parameters, disease: int, age: np.ndarray) -> np.ndarray:
+    """Return the probability that a disease proves fatal, given the age (years) at its onset.
+
+    The table's figure holds at 78, about where most die of disease; the young withstand more.
+    """
+    slope = np.exp(FATALITY_SLOPE * (age - FATALITY_AGE))
+    fatal: np.ndarray = np.minimum(parameters.fatality[disease] * slope, 0.95)
+    return fatal
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """One cause of one disease: its candidates (rows of people) and how it draws their onsets."""
+
+    parent: int
+    candidates: np.ndarray
+    # Takes positions in `candidates`; returns days, float32, NEVER where the cause does not act.
+    draw: Callable[[np.ndarray], np.ndarray]
+
+
+def _spontaneous(
+    parameters: Parameters, crowd: _Crowd, disease: int, random: np.random.Generator
+) -> _Cause:
+    hazard = parameters.hazard[:, disease].astype(np.float32)
+    threshold = hazard[crowd.female.astype(np.int64)] * crowd.susceptibility
+
+    def draw(rows: np.ndarray) -> np.ndarray:
+        days = np.full(len(rows), NEVER, dtype=np.float32)
+        acts = random.standard_exponential(len(rows), np.float32) < threshold[rows]
+        age = _spontaneous_age(parameters, disease, int(acts.sum()), random)
+        days[acts] = np.floor(crowd.birth[rows[acts]] + age * YEAR)
+        return days
+
+    return _Cause(-1, np.arange(len(crowd.person)), draw)
+
+
+def _caused(
+    parameters: Parameters,
+    crowd: _Crowd,
+    edge: Edge,
+    cases: np.ndarray,
+    since: np.ndarray,
+    random: np.random.Generator,
+) -> _Cause:
+    age = (since - crowd.birth[cases]) / YEAR
+    chance = edge_probability(parameters, edge, crowd.female[cases], age)
+
+    def draw(positions: np.ndarray) -> np.ndarray:
+        days = np.full(len(positions), NEVER, dtype=np.float32)
+        acts = random.random(len(positions)) < chance[positions]
+        lag = random.standard_gamma(edge.lag_shape, int(acts.sum())) * edge.lag_scale
+        days[acts] = np.floor(since[positions[acts]] + 1 + lag)
+        return days
+
+    return _Cause(edge.parent, cases, draw)
+
+
+def _survived(
+    parameters: Parameters,
+    disease: int,
+    crowd: _Crowd,
+    cause: _Cause,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the days of onset by one cause, and of death by it, given life at `crowd.start`.
+
+    Only the living register: what would have killed before is drawn again.
+    """
+    days = cause.draw(np.arange(len(cause.candidates)))
+    killed = np.full(len(days), NEVER, dtype=np.float32)
+    drawn = np.flatnonzero(days < NEVER) if parameters.fatality[disease] > 0 else np.arange(0)
+    for _ in range(ATTEMPTS):
+        if len(drawn) == 0:
+            return days, killed
+        struck = drawn[days[drawn] < NEVER]
+        age = (days[struck] - crowd.birth[cause.candidates[struck]]) / YEAR
+        fatal = fatal_probability(parameters, disease, age)
+        struck = struck[random.random(len(struck)) < fatal]
+        lag = random.exponential(parameters.fatal_scale[disease], len(struck))
+        killed[drawn] = NEVER
+        killed[struck] = days[struck] + np.floor(lag + 1)
+        drawn = struck[killed[struck] <= crowd.start[cause.candidates[struck]]]
+        days[drawn] = cause.draw(drawn)
+    days[drawn] = killed[drawn] = NEVER
+    return days, killed
+
+
 def _make_onsets(
     parameters: Parameters, crowd: _Crowd, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return onset float32 and cause int16, both (diseases, people); `crowd.death` is updated.
-
-    A case that would have killed before the registration is left out, as only the living register.
-    """
+    """Return onset float32 and cause int16, both (diseases, people); `crowd.death` is updated."""
     people = len(crowd.person)
     diseases = len(parameters.order)
     onset = np.full((diseases, people), NEVER, dtype=np.float32)
     cause = np.full((diseases, people), -1, dtype=np.int16)
     cases: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * diseases
     for disease in parameters.order:
-        days, causes = onset[disease], cause[disease]
-        hazard = parameters.hazard[:, disease].astype(np.float32)
-        threshold = hazard[crowd.female.astype(np.int64)] * crowd.susceptibility
-        struck = np.flatnonzero(random.standard_exponential(people, np.float32) < threshold)
-        age = _spontaneous_age(parameters, disease, len(struck), random)
-        days[struck] = np.floor(crowd.birth[struck] + age * YEAR)
+        competing = [_spontaneous(parameters, crowd, disease, random)]
         for edge in parameters.edges_into[disease]:
-            at_risk = cases[edge.parent]
-            since = onset[edge.parent, at_risk]
-            parent_age = (since - crowd.birth[at_risk]) / YEAR
-            chance = edge_probability(parameters, edge, crowd.female[at_risk], parent_age)
-            acts = random.random(len(at_risk)) < chance
-            at_risk, since = at_risk[acts], since[acts]
-            lag = random.standard_gamma(edge.lag_shape, len(at_risk)) * edge.lag_scale
-            then = np.floor(since + 1 + lag).astype(np.float32)
-            sooner = then < days[at_risk]
-            days[at_risk[sooner]] = then[sooner]
-            causes[at_risk[sooner]] = edge.parent
-        struck = np.flatnonzero(days < crowd.death)
-        if parameters.fatality[disease] > 0:
-            fatal = struck[random.random(len(struck)) < parameters.fatality[disease]]
-            killed = days[fatal] + np.floor(
-                random.exponential(parameters.fatal_scale[disease], len(fatal)) + 1
-            )
-            before = killed <= crowd.start[fatal]
-            days[fatal[before]] = NEVER
-            crowd.death[fatal[~before]] = np.minimum(crowd.death[fatal], killed)[~before]
-            struck = struck[days[struck] < NEVER]
-        cases[disease] = struck
+            struck = cases[edge.parent]
+            since = onset[edge.parent, struck]
+            competing.append(_caused(parameters, crowd, edge, struck, since, random))
+        killed = np.full(people, NEVER, dtype=np.float32)
+        for one in competing:
+            days, kills = _survived(parameters, disease, crowd, one, random)
+            sooner = days < onset[disease, one.candidates]
+            rows = one.candidates[sooner]
+            onset[disease, rows] = days[sooner]
+            cause[disease, rows] = one.parent
+            killed[rows] = kills[sooner]
+        cases[disease] = np.flatnonzero(onset[disease] < crowd.death)
+        struck = cases[disease]
+        crowd.death[struck] = np.minimum(crowd.death[struck], killed[struck])
     onset[onset > crowd.death] = NEVER
     return onset, cause
 
