@@ -29,12 +29,15 @@ rule check_delivery:
         tables=sorted({*TABLES, *config["events"]["tables"]}),
         diagnoses=config["events"]["tables"],
         rules=config["cohort"],
-        options={key: config["extract"][key] for key in ("date_format", "year_format")},
+        options={
+            table: options_for(config["extract"], table) for table in layout.TABLES
+        },
+        named=config["delivery"]["files"],
         maximum_refused=config["extract"]["maximum_refused"],
         shards=config["shards"],
         threshold=config["evaluation"]["threshold"],
         megabytes=config["check"]["megabytes"],
-        code=code_hash(SCRIPTS / "check_delivery.py"),
+        code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
     message:
         "Look at the delivery"
     script:

@@ -1,8 +1,8 @@
 """Choose the patients, rule by rule.
 
 In: the extracted tables that the rules read.
-Out: cohort/cohort.parquet, one row a patient with a follow-up, and cohort/flow.parquet, the
-patients left after each rule.
+Out: cohort/cohort.parquet, one row a patient with a follow-up, cohort/flow.parquet, the patients
+left after each rule, and cohort/manifest.json, what was recognised in the delivery as a whole.
 """
 
 
@@ -52,9 +52,13 @@ rule cohort:
     input:
         shards=expand("<results>/cohort/shards/{shard}.parquet", shard=SHARDS),
         counts=expand("<results>/cohort/shards/{shard}_flow.parquet", shard=SHARDS),
+        patient=EXTRACTED["patient"],
+        practice=EXTRACTED["practice"],
+        coverage=EXTRACTED["linkage_coverage"],
     output:
         cohort="<results>/cohort/cohort.parquet",
         flow="<results>/cohort/flow.parquet",
+        manifest="<results>/cohort/manifest.json",
     log:
         "<logs>/cohort.log",
     benchmark:
@@ -66,6 +70,7 @@ rule cohort:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
+        rules=config["cohort"],
         code=code_hash(SCRIPTS / "cohort.py"),
     message:
         "Join the shards' cohorts"

@@ -27,8 +27,8 @@ rule extract:
         member=lambda wildcards: PARTS[wildcards.table, wildcards.part].member,
         shards=config["shards"],
         maximum_refused=config["extract"]["maximum_refused"],
-        options={key: config["extract"][key] for key in ("date_format", "year_format")},
-        code=code_hash(SCRIPTS / "extract.py"),
+        options=lambda wildcards: options_for(config["extract"], wildcards.table),
+        code=code_hash(SCRIPTS / "extract.py", "cprd/layouts.toml"),
     message:
         "Read {wildcards.table}, part {wildcards.part}"
     script:

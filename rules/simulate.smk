@@ -34,6 +34,7 @@ rule simulate_world:
         seed=config["seed"],
         code=code_hash(
             SCRIPTS / "simulate_world.py",
+            "cprd/layouts.toml",
             "simulation/diseases.csv",
             "simulation/risks.csv",
         ),
@@ -77,6 +78,7 @@ rule simulate_part:
         flaws=config["simulation"]["flaws"],
         code=code_hash(
             SCRIPTS / "simulate_part.py",
+            "cprd/layouts.toml",
             "simulation/diseases.csv",
             "simulation/risks.csv",
         ),
@@ -112,7 +114,7 @@ rule simulate_linkage:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
-        code=code_hash(SCRIPTS / "simulate_linkage.py"),
+        code=code_hash(SCRIPTS / "simulate_linkage.py", "cprd/layouts.toml"),
     message:
         "Join the linked files"
     script:

@@ -8,6 +8,7 @@ from behrt import stage
 from behrt.cprd.check import Settings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import Rules
+from behrt.cprd.layout import TABLES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
 from behrt.logs import logger
@@ -22,7 +23,8 @@ def main(
     tables: list[str],
     diagnoses: list[str],
     rules: dict[str, Any],
-    options: dict[str, Any],
+    options: dict[str, dict[str, Any]],
+    named: dict[str, Any],
     maximum_refused: float,
     shards: int,
     threshold: int,
@@ -37,12 +39,13 @@ def main(
         tables=tables,
         diagnoses=diagnoses,
         rules=Rules.read(rules),
-        options=Options.read(options),
+        options={name: Options.read(values, TABLES[name]) for name, values in options.items()},
         maximum_refused=maximum_refused,
         shards=shards,
         threshold=threshold,
         sample_bytes=round(megabytes * 1e6),
         lists=Path(lists),
+        files=named,
     )
     work = report.parent / ".sample"
     shutil.rmtree(work, ignore_errors=True)

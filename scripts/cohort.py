@@ -1,18 +1,38 @@
 """The shards' cohorts in one table, and the patients left after each step."""
 
 from pathlib import Path
+from typing import Any
 
 from behrt import stage
-from behrt.cprd.cohort import add_flows, join_cohorts
-from behrt.files import write_parquet
+from behrt.cprd.cohort import Rules, add_flows, join_cohorts, recognise
+from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 
 
-def main(shards: list[Path], counts: list[Path], cohort: Path, flow: Path) -> None:
-    """Join all shards."""
+def main(
+    shards: list[Path],
+    counts: list[Path],
+    patient: list[Path],
+    practice: list[Path],
+    coverage: list[Path],
+    cohort: Path,
+    flow: Path,
+    manifest: Path,
+    rules: dict[str, Any],
+) -> None:
+    """Join all shards, and write down what was recognised in the delivery as a whole."""
     total = add_flows(counts)
     join_cohorts(shards, cohort)
     write_parquet(total, flow)
+    found = recognise(patient, practice, coverage, Rules.read(rules))
+    write_json(
+        {
+            "practice_digits": found.practice_digits,
+            "hes_start": found.hes_start.isoformat(),
+            "hes_end": found.hes_end.isoformat(),
+        },
+        manifest,
+    )
     share = total["patients"][-1] / total["patients"][0]
     logger.info("cohort: %.1f%% of the delivered patients", 100 * share)
 

@@ -29,7 +29,7 @@ def main(
         rows,
         shards=shards,
         maximum_refused=maximum_refused,
-        options=Options.read(options),
+        options=Options.read(options, TABLES[table]),
     )
     write_json(summary, manifest)
     logger.info(

@@ -9,9 +9,10 @@ import jsonschema
 import pytest
 import yaml
 
-from behrt.configuration import check, models_of, settings_for, training_for
+from behrt.configuration import check, models_of, options_for, settings_for, training_for
 from behrt.cprd.cohort import Rules
-from behrt.cprd.values import DATE_FORMATS, YEAR_OFFSETS, Options
+from behrt.cprd.layout import TABLES
+from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.errors import InputError
 from behrt.learning.run import ACCELERATORS, PRECISIONS, SCHEDULES, Optimisation
 from behrt.models import behrt, deepr, retain
@@ -97,7 +98,9 @@ def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], datac
 
 
 def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
-    assert properties("extract")["date_format"]["enum"] == [*DATE_FORMATS, None]
+    assert RULES["$defs"]["table"]["enum"] == list(TABLES)
+    assert RULES["$defs"]["date_format"]["enum"] == list(DATE_FORMATS)
+    assert properties("extract")["encoding"]["enum"] == [*ENCODINGS, None]
     assert properties("extract")["year_format"]["enum"] == [*YEAR_OFFSETS, None]
     assert set(properties()["precision"]["enum"]) == set(PRECISIONS)
     assert set(properties()["accelerator"]["enum"]) == set(ACCELERATORS)
@@ -202,3 +205,47 @@ def test_settings_and_training_of_a_task() -> None:
     assert training_for(config, "a", "T1") == {"epochs": 5, "learning_rate": 0.1}
     assert training_for(config, "a", "T2") == {"epochs": 7, "learning_rate": 0.1}
     assert training_for(config, "b", "T2") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("YYYYMMDD", "YYYYMMDD"),
+        (None, None),
+        ({"clinical": "YYYYMMDD"}, "YYYYMMDD"),
+        ({"clinical": {"eventdate": "YYYYMMDD"}}, {"eventdate": "YYYYMMDD"}),
+        ({"hes_hospital": "YYYYMMDD"}, None),
+    ],
+)
+def test_a_table_is_read_with_its_own_options(given: Any, expected: Any) -> None:
+    config = merged("cprd")
+    config["extract"] |= {
+        "date_format": given,
+        "columns": {"clinical": {"code": "medcode"}, "patient": {"born": "yob"}},
+        "blank": ["NULL"],
+    }
+    check(config, SCHEMA)
+    defaults = {key: value["default"] for key, value in properties("extract").items()}
+    options = options_for(defaults | config["extract"], "clinical")
+    assert options["date_format"] == expected
+    assert options["columns"] == {"code": "medcode"}
+    assert Options.read(options, TABLES["clinical"]).blank == ["NULL"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("extract", "date_format", {"hes_hopsital": "YYYYMMDD"}),
+        ("extract", "date_format", {"hes_hospital": "MM/DD/YYYY"}),
+        ("extract", "columns", {"clinicals": {"code": "medcode"}}),
+        ("extract", "encoding", "latin-1"),
+        ("extract", "blank", [""]),
+        ("delivery", "files", {"patients": "*.txt"}),
+        ("delivery", "files", {"patient": []}),
+    ],
+)
+def test_a_mistaken_way_to_read_is_refused(section: str, key: str, value: Any) -> None:
+    config = merged("cprd")
+    config[section][key] = value
+    with pytest.raises(InputError, match=rf"^config, {section}\.{key}"):
+        check(config, SCHEMA)

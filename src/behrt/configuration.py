@@ -52,6 +52,18 @@ def check(config: Mapping[str, Any], schema: Path) -> None:
         raise error
 
 
+def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """Return how a table is read: what the settings of `extract` say about it, and no more."""
+    dates = extract["date_format"]
+    return {
+        "date_format": dates.get(table) if isinstance(dates, Mapping) else dates,
+        "year_format": extract["year_format"],
+        "encoding": extract["encoding"],
+        "columns": dict(extract["columns"].get(table, {})),
+        "blank": list(extract["blank"]),
+    }
+
+
 def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the models that are not left out, by name, in order.
 

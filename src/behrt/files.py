@@ -1,6 +1,8 @@
 """Writing files whole or not at all: every writer goes through a temporary name and a rename."""
 
+import errno
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,18 +10,53 @@ from typing import Any
 
 import polars as pl
 
+from behrt.errors import InputError
+
+_UNWRITABLE = {
+    errno.ENOSPC: ("no space is left on the disk", "Free some, or put `results` on another disk"),
+    errno.EDQUOT: ("the disk quota is used up", "Free some, or put `results` on another disk"),
+    errno.EFBIG: ("the file may not grow further", "Raise the limit on the size of files"),
+    errno.EACCES: ("it may not be written", "Ask for permission to write to the folder"),
+    errno.EPERM: ("it may not be written", "Ask for permission to write to the folder"),
+    errno.EROFS: ("it may not be written", "Put `results` on a disk that may be written to"),
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell kindly why `path` cannot be written; what was done so far is kept by Snakemake.
+
+    Raises:
+        InputError: no space, a quota or limit, or no permission.
+    """
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        number = getattr(error, "errno", None)
+        if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+            number = int(told[1])
+        if number not in _UNWRITABLE:
+            raise
+        problem, mend = _UNWRITABLE[number]
+        raise InputError(path.name, problem, f"{mend}; the same command then goes on") from error
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds."""
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    Raises:
+        InputError: there is no space, or no permission, to write it.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.partial")
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path, row_group_size: int | None = None) -> None:

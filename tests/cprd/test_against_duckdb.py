@@ -1,8 +1,8 @@
-"""The stages from delivered text to MEDS, against plain SQL on the same text."""
+"""The stages from delivered text to MEDS, against plain SQL on the same text, in every layout."""
 
 import runpy
-import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from layouts import LAYOUTS, Layout, unpack
+from layouts import write as write_layout
 
 from behrt.cprd.delivery import find_parts
 from behrt.files import read_json
@@ -27,10 +29,13 @@ def _script(name: str) -> Callable[..., None]:
     return main
 
 
-def _random_delivery(folder: Path, seed: int, write: Callable[..., Path]) -> None:
+def _random_delivery(folder: Path, seed: int, layout: Layout) -> None:
     draw = np.random.default_rng(seed)
-    practices = [20001, 20002, 30007]
-    patids = [int(f"{number}{draw.choice(practices)}") for number in range(1, 201)]
+    write = partial(write_layout, layout)
+    practices = list(layout.practices)
+    patids = [
+        int(f"{number}{draw.choice(practices):0{layout.digits}d}") for number in range(1, 201)
+    ]
 
     def date(start: str = "1996-01-01", days: int = 1500, missing: float = 0.05) -> str:
         if draw.random() < missing:
@@ -189,6 +194,11 @@ def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, A
         counts=counts,
         cohort=out / "cohort/cohort.parquet",
         flow=out / "cohort/flow.parquet",
+        manifest=out / "cohort/manifest.json",
+        patient=parts["patient"],
+        practice=parts["practice"],
+        coverage=parts["linkage_coverage"],
+        rules=rules,
     )
     _script("meds")(
         phenotypes=codes["phenotypes"],
@@ -201,14 +211,30 @@ def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, A
     )
 
 
-def _text(pattern: Path) -> str:
-    return f"read_csv('{pattern}', delim='\t', header=true, all_varchar=true, quote='')"
+def _text(folder: Path, layout: Layout, table: str) -> str:
+    """Return SQL that reads all texts of a table: our names, dates as dates, the rest as text."""
+    pattern = f"*{table}*.txt" if "_" in table else f"*Extract_{table.capitalize()}_*.txt"
+    columns = [f"{layout.prefix}{name.lower()}" for name in layout.columns(table)]
+    ours = {"hes_apc_e": "hes_e", "reg_date_of_death": "dod"}
+    read = []
+    for column in columns:
+        name = column.removeprefix(layout.prefix)
+        name = ours.get(name, name)
+        date = name in ("eventdate", "admidate", "crd", "tod", "deathdate", "uts", "lcd", "dod")
+        value = f"nullif({column}, '')"
+        if date:
+            value = f"strptime({value}, '{layout.format_of(table)}')::date"
+        read.append(f'{value} as "{name}"')
+    return (
+        f"(select {', '.join(read)} from read_csv('{folder / pattern}', delim='\t', header=true, "
+        "quote='', escape='', null_padding=true, auto_detect=false, encoding='latin-1', "
+        f"columns={dict.fromkeys(columns, 'VARCHAR')}))"
+    )
 
 
-def _sql(delivery: Path, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+def _sql(texts: Path, layout: Layout, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     """State the cohort and its events once more, as SQL on the unpacked text."""
-    unpacked = delivery / "gold"
-    date = "strptime({}, '%d/%m/%Y')::date".format
+    read = partial(_text, texts, layout)
     visits = (
         "select id, day from gp union select id, day from hes_hospital"
         if rules.get("visits", "all") == "all"
@@ -218,18 +244,16 @@ def _sql(delivery: Path, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     connection.execute(
         f"""
         create table gp as
-            select patid::bigint as id, {date("eventdate")} as day, null as medcode
-            from {_text(unpacked / "*Consultation*.txt")}
+            select patid::bigint as id, eventdate as day, null as medcode
+            from {read("consultation")}
             union all
-            select patid::bigint, {date("eventdate")}, medcode::bigint
-            from {_text(unpacked / "*Clinical*.txt")};
+            select patid::bigint, eventdate, medcode::bigint from {read("clinical")};
         create table hes_hospital as
-            select patid::bigint as id, {date("admidate")} as day
-            from {_text(delivery / "hes_hospital_x.txt")};
+            select patid::bigint as id, admidate as day from {read("hes_hospital")};
         create table hes_diagnosis as
-            select patid::bigint as id, {date("admidate")} as day,
+            select patid::bigint as id, admidate as day,
                 replace(rtrim(icd, 'X'), '.', '') as icd
-            from {_text(delivery / "hes_diagnosis_hosp_x.txt")};
+            from {read("hes_diagnosis_hosp")};
         create table diagnoses as
             select id, day, 'Gout' as disease from gp where medcode in (7, 8)
             union select id, day, 'Liver' from gp where medcode = 8
@@ -239,20 +263,22 @@ def _sql(delivery: Path, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
                 where icd like 'I10%' or icd = 'K701';
         create table people as
             select p.patid::bigint as id, accept = '1' as accepted,
-                1800 + nullif(yob, '')::int as birth_year,
+                {layout.years} + nullif(yob, '')::int as birth_year,
                 case when mob::int between 1 and 12 then mob::int end as birth_month,
                 case when gender in ('1', '2') then gender::int else 0 end as sex,
                 r.pracid::bigint as practice, region::int as region,
                 exists (
-                    from {_text(delivery / "x_linkage_eligibility_gold.txt")} e
+                    from {read("linkage_eligibility")} e
                     where e.patid = p.patid and hes_e = '1'
                 ) as linked,
-                coalesce({date("dod")}, {date("deathdate")}) as death,
-                {date("crd")} as crd, {date("uts")} as uts,
-                {date("tod")} as tod, {date("lcd")} as lcd
-            from {_text(unpacked / "*Patient*.txt")} p
-            left join {_text(unpacked / "*Practice*.txt")} r on right(p.patid, 5) = r.pracid
-            left join {_text(delivery / "death_patient_x.txt")} d on d.patid = p.patid;
+                coalesce(
+                    (select min(dod) from {read("death_patient")} d where d.patid = p.patid),
+                    deathdate
+                ) as death,
+                crd, uts, tod, lcd
+            from {read("patient")} p
+            left join (select distinct * from {read("practice")}) r
+                on right(p.patid, {layout.digits}) = lpad(r.pracid, {layout.digits}, '0');
         create table followed as
             select *,
                 greatest(crd, uts, make_date(birth_year, coalesce(birth_month, 1), 1)) as first,
@@ -291,18 +317,26 @@ def _sql(delivery: Path, rules: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@pytest.mark.parametrize("rules", RULES, ids=["all visits", "visits with a diagnosis"])
-@pytest.mark.parametrize(("seed", "shards"), [(1, 1), (2, 3)])
+CASES = [
+    pytest.param(layout, RULES[index % 2], 1 + index % 3, id=layout.name)
+    for index, layout in enumerate(LAYOUTS)
+]
+
+
+@pytest.mark.parametrize(("layout", "rules", "shards"), CASES)
 def test_cohort_and_events_equal_plain_sql(
-    tmp_path: Path, delivered: Callable[..., Path], rules: dict[str, Any], seed: int, shards: int
+    tmp_path: Path, layout: Layout, rules: dict[str, Any], shards: int
 ) -> None:
     delivery, lists, out = tmp_path / "delivery", tmp_path / "lists", tmp_path / "out"
-    _random_delivery(delivery, seed, delivered)
+    _random_delivery(delivery, shards, layout)
     _lists(lists)
     _run(delivery, lists, out, shards, rules)
-    for archive in (delivery / "gold").glob("*.zip"):
-        _unpack(archive)
-    connection = _sql(delivery, rules)
+    connection = _sql(unpack(delivery, tmp_path / "texts"), layout, rules)
+    assert read_json(out / "cohort/manifest.json") == {
+        "practice_digits": layout.digits,
+        "hes_start": "1996-06-01",
+        "hes_end": "1999-11-30",
+    }
 
     cohort = pl.read_parquet(out / "cohort/cohort.parquet")
     expected = connection.execute(
@@ -361,15 +395,8 @@ def test_cohort_and_events_equal_plain_sql(
     assert sorted(listed.rows()) == sorted(unmapped)
 
 
-def _unpack(archive: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(archive.parent)
-
-
-def test_the_number_of_shards_changes_no_row(
-    tmp_path: Path, delivered: Callable[..., Path]
-) -> None:
-    _random_delivery(tmp_path / "delivery", 3, delivered)
+def test_the_number_of_shards_changes_no_row(tmp_path: Path) -> None:
+    _random_delivery(tmp_path / "delivery", 3, LAYOUTS[0])
     _lists(tmp_path / "lists")
     results = []
     for shards in (1, 2):

@@ -17,7 +17,6 @@ from behrt.cprd.check import Runs, Settings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import Rules
 from behrt.cprd.delivery import find_parts
-from behrt.cprd.values import Options
 from behrt.errors import InputError
 
 Writer = Callable[..., Path]
@@ -132,7 +131,7 @@ def settings(tmp_path: Path) -> Settings:
         tables=TABLES,
         diagnoses=["clinical"],
         rules=Rules(),
-        options=Options(),
+        options={},
         maximum_refused=0.01,
         shards=2,
         threshold=5,
@@ -290,7 +289,7 @@ def edit(path: Path, change: Callable[[bytes], bytes]) -> None:
     ("change", "problem"),
     [
         (lambda text: text.replace(b"medcode", b"code"), "no column medcode"),
-        (lambda text: text.replace(b"\t", b","), "no column patid"),
+        (lambda text: text.replace(b"\t", b","), "no TABs, but has commas"),
         (lambda text: text.replace(b"01/03/1999", b"1999-03-01"), "mixes the formats"),
         (lambda text: text.replace(b"01/03/1999", b"early"), "rows cannot be used"),
     ],
@@ -318,7 +317,7 @@ def test_every_damaged_file_is_named_at_once(delivery: Path, look: Look) -> None
     text = " ".join(report["errors"])
     assert len(report["errors"]) == 3
     assert "x_Extract_Clinical_001.TXT.zip: it bears a table's name" in text
-    assert "x_Extract_Patient_001.zip: not a readable zip file" in text
+    assert "x_Extract_Patient_001.zip: it is damaged" in text
     assert "x_Extract_Consultation_001.zip: delivered twice" in text
     assert "without_patient_row" in report
 

@@ -116,8 +116,59 @@ def test_a_zip_of_two_parts_or_no_zip_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 2"):
         find_parts(tmp_path)
     (tmp_path / "x_Extract_Test_001.zip").write_bytes(b"no zip")
-    with pytest.raises(InputError, match="not a readable zip"):
+    with pytest.raises(InputError, match="it is damaged"):
         find_parts(tmp_path)
+
+
+def test_parts_in_a_zip_of_another_name_are_found(tmp_path: Path) -> None:
+    _zip(tmp_path / "Results.zip", "a/x_Extract_Test_001.txt", "a/hes_hospital_1.txt", "notes.txt")
+    found = [(part.table, part.member) for part in find_parts(tmp_path)]
+    assert found == [("hes_hospital", "a/hes_hospital_1.txt"), ("test", "a/x_Extract_Test_001.txt")]
+
+
+def test_files_of_other_names_are_found_by_pattern(tmp_path: Path) -> None:
+    for name in ("p9_Patient_002.txt", "p9_Patient_001.txt", "x_Extract_Patient_001.txt"):
+        _touch(tmp_path / "gold" / name)
+    parts = find_parts(tmp_path, named={"patient": "gold/P9_*.txt", "test": []})
+    assert [(part.part, part.path.name) for part in parts] == [
+        ("001", "p9_Patient_001.txt"),
+        ("002", "p9_Patient_002.txt"),
+    ]
+    with pytest.raises(InputError, match=r"named as clinical and patient"):
+        find_parts(tmp_path, named={"patient": "gold/p9*", "clinical": "*Patient_001.txt"})
+
+
+def test_both_spellings_of_immunisation_are_known(tmp_path: Path) -> None:
+    _touch(tmp_path / "x_Extract_Immunization_001.txt")
+    assert [part.table for part in find_parts(tmp_path)] == ["immunisation"]
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    _touch(tmp_path / "elsewhere" / "x_Extract_Test_001.txt")
+    delivery = tmp_path / "delivery"
+    delivery.mkdir()
+    (delivery / "a").symlink_to(tmp_path / "elsewhere")
+    (delivery / "b").symlink_to(delivery)
+    assert [part.path.parent.name for part in find_parts(delivery)] == ["a"]
+
+
+def test_aurum_s_linked_files_are_passed_over_by_their_folder(tmp_path: Path) -> None:
+    for folder in ("Aurum_linked", "GOLD_linked", "GOLD_and_Aurum"):
+        _touch(tmp_path / folder / f"hes_hospital_{folder[:6]}.txt")
+    names = [part.path.parent.name for part in find_parts(tmp_path)]
+    assert names == ["GOLD_and_Aurum", "GOLD_linked"]
+
+
+def test_tables_of_the_whole_build_may_come_with_every_extract(tmp_path: Path) -> None:
+    for table in ("Practice", "Clinical"):
+        for folder in "ab":
+            path = tmp_path / folder / f"x_Extract_{table}_001.txt"
+            _touch(path)
+            path.write_text("pracid\n1\n")
+    with pytest.raises(InputError, match=r"b/x_Extract_Clinical_001.txt: the same rows as in a/"):
+        find_parts(tmp_path)
+    (tmp_path / "b/x_Extract_Clinical_001.txt").write_text("pracid\n2\n")
+    assert [part.table for part in find_parts(tmp_path)] == ["clinical"] * 2 + ["practice"] * 2
 
 
 def test_all_missing_tables_are_named_at_once(tmp_path: Path) -> None:

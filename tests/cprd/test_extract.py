@@ -52,12 +52,17 @@ def test_a_clinical_part_is_typed_and_sorted(tmp_path: Path) -> None:
     assert manifest == {
         "file": "source.txt",
         "table": "clinical",
+        "generation": "A",
+        "columns": {},
+        "formats": {"eventdate": "DD/MM/YYYY"},
+        "encoding": "utf-8",
+        "unknown_columns": [],
+        "absent_columns": [],
         "rows_read": 3,
         "rows_kept": 3,
         "rows_refused": {},
+        "first_refused": {},
         "short_rows": 0,
-        "formats": {"eventdate": "DD/MM/YYYY"},
-        "unknown_columns": [],
     }
 
 
@@ -121,7 +126,9 @@ def test_too_many_refused_rows_stop_the_run_and_leave_nothing(tmp_path: Path) ->
     text = f"{CLINICAL}\r\n" + "1001\r\n" * 9 + "\t\r\n"
     _extract(text, tmp_path, maximum_refused=0.1)
     (tmp_path / "rows.parquet").unlink()
-    with pytest.raises(InputError, match=r"source.txt: 10.0% .*\(blank patid 10.0%\)") as caught:
+    with pytest.raises(
+        InputError, match=r"source.txt: 10.0% .*\(blank patid 10.0%, first in line 11\)"
+    ) as caught:
         _extract(text, tmp_path, maximum_refused=0.09)
     assert "1001" not in str(caught.value)
     assert "dates are read as" not in str(caught.value)
@@ -139,11 +146,15 @@ def test_dates_in_no_known_format_are_answered_with_the_known_ones(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no column patid, eventdate, medcode in the first line"),
-        ("1001\t01/01/2000\t7\n", "no column patid, eventdate, medcode"),
+        ("", "it is empty"),
+        ("\n", "its first line is blank"),
+        ("1001\t01/01/2000\t7\n", "its first line is no header line"),
         ("patid\tmedcode\n1\t2\n", "no column eventdate in the first line"),
         ("patid\tpatid\teventdate\tmedcode\n1\t1\t\t2\n", "two columns patid"),
-        ("patid\teventdate\tmedcode\n1\t01/02/2000\t2\n1\t20000201\t2\n", "eventdate mixes"),
+        (
+            "patid\teventdate\tmedcode\n1\t01/02/2000\t2\n1\t20000201\t2\n",
+            r"eventdate mixes .*YYYYMMDD first in line 3",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, problem: str) -> None:

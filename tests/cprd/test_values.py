@@ -3,6 +3,7 @@ import datetime
 import polars as pl
 import pytest
 
+from behrt.cprd.layout import TABLES
 from behrt.cprd.values import DATE_FORMATS, Formats, Options
 from behrt.errors import InputError
 
@@ -77,9 +78,48 @@ def test_years_of_birth_are_four_digits_or_less_1800() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"date": "DD/MM/YYYY"}, {"date_format": "MM/DD/YYYY"}, {"year_format": 1800}]
+    ("label", "written"),
+    [
+        ("DD/MM/YYYY", "01/01/0000"),
+        ("DD/MM/YYYY", "31/12/9999"),
+        ("DD/MM/YYYY", " 1/01/2000"),
+        ("YYYYMMDD", "2000 101"),
+        ("YYYYMMDD", "+2000101"),
+        ("YYYYMMDD", "00010101"),
+        ("YYYY-MM-DD", "2000- 1-01"),
+        ("YYYY/MM/DD", "2200/01/01"),
+    ],
+)
+def test_no_day_is_made_of_what_is_none(label: str, written: str) -> None:
+    formats = Formats("f", Options(date_format=label))
+    assert formats.typed(_series(written), "date").to_list() == [None]
+
+
+def test_a_format_may_be_stated_for_one_column() -> None:
+    formats = Formats("f", Options(date_format={"a": "YYYYMMDD"}))
+    formats.typed(_series("31/12/1999", name="a"), "date")
+    formats.typed(_series("31/12/1999", name="b"), "date")
+    assert formats.found == {"a": "YYYYMMDD", "b": "DD/MM/YYYY"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"date": "DD/MM/YYYY"},
+        {"date_format": "MM/DD/YYYY"},
+        {"date_format": {"eventdate": "MM/DD/YYYY"}},
+        {"date_format": {"evendate": "DD/MM/YYYY"}},
+        {"year_format": 1800},
+        {"encoding": "latin"},
+        {"columns": {"code": "readcode"}},
+    ],
 )
 def test_unknown_options_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(InputError):
-        Options.read(values)
-    assert Options.read({"date_format": None}) == Options()
+        Options.read(values, TABLES["clinical"])
+
+
+def test_options_are_read() -> None:
+    assert Options.read({"date_format": None}, TABLES["clinical"]) == Options()
+    named = Options.read({"columns": {"E_Code": "medcode"}}, TABLES["clinical"])
+    assert named.columns == {"code": "medcode"}

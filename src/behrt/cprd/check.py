@@ -19,11 +19,12 @@ import polars as pl
 from behrt import logs
 from behrt.caliber.lists import read_lists
 from behrt.cprd import cohort
+from behrt.cprd.container import open_text
 from behrt.cprd.delivery import Part, file_pattern, find_parts
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.extract import extract_part
 from behrt.cprd.layout import TABLES
-from behrt.cprd.text import open_text, split_columns
+from behrt.cprd.text import split_columns
 from behrt.cprd.values import DTYPES, Options
 from behrt.errors import InputError
 from behrt.evaluation.disclosure import hide_steps
@@ -74,7 +75,8 @@ class Settings:
         tables: the tables that the run reads.
         diagnoses: those of them whose medcodes count as diagnoses.
         rules: the cohort's.
-        options: how text is read.
+        options: how text is read, by table; none for the usual way.
+        files: patterns of the names of tables' files, as in config's delivery.files.
         maximum_refused: greatest share of a part's rows that may be refused.
         shards: number of shards.
         threshold: the smallest count of patients or rows to show.
@@ -86,12 +88,13 @@ class Settings:
     tables: Sequence[str]
     diagnoses: Sequence[str]
     rules: cohort.Rules
-    options: Options
+    options: Mapping[str, Options]
     maximum_refused: float
     shards: int
     threshold: int
     sample_bytes: int
     lists: Path | None
+    files: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -174,7 +177,7 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         InputError: no such folder.
     """
     problems: list[InputError] = []
-    parts = find_parts(folder, problems)
+    parts = find_parts(folder, problems, settings.files)
     names = {part: part.path.relative_to(folder).as_posix() for part in parts}
     samples = []
     largest = sum(min(part.path.stat().st_size, settings.sample_bytes) for part in parts)
@@ -224,16 +227,16 @@ def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
     text.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     records = part.table in ("consultation", "clinical", *settings.diagnoses)
-    with open_text(part.path, part.member) as (stream, size), text.open("wb") as copy:
-        sample.text_bytes = size
-        line = stream.readline()
+    with open_text(part.path, part.member) as stream, text.open("wb") as copy:
+        sample.text_bytes = stream.size
+        line = stream.line()
         sample.header = [
             column.strip().lower() for column in line.decode("utf-8-sig", "replace").split("\t")
         ]
         copy.write(line)
         digest.update(line)
         while block := stream.read(2**22 if limit is None else min(2**22, limit)):
-            block += stream.readline()
+            block += stream.line()
             copy.write(block)
             digest.update(block)
             sample.read_bytes += len(block)
@@ -250,7 +253,7 @@ def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
             rows,
             shards=settings.shards,
             maximum_refused=settings.maximum_refused,
-            options=settings.options,
+            options=settings.options.get(part.table),
         )
         sample.rows = rows
         if records:
@@ -265,7 +268,7 @@ def _runs(text: Path, sample: Sample) -> Runs:
     with text.open("rb") as stream:
         stream.readline()
         body = stream.read()
-    ids = split_columns(body if body.endswith(b"\n") else body + b"\n", header, ["patid"])[0]
+    ids = split_columns(body if body.endswith(b"\n") else body + b"\n", header, ["patid"]).columns
     patients = ids["patid"].cast(DTYPES["id"], strict=False).drop_nulls().to_numpy()
     return Runs.of(patients, sample.whole)
 

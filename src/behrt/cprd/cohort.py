@@ -242,6 +242,35 @@ def hes_coverage(coverage: Sequence[Path], rules: Rules) -> tuple[datetime.date,
     return start, end
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """What the delivery as a whole was found to be, or the rules say it is.
+
+    Attributes:
+        practice_digits: how many last digits of patid are the practice.
+        hes_start, hes_end: the first and last day that HES APC covers.
+    """
+
+    practice_digits: int
+    hes_start: datetime.date
+    hes_end: datetime.date
+
+
+def recognise(
+    patient: Sequence[Path], practice: Sequence[Path], coverage: Sequence[Path], rules: Rules
+) -> Recognised:
+    """Find out what the rules leave open, from all parts of the three tables.
+
+    Raises:
+        InputError: the practice or HES's coverage cannot be told.
+    """
+    digits = rules.practice_digits
+    if digits is None:
+        practices = scan(practice).select("pracid").collect().to_series()
+        digits = practice_digits(scan(patient).select("patid"), practices)
+    return Recognised(digits, *hes_coverage(coverage, rules))
+
+
 def select_cohort(
     sources: Sources, shard: int, rules: Rules
 ) -> tuple[dy.DataFrame[Cohort], dy.DataFrame[Flow]]:
@@ -251,14 +280,11 @@ def select_cohort(
         InputError: a patient is delivered twice with different data; the practice or HES's
             coverage cannot be told; the rules need inputs that are not there.
     """
+    found = recognise(sources.patient, sources.practice, sources.coverage, rules)
     practices = scan(sources.practice).unique().collect()
-    digits = rules.practice_digits
-    if digits is None:
-        digits = practice_digits(scan(sources.patient).select("patid"), practices["pracid"])
     windows = practices.rename({"pracid": "practice"})
     eligibility = scan_shard(sources.eligibility, shard).collect()
     deaths = scan_shard(sources.deaths, shard).collect()
-    hes_start, hes_end = hes_coverage(sources.coverage, rules)
 
     patients = delivered(scan_shard(sources.patient, shard).collect())
     steps = [("Delivered", patients)]
@@ -270,11 +296,11 @@ def select_cohort(
     patients = step("Acceptable record", acceptable(patients))
     patients = step("Year of birth known", birth_year_known(patients))
     patients = step("Eligible for linkage to HES", linkable(patients, eligibility))
-    patients = with_practice(patients, practices, digits)
+    patients = with_practice(patients, practices, found.practice_digits)
     patients = step(
         "Registered at an up-to-standard practice", registered(patients, windows, deaths)
     )
-    patients = step("Follow-up covered by HES", within(patients, hes_start, hes_end))
+    patients = step("Follow-up covered by HES", within(patients, found.hes_start, found.hes_end))
     if rules.study_start is not None or rules.study_end is not None:
         patients = step(
             "Follow-up in the study period", within(patients, rules.study_start, rules.study_end)

@@ -4,37 +4,33 @@ The text is read in batches, so memory does not grow with the file. Columns are 
 name, read as text and typed once.
 """
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from behrt import logs
+from behrt.cprd.container import Text, open_text
 from behrt.cprd.layout import Table
-from behrt.cprd.text import batches, open_text, split_columns
+from behrt.cprd.text import as_utf8, batches, split_columns
 from behrt.cprd.values import DATE_FORMATS, DTYPES, Formats, Options
 from behrt.errors import InputError
 from behrt.files import atomic
 from behrt.hashing import shard_of
 
-# Columns that came or went over the years, CPRD GOLD's SNOMED CT block among them.
-KNOWN_COLUMNS = set(
-    """
-    sctid sctdescid sctexpression sctmaptype sctmapversion sctisindicative sctisassured textid
-    data8 data9 data10 data11 data12 ses attendtype ndd drugdmd prn linkyear hes_op_e hes_ae_e
-    hes_did_e sgss_e chess_e sact_e rtds_e mhds_e icnarc_e bsa_dispensing_e minap_e ons_death_e
-    mpsid cprd_mpsid ethnos
-    """.split()  # noqa: SIM905
-)
-
 BATCH_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 2**20
+
+# Five digits in a row may be of a patient.
+_NAME = re.compile(r"(?!.*[0-9]{5})[a-z_][a-z0-9_ .()-]{0,63}")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def extract_part(
@@ -52,7 +48,8 @@ def extract_part(
 
     A short row is filled up with blanks, but for a last one without its line end, which shows a
     file cut short; a blank line is no row. A row is refused if it has too many fields, lacks a
-    required value, or has a value that cannot be read.
+    required value, has a value that cannot be read, holds NUL bytes, or is the header line once
+    more.
 
     Args:
         source: a .txt, or a .zip that holds `member`.
@@ -63,16 +60,19 @@ def extract_part(
             shards, so statistics lead the reader of a shard to its rows alone.
         shards: number of shards.
         maximum_refused: greatest share of rows that may be refused.
-        options: formats, where they are not to be found out.
+        options: formats and names, where they are not to be found out.
         batch_bytes: how much text is held at a time; the result does not depend on it.
 
     Returns:
-        file, table, rows_read, rows_kept, rows_refused (reason to rows), short_rows, formats
-        (column to format) and unknown_columns; rows read are rows kept and rows refused.
+        file, table, generation (the one of `table` whose columns differ least from the header),
+        columns (of those read, the delivered name where it is not ours), formats (column to
+        format), encoding, unknown_columns and absent_columns (beside that generation), rows_read,
+        rows_kept, rows_refused (reason to rows), first_refused (reason to the number of the first
+        such line, the header's being 1) and short_rows; rows read are rows kept and rows refused.
 
     Raises:
         InputError: a column is missing, or mixes two formats; too many rows are refused; the file
-            is cut short, or the zip damaged.
+            may not be read, is damaged or cut short, or is no text with TABs between values.
     """
     reader = _Reader(table, Formats(source.name, options or Options()))
     schema: dict[str, type[pl.DataType]] = {
@@ -80,11 +80,11 @@ def extract_part(
     }
     sharded = "patid" in schema
     with atomic(rows) as temporary, _folder_beside(rows) as folder:
-        with open_text(source, member) as (stream, size):
-            reader.read_header(stream)
-            with logs.progress(total=size, label=source.name, unit="B") as bar:
-                for index, text in enumerate(batches(stream, batch_bytes)):
-                    frame = reader.read(text)
+        with open_text(source, member) as text:
+            reader.read_header(text)
+            with logs.progress(total=text.size, label=source.name, unit="B") as bar:
+                for index, lines in enumerate(batches(text, batch_bytes)):
+                    frame = reader.read(lines)
                     if sharded:
                         shard = shard_of(pl.col("patid"), shards)
                         frame = frame.with_columns(shard=shard).sort("shard")
@@ -93,7 +93,7 @@ def extract_part(
                         compression="lz4",
                         row_group_size=max(frame.height // shards, 1024),
                     )
-                    bar.update(len(text))
+                    bar.update(len(lines))
         reader.check_refused(maximum_refused)
         if sharded:
             schema["shard"] = pl.UInt16
@@ -108,33 +108,74 @@ class _Reader:
     table: Table
     formats: Formats
     header: list[str] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+    lines_read: int = 1
     rows_read: int = 0
     rows_kept: int = 0
     short_rows: int = 0
+    other_lines: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    first_refused: dict[str, int] = field(default_factory=dict)
 
-    def read_header(self, stream: IO[bytes]) -> None:
-        line = stream.readline().decode("utf-8-sig", errors="replace")
-        names = [name.strip().lower().removeprefix("e_") for name in line.split("\t")]
-        self.header = [self.table.renamed.get(name, name) for name in names]
+    def read_header(self, text: Text) -> None:
         file = self.formats.file
+        line = text.line()
+        if line.startswith(_UTF_16) or b"\0" in line:
+            raise InputError(
+                file,
+                "it is written in UTF-16, or its first line is damaged",
+                "Copy it again as it was delivered, or save it as UTF-8",
+            )
+        if b"\r" in line.rstrip(b"\r\n"):
+            raise InputError(
+                file, "its lines end with CR alone", "Copy it again as it was delivered"
+            )
+        if not line.strip():
+            raise InputError(
+                file, "its first line is blank" if line else "it is empty", "Copy the file again"
+            )
+        names = line.decode("utf-8-sig", errors="replace").split("\t")
+        self.delivered = [name.strip().lower().removeprefix("e_") for name in names]
+        renamed = {**self.table.renamed, **self.formats.options.columns}
+        self.header = [renamed.get(name, name) for name in self.delivered]
+        self._check_header(line)
+        if unknown := self.unknown_columns():
+            logs.logger.warning("%s: columns not known, not read: %s", file, ", ".join(unknown))
+
+    def _check_header(self, line: bytes) -> None:
+        """Refuse a header that lacks a column, or is none; the error shows nothing of a row."""
+        file, wanted = self.formats.file, ", ".join(self.table.types)
         missing = [name for name in self.table.types if name not in self.header]
+        mend = f"A {self.table.name} file needs a TAB-separated header line with {wanted}"
+        if b"\t" not in line and len(self.table.types) > 1:
+            other = {",": "commas", ";": "semicolons", "|": "vertical bars"}
+            found = [name for mark, name in other.items() if mark.encode() in line]
+            kind = f", but has {found[0]}" if found else ""
+            raise InputError(file, f"its first line has no TABs{kind}", mend)
         if missing:
+            known = set(self.delivered) & (self.table.known() | set(self.table.renamed))
+            if not known:
+                raise InputError(file, "its first line is no header line", mend)
             raise InputError(
                 file,
                 f"no column {', '.join(missing)} in the first line",
-                f"A {self.table.name} file needs a TAB-separated header line with "
-                f"{', '.join(self.table.types)}",
+                f"{mend}; if it has another name, give it in config, extract.columns",
             )
         twice = [name for name in self.table.types if self.header.count(name) > 1]
         if twice:
             raise InputError(file, f"two columns {', '.join(twice)}", "Ask CPRD for it anew")
-        if unknown := self.unknown_columns():
-            logs.logger.warning("%s: columns not known, not read: %s", file, ", ".join(unknown))
+        odd = [
+            index
+            for index, name in enumerate(self.delivered, start=1)
+            if name and not _NAME.fullmatch(name)
+        ]
+        if odd:
+            raise InputError(file, f"field {odd[0]} of its first line is no column's name", mend)
 
     def unknown_columns(self) -> list[str]:
-        known = {name.lower() for name in self.table.columns} | set(self.table.types)
-        return sorted(name for name in set(self.header) - known - KNOWN_COLUMNS if name)
+        known = self.table.known() | set(self.table.renamed) | set(self.table.types)
+        known |= set(self.formats.options.columns)
+        return sorted(name for name in set(self.delivered) - known if name)
 
     def read(self, text: bytes) -> pl.DataFrame:
         """Type a batch of whole lines; return the rows that can be used."""
@@ -145,26 +186,48 @@ class _Reader:
                     self.formats.file, "it ends within a row, cut short", "Copy the file again"
                 )
             text += b"\n"
-        raw, surplus = split_columns(text, self.header, list(self.table.types))
+        lines, other_lines = as_utf8(text, self.formats.options.encoding)
+        self.other_lines += other_lines
+        rows = split_columns(lines, self.header, list(self.table.types))
+        raw = rows.columns
+
+        def line_of(row: int, before: int = self.lines_read) -> int:
+            return before + 1 + (row if rows.lines is None else int(rows.lines[row]))
+
+        self.formats.line_of = line_of
+        for blank in self.formats.options.blank:
+            raw = raw.with_columns(pl.all().replace(blank, None))
         # CPRD writes 0 for a year that is not known.
         years = [name for name, kind in self.table.types.items() if kind == "year"]
         raw = raw.with_columns(pl.col(name).replace("0", None) for name in years)
+        reasons: dict[str, pl.Series] = {}
+        if rows.surplus is not None and rows.damaged is not None:
+            self.short_rows += int((rows.surplus < 0).sum())
+            reasons["NUL bytes"] = rows.damaged
+            reasons["too many fields"] = rows.surplus > 0
+        key = next(iter(self.table.types))
+        reasons["header line again"] = (
+            raw[key].str.to_lowercase().str.strip_prefix("e_") == key
+        ).fill_null(value=False)
+        for bad in reasons.values():
+            if bad.any():  # what is refused already must not decide a format
+                raw = raw.with_columns(pl.when(~bad).then(pl.all()))
         typed = raw.select(
             self.formats.typed(raw[name], kind) for name, kind in self.table.types.items()
         )
-        self.rows_read += raw.height
-        reasons = {}
-        if surplus is not None:
-            self.short_rows += int((surplus < 0).sum())
-            reasons["too many fields"] = surplus > 0
         for name in self.table.types:
             reasons[f"unreadable {name}"] = raw[name].is_not_null() & typed[name].is_null()
             if name in self.table.required:
                 reasons[f"blank {name}"] = typed[name].is_null()
         usable = pl.Series([True]).new_from_index(0, raw.height)
         for reason, bad in reasons.items():
-            self.refused[reason] += int((usable & bad).sum())
+            refused = usable & bad
+            if refused.any():
+                self.refused[reason] += int(refused.sum())
+                self.first_refused.setdefault(reason, line_of(refused.arg_max() or 0))
             usable &= ~bad
+        self.rows_read += raw.height
+        self.lines_read += lines.count(b"\n")
         kept = typed.filter(usable)
         self.rows_kept += kept.height
         return kept
@@ -174,9 +237,8 @@ class _Reader:
         if refused <= maximum * self.rows_read:
             return
         shares = [
-            f"{reason} {count / self.rows_read:.1%}"
+            f"{reason} {count / self.rows_read:.1%}, first in line {self.first_refused[reason]}"
             for reason, count in self.refused.most_common()
-            if count
         ]
         date = any(
             self.refused[f"unreadable {name}"]
@@ -186,21 +248,30 @@ class _Reader:
         formats = f" (dates are read as {', '.join(DATE_FORMATS)})" if date else ""
         raise InputError(
             self.formats.file,
-            f"{refused / self.rows_read:.1%} of the rows cannot be used ({', '.join(shares)}), "
+            f"{refused / self.rows_read:.1%} of the rows cannot be used ({'; '.join(shares)}), "
             f"more than the {maximum:.1%} that `maximum_refused` allows",
             f"Look at the file{formats}; if it is as it should be, raise `maximum_refused`",
         )
 
     def manifest(self) -> dict[str, Any]:
+        generation = self.table.nearest_generation(self.delivered)
+        usual = {name.lower() for name in self.table.generations[generation]}
+        renamed = zip(self.header, self.delivered, strict=True)
         return {
             "file": self.formats.file,
             "table": self.table.name,
+            "generation": generation,
+            "columns": {ours: name for ours, name in renamed if ours != name},
+            "formats": self.formats.found,
+            "encoding": self.formats.options.encoding
+            or ("cp1252" if self.other_lines else "utf-8"),
+            "unknown_columns": self.unknown_columns(),
+            "absent_columns": sorted(usual - set(self.delivered)),
             "rows_read": self.rows_read,
             "rows_kept": self.rows_kept,
-            "rows_refused": {reason: count for reason, count in self.refused.items() if count},
+            "rows_refused": dict(self.refused),
+            "first_refused": self.first_refused,
             "short_rows": self.short_rows,
-            "formats": self.formats.found,
-            "unknown_columns": self.unknown_columns(),
         }
 
 

@@ -1,83 +1,121 @@
-"""Delivered text: opened from a zip or loose, in batches of whole lines, split into columns.
+"""Delivered text in batches of whole lines, split into columns.
 
 CPRD's files are TAB-separated with a header line, CRLF or LF, and know no quoting.
 """
 
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
+from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from behrt.cprd.container import LONGEST_LINE, Text
 from behrt.errors import InputError
 
 _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b"\t\n"))
 
 
-@contextmanager
-def open_text(source: Path, member: str | None) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a .txt, or the `member` of a .zip: its bytes as a stream, and how many there are.
-
-    Raises:
-        InputError: the zip is damaged, encrypted, or packed in a way that Python cannot unpack;
-            also while the stream is read.
-    """
-    if member is None:
-        with source.open("rb") as stream:
-            yield stream, source.stat().st_size
-        return
-    mend = "Copy the file again, or unpack it with another program and deliver the .txt"
-    try:
-        with zipfile.ZipFile(source) as archive:
-            entry = archive.getinfo(member)
-            if entry.flag_bits & 1:
-                raise InputError(source.name, "the zip is encrypted", "Unpack it with its password")
-            with archive.open(entry) as stream:
-                yield stream, entry.file_size
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(source.name, "the zip is damaged", mend) from error
-    except NotImplementedError as error:
-        raise InputError(source.name, "the zip's compression is not known", mend) from error
-
-
-def batches(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Yield the rest of the stream as batches of whole lines, each about `size` bytes.
+def batches(text: Text, size: int) -> Iterator[bytes]:
+    """Yield the rest of the text as batches of whole lines, each about `size` bytes.
 
     The last line comes as it is, with or without a line end.
+
+    Raises:
+        InputError: a line is longer than LONGEST_LINE.
     """
-    while block := stream.read(size):
-        yield block + stream.readline()
+    while block := text.read(size):
+        if not block.endswith(b"\n"):
+            block += text.line()
+        if _longest_line(block) > LONGEST_LINE:
+            raise InputError(
+                text.name,
+                f"a line is longer than {LONGEST_LINE:,} bytes",
+                "Rows must end with CRLF or LF; copy the file again as it was delivered",
+            )
+        yield block
 
 
-def split_columns(
-    text: bytes, header: list[str], columns: list[str]
-) -> tuple[pl.DataFrame, pl.Series | None]:
-    """Split whole lines into columns of text, without surrounding spaces; blank is null.
+def _longest_line(block: bytes) -> int:
+    """Return the bytes of the longest line, its end left out."""
+    if len(block) <= LONGEST_LINE:
+        return 0
+    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1, append=len(block)).max()) - 1
+
+
+def as_utf8(text: bytes, encoding: str | None) -> tuple[bytes, int]:
+    """Return whole lines in UTF-8, and how many were not.
 
     Args:
-        text: lines, each with its line end.
+        text: lines in ASCII, UTF-8 or cp1252.
+        encoding: "utf-8" or "cp1252"; None to take each line that is not UTF-8 as cp1252.
+    """
+    if text.isascii() or encoding == "utf-8":
+        return text, 0
+    if encoding is None and _is_utf8(text):
+        return text, 0
+    lines = text.split(b"\n")
+    other = [
+        index
+        for index, line in enumerate(lines)
+        if not line.isascii() and (encoding == "cp1252" or not _is_utf8(line))
+    ]
+    for index in other:
+        lines[index] = lines[index].decode("cp1252", errors="replace").encode()
+    return b"\n".join(lines), len(other)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Lines split into columns, a row a line, blank lines left out.
+
+    Attributes:
+        columns: the wanted columns as text, without surrounding spaces; blank is null.
+        surplus: fields that the line has beyond the header's (Int32), below 0 for a short row,
+            whose missing fields are null; None where no line has more or fewer.
+        damaged: whether the line holds NUL bytes; None where none does.
+        lines: the line, counted from 0 at the start of the text; None where no line was blank.
+    """
+
+    columns: pl.DataFrame
+    surplus: pl.Series | None = None
+    damaged: pl.Series | None = None
+    lines: pl.Series | None = None
+
+
+def split_columns(text: bytes, header: list[str], columns: list[str]) -> Rows:
+    """Split whole lines, each with its line end, into columns.
+
+    Args:
+        text: lines in UTF-8.
         header: the names of the fields of a line.
         columns: which of them are wanted.
-
-    Returns:
-        The wanted columns, a row a line, blank lines left out; and, where any line has more or
-        fewer fields than the header, every row's surplus (Int32, below 0 for a short row, whose
-        missing fields are null).
     """
-    surplus = None
+    surplus = damaged = numbers = None
     regular = b"\t" * (len(header) - 1) + b"\n"
     separators = text.translate(None, _ALL_BUT_SEPARATORS)
-    if separators != regular * (len(separators) // len(regular)):
-        lines = [line for line in text.split(b"\n") if line not in (b"", b"\r")]
+    if separators != regular * (len(separators) // len(regular)) or b"\0" in text:
+        kept = [
+            (number, line)
+            for number, line in enumerate(text.split(b"\n"))
+            if line not in (b"", b"\r")
+        ]
+        lines = [line for _, line in kept]
         text = b"".join(line + b"\n" for line in lines)
-        surplus = pl.Series(
-            "surplus", [line.count(b"\t") + 1 - len(header) for line in lines], dtype=pl.Int32
-        )
+        surplus = pl.Series([line.count(b"\t") + 1 - len(header) for line in lines], dtype=pl.Int32)
+        damaged = pl.Series([b"\0" in line for line in lines], dtype=pl.Boolean)
+        numbers = pl.Series([number for number, _ in kept], dtype=pl.Int64)
     if not text:
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), surplus
+        empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        return Rows(empty, surplus, damaged, numbers)
     positions = {name: f"field {header.index(name)}" for name in columns}
     scanned = pl.scan_csv(
         text,
@@ -93,4 +131,4 @@ def split_columns(
     if b" " in text:
         stripped = [value.str.strip_chars(" ") for value in wanted]
         wanted = [pl.when(value != "").then(value) for value in stripped]
-    return scanned.select(wanted).collect(), surplus
+    return Rows(scanned.select(wanted).collect(), surplus, damaged, numbers)

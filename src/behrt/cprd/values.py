@@ -1,19 +1,19 @@
 """Values from text: numbers, dates and years of birth, in formats found out per column and file."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import polars as pl
 
-from behrt.cprd.layout import ColumnType
+from behrt.cprd.layout import ColumnType, Table
 from behrt.errors import InputError
 
 DATE_FORMATS = {
-    "DD/MM/YYYY": (r"^\d{2}/\d{2}/\d{4}$", "%d/%m/%Y"),
-    "YYYYMMDD": (r"^\d{8}$", "%Y%m%d"),
-    "YYYY-MM-DD": (r"^\d{4}-\d{2}-\d{2}$", "%Y-%m-%d"),
-    "YYYY/MM/DD": (r"^\d{4}/\d{2}/\d{2}$", "%Y/%m/%d"),
+    "DD/MM/YYYY": (r"^[0-9]{2}/[0-9]{2}/[0-9]{4}$", "%d/%m/%Y"),
+    "YYYYMMDD": (r"^[0-9]{8}$", "%Y%m%d"),
+    "YYYY-MM-DD": (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "%Y-%m-%d"),
+    "YYYY/MM/DD": (r"^[0-9]{4}/[0-9]{2}/[0-9]{2}$", "%Y/%m/%d"),
 }
 YEAR_OFFSETS = {"four digits": 0, "less 1800": 1800}
 DTYPES: dict[ColumnType, type[pl.DataType]] = {
@@ -25,31 +25,68 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
 }
 
 
+ENCODINGS = ("utf-8", "cp1252")
+FIRST_YEAR, LAST_YEAR = 1800, 2199
+
+
 @dataclass(frozen=True)
 class Options:
-    """How to read a delivery whose formats should not be found out from its values.
+    """How to read a table whose formats should not be found out from its values.
 
     Attributes:
-        date_format: a key of DATE_FORMATS, for every date column; None to find out per column.
+        date_format: a key of DATE_FORMATS for every date column, or one by column; None, or a
+            column that is not there, to find out.
         year_format: a key of YEAR_OFFSETS, for years of birth; None to find out.
+        encoding: one of ENCODINGS; None to find out line by line.
+        columns: delivered column names (lower case) and the names in the layout that they stand
+            for.
+        blank: texts that stand for no value, besides the empty one.
     """
 
-    date_format: str | None = None
+    date_format: str | Mapping[str, str] | None = None
     year_format: str | None = None
+    encoding: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    blank: Sequence[str] = ()
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "Options":
-        """Read options from config, refusing unknown keys and values with an InputError."""
+    def read(cls, values: Mapping[str, Any], table: Table) -> "Options":
+        """Read a table's options from config, refusing the unknown with an InputError."""
         allowed = [item.name for item in fields(cls)]
-        for key, value in values.items():
-            if key not in allowed:
-                raise InputError("config", f"no option {key!r}", f"Use {' or '.join(allowed)}")
-            known = DATE_FORMATS if key == "date_format" else YEAR_OFFSETS
-            if value is not None and value not in known:
-                raise InputError(
-                    f"config, {key}", f"no format {value!r}", f"Use one of {', '.join(known)}"
-                )
-        return cls(**values)
+        for key in values:
+            _require("config, extract", key, allowed)
+        options = cls(**values)
+        where = f"config, extract, {table.name}"
+        if isinstance(options.date_format, Mapping):
+            dates = [name for name, kind in table.types.items() if kind == "date"]
+            for column, label in options.date_format.items():
+                _require(f"{where}, date_format", column, dates)
+                _require(f"{where}, date_format, {column}", label, DATE_FORMATS)
+        elif options.date_format is not None:
+            _require("config, extract, date_format", options.date_format, DATE_FORMATS)
+        if options.year_format is not None:
+            _require("config, extract, year_format", options.year_format, YEAR_OFFSETS)
+        if options.encoding is not None:
+            _require("config, extract, encoding", options.encoding, ENCODINGS)
+        for name in options.columns.values():
+            _require(f"{where}, columns", name, table.types)
+        named = {
+            delivered.lower().removeprefix("e_"): ours
+            for delivered, ours in options.columns.items()
+        }
+        return replace(options, columns=named)
+
+    def date_format_of(self, column: str) -> str | None:
+        """Return the format given for a date column."""
+        if isinstance(self.date_format, Mapping):
+            return self.date_format.get(column)
+        return self.date_format
+
+
+def _require(where: str, value: object, known: Iterable[str]) -> None:
+    known = list(known)
+    if value not in known:
+        raise InputError(where, f"{value!r} is not known", f"Use one of {', '.join(known)}")
 
 
 @dataclass
@@ -60,16 +97,19 @@ class Formats:
         file: the file's name, for errors.
         options: the formats given.
         found: column to format, as far as known.
+        line_of: the line of the file, from 1, that a row of the values at hand is in; for errors.
     """
 
     file: str
     options: Options
     found: dict[str, str] = field(default_factory=dict)
+    line_of: Callable[[int], int] = lambda row: row + 1
 
     def typed(self, text: pl.Series, kind: ColumnType) -> pl.Series:
         """Return a column of text as values of its type; null where it is blank or unreadable.
 
-        Numbers are whole and not below 0; years of birth lie between 1800 and 2200.
+        Numbers are whole and not below 0; years, of birth and of dates, lie in FIRST_YEAR …
+        LAST_YEAR.
 
         Raises:
             InputError: the file mixes two formats in this column.
@@ -83,41 +123,49 @@ class Formats:
         return self._years(number) if kind == "year" else number
 
     def _dates(self, text: pl.Series) -> pl.Series:
-        label = self.options.date_format or self.found.get(text.name)
+        given = self.options.date_format_of(text.name)
+        label = given or self.found.get(text.name)
         dates = _parse_dates(text, label)
-        if self.options.date_format is None:
-            unread = text.filter(text.is_not_null() & dates.is_null())
-            shown = [
-                other
+        if given is None:
+            unread = text.is_not_null() & dates.is_null()
+            shown = {
+                other: unread & text.str.contains(pattern)
                 for other, (pattern, _) in DATE_FORMATS.items()
-                if other != label and unread.str.contains(pattern).any()
-            ]
+                if other != label
+            }
+            shown = {other: rows for other, rows in shown.items() if rows.any()}
             label = self._decide(text.name, label, shown)
             if shown:
                 dates = _parse_dates(text, label)
-        elif label is not None:
-            self.found[text.name] = label
-        return dates
+        else:
+            self.found[text.name] = given
+        return dates.set(~dates.dt.year().is_between(FIRST_YEAR, LAST_YEAR), None)
 
     def _years(self, number: pl.Series) -> pl.Series:
         label = self.options.year_format
         if label is None:
             label = self.found.get(number.name)
             four = number >= 1000
-            shows = {"four digits": four.any(), "less 1800": (~four).any()}
-            shown = [other for other, there in shows.items() if there and other != label]
+            shows = {"four digits": four, "less 1800": ~four}
+            shown = {other: rows for other, rows in shows.items() if other != label and rows.any()}
             label = self._decide(number.name, label, shown)
         else:
             self.found[number.name] = label
         year = number + (0 if label is None else YEAR_OFFSETS[label])
-        return year.set((year < 1800) | (year > 2200), None)
+        return year.set(~year.is_between(FIRST_YEAR, LAST_YEAR), None)
 
-    def _decide(self, column: str, label: str | None, shown: list[str]) -> str | None:
-        candidates = ([label] if label else []) + shown
+    def _decide(self, column: str, label: str | None, shown: dict[str, pl.Series]) -> str | None:
+        """Return the column's format: `label`, or the one that some rows show."""
+        candidates = [*([label] if label else []), *shown]
         if len(candidates) > 1:
+            first = [
+                f"{other} first in line {self.line_of(rows.fill_null(value=False).arg_max() or 0)}"
+                for other, rows in shown.items()
+            ]
             raise InputError(
                 self.file,
-                f"column {column} mixes the formats {' and '.join(candidates)}",
+                f"column {column} mixes the formats {' and '.join(candidates)} "
+                f"({', '.join(first)})",
                 "Ask CPRD for the file anew, or state the format in config: rows in another are "
                 "then refused",
             )
@@ -130,7 +178,7 @@ class Formats:
 def _parse_dates(text: pl.Series, label: str | None) -> pl.Series:
     if label is None:
         return pl.Series(text.name, [None], dtype=pl.Date).new_from_index(0, len(text))
-    _, strptime = DATE_FORMATS[label]
-    # strptime alone would take a year of two digits
-    whole = text.set(text.str.len_bytes() != len(label), None)
+    pattern, strptime = DATE_FORMATS[label]
+    # strptime alone would take a year of two digits, and spaces for digits
+    whole = text.set(~text.str.contains(pattern), None)
     return whole.str.to_date(strptime, strict=False, cache=False)

@@ -1,0 +1,193 @@
+"""Feed the readers of deliveries spoilt files for as long as told: none may fail but by our error.
+
+    python benchmarks/fuzz_readers.py [--minutes 60] [--seed 0]
+
+Each case is a loose or zipped part of any table, with bytes changed, cut, doubled or put in
+anywhere. It must be read with every row kept or refused, or raise an InputError that shows no
+patient. A case that breaks this is shrunk by hypothesis and printed.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as with_seed
+from hypothesis import strategies as st
+
+from behrt.cprd.delivery import find_parts
+from behrt.cprd.extract import extract_part
+from behrt.cprd.layout import TABLES, Table
+from behrt.errors import InputError
+
+PATID = "8112920001"
+VALUES = {
+    "id": [PATID, "0", "", "-1", "1.0", "9" * 20, "x"],
+    "integer": ["1", "0", "", "-1", "1.0", "9999999999"],
+    "year": ["184", "1984", "0", "", "99999"],
+    "date": ["01/02/2000", "20000201", "", "31/12/9999", "30/02/2000", "2000-02-01"],
+    "text": ["M10.1", "-.", "", "hes", "\\N", '"', "é"],
+}
+PIECES = [
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"e_patid",
+    b"PK\5\6",
+]
+
+Edit = tuple[str, float, int, bytes]
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(["change", "cut", "double", "put in", "end"]),
+        st.floats(0, 1, exclude_max=True),
+        st.integers(1, 40),
+        st.one_of(st.sampled_from(PIECES), st.binary(min_size=1, max_size=8)),
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> tuple[Table, bytes]:
+    """Draw a table and a text of it, sound but for its values."""
+    table = draw(st.sampled_from(list(TABLES.values())))
+    columns = draw(st.sampled_from(list(table.generations.values())))
+    end = draw(st.sampled_from(["\r\n", "\n"]))
+    lines = ["\t".join(columns)]
+    for _ in range(draw(st.integers(0, 6))):
+        values = []
+        for name in columns:
+            kind = table.types.get(table.renamed.get(name.lower(), name.lower()))
+            usual = draw(st.integers(0, 7)) > 0
+            known = VALUES[kind] if kind else ["1"]
+            values.append(known[0] if usual else draw(st.sampled_from(known)))
+        lines.append("\t".join(values))
+    return table, "".join(line + end for line in lines).encode()
+
+
+def spoilt(content: bytes, changes: list[Edit]) -> bytes:
+    for how, where, length, piece in changes:
+        start = int(where * len(content))
+        before, hit, after = content[:start], content[start : start + length], content[start:]
+        after = after[len(hit) :]
+        content = {
+            "change": before + piece + after,
+            "cut": before + after,
+            "double": before + hit + hit + after,
+            "put in": before + piece + hit + after,
+            "end": before,
+        }[how]
+    return content
+
+
+def rows_in(content: bytes, *, zipped: bool, folder: Path) -> int:
+    """Count rows, knowing nothing of how they are read."""
+    if zipped:
+        with zipfile.ZipFile(folder) as archive:
+            (name,) = (name for name in archive.namelist() if name.lower().endswith(".txt"))
+            content = archive.read(name)
+    return sum(1 for line in content.split(b"\n")[1:] if line not in (b"", b"\r"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    given_arguments = parser.parse_args()
+    counts: Counter[str] = Counter()
+    folder = Path(tempfile.mkdtemp())
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+    def read(path: Path, table: Table, batch_bytes: int) -> None:
+        parts = find_parts(folder)
+        if not parts:
+            counts["passed over"] += 1
+            return
+        (part,) = parts
+        rows = folder / "rows.parquet"
+        manifest = extract_part(
+            part.path,
+            part.member,
+            TABLES[part.table],
+            rows,
+            shards=2,
+            maximum_refused=1.0,
+            batch_bytes=batch_bytes,
+        )
+        refused = sum(manifest["rows_refused"].values())
+        assert manifest["rows_read"] == manifest["rows_kept"] + refused
+        assert manifest["rows_kept"] == pl.read_parquet(rows).height
+        assert manifest["rows_read"] == rows_in(
+            path.read_bytes(), zipped=part.member is not None, folder=path
+        )
+        counts["read whole" if not refused else "read, rows refused"] += 1
+
+    @settings(
+        max_examples=100,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        drawn=texts(),
+        inner=edits,
+        outer=edits,
+        zipped=st.booleans(),
+        method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]),
+        batch_bytes=st.sampled_from([7, 100, 2**20]),
+    )
+    def case(
+        drawn: tuple[Table, bytes],
+        inner: list[Edit],
+        outer: list[Edit],
+        zipped: bool,
+        method: int,
+        batch_bytes: int,
+    ) -> None:
+        table, text = drawn
+        text = spoilt(text, inner)
+        stem = f"x_Extract_{table.name.capitalize()}_001" if "_" not in table.name else table.name
+        path = folder / f"{stem}.{'zip' if zipped else 'txt'}"
+        for old in folder.iterdir():
+            old.unlink()
+        if zipped:
+            with zipfile.ZipFile(path, "w", method) as archive:
+                archive.writestr(f"{stem}.txt", text)
+            path.write_bytes(spoilt(path.read_bytes(), outer))
+        else:
+            path.write_bytes(text)
+        counts["cases"] += 1
+        told: InputError | None = None
+        try:
+            read(path, table, batch_bytes)
+        except InputError as error:
+            told = error
+        if told is not None:
+            counts["refused with a clear error"] += 1
+            assert PATID not in str(told)
+            assert told.mend
+            left = sorted(other.name for other in folder.iterdir() if other != path)
+            assert not left, left
+
+    end = time.monotonic() + 60 * given_arguments.minutes
+    number = given_arguments.seed
+    while time.monotonic() < end:
+        with_seed(number)(case)()
+        number += 1
+        print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,950 @@
+"""The faults that users meet in a delivery, each with its outcome: one table for test and manual.
+
+python tests/cprd/faults.py > docs/faults.md
+"""
+
+import errno
+import os
+import resource
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow.parquet as pq
+from layouts import LAYOUTS, Layout
+from layouts import write as write_layout
+
+from behrt.cprd.container import LONGEST_LINE
+from behrt.cprd.layout import TABLES
+
+PATIDS = [int(f"{number}20001") for number in range(101, 113)]
+LAYOUT = Layout("faults")
+FILES = {
+    "patient": "gold/x_Extract_Patient_001.txt",
+    "practice": "gold/x_Extract_Practice_001.txt",
+    "zipped": "gold/x_Extract_Clinical_001.zip",
+    "clinical": "gold/x_Extract_Clinical_002.txt",
+    "consultation": "gold/x_Extract_Consultation_001.txt",
+    "eligibility": "linked/x_linkage_eligibility_gold.txt",
+    "coverage": "linked/linkage_coverage.txt",
+    "deaths": "linked/death_patient_x.txt",
+    "admissions": "linked/hes_hospital_x.txt",
+    "diagnoses": "linked/hes_diagnosis_hosp_x.txt",
+}
+MEMBER = "x_Extract_Clinical_001.txt"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A small delivery, to be spoilt: `name` is a key of FILES."""
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        return self.folder / FILES[name]
+
+    def edit(self, name: str, change: Callable[[bytes], bytes]) -> None:
+        self.path(name).write_bytes(change(self.path(name).read_bytes()))
+
+    def replace(self, name: str, old: bytes, new: bytes, count: int = -1) -> None:
+        text = self.path(name).read_bytes()
+        assert old in text
+        self.path(name).write_bytes(text.replace(old, new, count))
+
+    def zip(self, members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> None:
+        with zipfile.ZipFile(self.path("zipped"), "w", method) as archive:
+            for name, text in members.items():
+                archive.writestr(name, text)
+
+
+def write_delivery(folder: Path) -> Delivery:
+    """Write twelve patients of one practice, each with five visits and one admission."""
+
+    def write(name: str, table: str, rows: list[dict[str, object]]) -> None:
+        write_layout(LAYOUT, folder / FILES[name], table, rows)
+
+    people = [
+        {
+            "patid": patid,
+            "gender": 1 + index % 2,
+            "yob": 140 + index,
+            "mob": 0,
+            "crd": "01/02/1995",
+            "accept": 1,
+        }
+        for index, patid in enumerate(PATIDS)
+    ]
+    visits = [
+        {"patid": patid, "eventdate": f"{day:02d}/03/1998", "medcode": 7}
+        for patid in PATIDS
+        for day in (1, 2, 3, 4, 5)
+    ]
+    stays = [{"patid": patid, "admidate": "20/04/1998"} for patid in PATIDS]
+    write("patient", "patient", people)
+    write(
+        "practice",
+        "practice",
+        [
+            {"pracid": 20001, "region": 1, "uts": "01/01/1996", "lcd": "31/12/1999"},
+            {"pracid": 20002, "region": 2, "uts": "01/01/1996", "lcd": "31/12/1999"},
+        ],
+    )
+    write("zipped", "clinical", visits[:30])
+    write("clinical", "clinical", visits[30:])
+    write(
+        "consultation",
+        "consultation",
+        [{k: row[k] for k in ("patid", "eventdate")} for row in visits],
+    )
+    write("eligibility", "linkage_eligibility", [{"patid": patid, "hes_e": 1} for patid in PATIDS])
+    write(
+        "coverage",
+        "linkage_coverage",
+        [
+            {"data_source": "hes", "start": "01/04/1997", "end": "31/03/2000"},
+            {"data_source": "ons_death", "start": "01/01/1998", "end": "31/03/2000"},
+        ],
+    )
+    deaths = [{"patid": patid, "dod": "01/05/1999"} for patid in PATIDS[:2]]
+    write("deaths", "death_patient", deaths)
+    write("admissions", "hes_hospital", stays)
+    write("diagnoses", "hes_diagnosis_hosp", [{**row, "icd": "M10.1"} for row in stays])
+    return Delivery(folder)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault and its outcome.
+
+    Attributes:
+        name: of the fault.
+        spoil: makes it.
+        error: what the one clear error says; empty where there is none.
+        where: the file, folder or key that the error names.
+        refused: rows refused, by table and reason.
+        step: the step of the cohort's flow after which a patient is gone.
+        outcomes: diagnosis rows that come to nothing, by outcome.
+        config: settings other than the usual ones.
+        during: lasts while the delivery is read.
+    """
+
+    name: str
+    spoil: Callable[[Delivery], Any] = lambda delivery: None
+    error: str = ""
+    where: str = ""
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    step: str = ""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    during: Callable[[Delivery], Any] = lambda delivery: nullcontext()
+
+    @property
+    def outcome(self) -> str:
+        if self.error:
+            return f"error: “{self.error}”, names {self.where}"
+        if self.refused:
+            return "; ".join(
+                f"refused, counted: {reason} ({table})" for table, reason in self.refused
+            )
+        if self.step:
+            return f"patient left out, counted: {self.step}"
+        if self.outcomes:
+            return "; ".join(f"diagnosis left out, counted: {name}" for name in self.outcomes)
+        return "read as it is meant"
+
+
+# ---------------------------------------------------------------------------- ways to spoil
+
+
+def cell(name: str, column: str, value: str, row: int = 0) -> Callable[[Delivery], None]:
+    """Write `value` in a cell; in every row's if `row` is −1."""
+
+    def spoil(delivery: Delivery) -> None:
+        path = delivery.path(name)
+        header, *lines = path.read_bytes().split(b"\r\n")[:-1]
+        index = header.lower().split(b"\t").index(column.encode())
+        for number, line in enumerate(lines):
+            if row in (number, -1):
+                values = line.split(b"\t")
+                values[index] = value.encode("latin-1")
+                lines[number] = b"\t".join(values)
+        path.write_bytes(b"".join(line + b"\r\n" for line in [header, *lines]))
+
+    return spoil
+
+
+def edited(name: str, change: Callable[[bytes], bytes]) -> Callable[[Delivery], None]:
+    return lambda delivery: delivery.edit(name, change)
+
+
+def each_row(name: str, change: Callable[[bytes], bytes]) -> Callable[[Delivery], None]:
+    def spoil(text: bytes) -> bytes:
+        header, *lines = text.split(b"\r\n")[:-1]
+        return b"".join(line + b"\r\n" for line in [header, *map(change, lines)])
+
+    return edited(name, spoil)
+
+
+def first_row(name: str, change: Callable[[bytes], bytes]) -> Callable[[Delivery], None]:
+    def spoil(text: bytes) -> bytes:
+        header, line, rest = text.split(b"\r\n", 2)
+        return b"\r\n".join([header, change(line), rest])
+
+    return edited(name, spoil)
+
+
+def header(name: str, old: bytes, new: bytes) -> Callable[[Delivery], None]:
+    return lambda delivery: delivery.replace(name, old, new, 1)
+
+
+def rezipped(*members: str) -> Callable[[Delivery], None]:
+    """Zip the zipped part again under other names, once for each."""
+
+    def spoil(delivery: Delivery) -> None:
+        with zipfile.ZipFile(delivery.path("zipped")) as archive:
+            text = archive.read(MEMBER)
+        delivery.zip({name: text + b"\r\n" * index for index, name in enumerate(members)})
+
+    return spoil
+
+
+def zip_field(offset: int, central: int, code: str, value: int) -> Callable[[Delivery], None]:
+    """Overwrite a field of the zip's local and central header (APPNOTE 4.3.7, 4.3.12)."""
+
+    def change(content: bytes) -> bytes:
+        spoilt = bytearray(content)
+        struct.pack_into(code, spoilt, offset, value)
+        struct.pack_into(code, spoilt, content.index(b"PK\x01\x02") + central, value)
+        return bytes(spoilt)
+
+    return edited("zipped", change)
+
+
+def copied(name: str, other: str) -> Callable[[Delivery], None]:
+    def spoil(delivery: Delivery) -> None:
+        path = delivery.path(name).parent / other
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(delivery.path(name).read_bytes())
+
+    return spoil
+
+
+def removed(name: str) -> Callable[[Delivery], None]:
+    return lambda delivery: delivery.path(name).unlink()
+
+
+def renamed(name: str, other: str) -> Callable[[Delivery], None]:
+    return lambda delivery: delivery.path(name).rename(delivery.path(name).parent / other)
+
+
+def appended(name: str, table: str, **values: object) -> Callable[[Delivery], None]:
+    def spoil(delivery: Delivery) -> None:
+        row = [str(values.get(column.lower(), "")) for column in TABLES[table].columns]
+        delivery.edit(name, lambda text: text + "\t".join(row).encode() + b"\r\n")
+
+    return spoil
+
+
+def joined(delivery: Delivery) -> None:
+    """Lose the line end between the first two rows."""
+    delivery.edit("clinical", lambda text: text.replace(b"\r\n" + PATID, b"\t" + PATID, 2))
+    delivery.replace("clinical", b"adid\t", b"adid\r\n")
+
+
+def flipped(content: bytes) -> bytes:
+    middle = content.index(MEMBER.encode()) + len(MEMBER) + 40
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) * 8 + content[middle + 8 :]
+
+
+# ---------------------------------------------------------------------------- the machine's faults
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """Take the permission to read away; root, who has it always, is told so."""
+    if os.geteuid():
+        mode = path.stat().st_mode
+        path.chmod(0)
+        try:
+            yield
+        finally:
+            path.chmod(mode)
+        return
+    refusal = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    real_open, real_scan = Path.open, os.scandir
+
+    def refuse_open(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self == path:
+            raise refusal
+        return real_open(self, *arguments, **named)
+
+    def refuse_scan(place: Any = ".") -> Any:
+        if Path(place) == path:
+            raise refusal
+        return real_scan(place)
+
+    with mock.patch.object(Path, "open", refuse_open), mock.patch("os.scandir", refuse_scan):
+        yield
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def unwritable(number: int) -> Callable[[Delivery], Any]:
+    error = OSError(number, os.strerror(number))
+    return lambda delivery: mock.patch.object(pq.ParquetWriter, "write_table", side_effect=error)
+
+
+@contextmanager
+def gone(path: Path) -> Iterator[None]:
+    """Let the file vanish once it has been found."""
+    real = Path.open
+
+    def vanish(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self == path:
+            path.unlink(missing_ok=True)
+        return real(self, *arguments, **named)
+
+    with mock.patch.object(Path, "open", vanish):
+        yield
+
+
+# ---------------------------------------------------------------------------- the table
+
+ZIP = Path(FILES["zipped"]).name
+TXT = Path(FILES["clinical"]).name
+FOLDER = "the folder"
+MANY = "of the rows cannot be used"
+PATID = str(PATIDS[6]).encode()
+
+
+def unusable(name: str, column: str, value: str, reason: str, table: str = "") -> Fault:
+    """One cell that makes its row unusable."""
+    told = f"{column} {value!r}" if value else f"no {column}"
+    return Fault(
+        f"{told} in {table or name}",
+        cell(name, column, value),
+        refused={(table or name, f"{reason} {column}"): 1},
+    )
+
+
+CONTAINERS = (
+    Fault(
+        "a zip cut short",
+        edited("zipped", lambda text: text[: len(text) // 2]),
+        "it is damaged",
+        ZIP,
+    ),
+    Fault(
+        "a zip with its end zeroed",
+        edited("zipped", lambda text: text[:-30] + bytes(30)),
+        "it is damaged",
+        ZIP,
+    ),
+    Fault(
+        "a zip's text with a bad checksum",
+        zip_field(14, 16, "<I", 1),
+        "it is damaged (Bad CRC-32",
+        ZIP,
+    ),
+    Fault("a zip's packed bytes changed", edited("zipped", flipped), "it is damaged", ZIP),
+    Fault(
+        "a zip that says it holds more than it does",
+        zip_field(22, 24, "<I", 10**6),
+        "it is damaged (it ends early)",
+        ZIP,
+    ),
+    Fault(
+        "a text named .zip",
+        edited("zipped", lambda _: b"patid\teventdate\r\n"),
+        "it is damaged (File is not a zip file",
+        ZIP,
+    ),
+    Fault("a .zip of no bytes", edited("zipped", lambda _: b""), "it is damaged", ZIP),
+    Fault("an encrypted zip", zip_field(6, 8, "<H", 1), "the zip is encrypted", ZIP),
+    Fault(
+        "a zip packed by Deflate64",
+        zip_field(8, 10, "<H", 9),
+        "it is packed in a way that is not known here",
+        ZIP,
+    ),
+    Fault(
+        "a zip without a .txt",
+        lambda d: d.zip({"readme.pdf": b""}),
+        "holds 0 .txt files, not one",
+        ZIP,
+    ),
+    Fault("a zip with two .txt", rezipped("a.txt", "b.txt"), "holds 2 .txt files, not one", ZIP),
+    Fault(
+        "a zip in a zip",
+        lambda d: d.zip({"x_Extract_Clinical_001.zip": b"PK"}),
+        "holds 0 .txt files, not one",
+        ZIP,
+    ),
+    Fault(
+        "a zip of one table named as another",
+        rezipped("x_Extract_Test_001.txt"),
+        "named as clinical, but holds test",
+        ZIP,
+    ),
+    Fault("a zip bomb", lambda d: d.zip({MEMBER: b"\n" * (65 * 2**20)}), "as a zip bomb does", ZIP),
+    Fault(
+        "a zip whose path climbs out",
+        rezipped(f"../../{MEMBER}"),
+        "a path that leads out of the zip",
+        ZIP,
+    ),
+    Fault(
+        "a zip with an absolute path",
+        rezipped(f"/tmp/{MEMBER}"),
+        "a path that leads out of the zip",
+        ZIP,
+    ),
+    Fault(
+        "a zip with a path on another drive",
+        rezipped(f"C:\\{MEMBER}"),
+        "a path that leads out of the zip",
+        ZIP,
+    ),
+    Fault(
+        "a part packed as .7z",
+        renamed("zipped", "x_Extract_Clinical_001.7z"),
+        "it bears a table's name, but is not packed",
+        "x_Extract_Clinical_001.7z",
+    ),
+    Fault(
+        "a part packed as .txt.gz",
+        renamed("zipped", "x_Extract_Clinical_001.txt.gz"),
+        "it bears a table's name, but is not packed",
+        "x_Extract_Clinical_001.txt.gz",
+    ),
+    Fault(
+        "a part without a number",
+        renamed("clinical", "x_Extract_Clinical.txt"),
+        "it bears a table's name, but is not packed or numbered",
+        "x_Extract_Clinical.txt",
+    ),
+    Fault(
+        "a browser's second copy of a part",
+        copied("clinical", "x_Extract_Clinical_002 (1).txt"),
+        "it bears a table's name",
+        "x_Extract_Clinical_002 (1).txt",
+    ),
+    Fault(
+        "a part both zipped and loose",
+        copied("clinical", "x_Extract_Clinical_001.txt"),
+        "delivered twice, also as",
+        "x_Extract_Clinical_001",
+    ),
+    Fault(
+        "a part delivered twice under two numbers",
+        copied("clinical", "x_Extract_Clinical_003.txt"),
+        "the same rows as in",
+        "x_Extract_Clinical_003.txt",
+    ),
+    Fault(
+        "a linked file delivered twice",
+        copied("diagnoses", "hes_diagnosis_hosp_y.txt"),
+        "the same rows as in",
+        "hes_diagnosis_hosp_y.txt",
+    ),
+    Fault("a missing table", removed("consultation"), "no file for consultation", FOLDER),
+    Fault("no linkage coverage", removed("coverage"), "no file for linkage_coverage", FOLDER),
+    Fault(
+        "a part that vanishes while it is read",
+        error="it is not there any more",
+        where=TXT,
+        during=lambda d: gone(d.path("clinical")),
+    ),
+    Fault(
+        "no permission to read a part",
+        error="it may not be read",
+        where=TXT,
+        during=lambda d: unreadable(d.path("clinical")),
+    ),
+    Fault(
+        "no permission to list a folder",
+        error="the folder cannot be listed",
+        where="linked",
+        during=lambda d: unreadable(d.folder / "linked"),
+    ),
+    Fault(
+        "no permission to write",
+        error="it may not be written",
+        where=".parquet",
+        during=unwritable(errno.EACCES),
+    ),
+    Fault(
+        "a full disk",
+        error="no space is left on the disk",
+        where=".parquet",
+        during=unwritable(errno.ENOSPC),
+    ),
+    Fault(
+        "a used-up quota",
+        error="the disk quota is used up",
+        where=".parquet",
+        during=unwritable(errno.EDQUOT),
+    ),
+    Fault(
+        "a limit on the size of files",
+        error="the file may not grow further",
+        where=".parquet",
+        during=lambda d: largest_file(100),
+    ),
+)
+TEXTS = (
+    Fault("a part of no bytes", edited("clinical", lambda _: b""), "it is empty", TXT),
+    Fault(
+        "a blank first line",
+        edited("clinical", lambda text: b"\r\n" + text),
+        "its first line is blank",
+        TXT,
+    ),
+    Fault(
+        "no header line",
+        edited("clinical", lambda text: text.split(b"\r\n", 1)[1]),
+        "its first line is no header line",
+        TXT,
+    ),
+    Fault(
+        "commas between values",
+        edited("clinical", lambda text: text.replace(b"\t", b",")),
+        "its first line has no TABs, but has commas",
+        TXT,
+    ),
+    Fault(
+        "semicolons between values",
+        edited("clinical", lambda text: text.replace(b"\t", b";")),
+        "its first line has no TABs, but has semicolons",
+        TXT,
+    ),
+    Fault(
+        "spaces between values",
+        edited("clinical", lambda text: text.replace(b"\t", b"  ")),
+        "its first line has no TABs",
+        TXT,
+    ),
+    Fault(
+        "UTF-16",
+        edited("clinical", lambda text: text.decode().encode("utf-16")),
+        "it is written in UTF-16",
+        TXT,
+    ),
+    Fault(
+        "UTF-16 without its mark",
+        edited("clinical", lambda text: text.decode().encode("utf-16-be")),
+        "it is written in UTF-16",
+        TXT,
+    ),
+    Fault(
+        "lines that end with CR alone",
+        edited("clinical", lambda text: text.replace(b"\r\n", b"\r")),
+        "its lines end with CR alone",
+        TXT,
+    ),
+    Fault(
+        "a missing column",
+        header("clinical", b"medcode", b"code"),
+        "no column medcode in the first line",
+        TXT,
+    ),
+    Fault(
+        "a column twice in the header",
+        header("clinical", b"staffid", b"medcode"),
+        "two columns medcode",
+        TXT,
+    ),
+    Fault(
+        "the first row on the header's line",
+        header("clinical", b"\r\n", b""),
+        "field 10 of its first line is no column's name",
+        TXT,
+    ),
+    Fault(
+        "another table's text",
+        lambda d: d.edit("clinical", lambda _: d.path("coverage").read_bytes()),
+        "its first line is no header line",
+        TXT,
+    ),
+    Fault(
+        "a line without end",
+        edited("clinical", lambda text: text + b"x" * (LONGEST_LINE + 1)),
+        f"a line is longer than {LONGEST_LINE:,} bytes",
+        TXT,
+    ),
+    Fault(
+        "a hole of NUL bytes",
+        edited("clinical", lambda text: text + bytes(2 * LONGEST_LINE)),
+        "a line is longer than",
+        TXT,
+    ),
+    Fault(
+        "a text cut short within a row",
+        edited("clinical", lambda text: text[:-12]),
+        "it ends within a row, cut short",
+        TXT,
+    ),
+    Fault(
+        "two date formats in a column",
+        cell("clinical", "eventdate", "19980301"),
+        "column eventdate mixes the formats",
+        TXT,
+    ),
+    Fault(
+        "years of birth in two formats",
+        cell("patient", "yob", "140"),
+        "column yob mixes the formats",
+        "Patient_001.txt",
+    ),
+    Fault("American dates", cell("clinical", "eventdate", "12/31/1998", -1), MANY, TXT),
+    Fault("years of two digits", cell("clinical", "eventdate", "01/02/98", -1), MANY, TXT),
+    Fault("months in words", cell("clinical", "eventdate", "01-FEB-1998", -1), MANY, TXT),
+    Fault(
+        "a TAB too many in every row", each_row("clinical", lambda line: line + b"\t"), MANY, TXT
+    ),
+    Fault(
+        "values in quotes",
+        each_row("clinical", lambda line: b'"' + line.replace(b"\t", b'"\t"') + b'"'),
+        MANY,
+        TXT,
+    ),
+    Fault(
+        "a practice of another build",
+        cell("practice", "pracid", "90009", -1),
+        "the last digits of patid are no practice's pracid",
+        "patient and practice tables",
+    ),
+    Fault(
+        "a practice with two different rows",
+        appended("practice", "practice", pracid=20001, region=5),
+        "two practices have the same last 5 digits",
+        "practice table",
+    ),
+    Fault(
+        "a patient with two different rows",
+        appended("patient", "patient", patid=PATIDS[0], yob=1950, accept=1),
+        "a patient is there twice, with different data",
+        "patient table",
+    ),
+    Fault(
+        "a patient in two practices' deliveries",
+        appended("patient", "patient", patid=PATIDS[0], yob=1940, accept=1, crd="01/01/1999"),
+        "a patient is there twice, with different data",
+        "patient table",
+    ),
+    Fault(
+        "no coverage of HES",
+        cell("coverage", "data_source", "minap"),
+        "no first and last day for data_source hes",
+        "linkage_coverage",
+    ),
+    Fault(
+        "nobody eligible for linkage",
+        cell("eligibility", "hes_e", "0", -1),
+        "no patient is left after the step",
+        "cohort",
+    ),
+)
+ROWS = (
+    unusable("clinical", "patid", "", "blank"),
+    unusable("clinical", "patid", "-10120001", "unreadable"),
+    unusable("clinical", "patid", "9223372036854775808", "unreadable"),
+    unusable("clinical", "patid", "99999999999999999999", "unreadable"),
+    unusable("clinical", "patid", "10120001.0", "unreadable"),
+    unusable("clinical", "patid", "1.012E+07", "unreadable"),
+    unusable("clinical", "patid", "p7", "unreadable"),
+    unusable("clinical", "medcode", "x", "unreadable"),
+    unusable("clinical", "medcode", "-7", "unreadable"),
+    unusable("clinical", "medcode", "7.0", "unreadable"),
+    unusable("clinical", "medcode", "7 7", "unreadable"),
+    unusable("clinical", "medcode", "1" * 20, "unreadable"),
+    unusable("clinical", "eventdate", "30/02/1998", "unreadable"),
+    unusable("clinical", "eventdate", "00/00/0000", "unreadable"),
+    unusable("clinical", "eventdate", "01/01/0000", "unreadable"),
+    unusable("clinical", "eventdate", "01/01/0001", "unreadable"),
+    unusable("clinical", "eventdate", "31/12/9999", "unreadable"),
+    unusable("clinical", "eventdate", "1/3/1998", "unreadable"),
+    unusable("clinical", "eventdate", "01/03/98", "unreadable"),
+    unusable("clinical", "eventdate", "01/03/1998 00:00", "unreadable"),
+    unusable("patient", "accept", "", "blank"),
+    unusable("patient", "accept", "Y", "unreadable"),
+    unusable("patient", "gender", "M", "unreadable"),
+    unusable("patient", "mob", "March", "unreadable"),
+    unusable("patient", "yob", "2999", "unreadable"),
+    unusable("patient", "tod", "31/12/9999", "unreadable"),
+    unusable("eligibility", "hes_e", "Y", "unreadable", "linkage_eligibility"),
+    unusable("eligibility", "hes_e", "", "blank", "linkage_eligibility"),
+    unusable("admissions", "admidate", "31/11/1998", "unreadable", "hes_hospital"),
+    unusable("admissions", "patid", "2" * 30, "unreadable", "hes_hospital"),
+    unusable("deaths", "dod", "99/99/1999", "unreadable", "death_patient"),
+    Fault(
+        "a practice without pracid",
+        appended("practice", "practice", region=5),
+        refused={("practice", "blank pracid"): 1},
+    ),
+    Fault(
+        "a TAB too many in one row",
+        first_row("clinical", lambda line: line + b"\t"),
+        refused={("clinical", "too many fields"): 1},
+    ),
+    Fault("two rows on one line", joined, refused={("clinical", "too many fields"): 1}),
+    Fault(
+        "NUL bytes in a row",
+        first_row("clinical", lambda line: line + b"\0\0"),
+        refused={("clinical", "NUL bytes"): 1},
+    ),
+    Fault(
+        "two texts joined, header and all",
+        edited("clinical", lambda text: text + text.split(b"\r\n")[0] + b"\r\n"),
+        refused={("clinical", "header line again"): 1},
+    ),
+    Fault(
+        "a row of nothing but TABs",
+        edited("clinical", lambda text: text + b"\t" * 9 + b"\r\n"),
+        refused={("clinical", "blank patid"): 1},
+    ),
+    Fault(
+        "a second date format, the first stated in config",
+        cell("clinical", "eventdate", "19980301"),
+        refused={("clinical", "unreadable eventdate"): 1},
+        config={"extract": {"date_format": "DD/MM/YYYY"}},
+    ),
+)
+MEANINGS = (
+    Fault(
+        "a death before birth",
+        cell("deaths", "dod", "01/05/1899"),
+        step="Registered at an up-to-standard practice",
+    ),
+    Fault(
+        "a transfer before registration",
+        cell("patient", "tod", "01/05/1990"),
+        step="Registered at an up-to-standard practice",
+    ),
+    Fault("a year of birth of 0", cell("patient", "yob", "0"), step="Year of birth known"),
+    Fault(
+        "a patient whom linkage does not know",
+        edited("eligibility", lambda text: text.replace(str(PATIDS[0]).encode(), b"120001")),
+        step="Eligible for linkage to HES",
+    ),
+    Fault(
+        "a patient without registration",
+        cell("patient", "crd", ""),
+        step="Registered at an up-to-standard practice",
+    ),
+    Fault(
+        "a record before birth",
+        cell("clinical", "eventdate", "01/01/1901"),
+        outcomes={"outside follow-up": 1},
+    ),
+    Fault(
+        "a record in the future",
+        cell("clinical", "eventdate", "01/01/2199"),
+        outcomes={"outside follow-up": 1},
+    ),
+    Fault("a record without a date", cell("clinical", "eventdate", ""), outcomes={"no date": 1}),
+    Fault("a record with medcode 0", cell("clinical", "medcode", "0"), outcomes={"no code": 1}),
+    Fault(
+        "a medcode that no list has", cell("clinical", "medcode", "4711"), outcomes={"unmapped": 1}
+    ),
+    Fault("a missing ICD-10 code, `-.`", cell("diagnoses", "icd", "-."), outcomes={"no code": 1}),
+    Fault("what is no ICD-10 code", cell("diagnoses", "icd", "R??"), outcomes={"unmapped": 1}),
+    Fault(
+        "an ICD-10 code with a space in it",
+        cell("diagnoses", "icd", "M 10"),
+        outcomes={"unmapped": 1},
+    ),
+    Fault(
+        "a record of an unknown patient",
+        cell("clinical", "patid", "99920001"),
+        outcomes={"not in the cohort": 1},
+    ),
+)
+HARMLESS = (
+    Fault("a BOM", edited("clinical", lambda text: b"\xef\xbb\xbf" + text)),
+    Fault("mixed line ends", edited("clinical", lambda text: text.replace(b"\r\n", b"\n", 7))),
+    Fault("no last line end", edited("clinical", lambda text: text[:-2])),
+    Fault("blank lines", edited("clinical", lambda text: text.replace(b"\r\n", b"\r\n\r\n", 4))),
+    Fault("rows without their last blanks", each_row("clinical", lambda line: line.rstrip(b"1\t"))),
+    Fault("codes with spaces around", cell("diagnoses", "icd", " M10.1 ")),
+    Fault("ids with spaces and zeros before", cell("clinical", "medcode", " 007 ")),
+    Fault("an ICD-10 code undotted, in small letters", cell("diagnoses", "icd", "m101")),
+    Fault("letters in cp1252", cell("clinical", "consid", "M\xe9ni\xe8re")),
+    Fault("backslashes and quotes", cell("clinical", "consid", '\\N "x\\')),
+    Fault(
+        "a header in capitals",
+        edited("clinical", lambda text: text.replace(b"medcode", b"MEDCODE")),
+    ),
+    Fault("a new column", edited("clinical", lambda text: text.replace(b"\r\n", b"\tx\r\n"))),
+    Fault(
+        "an empty part",
+        lambda d: (d.path("clinical").parent / "x_Extract_Clinical_003.txt").write_bytes(
+            d.path("clinical").read_bytes().split(b"\r\n")[0] + b"\r\n"
+        ),
+    ),
+    Fault(
+        "a second copy of the practice table",
+        copied("practice", "again/x_Extract_Practice_001.txt"),
+    ),
+    Fault(
+        "a placeholder for no date, stated in config",
+        cell("patient", "tod", "31/12/9999"),
+        config={"extract": {"blank": ["31/12/9999"]}},
+    ),
+    Fault(
+        "a column of another name, stated in config",
+        header("clinical", b"medcode", b"code"),
+        config={"extract": {"columns": {"clinical": {"code": "medcode"}}}},
+    ),
+    Fault(
+        "a file of another name, stated in config",
+        renamed("patient", "p123_Patient.txt"),
+        config={"delivery": {"files": {"patient": "gold/p123_*.txt"}}},
+    ),
+    Fault("another program's files", copied("clinical", "notes.txt")),
+)
+SETTINGS = (
+    Fault(
+        "a misspelt key",
+        error="there is no key 'date_fromat'",
+        where="config, extract",
+        config={"extract": {"date_fromat": None}},
+    ),
+    Fault(
+        "a misspelt rule",
+        error="there is no key 'minimum_visit'",
+        where="config, cohort",
+        config={"cohort": {"minimum_visit": 5}},
+    ),
+    Fault(
+        "an unknown date format",
+        error="MM/DD/YYYY",
+        where="config, extract.date_format",
+        config={"extract": {"date_format": "MM/DD/YYYY"}},
+    ),
+    Fault(
+        "a format for a table that is none",
+        error="hes_hopsital",
+        where="config, extract.date_format",
+        config={"extract": {"date_format": {"hes_hopsital": "YYYYMMDD"}}},
+    ),
+    Fault(
+        "a format for a column that is none",
+        error="'evendate' is not known",
+        where="config, extract, clinical, date_format",
+        config={"extract": {"date_format": {"clinical": {"evendate": "YYYYMMDD"}}}},
+    ),
+    Fault(
+        "a column that stands for none",
+        error="'read' is not known",
+        where="config, extract, clinical, columns",
+        config={"extract": {"columns": {"clinical": {"code": "read"}}}},
+    ),
+    Fault(
+        "a share above 1",
+        error="2 is greater than the maximum of 1",
+        where="config, extract.maximum_refused",
+        config={"extract": {"maximum_refused": 2}},
+    ),
+    Fault(
+        "a pattern that no file has",
+        error="no file is named p1*.txt",
+        where="config, delivery.files",
+        config={"delivery": {"files": {"patient": "p1*.txt"}}},
+    ),
+    Fault(
+        "a folder that is not there",
+        error="no such folder",
+        where="nowhere",
+        config={"delivery": {"folder": "nowhere"}},
+    ),
+    Fault(
+        "the wrong date format stated",
+        error=MANY,
+        where="_001",
+        config={"extract": {"date_format": "YYYYMMDD"}},
+    ),
+    Fault(
+        "too few rows refused to stop, but more than allowed",
+        cell("clinical", "patid", ""),
+        MANY,
+        TXT,
+        config={"extract": {"maximum_refused": 0.01}},
+    ),
+)
+GROUPS = {
+    "Files": CONTAINERS,
+    "Texts and tables": TEXTS,
+    "Rows": ROWS,
+    "Patients and records": MEANINGS,
+    "Configuration": SETTINGS,
+    "Oddities that change nothing": HARMLESS,
+}
+FAULTS = tuple(fault for group in GROUPS.values() for fault in group)
+
+
+def page() -> str:
+    """Return the manual's page of layouts and faults."""
+    lines = [
+        "# What a delivery may look like, and what happens when it is spoilt",
+        "",
+        "Made from the tables that the tests run: `python tests/cprd/faults.py > docs/faults.md`.",
+        "",
+        "## Layouts",
+        "",
+        "Each is read to the same cohort and events as plain SQL reads from it. What was "
+        "recognised stands in the manifest beside each extracted part and in "
+        "`cohort/manifest.json`.",
+        "",
+        "| Layout | Container | Dates, GOLD | Dates, linked | Year of birth | Practice | "
+        "Eligibility | ONS death |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {layout.name} | {layout.container} | {_dates(layout.dates)} | "
+        f"{_dates(layout.linked_dates)} | {'less 1800' if layout.years else 'four digits'} | "
+        f"last {layout.digits} digits | {layout.generation('linkage_eligibility')} | "
+        f"{layout.generation('death_patient')} |"
+        for layout in LAYOUTS
+    ]
+    lines += ["", "## Tables and their generations", "", "| Table | Generations |", "|---|---|"]
+    lines += [f"| {table.name} | {'; '.join(table.generations)} |" for table in TABLES.values()]
+    lines += [
+        "",
+        "## Faults",
+        "",
+        "An error stops the run, names the file and the mend, and shows no patient id and no date. "
+        "Rows that are refused are counted by reason in the part's manifest, with the line of the "
+        "first; above `extract.maximum_refused` they stop the run. Rows read are always rows kept "
+        "and rows refused.",
+    ]
+    for title, faults in GROUPS.items():
+        lines += ["", f"### {title}", "", "| Fault | Outcome |", "|---|---|"]
+        lines += [f"| {_plain(fault.name)} | {_plain(fault.outcome)} |" for fault in faults]
+    return "\n".join(lines) + "\n"
+
+
+def _dates(code: str) -> str:
+    return code.replace("%d", "DD").replace("%m", "MM").replace("%Y", "YYYY")
+
+
+def _plain(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(page(), end="")
