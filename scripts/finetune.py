@@ -45,16 +45,15 @@ def main(
             "vocabulary": read_vocabulary(vocabulary).version,
         },
     )
-    train = load_examples(sequences, task, list(splits.training), vocabulary)
     model.fit(
-        train,
+        load_examples(sequences, task, list(splits.training), vocabulary),
         load_examples(sequences, task, list(splits.choosing), vocabulary),
         read_settings(model.Settings, settings),
         None if training is None else read_settings(Optimisation, training),
         pretrained,
         run,
     )
-    logger.info("%s, %s: trained on %d patients", task.stem, kind, len(train))
+    logger.info("%s: trained for %s by the %s protocol", kind, task.stem, protocol)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main(
     run = TrainingRun(weights.parent, seed, threads, precision, accelerator)
     predicted = model_named(kind).predict(examples, run)
     write_predictions(examples.subject_id, predicted, scores)
-    logger.info("predicted %d diseases of %d patients", predicted.shape[1], len(predicted))
+    logger.info("%s: %d diseases predicted for %s", kind, predicted.shape[1], task.stem)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.evaluation.population import read_tallies, tabulate
 from behrt.files import write_csv
 from behrt.logs import logger
-from behrt.sequences.population import read_tallies, tabulate
 
 
 def main(sequences: list[Path], tasks: list[Path], table: Path, threshold: int, data: str) -> None:

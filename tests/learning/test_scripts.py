@@ -1,6 +1,7 @@
 """From stored sequences to scores, by the scripts that the workflow runs, under both protocols."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -130,7 +131,10 @@ def test_tuning_patients_choose_the_epoch_but_teach_nothing_under_the_strict_pro
     assert weights[0] == weights[1]
 
 
-def test_scores_of_the_held_out_are_written(tmp_path: Path) -> None:
+def test_scores_of_the_held_out_are_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="behrt")
     stored = store(tmp_path / "data")
     pretrain(stored, tmp_path / "mlm", "strict")
     finetune(
@@ -151,6 +155,8 @@ def test_scores_of_the_held_out_are_written(tmp_path: Path) -> None:
         "scores": pl.Array(pl.Float32, N_DISEASES),
     }
     assert frame["subject_id"].to_list() == list(range(4, 90, 5))
+    assert "chosen" in caplog.text
+    assert not re.search(r"\d patients", caplog.text)  # a log has no gate for small counts
     other = tmp_path / "other.json"
     names = tuple(f"illness {index:02}" for index in range(N_DISEASES))
     write_vocabulary(Vocabulary(names, ("chapter",) * N_DISEASES), other)

@@ -383,8 +383,7 @@ def fit(
     checkpoint.discard(run.folder)
     seconds = time.monotonic() - started
     logger.info(
-        "trained on %d patients in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %.4g",
-        len(objective.train),
+        "trained in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %.4g",
         seconds,
         training.learned / seconds,
         progress.best_epoch,

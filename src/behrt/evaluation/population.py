@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from meds.schema import held_out_split
 
 from behrt.evaluation.disclosure import hide_parts, is_small
 from behrt.logs import progress
@@ -133,15 +134,20 @@ def _hidden(counts: pl.DataFrame, names: tuple[str, ...], threshold: int) -> np.
     """Return bool (rows): which rows of `count` to hide so that no named number is given away.
 
     The splits of a task are parts of its row of all splits, which is hidden only with all of them.
+    The model tables print how many patients of a task are held out, unless they are few: to hide
+    that number here would protect no other.
     """
     hidden = np.zeros(len(counts), dtype=bool)
     total = (counts["split"] == ALL_SPLITS).to_numpy()
+    held_out = (counts["split"] == held_out_split).to_numpy()
     for task in counts["task"].unique():
         rows = (counts["task"] == task).to_numpy()
         for name in names:
             values = counts[name].to_numpy()
-            hidden[rows & ~total] |= hide_parts(values[rows & ~total], threshold)
-            hidden[rows] |= is_small(values[rows & total], threshold).any()
+            printed = held_out & (name == "patients") & ~is_small(values, threshold)
+            parts = rows & ~total & ~printed
+            hidden[parts] |= hide_parts(values[parts], threshold)
+            hidden[rows] |= is_small(values[parts].sum(), threshold)
     return hidden
 
 

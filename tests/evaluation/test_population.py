@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behrt.evaluation.population import describe, read_tallies, tabulate
 from behrt.sequences.frames import Sequences, TaskExamples
-from behrt.sequences.population import describe, read_tallies, tabulate
 
 Key = tuple[str, str, str, str]
 
@@ -132,6 +132,21 @@ def test_small_groups_are_blank_and_cannot_be_found_by_subtraction() -> None:
     assert all(found is None for key, found in value.items() if key[1] in blank)
     assert value["T1", "all", "patients", "count"] == 733
     assert value["T1", "train", "visits a patient", "mean"] == 7
+
+
+@pytest.mark.parametrize(
+    ("patients", "blank"),
+    [
+        ({"train": 700, "tuning": 3, "held_out": 200}, {"train", "tuning"}),
+        ({"train": 2, "tuning": 1, "held_out": 200}, {"train", "tuning", "held_out", "all"}),
+    ],
+)
+def test_a_small_split_cannot_be_found_by_the_held_out_patients_of_table_1(
+    patients: dict[str, int], blank: set[str]
+) -> None:
+    value = lookup(tabulate(counted(patients, patients, patients), threshold=5, data="cprd"))
+    shown = {split: value["T1", split, "patients", "count"] for split in ("all", *patients)}
+    assert {split for split, count in shown.items() if count is None} == blank
 
 
 def test_a_small_difference_between_eligible_and_used_is_hidden() -> None:
