@@ -83,7 +83,9 @@ def test_a_part_that_is_cut_off_is_named_before_anything_runs(tiny: Copy, clean:
     path = licensed(tiny, clean) / "gold" / "simulated_Extract_Clinical_002.zip"
     path.write_bytes(path.read_bytes()[:-1000])
     done = clean.snakemake(FLOW, *MINE, fails=True)
-    assert "simulated_Extract_Clinical_002.zip: it is damaged (File is not a zip file)" in done.stdout
+    assert (
+        "simulated_Extract_Clinical_002.zip: it is damaged (File is not a zip file)" in done.stdout
+    )
     assert "Copy the file again" in done.stdout
     assert "Traceback" not in done.stdout
     assert not (clean.folder / "results" / "mine" / "extracted").exists()
