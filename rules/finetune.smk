@@ -38,6 +38,7 @@ rule finetune:
         training=lambda wildcards: training_for(config, wildcards.model, wildcards.task),
         protocol=config["protocol"],
         seed=config["seed"],
+        threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
         code=lambda wildcards: code_hash(

@@ -28,6 +28,7 @@ rule predict:
     params:
         kind=lambda wildcards: MODELS[wildcards.model]["kind"],
         seed=config["seed"],
+        threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
         code=lambda wildcards: code_hash(

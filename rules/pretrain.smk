@@ -31,6 +31,7 @@ rule pretrain:
         masking=config["pretrain"]["masking"],
         protocol=config["protocol"],
         seed=config["seed"],
+        threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
         code=code_hash(SCRIPTS / "pretrain.py"),

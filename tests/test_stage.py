@@ -35,6 +35,16 @@ def test_names_become_arguments(tmp_path: Path) -> None:
     }
 
 
+def test_threads_that_change_a_result_are_those_of_the_params(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def main(source: Path, parts: list[Path], threads: int) -> None:
+        seen.append(threads)
+
+    stage.run(main, rule(tmp_path / "log", threads=4))  # with --cores 3 the rule has three
+    assert seen == [4]
+
+
 def test_bad_input_is_told_in_one_sentence(tmp_path: Path) -> None:
     def main(source: Path, parts: list[Path]) -> None:
         raise InputError(source, "it is empty", "Deliver it again")

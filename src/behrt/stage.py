@@ -19,8 +19,9 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
     Inputs and outputs arrive as Path or list[Path]; params as they are, `code` (the rerun
-    trigger) left out. `threads` is passed if the function takes it. An InputError is logged and
-    ends the script: its text says all that helps. Of any other error the kind and the place are
+    trigger) left out. A function that takes `threads` gets the rule's, unless a param says them:
+    where they change the result, it must not hang on `--cores`. An InputError is logged and ends
+    the script: its text says all that helps. Of any other error the kind and the place are
     logged, but not the text, which may quote a patient's values; the environment variable
     BEHRT_SHOW_ERRORS=1 lets it through.
     """
@@ -29,7 +30,7 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
     arguments |= {name: value for name, value in snakemake.params.items() if name != "code"}
     if "threads" in inspect.signature(function).parameters:
-        arguments["threads"] = snakemake.threads
+        arguments.setdefault("threads", snakemake.threads)
     try:
         function(**arguments)
     except InputError as error:
