@@ -567,7 +567,12 @@ def _collate(settings: Settings) -> engine.Collate:
 
 
 def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None:
-    """Copy the encoder, and the masked head if there is one, from a pretrained model."""
+    """Copy the encoder from a pretrained model, and its masked head into the head.
+
+    A pooled head has no place of its own for it, but the same shapes: its pooling layer starts as
+    the transform, and each disease's row of the classifier as the disease's embedding, so that it
+    need only learn what differs. The paper does not say how its classifier starts.
+    """
     config = artefacts.read_config(pretrained.parent)
     for name in ("hidden", "layers", "heads", "intermediate", "age", "segment", "position"):
         before, now = config["settings"][name], getattr(settings, name)
@@ -584,7 +589,13 @@ def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None
         raise InputError(
             pretrained, "its weights do not fit this vocabulary", "Pretrain again on this data"
         )
-    model.load_state_dict({**own, **{name: weights[name] for name in wanted}})
+    loaded = {name: weights[name] for name in wanted}
+    if settings.readout == "cls":
+        diseases = weights["encoder.words.weight"][FIRST_DISEASE:]
+        loaded["head.pooler.weight"] = weights["head.transform.weight"]
+        loaded["head.pooler.bias"] = weights["head.transform.bias"]
+        loaded["head.classifier.weight"] = diseases * weights["head.norm.weight"]
+    model.load_state_dict({**own, **loaded})
 
 
 def _set(parameter: nn.Parameter, values: np.ndarray) -> None:

@@ -63,7 +63,7 @@ class ProcessSettings:
 
     records_from: int = day_number("1985-01-01")
     review_spacing: float = 120.0
-    comorbidity_coding: float = 0.18
+    comorbidity_coding: float = 0.08
     contacts_per_year: float = 1.2
     years_registered: float = 18.0
     fatal_rate: float = 0.005
