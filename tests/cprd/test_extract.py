@@ -217,7 +217,7 @@ _line = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lines=st.lists(_line, max_size=30),
     size=st.integers(1, 60),

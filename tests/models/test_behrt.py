@@ -454,9 +454,7 @@ def test_the_first_scores_are_the_prevalences(readout: str, tmp_path: Path) -> N
     np.testing.assert_allclose(scores.mean(axis=0), expected, rtol=0.25)
 
 
-def test_the_masked_read_out_starts_from_the_pretrained_head(
-    pretrained: Path, tmp_path: Path
-) -> None:
+def test_both_read_outs_start_from_the_pretrained_head(pretrained: Path, tmp_path: Path) -> None:
     before = artefacts.read_weights(pretrained.parent)
     for readout, shared in (("mask", len(before) - 1), ("cls", len(before) - 5)):
         settings = replace(SMALL, readout=readout)
@@ -476,6 +474,14 @@ def test_the_masked_read_out_starts_from_the_pretrained_head(
             if name in after and torch.allclose(before[name], after[name], atol=1e-9)
         ]
         assert len(kept) == shared
+        if readout == "cls":
+            diseases = before["encoder.words.weight"][FIRST_DISEASE:] * before["head.norm.weight"]
+            for name, expected in (
+                ("pooler.weight", before["head.transform.weight"]),
+                ("pooler.bias", before["head.transform.bias"]),
+                ("classifier.weight", diseases),
+            ):
+                torch.testing.assert_close(after[f"head.{name}"], expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("change", [{"layers": 1}, {"age": False}, {"heads": 2}])
@@ -515,7 +521,7 @@ def test_the_same_seed_gives_the_same_bytes_in_bfloat16(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 @given(histories)
 def test_any_history_is_scored(drawn: list[History]) -> None:
     settings = replace(SMALL, readout="mask", max_length=12)

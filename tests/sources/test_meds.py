@@ -275,7 +275,7 @@ def test_what_is_no_expression_and_no_crosswalk_is_named(tmp_path: Path) -> None
             read_crosswalk(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(
