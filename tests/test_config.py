@@ -186,6 +186,17 @@ def test_the_reference_must_be_one_of_the_models() -> None:
         models_of(config)
 
 
+@pytest.mark.parametrize("where", ["settings", "tasks"])
+def test_a_pretrained_model_must_have_the_shape_of_what_is_pretrained(where: str) -> None:
+    config = merged() | {"evaluation": {"reference": "behrt"}}
+    other = {"hidden": 12, "readout": "cls"}
+    config["models"]["behrt"][where] = other if where == "settings" else {"T2": {"settings": other}}
+    with pytest.raises(InputError, match=r"models\.behrt\.settings\.hidden: it is 12, but"):
+        models_of(config)
+    config["models"]["behrt"]["pretrained"] = False
+    models_of(config)
+
+
 def test_settings_and_training_of_a_task() -> None:
     config = {
         "pretrain": {"settings": {"hidden": 24, "max_length": 64}},

@@ -64,11 +64,16 @@ def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:
     }
 
 
+SHAPE = ("hidden", "layers", "heads", "intermediate", "age", "segment", "position")
+"""Settings of an encoder that pretrained weights do not fit when they differ."""
+
+
 def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the models that are not left out, by name, in order.
 
     Raises:
-        InputError: the reference that the others are compared with is not one of them.
+        InputError: the reference that the others are compared with is not one of them, or a
+            pretrained one is to have another shape than what is pretrained.
     """
     models = {name: model for name, model in config["models"].items() if model}
     reference = config["evaluation"]["reference"]
@@ -78,6 +83,10 @@ def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
             f"{reference!r} is not one of the models",
             f"Choose from {', '.join(models)}",
         )
+    for name, model in models.items():
+        if model.get("pretrained"):
+            for task in ("", *model.get("tasks", {})):
+                settings_for(config, name, task)
     return models
 
 
@@ -86,11 +95,22 @@ def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
 
     A pretrained model has the shape of what was pretrained, its own settings on top; what its
     `tasks` says about the task goes before both.
+
+    Raises:
+        InputError: a pretrained model is to have another shape than what is pretrained.
     """
     chosen = config["models"][model]
     shape = config["pretrain"]["settings"] if chosen["pretrained"] else {}
     special = chosen.get("tasks", {}).get(task, {})
-    return {**shape, **chosen["settings"], **special.get("settings", {})}
+    settings = {**shape, **chosen["settings"], **special.get("settings", {})}
+    for key in set(SHAPE) & set(shape):
+        if settings[key] != shape[key]:
+            raise InputError(
+                f"config, models.{model}.settings.{key}",
+                f"it is {settings[key]!r}, but pretrain.settings has {shape[key]!r}",
+                "Give both the same, or set the model's pretrained to false",
+            )
+    return settings
 
 
 def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any] | None:
