@@ -10,8 +10,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
 	$(BIN)/snakemake --cores all
-	$(BIN)/snakemake --report results/demo/report.html
-	@echo "Done. Open results/demo/report.html; its tables and figures are in results/demo."
+	$(BIN)/snakemake --report results/demo/provenance.html
+	@echo "Done. Open results/demo/report.html (the results) or results/demo/provenance.html (the"
+	@echo "same, with how each file was made); tables and figures are in results/demo."
 
 test: .venv/.installed-dev
 	$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
+TARGETS |= {"report.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "retain", "prevalence", "history"]
 
 

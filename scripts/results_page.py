@@ -1,0 +1,49 @@
+"""Write the results page, the model card and the TRIPOD+AI checklist."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.files import atomic
+from behrt.logs import logger
+from behrt.page.facts import gather
+from behrt.page.page import model_card, results_page
+
+
+def main(
+    cohort_flow: Path,
+    population: Path,
+    table1: Path,
+    table2: Path,
+    models: list[Path],
+    figures: list[Path],
+    tables: list[Path],
+    page: Path,
+    card: Path,
+    run: str,
+    data: str,
+    protocol: str,
+    seed: int,
+    resamples: int,
+    threshold: int,
+) -> None:
+    facts = gather(
+        cohort_flow,
+        population,
+        table1,
+        table2,
+        models,
+        run,
+        data,
+        protocol,
+        seed,
+        resamples,
+        threshold,
+    )
+    for path, text in ((page, results_page(facts, figures, tables)), (card, model_card(facts))):
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    logger.info("results page: %d figures and %d tables", len(figures), len(tables))
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

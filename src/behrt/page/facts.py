@@ -1,0 +1,160 @@
+"""What is known of a run: gathered from its tables and its models' files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from behrt.errors import InputError
+from behrt.evaluation.tidy import read_table
+from behrt.files import read_json
+from behrt.version import VERSION
+
+PUBLISHED = Path(__file__).with_name("published.csv")
+SOURCES = {
+    "simulated": "Simulated patients, in the layout of a CPRD GOLD and HES delivery",
+    "cprd": "A CPRD delivery with linked hospital records",
+    "meds": "A MEDS dataset",
+    "omop": "An OMOP CDM",
+}
+SPLITS = ("train", "tuning", "held_out")
+HIDDEN = "too few to show"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run, as the page and the model card tell it.
+
+    Attributes:
+        run, data, protocol: the run's name, source and protocol.
+        seed, resamples, threshold: as in its configuration.
+        version: of this workflow's package.
+        flow: rows of tables/cohort_flow.csv (name, patients, excluded; null if not shown).
+        population: value by (task, split, measure, statistic), of tables/population.csv.
+        table1, table2: those tables.
+        models: config.json of each model, by (task, model); ("mlm", "mlm") is the pretraining.
+    """
+
+    run: str
+    data: str
+    protocol: str
+    seed: int
+    resamples: int
+    threshold: int
+    version: str
+    flow: list[dict[str, Any]]
+    population: dict[tuple[str, str, str, str], float | None]
+    table1: pl.DataFrame
+    table2: pl.DataFrame
+    models: dict[tuple[str, str], Mapping[str, Any]]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real person stands behind the run."""
+        return self.data == "simulated"
+
+    @property
+    def source(self) -> str:
+        """The source in words."""
+        return SOURCES.get(self.data, self.data)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of table 1, in order."""
+        return self.table1["task"].unique(maintain_order=True).to_list()
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows of table 1, in order."""
+        return self.table1["model"].unique(maintain_order=True).to_list()
+
+    def count(self, task: str, split: str, measure: str = "patients") -> str:
+        """Return a count of tables/population.csv in words."""
+        return in_words(self.population.get((task, split, measure, "count")))
+
+    def figure(self, task: str, split: str, measure: str, statistic: str, decimals: int = 1) -> str:
+        """Return a number of tables/population.csv that is no count, in words."""
+        value = self.population.get((task, split, measure, statistic))
+        return HIDDEN if value is None else f"{value:.{decimals}f}"
+
+    def score(self, table: int, task: str, model: str, metric: str) -> str:
+        """Return a score with its interval, as the tables print it, or an en dash."""
+        frame = (self.table1, self.table2)[table - 1]
+        found = frame.filter(task=task, model=model, metric=metric)
+        if found.is_empty() or found["value"][0] is None:
+            return "–"
+        value, low, high = found.select("value", "low", "high").row(0)
+        return f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+
+    def scored(self, table: int, task: str) -> str:
+        """Return how many patients a task's APS rests on, in words."""
+        frame = (self.table1, self.table2)[table - 1].filter(task=task, metric="APS")
+        return in_words(next(iter(frame["patients"].drop_nulls()), None))
+
+    def published(self, table: int, task: str, model: str, metric: str) -> str:
+        """Return the paper's figure, or nothing where it has none."""
+        found = pl.read_csv(PUBLISHED).filter(table=table, task=task, model=model, metric=metric)
+        return "" if found.is_empty() else f"{found['value'][0]:.3f}"
+
+
+def in_words(count: float | None) -> str:
+    """Return a count with separated thousands, or that it is not shown."""
+    return HIDDEN if count is None else f"{int(count):,}"
+
+
+def gather(
+    cohort_flow: Path,
+    population: Path,
+    table1: Path,
+    table2: Path,
+    models: Sequence[Path],
+    run: str,
+    data: str,
+    protocol: str,
+    seed: int,
+    resamples: int,
+    threshold: int,
+) -> Facts:
+    """Read what a run says of itself.
+
+    Args:
+        cohort_flow, population, table1, table2: the tables of these names.
+        models: config.json of the pretraining (…/mlm/config.json) and of each task and model
+            (…/<task>/<model>/config.json).
+        run, data, protocol, seed, resamples, threshold: of the run's configuration.
+
+    Raises:
+        InputError: a table is of another source than the run.
+    """
+    paths = {"flow": cohort_flow, "population": population, "table1": table1, "table2": table2}
+    tables = {name: read_table(path) for name, path in paths.items()}
+    for name, table in tables.items():
+        if table["data"].unique().to_list() != [data]:
+            raise InputError(
+                paths[name].name, f"it is not of {data} data", "Make the run's tables again"
+            )
+    columns = ("task", "split", "measure", "statistic", "value")
+    rows = tables["population"].select(columns).iter_rows()
+    return Facts(
+        run=run,
+        data=data,
+        protocol=protocol,
+        seed=seed,
+        resamples=resamples,
+        threshold=threshold,
+        version=VERSION,
+        flow=tables["flow"].select("name", "patients", "excluded").to_dicts(),
+        population={
+            (task, split, m, statistic): value for task, split, m, statistic, value in rows
+        },
+        table1=tables["table1"],
+        table2=tables["table2"],
+        models={_name_of(path): read_json(path) for path in models},
+    )
+
+
+def _name_of(path: Path) -> tuple[str, str]:
+    task, model = path.parent.parent.name, path.parent.name
+    return ("mlm", "mlm") if model == "mlm" else (task, model)

@@ -1,0 +1,170 @@
+"""The results page, the model card and the checklist: what they say, and what they must not."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from behrt.errors import InputError
+from behrt.page.facts import Facts, gather
+from behrt.page.page import HERE, checklist, model_card, results_page
+
+TASKS = ["T1", "T2"]
+MODELS = ["behrt", "deepr", "prevalence"]
+PIXEL = b"\x89PNG\r\n\x1a\n"
+
+
+def scores(path: Path, data: str, behrt: str = "behrt") -> Path:
+    rows = [
+        {
+            "data": data,
+            "protocol": "strict",
+            "task": task,
+            "model": behrt if model == "behrt" else model,
+            "metric": metric,
+            "value": 0.41 if model == "behrt" else 0.25,
+            "low": 0.40,
+            "high": 0.42,
+            "patients": 1234,
+        }
+        for task in TASKS
+        for model in MODELS
+        for metric in ("APS", "AUROC")
+    ]
+    pl.DataFrame(rows).write_csv(path)
+    return path
+
+
+def run(folder: Path, data: str = "simulated", **changes: Any) -> Facts:
+    flow, population = folder / "cohort_flow.csv", folder / "population.csv"
+    steps = {"step": [0, 1], "name": ["Delivered", "Kept"], "patients": [9000, 4321]}
+    pl.DataFrame({"data": data, **steps, "excluded": [None, 4679]}).write_csv(flow)
+    measures = [
+        ("patients", "count", 3000.0),
+        ("women", "share", 0.5234),
+        ("age at the last visit in years", "median", 61.25),
+    ]
+    rows = [
+        ("histories", split, measure, statistic, None if split == "tuning" else value)
+        for split in ("train", "tuning", "held_out")
+        for measure, statistic, value in measures
+    ] + [("T2", "held_out", "patients", "count", 555.0)]
+    frame = pl.DataFrame(
+        rows, schema=["task", "split", "measure", "statistic", "value"], orient="row"
+    )
+    frame.select(pl.lit(data).alias("data"), pl.all()).write_csv(population)
+    settings = {"layers": 2, "heads": 6, "hidden": 144, "intermediate": 288}
+    mlm = {"settings": settings, "n_diseases": 299, "precision": "32-true", "epoch": 7}
+    configs = {("mlm",): mlm | {"optimisation": {"epochs": 9}}, ("T1", "behrt"): {"epoch": 4}}
+    configs[("T1", "prevalence")] = {"kind": "prevalence"}
+    paths = []
+    for place, config in configs.items():
+        path = folder.joinpath("models", *place, "config.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(config))
+        paths.append(path)
+    arguments: dict[str, Any] = {
+        "cohort_flow": flow,
+        "population": population,
+        "table1": scores(folder / "table1.csv", data),
+        "table2": scores(folder / "table2.csv", data),
+        "models": paths,
+        "run": "tiny",
+        "data": data,
+        "protocol": "strict",
+        "seed": 7,
+        "resamples": 100,
+        "threshold": 5,
+    }
+    return gather(**(arguments | changes))
+
+
+def drawn(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / f"{name}.png" for name in names]
+    for path in paths:
+        path.write_bytes(PIXEL)
+    return paths
+
+
+def test_the_page_opens_with_the_run_and_holds_its_scores_beside_the_published(
+    tmp_path: Path,
+) -> None:
+    facts = run(tmp_path)
+    page = results_page(
+        facts, drawn(tmp_path, "diseases", "cohort_flow"), [tmp_path / "table1.csv"]
+    )
+    order = ["What was run", "Table 1", "Table 2", "Figure 1", "Figure 6", "TRIPOD+AI checklist"]
+    places = [page.index(f">{title}") for title in order]
+    assert places == sorted(places)
+    assert "9,000 delivered, 4,321 in the cohort" in page
+    assert "Which of 299 diseases" in page
+    behrt = page[page.index('<th scope="row">behrt') :]
+    assert behrt.index("0.410") < behrt.index("published 0.462") < behrt.index("</tr>")
+    prevalence = page[page.index('<th scope="row">prevalence') :]
+    assert "published" not in prevalence[: prevalence.index("</tr>")]
+    assert "Simulated data" in page
+
+
+def test_captions_state_n_protocol_and_seed(tmp_path: Path) -> None:
+    page = results_page(run(tmp_path), drawn(tmp_path, "diseases"), [])
+    assert "N = 555 held-out patients; strict protocol; seed 7." in page
+
+
+def test_real_data_are_called_so(tmp_path: Path) -> None:
+    facts = run(tmp_path, data="cprd")
+    page, card = results_page(facts, drawn(tmp_path, "cohort_flow"), []), model_card(facts)
+    for text in (page, card):
+        assert "simulated" not in text.lower()
+    assert "Real data" in page
+    answers = {item: answer for item, _, answer in checklist(facts)}
+    assert answers["17"] == ""  # ethical approval is for the authors to tell
+    assert "Nobody" not in card
+
+
+def test_what_a_table_hides_the_page_hides(tmp_path: Path) -> None:
+    card = model_card(run(tmp_path))
+    assert "too few to show to choose epochs" in card
+    assert "3,000 patients' histories to train" in card
+    assert "52.3 %" in card
+
+
+def test_the_page_needs_no_other_file_and_no_network(tmp_path: Path) -> None:
+    page = results_page(run(tmp_path), drawn(tmp_path, "diseases"), [])
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
+    assert "url(" not in page
+    assert "<script" not in page
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    table = scores(tmp_path / "hostile.csv", "simulated", behrt=hostile)
+    page = results_page(run(tmp_path, table1=table), [], [table])
+    assert hostile not in page
+    assert "&lt;img src=x" in page
+
+
+def test_the_checklist_has_every_item_once(tmp_path: Path) -> None:
+    items = [item for item, _, _ in checklist(run(tmp_path))]
+    assert len(items) == len(set(items))
+    assert {re.sub("[a-z]", "", item) for item in items} == {str(n) for n in range(1, 28)}
+
+
+def test_every_figure_that_is_captioned_has_a_rule() -> None:
+    known = tomllib.loads((HERE / "figures.toml").read_text())["figure"]
+    rules = "".join(path.read_text() for path in (HERE.parents[2] / "rules").glob("*.smk"))
+    assert all(f"<results>/figures/{entry['name']}.png" in rules for entry in known)
+
+
+def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no caption for surprise"):
+        results_page(run(tmp_path), drawn(tmp_path, "surprise"), [])
+
+
+def test_tables_of_another_source_are_refused(tmp_path: Path) -> None:
+    other = scores(tmp_path / "other.csv", "simulated")
+    with pytest.raises(InputError, match="not of cprd data"):
+        run(tmp_path, data="cprd", table1=other)
