@@ -114,6 +114,13 @@ def test_captions_state_n_protocol_and_seed(tmp_path: Path) -> None:
     assert "N = 555 held-out patients; strict protocol; seed 7." in page
 
 
+def test_a_figure_leads_to_the_page_that_shows_more(tmp_path: Path) -> None:
+    page = results_page(run(tmp_path), drawn(tmp_path, "attention"), [])
+    assert "N = 2 patients; strict protocol; seed 7." in page
+    assert re.findall(r'<a href="(?!#)([^"]+)"', page) == ["figures/explorer.html"]
+    assert "explorer" not in results_page(run(tmp_path), drawn(tmp_path, "diseases"), [])
+
+
 def test_real_data_are_called_so(tmp_path: Path) -> None:
     facts = run(tmp_path, data="cprd")
     page, card = results_page(facts, drawn(tmp_path, "cohort_flow"), []), model_card(facts)

@@ -15,11 +15,11 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
-FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
+FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases", "attention"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
-TARGETS |= {"report.html"}
+TARGETS |= {"report.html", "figures/explorer.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "retain", "prevalence", "history"]
 
 
@@ -40,7 +40,7 @@ def test_the_simulated_delivery_is_found_as_a_licensed_one_is(tiny: Copy) -> Non
 def test_no_artefact_names_a_place_or_a_time(tiny: Copy) -> None:
     for name in tiny.contents():
         path = tiny.results / name
-        if path.suffix in (".json", ".jsonl", ".csv", ".svg"):
+        if path.suffix in (".json", ".jsonl", ".csv", ".svg", ".html"):
             text = path.read_text()
             assert str(tiny.folder) not in text, name
             assert "/tmp" not in text, name

@@ -241,6 +241,30 @@ def embedded_positions(count: int, hidden: int) -> Tensor:
     return positions(count, hidden) * (INITIAL_SPREAD * math.sqrt(2))
 
 
+def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries, keys and values, (rows, heads, length, size) each.
+
+    Args:
+        qkv: (rows, length, 3 * heads * size).
+        heads: how many.
+    """
+    rows, length, width = qkv.shape
+    parts = qkv.view(rows, length, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4)
+    query, key, value = parts.unbind(0)
+    return query, key, value
+
+
+def attention_weights(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
+    """Return (rows, heads, length, length): how much each word (row) looks at each (column).
+
+    The weights of a word sum to 1 (Vaswani et al. 2017, section 3.2.1); `bias` is added to the
+    scores.
+    """
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
+    weights: Tensor = scores.softmax(-1)
+    return weights
+
+
 def attention(qkv: Tensor, bias: Tensor, heads: int, rate: float, training: bool) -> Tensor:
     """Return scaled dot-product attention of packed rows.
 
@@ -255,17 +279,14 @@ def attention(qkv: Tensor, bias: Tensor, heads: int, rate: float, training: bool
     Returns:
         (rows, length, hidden).
     """
-    rows, length, width = qkv.shape
-    size = width // (3 * heads)
-    query, key, value = qkv.view(rows, length, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
+    query, key, value = split_heads(qkv, heads)
     if qkv.device.type == "cuda":
         context = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
         )
     else:  # faster than the fused kernels at these head sizes
-        scores = (query * size**-0.5) @ key.transpose(-1, -2) + bias
-        context = dropout(scores.softmax(-1), rate, training) @ value
-    joined: Tensor = context.transpose(1, 2).reshape(rows, length, width // 3)
+        context = dropout(attention_weights(query, key, bias), rate, training) @ value
+    joined: Tensor = context.transpose(1, 2).flatten(2)
     return joined
 
 
@@ -546,22 +567,39 @@ def fit(
     engine.fit_classifier(model, _collate(settings), train, tuning, optimisation, run, settings)
 
 
-def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
-    """Return float32 (n, n_diseases) probabilities from the model in `run.folder`."""
-    config = artefacts.read_config(run.folder)
+def load(folder: Path) -> tuple[Behrt, Settings]:
+    """Return the network that `pretrain` or `fit` left in a folder, and its settings."""
+    config = artefacts.read_config(folder)
     settings = Settings(**config["settings"])
     model = Behrt(settings, config["n_diseases"])
-    model.load_state_dict(artefacts.read_weights(run.folder))
+    model.load_state_dict(artefacts.read_weights(folder))
+    return model.eval(), settings
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, n_diseases) probabilities from the model in `run.folder`."""
+    model, settings = load(run.folder)
     return engine.predict(model, _collate(settings), examples, run)
+
+
+def words_to_predict(
+    examples: Examples, rows: np.ndarray, settings: Settings
+) -> tuple[Words, np.ndarray]:
+    """Return what a classifier is given for the patients at `rows`, and the words it reads out.
+
+    Returns:
+        The words; int64 (patients), the place of CLS or of the closing MASK among them.
+    """
+    masked = settings.readout == "mask"
+    words = words_of(examples, rows, settings.max_length, masked)
+    return words, words.offsets[1:] - 2 if masked else words.offsets[:-1]
 
 
 def _collate(settings: Settings) -> engine.Collate:
     def collate(
         examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
     ) -> dict[str, Tensor]:
-        words = words_of(examples, rows, settings.max_length, settings.readout == "mask")
-        read = words.offsets[1:] - 2 if settings.readout == "mask" else words.offsets[:-1]
-        return batch_of(words, read)
+        return batch_of(*words_to_predict(examples, rows, settings))
 
     return collate
 

@@ -35,12 +35,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: its title, its caption, and the image as base64 of a PNG."""
+    """A figure: title, caption, the image as base64 of a PNG, and a page that shows more."""
 
     name: str
     title: str
     caption: str
     image: str
+    link: str = ""
+    linked: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,16 @@ def figures_of(paths: Sequence[Path], facts: Facts) -> list[Figure]:
                 title=entry["title"],
                 caption=f"{label}{entry['caption']} {'; '.join(facts_of_run).capitalize()}.",
                 image=base64.b64encode(by_name[entry["name"]].read_bytes()).decode("ascii"),
+                link=entry.get("link", ""),
+                linked=entry.get("linked", ""),
             )
         )
     return figures
 
 
 def _support(n: Mapping[str, Any], facts: Facts) -> str:
+    if "number" in n:
+        return str(n["number"])
     if "step" in n:
         return in_words(facts.flow[n["step"]]["patients"])
     return facts.count(n["task"], n["split"], n["measure"])

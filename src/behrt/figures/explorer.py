@@ -1,0 +1,107 @@
+"""The explorer: one HTML page, complete in itself, that shows what a BEHRT reads and expects."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from behrt.figures.style import chapter_marks
+from behrt.interpretation.predictions import History
+from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary
+
+_SEXES = ("person", "man", "woman")
+
+
+def packed(attention: np.ndarray) -> str:
+    """Return weights in [0, 1] as base64 of one byte each: 255 times the square root, rounded.
+
+    The root keeps small weights apart; a weight w is off by at most √w / 255 and a trace.
+    """
+    return base64.b64encode(np.rint(255 * np.sqrt(attention)).astype(np.uint8).tobytes()).decode()
+
+
+def _patient(history: History) -> dict[str, Any]:
+    tokens = history.words.tokens.tolist()
+    return {
+        "sex": _SEXES[history.sex],
+        "words": [
+            {
+                "disease": token - FIRST_DISEASE if token >= FIRST_DISEASE else None,
+                "special": SPECIAL[token] if token < FIRST_DISEASE else None,
+                "age": age,
+                "visit": visit,
+            }
+            for token, age, visit in zip(
+                tokens, history.words.ages.tolist(), history.words.visits.tolist(), strict=True
+            )
+        ],
+        "read": history.read,
+        "attention": packed(history.attention),
+        "predictions": [
+            {
+                "disease": prediction.disease,
+                "risk": round(prediction.risk, 6),
+                "known": prediction.known,
+                "observed": prediction.observed,
+                "contributions": np.round(prediction.contributions, 4).tolist(),
+            }
+            for prediction in history.predictions
+        ],
+    }
+
+
+def page(
+    histories: Sequence[History],
+    vocabulary: Vocabulary,
+    averages: np.ndarray,
+    facts: dict[str, Any],
+) -> str:
+    """Return the page. It asks no network for anything.
+
+    Args:
+        histories: of simulated patients, who alone may be shown; no id is.
+        vocabulary: names and chapters.
+        averages: float (diseases), how common each is among the tuning patients' outcomes.
+        facts: what the page says of the run: run, model, readout, task, window, protocol, seed;
+            diagnoses (fewest, most) and most_visits of who is shown; steps of the integrated
+            gradients; tuning_patients, intercept and slope of the recalibration.
+    """
+    shown = sorted(
+        {
+            disease
+            for history in histories
+            for disease in (
+                *(history.words.tokens[history.words.tokens >= FIRST_DISEASE] - FIRST_DISEASE),
+                *(prediction.disease for prediction in history.predictions),
+            )
+        }
+    )
+    marks = chapter_marks(vocabulary.chapters)
+    layers, heads = histories[0].attention.shape[:2]
+    data = {
+        "layers": layers,
+        "heads": heads,
+        "facts": facts,
+        "diseases": {
+            str(disease): {
+                "name": vocabulary.phenotypes[disease].replace("_", ": "),
+                "chapter": vocabulary.chapters[disease],
+                "average": round(float(averages[disease]), 6),
+            }
+            for disease in shown
+        },
+        "chapters": {
+            chapter: {"colour": mark.colour, "marker": mark.marker}
+            for chapter, mark in marks.items()
+        },
+        "patients": [_patient(history) for history in histories],
+    }
+    environment = Environment(
+        loader=PackageLoader("behrt.figures", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("explorer.html").render(data=data, facts=facts)

@@ -1,0 +1,1 @@
+"""What a BEHRT looked at, and what its predictions rest on."""
