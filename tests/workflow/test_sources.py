@@ -134,6 +134,10 @@ def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
     assert scored.height > 10
     again = clean.snakemake("--dry-run", "--cores", "2", *targets, *config)
     assert "Nothing to be done" in again.stdout
+    for shown in ("attention.svg", "explorer.html"):  # single patients: simulated ones alone
+        target = f"results/generated/figures/{shown}"
+        refused = clean.snakemake(target, "--dry-run", "--cores", "1", *config, fails=True)
+        assert "MissingRuleException" in refused.stdout
 
 
 def test_a_missing_dataset_is_named(clean: Copy) -> None:
