@@ -108,7 +108,9 @@ def _numbered(axes: Axes, count: int) -> None:
 def _scale(figure: Figure, left: float, bottom: float, side: float, axes: Axes, says: str) -> None:
     width, height = figure.get_size_inches()
     place = (left / width, bottom / height, side / width, 0.07 / height)
-    bar = figure.colorbar(axes.images[0], cax=figure.add_axes(place), orientation="horizontal")
+    bar = figure.colorbar(
+        axes.images[0], cax=figure.add_axes(place), orientation="horizontal", format="%g"
+    )
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6, length=2, pad=1)
     bar.ax.locator_params(nbins=4)
