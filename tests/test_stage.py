@@ -1,5 +1,7 @@
 """The bridge between Snakemake and scripts: what is passed, and what an error may show."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +10,14 @@ import pytest
 
 from behrt import stage
 from behrt.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def mask() -> Iterator[None]:
+    """Undo what a stage does to its process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def rule(log: Path, **params: Any) -> Any:
@@ -33,6 +43,16 @@ def test_names_become_arguments(tmp_path: Path) -> None:
         "seed": 7,
         "threads": 3,
     }
+
+
+def test_what_a_script_writes_is_its_users_alone(tmp_path: Path) -> None:
+    def main(source: Path, parts: list[Path]) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "file").touch()
+
+    stage.run(main, rule(tmp_path / "log"))
+    for path in (tmp_path / "log", tmp_path / "folder", tmp_path / "folder" / "file"):
+        assert path.stat().st_mode & 0o077 == 0, path.name
 
 
 def test_threads_that_change_a_result_are_those_of_the_params(tmp_path: Path) -> None:

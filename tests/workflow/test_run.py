@@ -37,6 +37,12 @@ def test_the_simulated_delivery_is_found_as_a_licensed_one_is(tiny: Copy) -> Non
     assert find_parts(folder) == simulated_parts(folder, 2)
 
 
+def test_what_a_run_writes_is_its_users_alone(tiny: Copy) -> None:
+    made = [tiny.folder / "results", *(tiny.folder / "results").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
+
+
 def test_no_artefact_names_a_place_or_a_time(tiny: Copy) -> None:
     for name in tiny.contents():
         path = tiny.results / name
