@@ -145,7 +145,10 @@ def _read_csv(
 ) -> Iterator[pl.DataFrame]:
     with path.open("rb") as stream:
         header = stream.readline().decode("utf-8-sig")
-        lines = sum(1 for line in stream if line.rstrip(b"\r\n"))
+        lines = 0
+        for line in stream:
+            line.decode()  # where it is no UTF-8, pyarrow would print an error of its own
+            lines += line.rstrip(b"\r\n") != b""
     delimiter = "\t" if header.count("\t") > header.count(",") else ","
     names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
     columns = _columns(names, required, optional, path)
