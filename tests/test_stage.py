@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.errors import InputError
 
 
@@ -72,6 +72,14 @@ def test_bad_input_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         stage.run(main, rule(tmp_path / "log"))
     assert (tmp_path / "log").read_text().endswith("a.txt: it is empty. Deliver it again.\n")
+
+
+def test_a_log_line_commands_no_terminal(tmp_path: Path) -> None:
+    def main(source: Path, parts: list[Path]) -> None:
+        logs.logger.info("read %s", "a\x1b[2J\x07.txt")
+
+    stage.run(main, rule(tmp_path / "log"))
+    assert (tmp_path / "log").read_text().endswith("read a [2J .txt\n")
 
 
 def test_the_text_of_an_unforeseen_error_is_withheld(
