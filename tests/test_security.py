@@ -87,6 +87,11 @@ def unsafe(code: str) -> Iterator[str]:
             yield f"{line}: shell"
         if called.endswith(("read_pickle", "load_module", "extractall", "unpack_archive")):
             yield f"{line}: {called}"
+        if (
+            called.endswith(("jinja2.Environment", "jinja2.Template"))
+            and "autoescape" not in options
+        ):
+            yield f"{line}: {called} without autoescape"
         if called.endswith(("yaml.load", "yaml.unsafe_load", "yaml.full_load")):
             yield f"{line}: {called}"
 
@@ -119,6 +124,7 @@ def test_no_rule_runs_what_it_reads(path: Path) -> None:
         "builtins.exec(text)",
         "subprocess.run(text, shell=True)",
         "archive.extractall(folder)",
+        "jinja2.Environment(loader=loader)",
     ],
 )
 def test_what_is_unsafe_is_found(code: str) -> None:
