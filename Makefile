@@ -1,5 +1,6 @@
-# `make demo` runs the default workflow, `make test` every check, `make audit` the one that asks the
-# network about known vulnerabilities. All make their own .venv, once, with the first Python >= 3.11 that is found.
+# `make demo` runs the default workflow, `make test` every check, `make audit` the one of them that
+# asks the network about known vulnerabilities. All make their own .venv, once, with the first
+# Python >= 3.11 that is found.
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
