@@ -1,11 +1,12 @@
-# Two commands: `make demo` runs the default workflow, `make test` runs every check.
-# Both make their own .venv, once, with the first Python >= 3.11 that is found.
+# `make demo` runs the default workflow, `make test` every check, `make audit` the one of them that
+# asks the network about known vulnerabilities. All make their own .venv, once, with the first
+# Python >= 3.11 that is found.
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test
+.PHONY: demo test audit
 .DELETE_ON_ERROR:
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
@@ -20,7 +21,11 @@ test: .venv/.installed-dev
 	$(BIN)/snakefmt --check workflow rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+	$(BIN)/python tests/audit.py
 	$(BIN)/pytest
+
+audit: .venv/.installed-dev
+	$(BIN)/python tests/audit.py
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .

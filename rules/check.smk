@@ -37,6 +37,7 @@ rule check_delivery:
         shards=config["shards"],
         threshold=config["evaluation"]["threshold"],
         megabytes=config["check"]["megabytes"],
+        predictions=config["split"]["held_out"] * len(TASKS) * len(MODELS),
         code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
     message:
         "Look at the delivery"

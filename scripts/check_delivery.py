@@ -29,6 +29,7 @@ def main(
     shards: int,
     threshold: int,
     megabytes: float,
+    predictions: float,
     own_lists: Path | None = None,
 ) -> None:
     """Check the delivery in `folder`, with the code lists in `lists`.
@@ -46,6 +47,7 @@ def main(
         sample_bytes=round(megabytes * 1e6),
         lists=Path(lists),
         files=named,
+        predictions=predictions,
     )
     work = report.parent / ".sample"
     shutil.rmtree(work, ignore_errors=True)

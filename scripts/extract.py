@@ -31,7 +31,7 @@ def main(
         maximum_refused=maximum_refused,
         options=Options.read(options, TABLES[table]),
     )
-    write_json(summary, manifest)
+    write_json({**summary, "member": member}, manifest)
     logger.info(
         "extract %s: %d rows read, %d of them shorter than the header; %d kept",
         summary["file"],

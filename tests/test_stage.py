@@ -1,13 +1,23 @@
 """The bridge between Snakemake and scripts: what is passed, and what an error may show."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def mask() -> Iterator[None]:
+    """Undo what a stage does to its process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def rule(log: Path, **params: Any) -> Any:
@@ -35,6 +45,16 @@ def test_names_become_arguments(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_script_writes_is_its_users_alone(tmp_path: Path) -> None:
+    def main(source: Path, parts: list[Path]) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "file").touch()
+
+    stage.run(main, rule(tmp_path / "log"))
+    for path in (tmp_path / "log", tmp_path / "folder", tmp_path / "folder" / "file"):
+        assert path.stat().st_mode & 0o077 == 0, path.name
+
+
 def test_threads_that_change_a_result_are_those_of_the_params(tmp_path: Path) -> None:
     seen: list[int] = []
 
@@ -52,6 +72,14 @@ def test_bad_input_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         stage.run(main, rule(tmp_path / "log"))
     assert (tmp_path / "log").read_text().endswith("a.txt: it is empty. Deliver it again.\n")
+
+
+def test_a_log_line_commands_no_terminal(tmp_path: Path) -> None:
+    def main(source: Path, parts: list[Path]) -> None:
+        logs.logger.info("read %s", "a\x1b[2J\x07.txt")
+
+    stage.run(main, rule(tmp_path / "log"))
+    assert (tmp_path / "log").read_text().endswith("read a [2J .txt\n")
 
 
 def test_the_text_of_an_unforeseen_error_is_withheld(

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,15 @@ _UNWRITABLE = {
     errno.EPERM: ("it may not be written", "Ask for permission to write to the folder"),
     errno.EROFS: ("it may not be written", "Put `results` on a disk that may be written to"),
 }
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), and the apostrophe
+# by which it takes a cell for text.
+_FORMULA = "^'*[=+\\-@\t\r\n]"
+
+
+def keep_private() -> None:
+    """Let this process, and those that it starts, make files of mode 0600 in folders of 0700."""
+    os.umask(0o077)
 
 
 @contextmanager
@@ -68,9 +78,22 @@ def write_parquet(frame: pl.DataFrame, path: Path, row_group_size: int | None = 
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame as CSV (UTF-8, comma, header row), atomically."""
+    """Write a frame as CSV (UTF-8, comma, header row), atomically.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe before it, which `read_csv`
+    takes away again.
+    """
+    text = pl.col(pl.String)
+    harmless = pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep()
     with atomic(path) as temporary:
-        frame.write_csv(temporary)
+        frame.with_columns(harmless).write_csv(temporary)
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """Read what `write_csv` has written; an empty field is null."""
+    text = pl.col(pl.String)
+    plain = pl.when(text.str.contains("^'" + _FORMULA[1:])).then(text.str.slice(1)).otherwise(text)
+    return pl.read_csv(path, infer_schema_length=None).with_columns(plain.name.keep())
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:

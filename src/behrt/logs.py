@@ -13,6 +13,14 @@ Item = TypeVar("Item")
 logger = logging.getLogger("behrt")
 
 
+class _Plain(logging.Formatter):
+    """Makes spaces of what might command a terminal, as the name of a delivered file might."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+
+
 def start(path: Path | None) -> None:
     """Send the project's log lines to stderr and, if given, to a file that is written anew."""
     logger.setLevel(logging.INFO)
@@ -23,7 +31,7 @@ def start(path: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
 
 

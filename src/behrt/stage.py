@@ -9,6 +9,7 @@ from typing import Any
 
 from behrt import logs
 from behrt.errors import InputError
+from behrt.files import keep_private
 
 
 def _paths(value: Any) -> Path | list[Path]:
@@ -23,8 +24,9 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     where they change the result, it must not hang on `--cores`. An InputError is logged and ends
     the script: its text says all that helps. Of any other error the kind and the place are
     logged, but not the text, which may quote a patient's values; the environment variable
-    BEHRT_SHOW_ERRORS=1 lets it through.
+    BEHRT_SHOW_ERRORS=1 lets it through. What the script writes is its user's alone.
     """
+    keep_private()
     logs.start(Path(snakemake.log[0]) if snakemake.log else None)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
     arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}

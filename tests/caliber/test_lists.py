@@ -55,6 +55,14 @@ def test_icd_codes_are_undotted(folder: Path) -> None:
     assert read_lists(folder).icd.rows() == [("D509", 2), ("G590", 1), ("M10", 1), ("N23", 2)]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_letters_beyond_ascii_are_read_in_either_encoding(folder: Path, encoding: str) -> None:
+    for name in ("dictionary.csv", "phenotype_categories_mapping.csv"):
+        text = (folder / name).read_text().replace("Gout", "Ménière's")
+        (folder / name).write_text(text, encoding=encoding)
+    assert "Ménière's" in read_lists(folder).phenotypes["phenotype"]
+
+
 def test_every_row_is_read_or_refused_for_a_reason(folder: Path) -> None:
     manifest = read_lists(folder).manifest
     assert manifest["dictionary_rows_without_a_list"] == 1

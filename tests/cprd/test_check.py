@@ -219,6 +219,13 @@ def test_a_sample_of_records_in_no_order_gives_bounds_alone(delivery: Path, look
     assert 0 < found["at_least"] <= len(COHORT) <= found["at_most"]
 
 
+def test_the_disk_holds_a_score_for_each_disease(delivery: Path, look: Look) -> None:
+    without = look(delivery)["needs"]["disk_bytes"]
+    found = look(delivery, predictions=1000.0)
+    scores = found["cohort"]["expected"] * 1000 * 4  # there is one disease
+    assert found["needs"]["disk_bytes"] == pytest.approx(without + scores, rel=0.06)
+
+
 def test_visits_with_a_diagnosis(delivery: Path, look: Look) -> None:
     report = look(delivery, rules=Rules(visits="diagnosis", minimum_visits=3))
     # every second clinical record is mapped: 3 of 6 or more visits

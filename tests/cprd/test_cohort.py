@@ -66,6 +66,15 @@ def test_a_patient_delivered_twice_alike_counts_once_and_differently_is_an_error
         delivered(twice)
 
 
+def test_the_parts_that_contradict_each_other_are_named(tmp_path: Path) -> None:
+    frames = [patients({}, {}), patients({"accept": 0}), patients({}, {}, {})[2:]]
+    paths = [tmp_path / f"{index:03d}.parquet" for index in (1, 2, 3)]
+    for frame, path in zip(frames, paths, strict=True):
+        frame.rename({"subject_id": "patid"}).write_parquet(path)
+    with pytest.raises(InputError, match="patient table, part 001, 002: a patient is there twice"):
+        delivered(pl.concat(frames), paths)
+
+
 def test_only_acceptable_records_stay() -> None:
     assert ids(acceptable(patients({}, {"accept": 0}, {"accept": None}))) == [1]
 

@@ -32,6 +32,8 @@ def _touch(path: Path) -> None:
         ("hes_primary_diag_hosp_simulated.txt", "hes_primary_diag_hosp", "001"),
         ("e_death_patient_1.txt", "death_patient", "001"),
         ("21_1_linkage_eligibility_gold.txt", "linkage_eligibility", "001"),
+        ("GOLD_enhanced_eligibility_January_2022.txt", "linkage_eligibility", "001"),
+        ("x_Extract_Clinical_1042.txt", "clinical", "1042"),
         ("linkage_coverage.txt", "linkage_coverage", "001"),
     ],
 )

@@ -11,7 +11,9 @@ import pytest
 
 from behrt.errors import InputError
 from behrt.files import read_json
+from behrt.sources import omop
 from behrt.sources.omop import find_parts
+from behrt.sources.records import Tally
 
 from .conftest import bring_in, outcomes, steps
 
@@ -347,6 +349,25 @@ def test_what_cannot_be_read_is_named(
         bring_in("omop", folder, tmp_path / "out", lists, SYSTEMS)
     assert "-5" not in str(caught.value)
     assert not list((tmp_path / "out" / "imported" / Path(name).stem).glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [(b"1,2," + b"9" * 300, "a line is longer than 200 bytes"), (b"1,\xff,1950", "cannot be read")],
+)
+def test_a_line_without_end_or_in_another_encoding_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    line: bytes,
+    message: str,
+) -> None:
+    monkeypatch.setattr(omop, "_BLOCK_BYTES", 200)
+    path = tmp_path / "person.csv"
+    path.write_bytes(b"person_id,gender_concept_id,year_of_birth\n1,8507,1950,5\n" + line + b"\n")
+    with pytest.raises(InputError, match=message):
+        list(omop.read_batches(path, "person", "condition_source_value", Tally("person.csv")))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_table_is_delivered_once_and_the_needed_ones_are(tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ def test_what_is_expected_is_what_comes(editable: Copy) -> None:
     assert report["ready"]
     assert str(report["cohort"]["expected"]) in flow
     assert "Ready: " in done.stdout
+    stages = ("extracted", "cohort", "meds", "sequences", "tasks", "predictions")
+    used = sum(
+        path.stat().st_size for stage in stages for path in (editable.results / stage).rglob("*.p*")
+    )
+    assert used / 2 < report["needs"]["disk_bytes"] < used * 4
+    peaks = (editable.results / "benchmarks" / "finetune").rglob("*.jsonl")
+    peak = max(float(json.loads(path.read_text())["max_rss"]) for path in peaks) * 1e6
+    assert peak / 2 < report["needs"]["memory_bytes_a_training"] < peak * 6
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -1,6 +1,8 @@
 """A whole run, from raw text to tables, figures and report; and parts of one."""
 
+import base64
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -35,6 +37,12 @@ def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
 def test_the_simulated_delivery_is_found_as_a_licensed_one_is(tiny: Copy) -> None:
     folder = tiny.results / "delivery"
     assert find_parts(folder) == simulated_parts(folder, 2)
+
+
+def test_what_a_run_writes_is_its_users_alone(tiny: Copy) -> None:
+    made = [tiny.folder / "results", *(tiny.folder / "results").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
 
 
 def test_no_artefact_names_a_place_or_a_time(tiny: Copy) -> None:
@@ -119,6 +127,18 @@ def test_the_report_holds_the_targets_and_nothing_else(tiny: Copy, tmp_path: Pat
     for target in TARGETS:
         assert f"results/test/{target}" in page
     assert len(page) < 50e6
+
+
+def test_a_name_reaches_the_report_as_data(editable: Copy, tmp_path: Path) -> None:
+    table = editable.results / "tables" / "diseases.csv"
+    when = table.stat()
+    name = pl.read_csv(table)["disease"][0]
+    table.write_text(table.read_text().replace(name, "<script>alert(1)</script>"))
+    os.utime(table, ns=(when.st_atime_ns, when.st_mtime_ns))
+    editable.snakemake("--report", str(tmp_path / "report.html"), *TINY)
+    page = (tmp_path / "report.html").read_text()
+    assert base64.b64encode(table.read_bytes()).decode() in page
+    assert "alert(1)" not in page
 
 
 def test_a_mistake_in_the_config_is_named(clean: Copy) -> None:

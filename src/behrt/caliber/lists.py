@@ -9,7 +9,7 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import dataframely as dy
@@ -21,7 +21,12 @@ from behrt.errors import InputError
 CODE_PREFIX = "CALIBER//"
 CHAPTER_PREFIX = "CHAPTER//"
 
+NAME = r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$"
+"""What a table or figure can show: no control characters, and no more than fit a line."""
+
 _MEND = "Compare it with the file in CALIBER's repository"
+_LARGEST_FILE = 64 * 2**20
+_MOST_PHENOTYPES = 2**15 - 1  # an index is an Int16
 
 
 class Phenotypes(dy.Schema):
@@ -77,8 +82,9 @@ def read_lists(folder: Path) -> Lists:
     repaired; `1476`, for `1476.00`, is refused.
 
     Raises:
-        InputError: a file or column is missing; a list holds no code that can be read; a phenotype
-            is named twice or has no chapter.
+        InputError: a file or column is missing, or a file leads out of the folder or is no CSV; a
+            list holds no code that can be read; a phenotype is named twice, has no chapter, or has
+            a name that cannot be shown.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -97,6 +103,17 @@ def read_lists(folder: Path) -> Lists:
         (row for row in dictionary if row["cprd"] or row["icd"]), key=lambda row: row["phenotype"]
     )
     names = [row["phenotype"] for row in listed]
+    if not 0 < len(names) <= _MOST_PHENOTYPES:
+        raise InputError(
+            folder / "dictionary.csv", f"names {len(names)} phenotypes with a list", _MEND
+        )
+    shown = pl.Series([*names, *(chapters.get(name, "-") or "-" for name in names)])
+    if odd := shown.filter(~shown.str.contains(NAME)).to_list():
+        raise InputError(
+            folder / "dictionary.csv",
+            f"a phenotype or chapter is named {odd[0][:40]!r}, which cannot be shown",
+            _MEND,
+        )
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(folder / "dictionary.csv", f"{name!r} is named twice", _MEND)
@@ -255,7 +272,7 @@ def _listed_codes(
     for index, row in enumerate(listed):
         if not row[kind]:
             continue
-        path = folder / row[kind]
+        path = _list_file(folder, row[kind])
         rows = _rows(path)
         column = next((name for name in names if rows and name in rows[0]), None)
         if column is None:
@@ -271,23 +288,58 @@ def _listed_codes(
     )
 
 
+def _list_file(folder: Path, name: str) -> Path:
+    """Return the path of a list that the dictionary names.
+
+    Raises:
+        InputError: it names a file elsewhere.
+    """
+    path = folder / name
+    if PureWindowsPath(name).name != name:
+        raise InputError(
+            folder.parent / "dictionary.csv",
+            f"the list {name[:80]!r} would lie outside {folder.name}/",
+            _MEND,
+        )
+    return path
+
+
+def _content(path: Path) -> bytes:
+    """Read a file of no more than _LARGEST_FILE bytes; a pipe or device is none.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no file, too large, or has a name that no file can have.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    with path.open("rb") as stream:
+        raw = stream.read(_LARGEST_FILE + 1)
+    if len(raw) > _LARGEST_FILE:
+        raise ValueError("too large")
+    return raw
+
+
 def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
     """Read a small CSV file: lower-cased column names, values without surrounding blanks."""
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        raw = _content(path)
+    except (OSError, ValueError) as error:
         raise InputError(path, "cannot be read", _MEND) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
-    lines = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip().lower() for name in next(lines, [])]
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(path, f"cannot be read as CSV ({error})", _MEND) from error
+    header = [name.strip().lower() for name in lines[0]] if lines else []
     for column in columns:
         if column not in header:
             raise InputError(path, f"no column {column!r}", _MEND)
     return [
         dict(zip(header, [value.strip() for value in line] + [""] * len(header), strict=False))
-        for line in lines
+        for line in lines[1:]
         if any(value.strip() for value in line)
     ]

@@ -63,6 +63,10 @@ MEANING = {
 BYTES_A_ROW = 150
 MEGABYTES_A_PROCESS = 300
 LATER_STAGES = 0.5
+# Training held 1.5 GB for a cohort of 65,000 simulated patients, nearly all of it the program's.
+MEGABYTES_A_TRAINING = 1500
+TRAINING_BYTES_A_PATIENT = 1000
+BYTES_A_SCORE = 4  # float32, which hardly packs
 
 Z95 = 1.959964
 
@@ -76,13 +80,15 @@ class Settings:
         diagnoses: those of them whose medcodes count as diagnoses.
         rules: the cohort's.
         options: how text is read, by table; none for the usual way.
-        files: patterns of the names of tables' files, as in config's delivery.files.
         maximum_refused: greatest share of a part's rows that may be refused.
         shards: number of shards.
         threshold: the smallest count of patients or rows to show.
         sample_bytes: text read of a file, about; of the tables WHOLE all is read, and of those
             that the run does not read a sixteenth of this.
         lists: folder of the code lists; None: how many codes they map is not looked at.
+        files: patterns of the names of tables' files, as in config's delivery.files.
+        predictions: how often a patient of the cohort is scored on average, at most: the share
+            held out, times the models and the tasks.
     """
 
     tables: Sequence[str]
@@ -95,6 +101,7 @@ class Settings:
     sample_bytes: int
     lists: Path | None
     files: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    predictions: float = 0.0
 
 
 @dataclass
@@ -208,7 +215,7 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         "without_patient_row": _without_patient_row(by_table, settings),
         "codes": _codes(by_table, settings, mapping),
         "cohort": selected,
-        "needs": _needs(by_table, settings),
+        "needs": _needs(by_table, settings, selected, mapping),
         "sample": {"megabytes_a_file": settings.sample_bytes / 1e6, "tables_read_whole": WHOLE},
     }
     errors = [str(problem) for problem in problems]
@@ -549,8 +556,20 @@ def _estimate(samples: Sequence[Sample], in_cohort: np.ndarray) -> tuple[float, 
     return total, math.sqrt(variance)
 
 
-def _needs(by_table: Mapping[str, Sequence[Sample]], settings: Settings) -> dict[str, Any]:
+def _needs(
+    by_table: Mapping[str, Sequence[Sample]],
+    settings: Settings,
+    selected: Mapping[str, Any],
+    mapping: Path | None,
+) -> dict[str, Any]:
     """Estimate the disk and memory of a full run."""
+    patients = selected.get("expected") or selected.get("at_most") or 0
+    diseases = (
+        read_mapping(mapping / "medcodes.parquet", mapping / "icd.parquet")["phenotype"].n_unique()
+        if mapping
+        else 0
+    )
+    scores = patients * settings.predictions * diseases * BYTES_A_SCORE
     extracted = rows = 0.0
     for table in settings.tables:
         for sample in by_table.get(table, ()):
@@ -562,15 +581,20 @@ def _needs(by_table: Mapping[str, Sequence[Sample]], settings: Settings) -> dict
     shard_rows = rows / settings.shards
     memory = MEGABYTES_A_PROCESS * 1e6 + shard_rows * BYTES_A_ROW
     return {
-        "disk_bytes": _significant(extracted * (1 + LATER_STAGES)),
+        "disk_bytes": _significant(extracted * (1 + LATER_STAGES) + scores),
         "disk_basis": (
             "extracted tables as large, for their text, as those of the sample; half as much again "
-            "for all later stages, as in simulated runs; the delivery itself comes on top"
+            "for the stages after them, as in simulated runs; at most "
+            f"{_significant(scores) / 1e6:,g} MB for the predictions, {BYTES_A_SCORE} bytes a "
+            "score; the delivery itself comes on top"
         ),
         "memory_bytes_a_job": _significant(memory),
         "memory_basis": (
             f"{MEGABYTES_A_PROCESS} MB, and {BYTES_A_ROW} bytes for each of a shard's rows of the "
             "tables that the run reads, as measured in simulated runs; times the jobs at once"
+        ),
+        "memory_bytes_a_training": _significant(
+            MEGABYTES_A_TRAINING * 1e6 + patients * TRAINING_BYTES_A_PATIENT
         ),
         "rows_a_shard": _significant(shard_rows),
         "shards": settings.shards,

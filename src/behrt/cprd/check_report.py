@@ -107,7 +107,8 @@ def _needs(needs: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"A job needs about {_size(needs['memory_bytes_a_job'])} of memory with "
         f"shards: {needs['shards']} ({needs['memory_basis']}). With shards: "
-        f"{needs['shards_for_4_GB_a_job']} or more it stays under 4 GB."
+        f"{needs['shards_for_4_GB_a_job']} or more it stays under 4 GB. A training holds all "
+        f"patients, and needs about {_size(needs['memory_bytes_a_training'])}."
     )
 
 

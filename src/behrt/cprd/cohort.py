@@ -119,16 +119,30 @@ class Sources:
     icd: Path | None = None
 
 
-def delivered(patients: pl.DataFrame) -> pl.DataFrame:
+def delivered(patients: pl.DataFrame, parts: Sequence[Path] = ()) -> pl.DataFrame:
     """Take every patient once, sorted by subject_id.
+
+    Args:
+        patients: of a shard.
+        parts: of the patient table, named in an error.
 
     Raises:
         InputError: a patient is there twice, with different data.
     """
     once = patients.unique().sort("subject_id")
-    if once["subject_id"].is_duplicated().any():
+    twice = once["subject_id"].filter(once["subject_id"].is_duplicated()).unique()
+    if len(twice):
+        holding = [
+            path.stem
+            for path in parts
+            if pl.scan_parquet(path)
+            .select(pl.col("patid").is_in(twice.implode()).any())
+            .collect()
+            .item()
+        ]
+        where = f"patient table, part {', '.join(holding[:5])}" if holding else "patient table"
         raise InputError(
-            "patient table", "a patient is there twice, with different data", "Deliver each once"
+            where, "a patient is there twice, with different data", "Deliver each once"
         )
     return once
 
@@ -286,7 +300,7 @@ def select_cohort(
     eligibility = scan_shard(sources.eligibility, shard).collect()
     deaths = scan_shard(sources.deaths, shard).collect()
 
-    patients = delivered(scan_shard(sources.patient, shard).collect())
+    patients = delivered(scan_shard(sources.patient, shard).collect(), sources.patient)
     steps = [("Delivered", patients)]
 
     def step(name: str, left: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ def _named(tables: Iterable[Table]) -> str:
 
 
 _GOLD_NAME = re.compile(
-    rf"(?:^|_)extract_(?P<table>{_named(GOLD.values())})_(?P<part>\d{{3}})\.(?:txt|zip)$",
+    rf"(?:^|_)extract_(?P<table>{_named(GOLD.values())})_(?P<part>\d{{3,}})\.(?:txt|zip)$",
     re.IGNORECASE,
 )
 _LINKED_NAME = re.compile(
@@ -44,7 +44,7 @@ class Part:
 
     Attributes:
         table: name of the table, as in `behrt.cprd.layout.TABLES`.
-        part: three digits: CPRD's number, "001" for a file without one.
+        part: three digits or more: CPRD's number, "001" for a file without one.
         path: the .txt or .zip file.
         member: name of the .txt inside the zip; None for a loose .txt.
     """

@@ -29,7 +29,7 @@ BATCH_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 2**20
 
 # Five digits in a row may be of a patient.
-_NAME = re.compile(r"(?!.*[0-9]{5})[a-z_][a-z0-9_ .()-]{0,63}")
+_NAME = re.compile(r"(?!.*[0-9]{5})[a-z_][a-z0-9_ .()?-]{0,63}")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 

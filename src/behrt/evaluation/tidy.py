@@ -4,6 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
+from behrt.files import read_csv
+
 DECIMALS = 4
 
 
@@ -14,4 +16,4 @@ def with_facts(frame: pl.DataFrame, **facts: str) -> pl.DataFrame:
 
 def read_table(path: Path) -> pl.DataFrame:
     """Read a table; a number that is not shown, or undefined, is null."""
-    return pl.read_csv(path, infer_schema_length=None)
+    return read_csv(path)

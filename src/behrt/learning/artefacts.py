@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as pack
 
 from behrt.errors import InputError
 from behrt.files import atomic, read_json, write_json
@@ -37,7 +38,7 @@ def write_model(
     """
     contents = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with atomic(run.folder / WEIGHTS) as temporary:
-        save_file(contents, temporary)
+        temporary.write_bytes(pack(contents))
     with atomic(run.folder / METRICS) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     written = dict(settings) if isinstance(settings, Mapping) else asdict(settings)

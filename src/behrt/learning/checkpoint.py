@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -52,8 +53,10 @@ def fingerprint(
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state (tensors, numbers, strings, and lists and dicts of these) atomically."""
+    packed = io.BytesIO()  # torch itself would not say that the disk is full
+    torch.save(dict(state), packed)
     with atomic(folder / NAME) as temporary:
-        torch.save(dict(state), temporary)
+        temporary.write_bytes(packed.getbuffer())
 
 
 def load(folder: Path, expected: str) -> dict[str, Any] | None:

@@ -144,8 +144,15 @@ def _read_csv(
     path: Path, required: tuple[str, ...], optional: tuple[str, ...], tally: Tally
 ) -> Iterator[pl.DataFrame]:
     with path.open("rb") as stream:
-        header = stream.readline().decode("utf-8-sig")
-        lines = sum(1 for line in stream if line.rstrip(b"\r\n"))
+        header = stream.readline(_BLOCK_BYTES).decode("utf-8-sig")
+        lines = 0
+        while line := stream.readline(_BLOCK_BYTES):
+            if len(line) == _BLOCK_BYTES:
+                raise InputError(
+                    path, f"a line is longer than {_BLOCK_BYTES:,} bytes", "Write one row a line"
+                )
+            line.decode()  # where it is no UTF-8, pyarrow would print an error of its own
+            lines += line.rstrip(b"\r\n") != b""
     delimiter = "\t" if header.count("\t") > header.count(",") else ","
     names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
     columns = _columns(names, required, optional, path)

@@ -9,7 +9,7 @@ import dataframely as dy
 import polars as pl
 
 from behrt.caliber import icd, read_codes
-from behrt.caliber.lists import CHAPTER_PREFIX, CODE_PREFIX, describe_phenotypes
+from behrt.caliber.lists import CHAPTER_PREFIX, CODE_PREFIX, NAME, describe_phenotypes
 from behrt.errors import InputError
 from behrt.logs import progress
 from behrt.sources.codes import SYSTEMS, Codes, read_crosswalk, recognise
@@ -72,7 +72,8 @@ def make_words(
     """Decide what each code becomes.
 
     A code of a system that a list maps becomes the list's phenotypes. Any other that may be a word
-    as it stands (`Codes.own`) becomes CODE//… and the code itself, if enough patients have it.
+    as it stands (`Codes.own`) becomes CODE//… and the code itself, if enough patients have it and
+    a table can show it (`behrt.caliber.lists.NAME`).
 
     Args:
         counts: of `count_codes`.
@@ -87,17 +88,20 @@ def make_words(
     Raises:
         InputError: no code becomes a word.
     """
+    can_be_shown = pl.col("code").str.contains(NAME)
     seen = recognise(counts, codes.prefixes)
     mapping, manifest = _mapping(lists)
     mapped = seen.join(mapping, on=["system", "bare"]).select("code", "system", "event")
     rest = seen.join(mapped, on="code", how="anti")
     if lists.phenotypes is None:
         # What this workflow wrote as MEDS keeps its words without the lists.
-        named = rest.filter(pl.col("system") == "caliber").select("code", "system", event="code")
+        named = rest.filter((pl.col("system") == "caliber") & can_be_shown).select(
+            "code", "system", event="code"
+        )
         rest = rest.join(named, on="code", how="anti")
     else:
         named = mapped.clear()
-    may_be = rest.with_columns(own=codes.is_own(pl.col("code")))
+    may_be = rest.with_columns(own=codes.is_own(pl.col("code")) & can_be_shown)
     common = pl.col("patients") >= minimum_patients
     own = may_be.filter(pl.col("own") & common).select(
         "code", pl.lit(OWN).alias("system"), event=pl.lit(OWN_PREFIX) + pl.col("code")
@@ -127,6 +131,7 @@ def make_words(
         "codes": counts.height,
         "mapped": mapped["code"].n_unique(),
         "own": own.height + named.height,
+        "cannot_be_shown": rest.filter(codes.is_own(pl.col("code")) & ~can_be_shown).height,
         "too_rare_to_be_words": may_be.filter(pl.col("own") & ~common).height,
         "unmapped": unmapped.height,
     }
@@ -165,10 +170,13 @@ def _mapping(lists: Lists) -> tuple[pl.DataFrame, dict[str, Any]]:
 def _described(own: pl.DataFrame, metadata: pl.DataFrame) -> pl.DataFrame:
     """Describe words as the source does; the code itself where it says nothing.
 
-    Of the parents only chapters are kept.
+    Of the parents only chapters that a table can show are kept.
     """
     chapters = pl.col("parent_codes").list.eval(
-        pl.element().filter(pl.element().str.starts_with(CHAPTER_PREFIX)).unique().sort()
+        pl.element()
+        .filter(pl.element().str.starts_with(CHAPTER_PREFIX) & pl.element().str.contains(NAME))
+        .unique()
+        .sort()
     )
     one = chapters.list.len() == 1
     return own.join(metadata, on="code", how="left").select(
