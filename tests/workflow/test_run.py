@@ -15,6 +15,7 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
+TABLES |= {"neighbour_overlap"}
 FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
