@@ -15,8 +15,8 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
-TABLES |= {"neighbour_overlap"}
-FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
+TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes"}
+FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases", "sex_specific"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
