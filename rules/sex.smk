@@ -1,8 +1,7 @@
-"""What models make of the diseases of one sex, and the codes that put them in the other's records.
+"""Ask what models predict of the diseases of one sex, to that sex and to the other.
 
-In: every model's scores for T2, the sequences; for a CPRD delivery the code lists and the
-extracted diagnoses.
-Out: tables/sex_specific.csv, tables/sex_agnostic_codes.csv, figures/sex_specific.{png,svg}.
+In: every model's scores for T2, and the sequences.
+Out: tables/sex_specific.csv, figures/sex_specific.{png,svg}.
 """
 
 ONE_SEX = (
@@ -91,49 +90,3 @@ rule figure_sex_specific:
         "Draw the diseases of one sex"
     script:
         "../scripts/figure_sex_specific.py"
-
-
-if CPRD:
-
-    rule table_sex_agnostic_codes:
-        input:
-            **ONE_SEX,
-            lists=config["caliber"] or "<results>/caliber",
-            phenotypes="<results>/phenotypes/phenotypes.parquet",
-            medcodes="<results>/phenotypes/medcodes.parquet",
-            icd="<results>/phenotypes/icd.parquet",
-            cohort="<results>/cohort/cohort.parquet",
-            gp=DIAGNOSES,
-            hospital=EXTRACTED["hes_diagnosis_hosp"],
-        output:
-            table=report(
-                "<results>/tables/sex_agnostic_codes.csv",
-                caption="../workflow/report/table_sex_agnostic_codes.rst",
-                category="Diseases",
-                subcategory="Sex",
-                labels={
-                    "shows": "Codes that record them for the other sex",
-                    "as": "table",
-                },
-            ),
-        log:
-            "<logs>/table_sex_agnostic_codes.log",
-        benchmark:
-            "<benchmarks>/table_sex_agnostic_codes.jsonl"
-        conda:
-            "../envs/analysis.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards, attempt: 6000 * attempt,
-            runtime=120,
-        params:
-            shards=config["shards"],
-            data=config["source"],
-            threshold=config["evaluation"]["threshold"],
-            code=code_hash(
-                SCRIPTS / "table_sex_agnostic_codes.py", "caliber/sex_specific.csv"
-            ),
-        message:
-            "Trace the diseases of one sex to their codes"
-        script:
-            "../scripts/table_sex_agnostic_codes.py"
