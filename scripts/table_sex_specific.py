@@ -47,7 +47,7 @@ def main(
     logger.info(
         "sex: %d diseases of one sex, %d of them recorded for the other too, %d models",
         len(chosen),
-        rows.filter(rows["recorded_other"] != 0)["disease"].n_unique(),
+        rows.filter(rows["recorded_other"].fill_null(1) > 0)["disease"].n_unique(),
         len(models),
     )
 
