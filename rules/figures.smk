@@ -127,7 +127,8 @@ rule figure_embedding_map:
         neighbours=config["evaluation"]["neighbours"],
         threshold=config["evaluation"]["threshold"],
         code=code_hash(
-            SCRIPTS / "figure_embedding_map.py", "figures/pages/embedding_map.html.jinja"
+            SCRIPTS / "figure_embedding_map.py",
+            "figures/pages/embedding_map.html.jinja",
         ),
     message:
         "Draw the embedding map"
