@@ -1,7 +1,7 @@
-"""The figures, each as PNG and SVG.
+"""The figures, each as PNG and SVG; the embedding map as an interactive page besides.
 
 In: tables, the sequences and the MLM weights.
-Out: figures/*.{png,svg}.
+Out: figures/*.{png,svg}, figures/embedding_map.html.
 """
 
 
@@ -103,6 +103,13 @@ rule figure_embedding_map:
             subcategory="Embedding",
             labels={"shows": "Figure 4: map of the disease embeddings", "as": "SVG"},
         ),
+        page=report(
+            "<results>/figures/embedding_map.html",
+            caption="../workflow/report/figure_embedding_map.rst",
+            category="Diseases",
+            subcategory="Embedding",
+            labels={"shows": "Figure 4: map of the disease embeddings", "as": "page"},
+        ),
     log:
         "<logs>/figure_embedding_map.log",
     benchmark:
@@ -115,8 +122,14 @@ rule figure_embedding_map:
         runtime=60,
     params:
         data=config["source"],
+        protocol=config["protocol"],
         seed=config["seed"],
-        code=code_hash(SCRIPTS / "figure_embedding_map.py"),
+        neighbours=config["evaluation"]["neighbours"],
+        threshold=config["evaluation"]["threshold"],
+        code=code_hash(
+            SCRIPTS / "figure_embedding_map.py",
+            "figures/pages/embedding_map.html.jinja",
+        ),
     message:
         "Draw the embedding map"
     script:

@@ -212,6 +212,7 @@ rule table_neighbours:
     params:
         minimum_prevalence=config["evaluation"]["minimum_prevalence"],
         neighbours=config["evaluation"]["neighbours"],
+        threshold=config["evaluation"]["threshold"],
         data=config["source"],
         protocol=config["protocol"],
         code=code_hash(SCRIPTS / "table_neighbours.py"),

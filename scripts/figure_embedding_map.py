@@ -1,11 +1,14 @@
-"""Draw the map of the disease embeddings that pretraining learned."""
+"""Draw the map of the disease embeddings that pretraining learned, on paper and as a page."""
 
 from pathlib import Path
 
 from behrt import stage
+from behrt.evaluation.clusters import find_clusters
 from behrt.evaluation.embeddings import patients_with, read_embeddings
 from behrt.figures.embedding_map import SEEN_ENOUGH, draw, project
+from behrt.figures.embedding_page import describe, render
 from behrt.figures.style import save
+from behrt.files import atomic
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -15,19 +18,32 @@ def main(
     vocabulary: Path,
     png: Path,
     svg: Path,
+    page: Path,
     data: str,
+    protocol: str,
     seed: int,
+    neighbours: int,
+    threshold: int,
     sequences: list[Path],
 ) -> None:
     words = read_vocabulary(vocabulary)
-    places = project(read_embeddings(weights, words), seed)
-    patients, _ = patients_with(sequences, len(words.phenotypes))
-    save(draw(places, words, patients), png, svg, data == "simulated")
+    embeddings = read_embeddings(weights, words)
+    places = project(embeddings, seed)
+    patients, total = patients_with(sequences, len(words.phenotypes))
+    seen_enough = patients >= SEEN_ENOUGH
+    clusters = find_clusters(places, words, seen_enough)
+    save(draw(places, words, patients, clusters), png, svg, data == "simulated")
+    diseases = describe(places, words, patients, total, embeddings, neighbours, threshold)
+    with atomic(page) as temporary:
+        text = render(diseases, words, patients, total, data, protocol, seed)
+        temporary.write_text(text, encoding="utf-8")
     logger.info(
-        "embedding map: %d diseases, %d of them seen in at least %d training patients",
+        "embedding map: %d diseases, %d of them seen in at least %d training patients; "
+        "enlarged: %s",
         len(patients),
-        (patients >= SEEN_ENOUGH).sum(),
+        seen_enough.sum(),
         SEEN_ENOUGH,
+        ", ".join(cluster.chapter for cluster in clusters) or "none",
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.evaluation.embeddings import patients_with, read_embeddings
-from behrt.evaluation.neighbours import tabulate
+from behrt.evaluation.neighbours import is_offered, tabulate
 from behrt.evaluation.tidy import with_facts
 from behrt.files import write_csv
 from behrt.logs import logger
@@ -18,6 +18,7 @@ def main(
     table: Path,
     minimum_prevalence: float,
     neighbours: int,
+    threshold: int,
     data: str,
     protocol: str,
 ) -> None:
@@ -25,13 +26,13 @@ def main(
     embeddings = read_embeddings(weights, words)
     counts, patients = patients_with(sequences, len(words.phenotypes))
     common = counts / max(patients, 1) >= minimum_prevalence
-    nearest = tabulate(embeddings, words, common, counts > 0, neighbours)
+    nearest = tabulate(embeddings, words, common, is_offered(counts, threshold), neighbours)
     write_csv(with_facts(nearest, data=data, protocol=protocol), table)
     first = nearest.filter(nearest["rank"] == 1)["same_chapter"].drop_nulls()
     logger.info(
         "neighbours: %d diseases at or above a prevalence of %g; the nearest is of the same "
         "chapter for %.0f%%",
-        common.sum(),
+        nearest["disease"].n_unique(),
         minimum_prevalence,
         100 * first.sum() / max(len(first), 1),
     )

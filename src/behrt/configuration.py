@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema
 import yaml
 
+from behrt.ablation import EMBEDDINGS
 from behrt.errors import InputError
 
 
@@ -120,3 +121,30 @@ def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
         return None
     special = chosen.get("tasks", {}).get(task, {})
     return {**chosen["training"], **special.get("training", {})}
+
+
+def ablated_models(config: Mapping[str, Any]) -> list[str]:
+    """Return the models that the ablation is of, in their order.
+
+    Raises:
+        InputError: one is not a model of the run, is no BEHRT, or has an embedding off already,
+            so that the run itself would not be the combination of all.
+    """
+    for model in config["ablation"]["models"]:
+        chosen = config["models"].get(model)
+        if not chosen or chosen["kind"] != "behrt":
+            raise InputError(
+                "config, ablation.models",
+                f"{model!r} is not a model of kind behrt",
+                "Name models of this run that are",
+            )
+        for task in config["ablation"]["tasks"]:
+            settings = settings_for(config, model, task)
+            for embedding in EMBEDDINGS:
+                if not settings.get(embedding, True):
+                    raise InputError(
+                        "config, ablation.models",
+                        f"{model!r} has {embedding} off already for {task}",
+                        "Turn it on, or leave the model out",
+                    )
+    return list(config["ablation"]["models"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from behrt.caliber.lists import read_lists
+from behrt.caliber.lists import read_lists, read_terms
 from behrt.errors import InputError
 
 REPOSITORY = Path(__file__).parents[3] / "shared" / "caliber"
@@ -132,3 +132,11 @@ def test_the_real_lists_give_301_phenotypes_in_16_chapters() -> None:
     assert coded == set(range(301))
     # N23.X is N23 with a filler
     assert "N23" in lists.icd["icd"]
+
+
+def test_the_terms_of_both_layouts_are_read(folder: Path) -> None:
+    terms = {(system, code): rest for system, code, *rest in read_terms(folder).iter_rows()}
+    assert terms["medcode", "15311"] == ["C34..00", "Gout"]
+    assert terms["medcode", "7"] == ["H33..00", 'Asthma, "all" kinds']  # of the first phenotype
+    assert terms["icd10", "M10"] == [None, "Gout"]
+    assert terms["icd10", "D509"] == [None, "Anaemia"]

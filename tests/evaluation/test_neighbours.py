@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from behrt.errors import InputError
 from behrt.evaluation.embeddings import TENSOR, patients_with, read_embeddings
-from behrt.evaluation.neighbours import tabulate
+from behrt.evaluation.neighbours import is_offered, tabulate
 from behrt.sequences.vocabulary import Vocabulary
 
 
@@ -36,6 +36,23 @@ def test_nearest_diseases_equal_a_plain_loop(vocabulary: Vocabulary) -> None:
         assert rows["rank"].to_list() == [1, 2, 3]
         assert rows["cosine"].to_list() == pytest.approx([cosines[j] for j in expected], abs=6e-5)
         assert rows["same_chapter"].to_list() == [i % 3 == j % 3 for j in expected]
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(5, [3, 4]), (0, [1, 2, 3, 4])])
+def test_a_disease_of_too_few_patients_is_nobodys_neighbour(
+    threshold: int, expected: list[int]
+) -> None:
+    patients = np.array([0, 1, 4, 5, 900])
+    assert np.flatnonzero(is_offered(patients, threshold)).tolist() == expected
+
+
+def test_a_disease_that_is_not_offered_is_not_asked_about(vocabulary: Vocabulary) -> None:
+    embeddings = np.random.default_rng(4).normal(size=(12, 6))
+    offered = np.arange(12) > 3
+    table = tabulate(embeddings, vocabulary, np.ones(12, dtype=bool), offered, 3)
+    hidden = set(vocabulary.phenotypes[:4])
+    assert not hidden & {*table["disease"], *table["neighbour"]}
+    assert table["disease"].n_unique() == 8
 
 
 def test_fewer_diseases_than_neighbours(vocabulary: Vocabulary) -> None:

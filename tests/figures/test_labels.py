@@ -53,3 +53,14 @@ def test_names_are_made_short() -> None:
     assert short_chapter("Skin conditions") == "Skin"
     assert short_chapter("Cancers") == "Cancers"
     assert wrapped("Primary Malignancy_Breast", 20) == "Primary Malignancy:\nBreast"
+
+
+def test_no_name_breaks_within_a_word() -> None:
+    name = "Dermatitis (atopc/contact/other/unspecified)"
+    assert wrapped(name, 24) == "Dermatitis (atopc/\ncontact/other/\nunspecified)"
+    assert wrapped("Viral diseases (excl chronic hepatitis/HIV)", 40).endswith("\nhepatitis/HIV)")
+    assert wrapped("Gastro-oesophageal reflux", 18) == "Gastro-oesophageal\nreflux"
+    assert wrapped("Gastro-oesophageal reflux", 12) == "Gastro-\noesophageal\nreflux"
+    assert wrapped("Pseudopseudohypoparathyroidism, mild", 12) == (
+        "Pseudopseudohypoparathyroidism,\nmild"
+    )

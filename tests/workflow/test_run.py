@@ -17,11 +17,13 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
+TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes"}
 FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases", "attention"}
+FIGURES |= {"sex_specific"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
-TARGETS |= {"report.html", "figures/explorer.html"}
+TARGETS |= {"report.html", "figures/explorer.html", "figures/embedding_map.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "retain", "prevalence", "history"]
 
 
@@ -90,8 +92,10 @@ def test_one_core_or_two_make_the_same_bytes(tiny: Copy, clean: Copy) -> None:
     models = ["behrt", "deepr", "retain", "history"]
     targets = [f"results/test/evaluation/T2/{model}.parquet" for model in models]
     tables = ["cohort_flow", "population", "diseases", "neighbours"]
+    tables += ["neighbour_overlap", "sex_agnostic_codes"]
     targets += [f"results/test/tables/{table}.csv" for table in tables]
-    targets += [f"results/test/figures/{figure}.svg" for figure in FIGURES]
+    targets += [f"results/test/figures/{figure}.svg" for figure in FIGURES - {"sex_specific"}]
+    targets.append("results/test/figures/embedding_map.html")
     clean.snakemake(*targets, "--cores", "1", *TINY)
     one, two = clean.contents(), tiny.contents()
     assert len(one) > 80

@@ -210,6 +210,43 @@ def _read(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dic
     return _kept(typed, reason, "read", number)
 
 
+def read_terms(folder: Path) -> pl.DataFrame:
+    """Read what the lists' codes mean: system ("medcode" or "icd10"), code, read, term (String).
+
+    Codes are written as `behrt.cprd.diagnoses` writes them; `read` is the Read code of a medcode
+    as the list has it, else null. Of several terms for one code the first in order of the
+    phenotypes counts. A blank term is null.
+
+    Args:
+        folder: as `read_lists` takes it, and has checked it.
+    """
+    rows = []
+    dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
+    for row in sorted(dictionary, key=lambda row: row["phenotype"]):
+        for entry in _rows(folder / "primary_care" / row["cprd"]) if row["cprd"] else ():
+            code = entry["medcode"].removesuffix(".0")
+            rows.append(("medcode", code, entry.get("readcode"), _term(entry)))
+        for entry in _rows(folder / "secondary_care" / row["icd"]) if row["icd"] else ():
+            code = entry.get("icd10code", entry.get("icd_code", ""))
+            rows.append(("icd10", code, None, _term(entry)))
+    columns = ["system", "code", "read", "term"]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+    level_4 = icd.at_level_4(pl.col("code"))
+    return (
+        frame.with_columns(
+            pl.when(pl.col("system") == "icd10").then(level_4).otherwise("code").alias("code"),
+            *(pl.when(pl.col(name) != "").then(name).alias(name) for name in ("read", "term")),
+        )
+        .drop_nulls("code")
+        .unique(["system", "code"], keep="first", maintain_order=True)
+    )
+
+
+def _term(entry: dict[str, str]) -> str | None:
+    names = ("readcodedescr", "readterm", "icd10codedescr", "icd_term")
+    return next((entry[name] for name in names if name in entry), None)
+
+
 def describe_phenotypes(phenotypes: Path) -> pl.DataFrame:
     """Describe all phenotypes as MEDS does: code, description, parent_codes (the chapter).
 

@@ -18,12 +18,15 @@ LABEL_SETS = {"all": "all", "first_incidence": "first"}
 _SCORES = ("value", "low", "high", "difference", "difference_low", "difference_high")
 
 
-def read_metrics(paths: Sequence[Path], label_set: str) -> dict[str, np.ndarray]:
+def read_metrics(
+    paths: Sequence[Path], label_set: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """Return one task's metrics of every model, patient by patient.
 
     Args:
-        paths: files of `PatientMetrics`, one a model, named after it.
+        paths: files of `PatientMetrics`, one a model.
         label_set: a key of `LABEL_SETS`.
+        names: of the models, in the order of the files; None for the files' own names.
 
     Returns:
         By model, float64 (patients, 2): APS and AUROC, NaN where undefined; patients by
@@ -35,7 +38,7 @@ def read_metrics(paths: Sequence[Path], label_set: str) -> dict[str, np.ndarray]
     columns = [f"{metric}_{LABEL_SETS[label_set]}" for metric in METRICS.values()]
     first: tuple[Path, pl.Series] | None = None
     found = {}
-    for path in paths:
+    for name, path in zip(names or [path.stem for path in paths], paths, strict=True):
         frame = pl.read_parquet(path, columns=["subject_id", *columns]).sort("subject_id")
         first = first or (path, frame["subject_id"])
         if not frame["subject_id"].equals(first[1]):
@@ -44,7 +47,7 @@ def read_metrics(paths: Sequence[Path], label_set: str) -> dict[str, np.ndarray]
                 f"its patients are not those of {first[0].name}, so the two cannot be compared",
                 "Run the evaluate rule again for both",
             )
-        found[path.stem] = frame.select(columns).fill_null(np.nan).to_numpy()
+        found[name] = frame.select(columns).fill_null(np.nan).to_numpy()
     return found
 
 

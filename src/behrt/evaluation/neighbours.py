@@ -7,11 +7,50 @@ from behrt.evaluation.tidy import DECIMALS
 from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 
 
+def is_offered(patients: np.ndarray, threshold: int) -> np.ndarray:
+    """Return bool (diseases): those that may be shown as a neighbour.
+
+    The embedding of a disease that no training patient had is as random as it started, and one
+    that fewer than the threshold had is not shown, as it would tell of them.
+
+    Args:
+        patients: int (diseases), training patients who had each disease.
+        threshold: the smallest count of patients to show.
+    """
+    return patients >= max(threshold, 1)
+
+
+def find_nearest(
+    embeddings: np.ndarray, asked: np.ndarray, offered: np.ndarray, neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the diseases nearest to each asked one by cosine, the nearest first.
+
+    Of equal cosines the first in the vocabulary is the nearer.
+
+    Args:
+        embeddings: float (diseases, hidden), in the vocabulary's order.
+        asked: int (n), indices of diseases.
+        offered: int (m), indices of the diseases that may be a neighbour, ascending.
+        neighbours: how many a disease, at most.
+
+    Returns:
+        int64 (n, count), indices of diseases, and their cosines, float64 (n, count); count is
+        `neighbours`, or m - 1 if that is less.
+    """
+    vectors = embeddings.astype(np.float64)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    cosine = vectors[asked] @ vectors[offered].T
+    cosine[asked[:, np.newaxis] == offered] = -np.inf
+    count = max(min(neighbours, len(offered) - 1), 0)
+    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
+    return offered[nearest], np.take_along_axis(cosine, nearest, axis=1)
+
+
 def tabulate(
     embeddings: np.ndarray,
     vocabulary: Vocabulary,
     common: np.ndarray,
-    seen: np.ndarray,
+    offered: np.ndarray,
     neighbours: int,
 ) -> pl.DataFrame:
     """Return the nearest diseases of each common one, by cosine.
@@ -19,26 +58,20 @@ def tabulate(
     Args:
         embeddings: float (diseases, hidden), in the vocabulary's order.
         vocabulary: names and chapters.
-        common: bool (diseases), those whose neighbours are asked for.
-        seen: bool (diseases), those that may be a neighbour: the embedding of a disease that no
-            training patient had is as random as it started.
+        common: bool (diseases), those whose neighbours are asked for, if they are offered too.
+        offered: bool (diseases), as `is_offered` says.
         neighbours: how many a disease, at most.
 
     Returns:
         disease, chapter String, rank Int64 (1 is the nearest), neighbour, neighbour_chapter
         String, cosine Float64 (four decimals), same_chapter Boolean, null where one has no
-        chapter; diseases in the vocabulary's order. Of equal cosines the first in the vocabulary
-        is the nearer.
+        chapter; diseases in the vocabulary's order.
     """
-    asked, offered = np.flatnonzero(common), np.flatnonzero(seen)
-    vectors = embeddings.astype(np.float64)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    cosine = vectors[asked] @ vectors[offered].T
-    cosine[asked[:, np.newaxis] == offered] = -np.inf
-    count = max(min(neighbours, len(offered) - 1), 0)
-    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
+    asked = np.flatnonzero(common & offered)
+    nearest, cosine = find_nearest(embeddings, asked, np.flatnonzero(offered), neighbours)
+    count = nearest.shape[1]
     disease = np.repeat(asked, count)
-    neighbour = offered[nearest].ravel()
+    neighbour = nearest.ravel()
     names, chapters = np.array(vocabulary.phenotypes), np.array(vocabulary.chapters)
     return pl.DataFrame(
         {
@@ -47,7 +80,7 @@ def tabulate(
             "rank": np.tile(np.arange(1, count + 1), len(asked)),
             "neighbour": names[neighbour],
             "neighbour_chapter": chapters[neighbour],
-            "cosine": np.take_along_axis(cosine, nearest, axis=1).ravel().round(DECIMALS),
+            "cosine": cosine.ravel().round(DECIMALS),
             "same_chapter": chapters[disease] == chapters[neighbour],
         }
     ).with_columns(

@@ -1,11 +1,17 @@
-"""Figure 4: the disease embeddings in two dimensions, coloured by chapter."""
+"""Figure 4: the disease embeddings in two dimensions, coloured by chapter; clusters enlarged."""
+
+import string
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from sklearn.manifold import TSNE
 
-from behrt.figures.labels import chapter_handles, place_labels, wrapped
-from behrt.figures.style import QUIET, chapter_marks, new_figure
+from behrt.evaluation.clusters import Cluster
+from behrt.figures.labels import chapter_handles, place_labels, short_chapter, wrapped
+from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 from behrt.sequences.vocabulary import Vocabulary
 
 SEEN_ENOUGH = 100
@@ -13,6 +19,10 @@ SEEN_ENOUGH = 100
 
 _NAMED = 60
 _EXACT = 2000
+_LARGE, _SMALL = 34.0, 9.0
+"""Square points of a mark."""
+_MAP_HEIGHT, _PANEL_HEIGHT = 6.2, 3.1
+"""Inches."""
 
 
 def project(embeddings: np.ndarray, seed: int) -> np.ndarray:
@@ -37,30 +47,93 @@ def project(embeddings: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(projection.fit_transform(embeddings), dtype=np.float64)
 
 
-def draw(places: np.ndarray, vocabulary: Vocabulary, patients: np.ndarray) -> Figure:
-    """Return the map: common diseases bold and named, rare ones pale.
+def draw(
+    places: np.ndarray,
+    vocabulary: Vocabulary,
+    patients: np.ndarray,
+    clusters: Sequence[Cluster] = (),
+) -> Figure:
+    """Return the map, common diseases bold and named, rare ones pale; and its clusters enlarged.
+
+    A panel shows all that lies in its part of the map. The diseases of the cluster are named first,
+    then the others, where there is room.
 
     Args:
         places: float (diseases, 2).
         vocabulary: names and chapters.
         patients: int (diseases), training patients who had each disease.
+        clusters: to be enlarged, as `behrt.evaluation.clusters.find_clusters` chooses them.
     """
     marks = chapter_marks(vocabulary.chapters)
     bold = patients >= SEEN_ENOUGH
-    figure = new_figure(8, 6.2)
-    axes = figure.add_axes((0.01, 0.02, 0.76, 0.96))
-    axes.set(xticks=[], yticks=[])
+    rows = (len(clusters) + 1) // 2
+    height = _MAP_HEIGHT + rows * _PANEL_HEIGHT
+    figure = new_figure(8.4, height)
+    bottom = rows * _PANEL_HEIGHT / height
+    axes = figure.add_axes((0.01, bottom + 0.01, 0.75, 1 - bottom - 0.02))
+    _scatter(axes, places, vocabulary, bold, marks, 1.0)
+    axes.margins(0.06)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    figure.legend(
+        handles=chapter_handles(marks),
+        loc="upper left",
+        bbox_to_anchor=(0.775, 0.985),
+        title="Chapter",
+        alignment="left",
+    )
+    letters = string.ascii_uppercase[: len(clusters)]
+    figure.text(
+        0.785,
+        bottom + 0.02,
+        f"Large: the {bold.sum()} of {len(bold)} diseases\nthat at least {SEEN_ENOUGH} training\n"
+        "patients had; the commonest\nare named where there is room."
+        + (f"\n{letters[0]}–{letters[-1]}: enlarged below." if letters else ""),
+        fontsize=7,
+        color=QUIET,
+    )
+    for i, (letter, cluster) in enumerate(zip(letters, clusters, strict=True)):
+        top = bottom - (i // 2) * _PANEL_HEIGHT / height
+        panel = figure.add_axes(
+            (
+                0.01 + i % 2 * 0.5,
+                top - (_PANEL_HEIGHT - 0.05) / height,
+                0.48,
+                (_PANEL_HEIGHT - 0.45) / height,
+            )
+        )
+        _enlarge(panel, axes, letter, cluster, places, vocabulary, bold, marks)
+    enlarged = {int(i) for cluster in clusters for i in cluster.diseases}
+    commonest = np.argsort(-patients, kind="stable")[:_NAMED]
+    place_labels(
+        axes,
+        places,
+        np.sqrt(np.where(bold, _LARGE, _SMALL)) / 2,
+        np.where(bold, 1.0, 0.3),
+        [wrapped(name, 22) for name in vocabulary.phenotypes],
+        [int(i) for i in commonest if bold[i] and i not in enlarged],
+        size=6.2,
+    )
+    return figure
+
+
+def _scatter(
+    axes: Axes,
+    places: np.ndarray,
+    vocabulary: Vocabulary,
+    bold: np.ndarray,
+    marks: dict[str, Mark],
+    scale: float,
+) -> None:
+    axes.set(xticks=[], yticks=[])
     chapters = np.array(vocabulary.chapters)
-    sizes = np.where(bold, 34.0, 9.0)
     for chapter, mark in marks.items():
         for strong in (False, True):
             chosen = (chapters == chapter) & (bold == strong)
             axes.scatter(
                 places[chosen, 0],
                 places[chosen, 1],
-                s=sizes[chosen],
+                s=scale * (_LARGE if strong else _SMALL),
                 c=mark.colour,
                 marker=mark.marker,
                 alpha=0.95 if strong else 0.45,
@@ -68,29 +141,43 @@ def draw(places: np.ndarray, vocabulary: Vocabulary, patients: np.ndarray) -> Fi
                 linewidths=0.4,
                 zorder=3 if strong else 2,
             )
-    axes.margins(0.06)
-    figure.legend(
-        handles=chapter_handles(marks),
-        loc="upper left",
-        bbox_to_anchor=(0.78, 0.97),
-        title="Chapter",
+
+
+def _enlarge(
+    panel: Axes,
+    whole: Axes,
+    letter: str,
+    cluster: Cluster,
+    places: np.ndarray,
+    vocabulary: Vocabulary,
+    bold: np.ndarray,
+    marks: dict[str, Mark],
+) -> None:
+    """Draw a cluster in a panel of its own, and its frame on the whole map."""
+    members = places[cluster.diseases]
+    low, high = members.min(axis=0), members.max(axis=0)
+    room = np.maximum((high - low) * (0.24, 0.12), np.ptp(places, axis=0) * 0.012)
+    (x0, y0), (x1, y1) = low - room, high + room
+    _scatter(panel, places, vocabulary, bold, marks, 1.6)
+    panel.set(xlim=(x0, x1), ylim=(y0, y1))
+    panel.set_title(
+        f"{letter}  {short_chapter(cluster.chapter)}: "
+        f"{cluster.of_chapter} of {len(cluster.diseases)}"
     )
-    figure.text(
-        0.785,
-        0.03,
-        f"Large: the {bold.sum()} of {len(bold)} diseases\nthat at least {SEEN_ENOUGH} training\n"
-        "patients had; the commonest\nare named where there is room.",
-        fontsize=7,
-        color=QUIET,
-    )
-    commonest = np.argsort(-patients, kind="stable")[:_NAMED]
+    for spine in panel.spines.values():
+        spine.set_visible(True)
+        spine.set_linestyle((0, (4, 3)))
+    frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=QUIET, lw=0.7, ls=(0, (4, 3)))
+    whole.add_patch(frame)
+    whole.annotate(letter, (x0, y1), (1, 2), textcoords="offset points", weight="bold")
+    inside = np.all((places >= (x0, y0)) & (places <= (x1, y1)), axis=1)
+    radii = np.sqrt(1.6 * np.where(bold, _LARGE, _SMALL)) / 2
     place_labels(
-        axes,
+        panel,
         places,
-        np.sqrt(sizes) / 2,
-        np.where(bold, 1.0, 0.3),
-        [wrapped(name, 22) for name in vocabulary.phenotypes],
-        [int(i) for i in commonest if bold[i]],
-        size=6.2,
+        radii,
+        np.where(inside & bold, 1.0, 0.0),
+        [wrapped(name, 28) for name in vocabulary.phenotypes],
+        [*cluster.diseases, *np.setdiff1d(np.flatnonzero(inside & bold), cluster.diseases)],
+        size=5.8,
     )
-    return figure

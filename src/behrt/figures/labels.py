@@ -3,7 +3,6 @@
 import itertools
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -27,8 +26,21 @@ _AIR = 1.4
 
 
 def wrapped(name: str, width: int = 24) -> str:
-    """Return a name on as many lines as it needs; a dollar sign in it begins no formula."""
-    return "\n".join(textwrap.wrap(name.replace("_", ": ").replace("$", r"\$"), width))
+    """Return a name on as many lines as it needs; a dollar sign in it begins no formula.
+
+    A line breaks at a blank. A word longer than a line breaks after its slashes and hyphens, and
+    is left whole where it has none.
+    """
+    lines = [""]
+    for word in name.replace("_", ": ").replace("$", r"\$").split():
+        parts = re.findall(r"[^/-]*[/-]|[^/-]+", word) if len(word) > width else [word]
+        for i, part in enumerate(parts):
+            blank = " " if i == 0 and lines[-1] else ""
+            if lines[-1] and len(lines[-1] + blank + part) > width:
+                lines.append(part)
+            else:
+                lines[-1] += blank + part
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""Tabulate every combination of age, segment and position embeddings, on or off."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.evaluation.ablation import tabulate
+from behrt.evaluation.tidy import with_facts
+from behrt.files import write_csv
+from behrt.logs import logger
+
+
+def main(
+    metrics: list[Path],
+    table: Path,
+    tasks: list[str],
+    models: list[str],
+    resamples: int,
+    seed: int,
+    protocol: str,
+    data: str,
+    threshold: int,
+) -> None:
+    """Tabulate; `metrics` are of each task, each model in it, and each combination in that."""
+    rows = tabulate(metrics, tasks, models, resamples, seed, threshold)
+    write_csv(with_facts(rows, data=data, protocol=protocol), table)
+    for task, model, embeddings, value in (
+        rows.filter(metric="APS", label_set="all")
+        .select("task", "model", "embeddings", "value")
+        .iter_rows()
+    ):
+        logger.info("ablation: %s, %s with %s: APS %.3f", task, model, embeddings, value)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,36 @@
+"""The combinations of embeddings that the ablation turns on and off (paper, Table S8)."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+EMBEDDINGS = ("age", "segment", "position")
+"""What BEHRT adds to the embedding of the disease, which is always on."""
+
+NONE = "disease"
+"""Names the combination in which all of them are off."""
+
+
+def name_of(switches: Mapping[str, bool]) -> str:
+    """Return the name of a combination: the embeddings that are on, or `NONE`."""
+    return "_".join(name for name in EMBEDDINGS if switches[name]) or NONE
+
+
+def switches_of(name: str) -> dict[str, bool]:
+    """Return which embeddings are on in a combination, by its name."""
+    return {embedding: embedding in name.split("_") for embedding in EMBEDDINGS}
+
+
+COMBINATIONS = tuple(
+    name_of(dict(zip(EMBEDDINGS, switches, strict=True)))
+    for switches in itertools.product((False, True), repeat=len(EMBEDDINGS))
+)
+"""All eight, from the disease alone to all three."""
+
+ALL_EMBEDDINGS = COMBINATIONS[-1]
+"""The combination that the run itself is."""
+
+
+def ablated(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a BEHRT's settings with the embeddings of one combination."""
+    return {**settings, **switches_of(name)}

@@ -1,0 +1,224 @@
+"""Diseases of one sex, predicted to the other (paper, Results, "gender analysis"; Table S7)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.stats import binomtest
+
+from behrt.caliber.sex_specific import SEXES, SexSpecific
+from behrt.errors import InputError
+from behrt.evaluation.bootstrap import LEVEL, draws, interval
+from behrt.evaluation.disclosure import hide_parts, is_small
+from behrt.evaluation.metrics import disease_metrics
+from behrt.evaluation.patients import multi_hot, read_held_out
+from behrt.evaluation.tidy import DECIMALS, with_facts
+from behrt.logs import progress
+
+INTEGERS = (
+    "patients_own",
+    "patients_other",
+    "recorded_own",
+    "recorded_other",
+    "predicted_own",
+    "predicted_other",
+    "ranked_own",
+    "ranked_other",
+    "ranked_other_recorded",
+)
+SHARES = tuple(
+    f"{what}_share{end}"
+    for what in ("predicted_own", "predicted_other", "ranked_own", "ranked_other")
+    for end in ("", "_low", "_high")
+)
+AUROC = ("auroc", "auroc_low", "auroc_high")
+
+
+def read_sexes(sequences: Sequence[Path], patients: pl.DataFrame) -> np.ndarray:
+    """Return int8 (n): the sex of each patient, 0 unknown, 1 male, 2 female.
+
+    Args:
+        sequences: the shards.
+        patients: subject_id.
+
+    Raises:
+        InputError: a patient is in no shard.
+    """
+    known = pl.scan_parquet(list(sequences)).select("subject_id", "sex")
+    asked = patients.lazy().select("subject_id")
+    joined = asked.join(known, on="subject_id", how="left", maintain_order="left")
+    found = joined.collect()["sex"]
+    if len(found) != len(patients) or found.null_count():
+        raise InputError("sequences", "a held-out patient is in no shard", "Run the tasks again")
+    return found.to_numpy()
+
+
+def patients_by_sex(sequences: Sequence[Path], n_diseases: int) -> np.ndarray:
+    """Return int64 (diseases, 3): patients of unknown, male and female sex with each disease.
+
+    All patients of the cohort count, whatever their split.
+    """
+    counted = (
+        pl.scan_parquet(list(sequences))
+        .select("sex", code=pl.col("code").list.unique())
+        .explode("code", empty_as_null=False)
+        .group_by("code", "sex")
+        .len()
+        .collect(engine="streaming")
+    )
+    counts = np.zeros((n_diseases, 1 + len(SEXES)), dtype=np.int64)
+    counts[counted["code"].to_numpy(), counted["sex"].to_numpy()] = counted["len"].to_numpy()
+    return counts
+
+
+def _share(name: str, found: int, of: int, threshold: int) -> dict[str, float | int | None]:
+    """Return a count and its share with the exact 95 % interval, null where not to be shown."""
+    keys = [name, *(f"{name}_share{end}" for end in ("", "_low", "_high"))]
+    if of == 0 or is_small(np.array([of]), threshold).any():
+        return dict.fromkeys(keys)
+    if hide_parts(np.array([found, of - found]), threshold).any():
+        return dict.fromkeys(keys)
+    exact = binomtest(found, of).proportion_ci(LEVEL, method="exact")
+    return dict(zip(keys, (found, found / of, exact.low, exact.high), strict=True))
+
+
+def tabulate_model(
+    patients: pl.DataFrame,
+    sexes: np.ndarray,
+    scores: np.ndarray,
+    diseases: Sequence[SexSpecific],
+    recorded: np.ndarray,
+    score: float,
+    ranks: int,
+    resamples: int,
+    seed: int,
+    task: str,
+    threshold: int,
+) -> pl.DataFrame:
+    """Return what one model predicts of each disease of one sex, to that sex and the other.
+
+    A disease is predicted to a patient if its score is at least `score`; it is ranked if fewer
+    than `ranks` diseases have a higher one. The AUROC is how well the disease's score alone tells
+    the sex that can have it from the other: one half if the model knows nothing of sex.
+
+    Args:
+        patients: held-out patients with a label: label, known (what they had before).
+        sexes: int8 (n), as `read_sexes` gives them. Patients of unknown sex are left out.
+        scores: float32 (n, diseases).
+        diseases: of one sex.
+        recorded: int64 (diseases, 3), as `patients_by_sex` gives it.
+        score, ranks: the two rules.
+        resamples, seed, task: of the bootstrap of the AUROC; the draws of tables 1 and 2.
+        threshold: the smallest count of patients to show.
+
+    Returns:
+        One row a disease: disease, sex String; patients_own, patients_other: held-out patients of
+        the disease's sex, and of the other; recorded_own, recorded_other: patients of the whole
+        cohort with the disease in their history; predicted_own, predicted_other, ranked_own,
+        ranked_other, each with its share and exact (Clopper and Pearson's) 95 % interval;
+        ranked_other_recorded: those of ranked_other who had the disease recorded before; auroc,
+        auroc_low, auroc_high. Null where undefined, or too few to be shown.
+    """
+    known = multi_hot(patients["known"], scores.shape[1])
+    total = np.bincount(sexes, minlength=1 + len(SEXES))
+    hidden = hide_parts(total, threshold)
+    resampled = np.full((resamples, len(diseases)), np.nan)
+    done = 0
+    known_sex = sexes > 0
+    for weights in draws(len(sexes), resamples, seed, task):
+        transposed = np.ascontiguousarray(weights[:, known_sex].T)
+        for column, disease in enumerate(diseases):
+            _, auroc = disease_metrics(
+                scores[known_sex, disease.disease], (sexes == disease.own)[known_sex], transposed
+            )
+            resampled[done : done + len(weights), column] = auroc
+        done += len(weights)
+    low, high = interval(resampled) if len(diseases) else (np.empty(0), np.empty(0))
+    rows = []
+    for column, disease in enumerate(diseases):
+        own, other = sexes == disease.own, sexes == disease.other
+        chosen = scores[:, disease.disease]
+        predicted = chosen >= score
+        ranked = (scores > chosen[:, np.newaxis]).sum(axis=1) < ranks
+        row: dict[str, object] = {"disease": disease.name, "sex": disease.sex}
+        for side, group, number in (("own", own, disease.own), ("other", other, disease.other)):
+            n = int(total[number])
+            row[f"patients_{side}"] = None if hidden[number] else n
+            count = recorded[disease.disease, number]
+            row[f"recorded_{side}"] = None if is_small(count, threshold) else int(count)
+            for what, rule in (("predicted", predicted), ("ranked", ranked)):
+                row |= _share(f"{what}_{side}", int((rule & group).sum()), n, threshold)
+        before = int((ranked & other & known[:, disease.disease]).sum())
+        parts = np.array([before, int((ranked & other).sum()) - before])
+        shown = row["ranked_other"] is not None and not hide_parts(parts, threshold).any()
+        row["ranked_other_recorded"] = before if shown else None
+        if not hidden[[disease.own, disease.other]].any():
+            (auroc,) = disease_metrics(chosen[known_sex], own[known_sex])[1].ravel()
+            row |= dict(zip(AUROC, (auroc, low[column], high[column]), strict=True))
+        rows.append(row)
+    return pl.DataFrame(
+        rows,
+        schema={
+            "disease": pl.String,
+            "sex": pl.String,
+            **dict.fromkeys(INTEGERS[:4], pl.Int64),
+            **{
+                f"{what}_{side}{end}": pl.Float64 if end else pl.Int64
+                for what in ("predicted", "ranked")
+                for side in ("own", "other")
+                for end in ("", "_share", "_share_low", "_share_high")
+            },
+            "ranked_other_recorded": pl.Int64,
+            **dict.fromkeys(AUROC, pl.Float64),
+        },
+    ).with_columns(pl.col(*SHARES, *AUROC).fill_nan(None).round(DECIMALS))
+
+
+def tabulate(
+    task: Path,
+    scores: Sequence[Path],
+    sequences: Sequence[Path],
+    n_diseases: int,
+    diseases: Sequence[SexSpecific],
+    models: Sequence[str],
+    score: float,
+    ranks: int,
+    resamples: int,
+    seed: int,
+    threshold: int,
+) -> pl.DataFrame:
+    """Return the rows of all models, one model in memory at a time.
+
+    Args:
+        task: one task's examples.
+        scores: a model's predictions each, in the order of `models`.
+        sequences: the shards.
+        n_diseases: the number of phenotypes.
+        diseases, score, ranks, resamples, seed, threshold: as `tabulate_model` takes them.
+        models: the names.
+
+    Returns:
+        model String, and the columns of `tabulate_model`.
+    """
+    recorded = patients_by_sex(sequences, n_diseases)
+    parts = []
+    with progress(total=len(models), label="sex-specific diseases", unit="models") as bar:
+        for model, path in zip(models, scores, strict=True):
+            patients, predicted = read_held_out(task, path, n_diseases)
+            part = tabulate_model(
+                patients,
+                read_sexes(sequences, patients),
+                predicted,
+                diseases,
+                recorded,
+                score,
+                ranks,
+                resamples,
+                seed,
+                task.stem,
+                threshold,
+            )
+            parts.append(with_facts(part, model=model))
+            bar.update(1)
+    return pl.concat(parts)

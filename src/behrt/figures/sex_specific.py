@@ -1,0 +1,111 @@
+"""Diseases of one sex, as models predict them to that sex and to the other (Table S7, drawn)."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from behrt.figures.labels import wrapped
+from behrt.figures.style import FAINT, INK, MARKERS, PALETTE, QUIET, new_figure
+
+_ROW = 0.235
+"""Inches a disease."""
+_OWN, _OTHER = PALETTE[0], PALETTE[1]
+
+
+def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
+    """Return two panels over the same rows, diseases of women above those of men.
+
+    A: the share of each sex to whom the reference ranks the disease among the first, with
+    intervals. B: how well the disease's score tells the two sexes apart, of every model. A disease
+    that the other sex has on record is set in bold.
+
+    Args:
+        table: table *sex_specific*.
+        reference: the model of A.
+        ranks: how many are the first.
+    """
+    numbers = ["recorded_other", "patients_own", "patients_other", "auroc"]
+    numbers += [
+        f"ranked_{side}_share{end}" for side in ("own", "other") for end in ("", "_low", "_high")
+    ]
+    table = table.cast(dict.fromkeys(numbers, pl.Float64))
+    own = table.filter(model=reference).sort("sex", maintain_order=True)
+    count = len(own)
+    figure = new_figure(8, 1.5 + _ROW * max(count, 4))
+    height = _ROW * max(count, 4) / figure.get_figheight()
+    bottom = 1 - height - 0.35 / figure.get_figheight()
+    shares = figure.add_axes((0.3, bottom, 0.33, height))
+    aurocs = figure.add_axes((0.66, bottom, 0.32, height))
+    for axes in (shares, aurocs):
+        axes.set(ylim=(max(count, 1) - 0.5, -0.5), yticks=range(count))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+        axes.set_axisbelow(True)
+        axes.spines["left"].set_visible(False)
+        edge = len(own.filter(sex="female")) - 0.5
+        axes.axhline(edge, color=QUIET, linewidth=0.6)
+    aurocs.set_yticklabels([])
+    shares.set_yticklabels([wrapped(name, 80) for name in own["disease"]])
+    # A null is a count that is not shown, so it is above 0 too.
+    on_record = own["recorded_other"].fill_null(1) > 0
+    for label, bold in zip(shares.get_yticklabels(), on_record, strict=True):
+        label.set(weight="bold" if bold else "normal", color=INK)
+    hidden = _draw_shares(shares, own)
+    _draw_aurocs(aurocs, table, own["disease"].to_list())
+    shares.set_title(f"A  {reference}: among the first {ranks}")
+    shares.set_xlabel("Share of held-out patients (%), square root scale")
+    aurocs.set_title("B  The sexes told apart")
+    aurocs.set_xlabel("AUROC of the disease’s score for its sex")
+    for axes in (shares, aurocs) if count else ():
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(0, -0.42 / height / figure.get_figheight()),
+            ncols=3 if axes is aurocs else 1,
+            columnspacing=1,
+            handletextpad=0.3,
+            borderaxespad=0,
+        )
+    notes = ["Bold: the other sex has it on record."]
+    if hidden:
+        notes.append("No mark in A: too few patients to be shown.")
+    figure.text(0.02, 0, "\n".join(notes), fontsize=7, color=QUIET, va="bottom")
+    return figure
+
+
+def _draw_shares(axes: Axes, rows: pl.DataFrame) -> int:
+    """Draw both sexes' shares, and return how many are not shown."""
+    hidden = 0
+    sides = (("own", _OWN, "o", "the sex that can have it"), ("other", _OTHER, "D", "the other"))
+    for offset, (side, colour, marker, label) in zip((-0.14, 0.14), sides, strict=True):
+        columns = [f"ranked_{side}_share{end}" for end in ("", "_low", "_high")]
+        values = rows.with_row_index("row").select("row", *columns).drop_nulls()
+        hidden += len(rows) - len(values)
+        row = values["row"].to_numpy() + offset
+        value, low, high = (100 * values[column].to_numpy() for column in columns)
+        axes.hlines(row, low, high, color=colour, linewidth=1)
+        axes.plot(value, row, marker, color=colour, markersize=4, linestyle="none", label=label)
+    axes.set_xscale("function", functions=(lambda x: abs(x) ** 0.5, lambda x: x**2))
+    top = max(axes.get_xlim()[1], 1)
+    axes.set_xlim(0, top)
+    axes.set_xticks([tick for tick in (0, 1, 5, 10, 20, 40, 80) if tick <= top])
+    return hidden
+
+
+def _draw_aurocs(axes: Axes, table: pl.DataFrame, diseases: list[str]) -> None:
+    place = {disease: row for row, disease in enumerate(diseases)}
+    axes.axvline(0.5, color=INK, linewidth=0.8)
+    for i, model in enumerate(table["model"].unique(maintain_order=True)):
+        values = table.filter(pl.col("model") == model).drop_nulls("auroc")
+        axes.plot(
+            values["auroc"].to_numpy(),
+            [place[disease] for disease in values["disease"]],
+            MARKERS[i % len(MARKERS)],
+            color=PALETTE[i % len(PALETTE)],
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            markersize=5,
+            linestyle="none",
+            label=model,
+        )
+    axes.set_xlim(min(axes.get_xlim()[0], 0.4), 1.01)
+    axes.hlines(range(len(diseases)), *axes.get_xlim(), color=FAINT, linewidth=0.4, zorder=0)
