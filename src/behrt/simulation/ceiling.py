@@ -1,4 +1,4 @@
-"""The ceiling of a task: the true probability of each label, from the state at the last input visit.
+"""The ceiling of a task: true probabilities of the labels, given the state at the last input visit.
 
 It reads the truth of the simulation, as no other stage does.
 """
@@ -12,7 +12,11 @@ from meds.schema import held_out_split
 from behrt.errors import InputError
 from behrt.sequences.tasks import window_end
 from behrt.simulation.coding import Coding
-from behrt.simulation.oracle import next_visit_probabilities, true_probabilities
+from behrt.simulation.oracle import (
+    next_visit_probabilities,
+    true_probabilities,
+    visit_probability,
+)
 from behrt.simulation.process import DUE, Block, ProcessSettings, World
 
 
@@ -86,10 +90,9 @@ def forecast(
     """Return float32 (patients, diseases): the true probability that each is in the label.
 
     It is given the whole state of the process at the last input visit, seen or not; that
-    follow-up reaches the window's end; and, as in the task, that there is a label. The last is
-    divided out as if diseases were recorded independently of each other, and changes no patient's
-    ranking. Left out is that the task draws an input's end among a patient's visits, so that
-    patients with fewer visits to come are likelier at each; and the delivery's flaws.
+    follow-up reaches the window's end; and, as in the task, that there is a label. Left out is
+    that the task draws an input's end among a patient's visits, which favours, at each of them,
+    those patients who have fewer visits to come; and the delivery's flaws.
 
     Args:
         world, settings, coding: of the simulation.
@@ -102,8 +105,9 @@ def forecast(
         return next_visit_probabilities(world, truth, rows, day, settings, coding)
     window = asked["window"].to_numpy().astype(np.int64)
     scored = true_probabilities(world, truth, rows, day, window, settings, coding)
-    labelled = -np.expm1(np.log1p(-scored.astype(np.float64)).sum(axis=1, keepdims=True))
-    return np.minimum(scored / labelled, 1).astype(np.float32)
+    labelled = visit_probability(world, truth, rows, day, window, settings, coding)[:, None]
+    given_a_label: np.ndarray = np.minimum(scored / labelled, 1).astype(np.float32)
+    return given_a_label
 
 
 def agreement(scored: np.ndarray, label: pl.Series) -> float:

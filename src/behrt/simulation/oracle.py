@@ -97,9 +97,33 @@ def next_visit_probabilities(
     for begin in range(0, len(rows), _CHUNK_BY_DAY):
         chunk = slice(begin, begin + _CHUNK_BY_DAY)
         state = _state(world, block, rows[chunk], day[chunk], horizon[chunk], settings)
-        gp, hospital, visits = _first_visit(world.parameters, state, settings, coding)
-        forecast[chunk] = coding.mapped_once(gp, hospital) / visits[:, None]
+        gp, hospital, none_by = _first_visit(world.parameters, state, settings, coding)
+        forecast[chunk] = coding.mapped_once(gp, hospital) / (1 - none_by[:, -1:])
     return np.minimum(forecast, 1)
+
+
+def visit_probability(
+    world: World,
+    block: Block,
+    rows: np.ndarray,
+    day: np.ndarray,
+    window_days: np.ndarray | int,
+    settings: ProcessSettings,
+    coding: Coding,
+) -> np.ndarray:
+    """Return float64 (len(rows)): P(a visit on a day in (day, day + window_days]).
+
+    A visit is as for `next_visit_probabilities`; arguments are those of `true_probabilities`.
+    """
+    window = np.broadcast_to(np.asarray(window_days, dtype=np.int64), rows.shape)
+    probability = np.empty(len(rows))
+    for begin in range(0, len(rows), _CHUNK_BY_DAY):
+        chunk = slice(begin, begin + _CHUNK_BY_DAY)
+        longest = np.full(window[chunk].shape, window[chunk].max())
+        state = _state(world, block, rows[chunk], day[chunk], longest, settings)
+        _, _, none_by = _first_visit(world.parameters, state, settings, coding)
+        probability[chunk] = 1 - none_by[np.arange(len(longest)), window[chunk] - 1]
+    return probability
 
 
 @dataclass(frozen=True)
@@ -273,15 +297,15 @@ def _first_visit(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return P(the first visit is one of a GP that records it), and the same of hospital.
 
-    Both are float64 (forecasts, diseases); the third, (forecasts), is P(there is a visit). The
-    window is `HORIZON` days for all.
+    Both are float64 (forecasts, diseases); the third, (forecasts, days), is P(no visit up to a
+    day). The window has the same days for all.
     """
     people, diseases = state.onset.shape
-    day = np.arange(HORIZON)
-    part = day * PARTS // HORIZON
+    days = int(state.window[0])
+    part = np.arange(days) * PARTS // days
     by = _onset_by(parameters, state, alone=True)
     before = np.concatenate([np.zeros((people, diseases, 1)), by[:, :, :-1]], axis=2)
-    begins = (by - before) / (1 - before) * (PARTS / HORIZON)
+    begins = (by - before) / (1 - before) * (PARTS / days)
 
     row, disease = np.nonzero(np.isfinite(state.onset))
     chronic = parameters.chronic[disease]
@@ -297,7 +321,7 @@ def _first_visit(
 
     def summed(entries: np.ndarray) -> np.ndarray:
         """Add up entries (flare-ups, days) by forecast."""
-        total = np.zeros((people, HORIZON))
+        total = np.zeros((people, days))
         np.add.at(total, flare_row, entries)
         return total
 
@@ -327,14 +351,15 @@ def _first_visit(
     comorbid = row[chronic], disease[chronic]
     others = np.maximum(admitted[comorbid[0]] - hospital[comorbid], 0)
     hospital[comorbid] += settings.comorbidity_coding * others
-    return gp, hospital, 1 - none_by[:, -1]
+    return gp, hospital, none_by
 
 
 def _flare_ups_by_day(
     parameters: Parameters, state: _State, row: np.ndarray, disease: np.ndarray
 ) -> np.ndarray:
-    """Return float64 (entries, HORIZON): P(flare-up on each day after | none since the last)."""
-    elapsed = (state.day[row] - state.last[row, disease])[:, None] + np.arange(HORIZON + 1)
+    """Return float64 (entries, days): P(flare-up on each day after | none since the last)."""
+    days = np.arange(int(state.window[0]) + 1)
+    elapsed = (state.day[row] - state.last[row, disease])[:, None] + days
     refractory = parameters.refractory[disease][:, None]
     scale = parameters.interval[disease][:, None] - refractory
     waiting = np.exp(-np.maximum(elapsed - refractory, 0) / scale)
@@ -352,19 +377,19 @@ def _reviews_by_day(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return rows, diseases, days (from 0, the first after) and P(recorded | not before).
 
-    One element an entry and review within the horizon.
+    One element an entry and review within the window.
     """
-    spacing = settings.review_spacing
+    spacing, window = settings.review_spacing, int(state.window[0])
     held = latest_review(state.person, state.phase, state.day, spacing)[row]
     reviewed = _reviewed(parameters, state, row, disease, held, settings)
     silent, stopped = reviewed.running, 1 - reviewed.running
     parts = []
-    for number in range(1, int(HORIZON / spacing) + 2):
+    for number in range(1, int(window / spacing) + 2):
         review = held + number
         due = review >= reviewed.earliest
         running = silent / (silent + stopped)
         day = review_day(state.person[row], state.phase[row], review, spacing) - state.day[row] - 1
-        kept = due & (day < HORIZON)
+        kept = due & (day < window)
         parts.append((row[kept], disease[kept], day[kept], (reviewed.chance * running)[kept]))
         silent = np.where(due, silent * (1 - reviewed.chance), silent)
     rows, diseases, days, recorded = (np.concatenate(column) for column in zip(*parts, strict=True))
