@@ -151,6 +151,7 @@ rule table_diseases:
     input:
         task="<results>/tasks/T2.parquet",
         scores=REFERENCE_SCORES,
+        beside=expand("<results>/predictions/T2/{model}.parquet", model=YARDSTICKS),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(

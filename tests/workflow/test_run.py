@@ -15,7 +15,9 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
+TABLES |= {"disease_differences"}
 FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases"}
+FIGURES |= {"disease_differences", "trends"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
