@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behrt.evaluation.metrics import sample_average_precision
 from behrt.simulation import oracle, process
 from behrt.simulation.coding import Coding
 from behrt.simulation.oracle import (
@@ -210,6 +211,29 @@ def test_the_next_visit_is_forecast_at_every_level_and_for_every_disease(
     often = np.flatnonzero(forecast.sum(axis=0) > 15)
     assert len(often) > 30
     assert all(close(forecast[:, d], happened[:, d], 0.03) for d in often)
+
+
+def test_what_is_approximate_costs_less_than_half_a_point(
+    world: World, block: Block, survivors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean average precision with parts a third as long: the grid is all that is numerical."""
+    exact = Coding.exact(len(world.diseases))
+    following = next_visit(world, block, survivors)
+    rows = survivors[following.any(axis=1)][:600]
+    label = next_visit(world, block, rows)
+    in_window = recorded(world, block, rows, begun=False)
+    day = np.full(len(rows), DAY)
+    fine: dict[int, list[float]] = {}
+    for parts in (oracle.PARTS, 3 * oracle.PARTS):
+        monkeypatch.setattr(oracle, "PARTS", parts)
+        visit = next_visit_probabilities(world, block, rows, day, SETTINGS, exact)
+        window = true_probabilities(world, block, rows, day, WINDOW, SETTINGS)
+        fine[parts] = [
+            np.nanmean(sample_average_precision(scores, labels)).item()
+            for scores, labels in ((visit, label), (window, in_window))
+        ]
+    coarse, finer = fine.values()
+    assert finer == pytest.approx(coarse, abs=0.005)
 
 
 def test_whether_a_visit_follows_is_forecast_at_every_level(

@@ -21,6 +21,9 @@ onset in hospital. The tests hold the forecasts to the process's own outcomes.
 The next visit is that of the first day on which something is recorded. Up to then nothing begins
 and nothing falls due, so the state is known day by day, and what the day itself brings is exact
 but for onsets, whose risk is constant within each of the `PARTS` of the horizon.
+
+Nothing is drawn, so there is no Monte Carlo error; what is approximate moves the mean average
+precision by less than 0.5 points, to which the tests hold it.
 """
 
 from dataclasses import dataclass
