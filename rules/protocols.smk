@@ -7,12 +7,15 @@ tables/protocols.csv.
 
 LENIENCY = "<results>/protocols/{leniency}"
 LENIENT_MODEL = config["evaluation"]["reference"]
-
-
-def under(leniency, path):
-    """Return a path of the run itself, if that follows the protocol, else of the leniency's."""
-    folder = "<results>" if leniency == config["protocol"] else LENIENCY
-    return f"{folder}/{path}".replace("{leniency}", leniency)
+# Where the models of each protocol lie: those of the run's own are not trained again.
+UNDER = {
+    leniency: (
+        "<results>"
+        if leniency == config["protocol"]
+        else f"<results>/protocols/{leniency}"
+    )
+    for leniency in LENIENCIES
+}
 
 
 use rule pretrain as protocol_pretrain with:
@@ -76,8 +79,8 @@ use rule predict as protocol_predict with:
 use rule evaluate as protocol_evaluate with:
     input:
         task="<results>/tasks/{task}.parquet",
-        scores=lambda wildcards: under(
-            wildcards.leniency, f"predictions/{wildcards.task}/{LENIENT_MODEL}.parquet"
+        scores=lambda wildcards: (
+            f"{UNDER[wildcards.leniency]}/predictions/{wildcards.task}/{LENIENT_MODEL}.parquet"
         ),
         vocabulary="<results>/vocabulary.json",
     output:
@@ -97,9 +100,7 @@ rule table_protocols:
             task=TASKS,
             leniency=LENIENCIES,
         ),
-        pretraining=[
-            under(leniency, "models/mlm/metrics.jsonl") for leniency in LENIENCIES
-        ],
+        pretraining=[f"{folder}/models/mlm/metrics.jsonl" for folder in UNDER.values()],
     output:
         table=report(
             "<results>/tables/protocols.csv",
