@@ -9,10 +9,11 @@ from behrt.figures.style import save
 from behrt.logs import logger
 
 
-def main(table: Path, png: Path, svg: Path, data: str, model: str) -> None:
+def main(table: Path, png: Path, svg: Path, data: str, protocol: str, model: str) -> None:
     differences = read_table(table)
     save(draw(differences, model), png, svg, data == "simulated")
-    logger.info("disease differences: %s and %d others", model, differences["other"].n_unique())
+    others = differences.filter(model=model)["other"].n_unique()
+    logger.info("disease differences: %s and %d others, %s protocol", model, others, protocol)
 
 
 if __name__ == "__main__":
