@@ -1,6 +1,7 @@
 """The ceiling of every task (source `simulated`): the true probabilities of the labels.
 
-In: truth/, which no other stage reads; the code lists; when each held-out patient is asked about.
+In: truth/, which no stage of a licensed delivery reads; the code lists; when each held-out patient
+is asked about.
 Out: predictions/<task>/oracle.parquet, like a model's.
 """
 

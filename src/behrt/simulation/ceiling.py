@@ -1,6 +1,6 @@
 """The ceiling of a task: true probabilities of the labels, given the state at the last input visit.
 
-It reads the truth of the simulation, as no other stage does.
+It reads what was simulated of each patient, as no other stage does.
 """
 
 from pathlib import Path
