@@ -18,6 +18,8 @@ rule predict:
         "<logs>/predict/{task}/{model}.log",
     benchmark:
         "<benchmarks>/predict/{task}/{model}.jsonl"
+    wildcard_constraints:
+        model="|".join(MODELS),
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

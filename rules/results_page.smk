@@ -1,7 +1,8 @@
 """The results page: what was run and what came of it, on one page; and the model card.
 
-In: the tables and figures of the default run, and every model's settings.
-Out: report.html, model_card.md.
+In: the tables and figures of the target `all` (report.html) or `paper` (paper.html), and every
+model's settings.
+Out: report.html, paper.html, model_card.md.
 """
 
 PAGE_FILES = [
@@ -26,20 +27,25 @@ rule results_page:
                 "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
             ),
         ],
-        figures=expand("<results>/figures/{figure}.png", figure=FIGURES_MADE),
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_MADE),
+        figures=lambda wildcards: expand(
+            "<results>/figures/{figure}.png",
+            figure=FIGURES_MADE + FIGURES_OF_PAPER * (wildcards.page == "paper"),
+        ),
+        tables=lambda wildcards: expand(
+            "<results>/tables/{table}.csv",
+            table=TABLES_MADE + TABLES_OF_PAPER * (wildcards.page == "paper"),
+        ),
     output:
         page=report(
-            "<results>/report.html",
+            "<results>/{page}.html",
             caption="../workflow/report/results_page.rst",
             category="Start here",
             labels={"shows": "Results page", "as": "page"},
         ),
-        card="<results>/model_card.md",
     log:
-        "<logs>/results_page.log",
+        "<logs>/results_page/{page}.log",
     benchmark:
-        "<benchmarks>/results_page.jsonl"
+        "<benchmarks>/results_page/{page}.jsonl"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -58,6 +64,52 @@ rule results_page:
             *(f"page/{name}" for name in PAGE_FILES),
         ),
     message:
-        "Write the results page and the model card"
+        "Write {wildcards.page}.html"
     script:
         "../scripts/results_page.py"
+
+
+rule model_card:
+    input:
+        cohort_flow="<results>/tables/cohort_flow.csv",
+        population="<results>/tables/population.csv",
+        table1="<results>/tables/table1.csv",
+        table2="<results>/tables/table2.csv",
+        models=[
+            "<results>/models/mlm/config.json",
+            *expand(
+                "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
+            ),
+        ],
+    output:
+        card=report(
+            "<results>/model_card.md",
+            caption="../workflow/report/model_card.rst",
+            category="Start here",
+            labels={"shows": "Model card", "as": "Markdown"},
+        ),
+    log:
+        "<logs>/model_card.log",
+    benchmark:
+        "<benchmarks>/model_card.jsonl"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        run=config["run"],
+        data=config["source"],
+        protocol=config["protocol"],
+        seed=config["seed"],
+        resamples=config["evaluation"]["resamples"],
+        threshold=config["evaluation"]["threshold"],
+        code=code_hash(
+            SCRIPTS / "model_card.py",
+            *(f"page/{name}" for name in PAGE_FILES),
+        ),
+    message:
+        "Write the model card"
+    script:
+        "../scripts/model_card.py"

@@ -2,7 +2,7 @@
 
 In: nothing but the configuration; with `caliber`, the lists whose codes are to be used.
 Out: delivery/, as CPRD ships it; caliber/, the project's own code lists, unless others are given;
-truth/, what was simulated, which no later stage reads.
+truth/, what was simulated, which no stage reads that a licensed delivery goes through.
 """
 
 

@@ -92,7 +92,7 @@ rule table1:
     params:
         label_set="all",
         tasks=TASKS,
-        models=list(MODELS),
+        models=COMPARED,
         reference=config["evaluation"]["reference"],
         resamples=config["evaluation"]["resamples"],
         seed=config["seed"],
@@ -133,7 +133,7 @@ rule table2:
     params:
         label_set="first_incidence",
         tasks=TASKS,
-        models=list(MODELS),
+        models=COMPARED,
         reference=config["evaluation"]["reference"],
         resamples=config["evaluation"]["resamples"],
         seed=config["seed"],
@@ -151,6 +151,7 @@ rule table_diseases:
     input:
         task="<results>/tasks/T2.parquet",
         scores=REFERENCE_SCORES,
+        beside=expand("<results>/predictions/T2/{model}.parquet", model=YARDSTICKS),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(

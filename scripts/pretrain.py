@@ -48,6 +48,7 @@ def main(
         read_settings(Masking, masking),
         read_settings(Optimisation, training),
         run,
+        splits.special_targets,
     )
 
 

@@ -1,4 +1,4 @@
-"""Write the results page, the model card and the TRIPOD+AI checklist."""
+"""Write the results page, with the model card and the TRIPOD+AI checklist."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from behrt import stage
 from behrt.files import atomic
 from behrt.logs import logger
 from behrt.page.facts import gather
-from behrt.page.page import model_card, results_page
+from behrt.page.page import results_page
 
 
 def main(
@@ -18,7 +18,6 @@ def main(
     figures: list[Path],
     tables: list[Path],
     page: Path,
-    card: Path,
     run: str,
     data: str,
     protocol: str,
@@ -39,9 +38,8 @@ def main(
         resamples,
         threshold,
     )
-    for path, text in ((page, results_page(facts, figures, tables)), (card, model_card(facts))):
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    with atomic(page) as temporary:
+        temporary.write_text(results_page(facts, figures, tables), encoding="utf-8")
     logger.info("results page: %d figures and %d tables", len(figures), len(tables))
 
 

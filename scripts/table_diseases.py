@@ -14,6 +14,7 @@ from behrt.sequences.vocabulary import read_vocabulary
 def main(
     task: Path,
     scores: Path,
+    beside: list[Path],
     vocabulary: Path,
     table: Path,
     minimum_prevalence: float,
@@ -36,6 +37,7 @@ def main(
         seed,
         task_name,
         threshold,
+        {path.stem: read_held_out(task, path, len(words.phenotypes))[1] for path in beside},
     )
     facts = {"data": data, "protocol": protocol, "task": task_name, "model": model}
     write_csv(with_facts(diseases, **facts), table)

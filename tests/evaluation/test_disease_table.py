@@ -88,3 +88,20 @@ def test_a_disease_that_nobody_has_is_reported(
     assert row["reason"] == "no patient has it: both undefined"
     assert row["positives"] == 0
     assert last["aps"] is None
+
+
+def test_yardsticks_stand_beside_the_model(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    labels, scores = case
+    same_for_all = np.broadcast_to(labels.mean(axis=0).astype(np.float32), labels.shape)
+    beside = {"prevalence": same_for_all, "oracle": scores}
+    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", 5, beside)
+    shown = table.filter(pl.col("reason") == "")
+    assert len(shown) > 5
+    assert shown["aps_prevalence"].to_list() == pytest.approx(shown["prevalence"].to_list())
+    assert set(shown["auroc_prevalence"]) == {0.5}
+    assert shown["aps_oracle"].equals(shown["aps"])
+    hidden = table.filter(pl.col("reason").str.contains("not shown"))
+    assert hidden.select("aps_oracle", "auroc_prevalence").row(0) == (None, None)
+    assert table.columns[-1] == "reason"

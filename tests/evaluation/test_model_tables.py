@@ -50,6 +50,7 @@ def test_a_row_a_task_model_and_metric(tmp_path: Path) -> None:
     assert table.columns == [
         *("data", "protocol", "task", "model", "metric", "value", "low", "high"),
         *("patients", "undefined", "difference", "difference_low", "difference_high"),
+        *("achieved", "achieved_low", "achieved_high"),
     ]
     assert table.select("task", "model", "metric").rows() == [
         (task, model, metric)
@@ -72,6 +73,24 @@ def test_differences_are_paired(tmp_path: Path) -> None:
         assert table.filter(pl.col("model") == "behrt")[column].null_count() == 4
 
 
+def test_the_achieved_share_lies_between_prevalence_and_oracle(tmp_path: Path) -> None:
+    """Each patient's scores: prevalence's, 0.1 more for behrt, and 0.25 more for the oracle."""
+    random = np.random.default_rng(5)
+    floor = random.uniform(0.1, 0.6, (300, 4))
+    columns = ["aps_all", "auroc_all", "aps_first", "auroc_first"]
+    paths = []
+    for model, more in {"behrt": 0.1, "prevalence": 0.0, "oracle": 0.25}.items():
+        frame = pl.DataFrame(floor + more, schema=columns)
+        paths.append(tmp_path / "T1" / f"{model}.parquet")
+        paths[-1].parent.mkdir(exist_ok=True)
+        frame.with_row_index("subject_id").write_parquet(paths[-1])
+    models = ["behrt", "prevalence", "oracle"]
+    table = make(paths, tasks=["T1"], models=models)
+    for column in ("achieved", "achieved_low", "achieved_high"):
+        assert table[column].to_list() == pytest.approx([0.4, 0.4, 0, 0, 1, 1])
+    assert make(paths, tasks=["T1"], models=models[:2])["achieved"].null_count() == 4
+
+
 def test_undefined_patients_are_counted_and_not_averaged(tmp_path: Path) -> None:
     paths = write_metrics(tmp_path)
     table = make(paths, "first_incidence")
@@ -90,7 +109,8 @@ def test_few_undefined_patients_do_not_follow_from_the_support(tmp_path: Path) -
 
 def test_scores_of_few_patients_are_not_shown(tmp_path: Path) -> None:
     table = make(write_metrics(tmp_path, patients=60, undefined=57), "first_incidence")
-    for column in ("value", "low", "high", "difference", "patients", "undefined"):
+    columns = ("value", "low", "high", "difference", "achieved", "patients", "undefined")
+    for column in columns:
         assert table[column].null_count() == len(table), column
 
 

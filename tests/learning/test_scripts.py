@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from behrt.errors import InputError
 from behrt.files import read_json
+from behrt.learning.protocol import COMPARED, PROTOCOLS
 from behrt.sequences.frames import Sequences, TaskExamples
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 
@@ -116,6 +118,45 @@ def test_held_out_patients_have_no_say_under_the_strict_protocol(tmp_path: Path)
             first = train(stored, tmp_path / protocol / "first", protocol)
             second = train(changed, tmp_path / protocol / "second", protocol)
             assert (first == second) == equal
+
+
+@pytest.mark.parametrize(
+    ("protocol", "pretraining", "training"),
+    [
+        ("test_epochs", True, True),
+        ("test_pretraining", True, False),
+        ("special_targets", False, False),
+        ("all", True, True),
+    ],
+)
+def test_a_leniency_lets_the_held_out_in_where_it_says(
+    tmp_path: Path, protocol: str, pretraining: bool, training: bool
+) -> None:
+    """The held-out patients change what is learned, or which epoch of it is kept."""
+    stored = store(tmp_path / "data")
+    changed = store(tmp_path / "changed", reseeded="held_out")
+    for train, lenient in ((pretrain, pretraining), (finetune, training)):
+        folders = [tmp_path / train.__name__ / name for name in ("first", "second")]
+        for data, folder in zip((stored, changed), folders, strict=True):
+            train(data, folder, protocol)
+        # The scores of every epoch tell a choice on other patients, even of the same epoch.
+        same = [
+            (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+            for name in ("model.safetensors", "metrics.jsonl")
+        ]
+        assert all(same) != lenient
+
+
+def test_each_protocol_between_differs_from_strict_in_one_thing() -> None:
+    strict, everything = PROTOCOLS["strict"], PROTOCOLS["all"]
+    for name in COMPARED[1:-1]:
+        differs = [
+            field.name
+            for field in fields(strict)
+            if getattr(PROTOCOLS[name], field.name) != getattr(strict, field.name)
+        ]
+        assert len(differs) == 1, name
+    assert everything == replace(PROTOCOLS["paper"], special_targets=True)
 
 
 def test_tuning_patients_choose_the_epoch_but_teach_nothing_under_the_strict_protocol(

@@ -193,6 +193,22 @@ def test_masking_keeps_to_its_shares_and_to_diseases() -> None:
     assert np.bincount(replaced, minlength=N_DISEASES).all()
 
 
+def test_special_targets_hide_cls_and_sep_as_diseases_are() -> None:
+    """As the released code does; their targets follow the diseases'."""
+    examples = draw(4000, 1)
+    words = words_of(examples, every_row(examples), 100, False)
+    random = np.random.default_rng(1)
+    masked, places, targets = mask_words(words, Masking(), N_DISEASES, random, True)
+    for target, token in ((N_DISEASES, CLS), (N_DISEASES + 1, SEP)):
+        assert (words.tokens[places[targets == target]] == token).all()
+        share = (targets == target).sum() / (words.tokens == token).sum()
+        assert share == pytest.approx(0.135, abs=0.02)
+    diseases = targets < N_DISEASES
+    assert np.array_equal(words.tokens[places[diseases]], targets[diseases] + FIRST_DISEASE)
+    elsewhere = np.setdiff1d(np.arange(len(words.tokens)), places)
+    assert np.array_equal(masked.tokens[elsewhere], words.tokens[elsewhere])
+
+
 def test_masks_differ_between_epochs_and_not_between_runs() -> None:
     examples = draw(20, 1)
     words = words_of(examples, every_row(examples), 100, False)
@@ -418,6 +434,28 @@ def test_pretraining_learns_and_reports(pretrained: Path) -> None:
     }
     config = artefacts.read_config(pretrained.parent)
     assert config["masking"] == {"mask": 0.12, "random": 0.015}
+
+
+def test_special_targets_make_pretraining_look_better(pretrained: Path, tmp_path: Path) -> None:
+    """CLS opens every patient, so it is known without a look."""
+    train, tuning = draw(600, 10), draw(100, 11)
+    behrt.pretrain(train, tuning, SMALL, Masking(), FAST, run_in(tmp_path), special_targets=True)
+
+    def accuracy(folder: Path) -> float:
+        last = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        return float(json.loads(last)["tuning_accuracy"])
+
+    assert accuracy(tmp_path) > accuracy(pretrained.parent) + 0.1
+    assert artefacts.read_config(tmp_path)["masking"]["special_targets"] is True
+    own = artefacts.read_weights(tmp_path)
+    assert own["head.special_bias"].shape == (2,)
+    assert set(own) - {"head.special_bias"} == set(artefacts.read_weights(pretrained.parent))
+    for readout in ("mask", "cls"):
+        settings = replace(SMALL, readout=readout)
+        folder = tmp_path / readout
+        weights = tmp_path / "model.safetensors"
+        behrt.fit(train, tuning, settings, FAST, weights, run_in(folder))
+        assert behrt.predict(tuning, run_in(folder)).shape == (len(tuning), N_DISEASES)
 
 
 def test_positions_are_not_among_the_weights(pretrained: Path) -> None:

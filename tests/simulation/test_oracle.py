@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behrt.evaluation.metrics import sample_average_precision
 from behrt.simulation import oracle, process
-from behrt.simulation.oracle import latest_review, true_probabilities
+from behrt.simulation.coding import Coding
+from behrt.simulation.oracle import (
+    latest_review,
+    next_visit_probabilities,
+    true_probabilities,
+    visit_probability,
+)
 from behrt.simulation.process import (
     Block,
     ProcessSettings,
@@ -172,6 +179,102 @@ def test_longer_windows_hold_more(world: World, block: Block, survivors: np.ndar
     day = np.full(len(rows), DAY)
     both = true_probabilities(world, block, rows, day, window, SETTINGS)
     assert both[1::2].sum() > 1.5 * both[::2].sum()
+
+
+def next_visit(world: World, block: Block, rows: np.ndarray) -> np.ndarray:
+    """Return bool (rows, diseases): recorded on the first day after DAY with any record."""
+    later = block.diagnoses.filter(pl.col("day") > DAY)
+    first = later.filter(pl.col("day") == pl.col("day").min().over("person"))
+    first = first.filter(pl.col("day") <= DAY + oracle.HORIZON)
+    matrix = np.zeros((block.people.height, len(world.diseases)), dtype=bool)
+    matrix[first["person"].to_numpy() - block.people["person"][0], first["disease"].to_numpy()] = 1
+    return matrix[rows]
+
+
+def test_the_next_visit_is_forecast_at_every_level_and_for_every_disease(
+    world: World, block: Block, survivors: np.ndarray
+) -> None:
+    """Given that there is one: those who die or leave before it are in neither count."""
+    happened = next_visit(world, block, survivors)
+    some = happened.any(axis=1)
+    rows, happened = survivors[some], happened[some]
+    day = np.full(len(rows), DAY)
+    exact = Coding.exact(len(world.diseases))
+    forecast = next_visit_probabilities(world, block, rows, day, SETTINGS, exact)
+    begun = recorded(world, block, rows, begun=True)
+    for group in (begun, ~begun):
+        levels = np.digitize(forecast[group], [1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2, 0.4, 0.6])
+        for level in np.unique(levels):
+            chosen = levels == level
+            if forecast[group][chosen].sum() > 20:
+                assert close(forecast[group][chosen], happened[group][chosen], 0.03)
+    often = np.flatnonzero(forecast.sum(axis=0) > 15)
+    assert len(often) > 30
+    assert all(close(forecast[:, d], happened[:, d], 0.03) for d in often)
+
+
+def test_what_is_approximate_costs_less_than_half_a_point(
+    world: World, block: Block, survivors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean average precision with parts a third as long: the grid is all that is numerical."""
+    exact = Coding.exact(len(world.diseases))
+    following = next_visit(world, block, survivors)
+    rows = survivors[following.any(axis=1)][:600]
+    label = next_visit(world, block, rows)
+    in_window = recorded(world, block, rows, begun=False)
+    day = np.full(len(rows), DAY)
+    fine: dict[int, list[float]] = {}
+    for parts in (oracle.PARTS, 3 * oracle.PARTS):
+        monkeypatch.setattr(oracle, "PARTS", parts)
+        visit = next_visit_probabilities(world, block, rows, day, SETTINGS, exact)
+        window = true_probabilities(world, block, rows, day, WINDOW, SETTINGS)
+        fine[parts] = [
+            np.nanmean(sample_average_precision(scores, labels)).item()
+            for scores, labels in ((visit, label), (window, in_window))
+        ]
+    coarse, finer = fine.values()
+    assert finer == pytest.approx(coarse, abs=0.005)
+
+
+def test_whether_a_visit_follows_is_forecast_at_every_level(
+    world: World, block: Block, survivors: np.ndarray
+) -> None:
+    happened = recorded(world, block, survivors, begun=False).any(axis=1)
+    day = np.full(len(survivors), DAY)
+    exact = Coding.exact(len(world.diseases))
+    forecast = visit_probability(world, block, survivors, day, WINDOW, SETTINGS, exact)
+    levels = np.digitize(forecast, [0.1, 0.2, 0.4, 0.6, 0.8, 0.95])
+    for level in np.unique(levels):
+        assert close(forecast[levels == level], happened[levels == level], 0.01)
+    shorter = visit_probability(world, block, survivors, day, 30, SETTINGS, exact)
+    assert (shorter <= forecast).all()
+
+
+def test_a_record_that_no_code_can_say_is_no_visit(
+    world: World, block: Block, survivors: np.ndarray
+) -> None:
+    """With GPs unable to code anything, hospital alone makes visits."""
+    rows = survivors[:400]
+    day = np.full(len(rows), DAY)
+    diseases = len(world.diseases)
+    hospital_only = Coding(np.zeros((diseases, diseases)), np.eye(diseases))
+    either = Coding.exact(diseases)
+    in_hospital, gp = world.parameters.hospital > 0, world.parameters.hospital == 0
+    silent = gp & ~world.parameters.chronic & (world.parameters.admissions == 0)
+    by = [
+        next_visit_probabilities(world, block, rows, day, SETTINGS, coding)
+        for coding in (hospital_only, either)
+    ]
+    assert in_hospital.any()
+    assert (by[0][:, silent] == 0).all()
+    for forecast in by:
+        assert (forecast >= 0).all()
+        assert (forecast <= 1).all()
+        assert (forecast.sum(axis=1) > 0.99).all()  # a visit holds at least one
+    window = true_probabilities(world, block, rows, day, WINDOW, SETTINGS, hospital_only)
+    whole = true_probabilities(world, block, rows, day, WINDOW, SETTINGS, either)
+    assert (window <= whole + 1e-6).all()
+    assert window.sum() < 0.7 * whole.sum()
 
 
 def test_no_forecast_asked_none_given(world: World, block: Block) -> None:

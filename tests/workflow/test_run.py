@@ -17,13 +17,13 @@ from .conftest import TINY, Copy
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
-TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes"}
+TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes", "disease_differences"}
 FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases", "attention"}
-FIGURES |= {"sex_specific"}
+FIGURES |= {"sex_specific", "disease_differences", "trends"}
 TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
-TARGETS |= {"report.html", "figures/explorer.html", "figures/embedding_map.html"}
+TARGETS |= {"report.html", "model_card.md", "figures/explorer.html", "figures/embedding_map.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "retain", "prevalence", "history"]
 
 
@@ -31,7 +31,7 @@ def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
     made = set(tiny.contents())
     assert made >= TARGETS
     table = pl.read_csv(tiny.results / "tables" / "table1.csv")
-    assert set(table["model"]) == set(MODELS)
+    assert set(table["model"]) == {*MODELS, "oracle"}
     assert set(table["data"]) == {"simulated"}
     assert set(table["protocol"]) == {"strict"}
 

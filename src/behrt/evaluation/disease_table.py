@@ -1,5 +1,7 @@
 """The score of each disease over the patients of one task (paper, Fig. 6 and Table S6)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
@@ -26,32 +28,17 @@ def _reason(positives: int, patients: int, hidden: bool, interval_missing: bool)
     return ""
 
 
-def tabulate(
-    labels: np.ndarray,
-    scores: np.ndarray,
-    vocabulary: Vocabulary,
-    minimum_prevalence: float,
-    resamples: int,
-    seed: int,
-    task: str,
-    threshold: int,
-) -> pl.DataFrame:
-    """Return one row a disease that at least `minimum_prevalence` of the patients have.
+def choose(
+    labels: np.ndarray, minimum_prevalence: float, threshold: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the diseases (int64) that have a row, and which of these are not to be shown (bool).
 
-    If that share can be fewer patients than are shown, every disease with too few has a row.
+    If the least share can be fewer patients than are shown, every disease with too few has a row.
 
     Args:
         labels: bool (patients, diseases): what is to be predicted.
-        scores: float32 (patients, diseases).
-        vocabulary: names and chapters of the diseases.
         minimum_prevalence: share of the patients with the disease in their label.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
         threshold: the smallest count of patients, with the disease or without, to show.
-
-    Returns:
-        disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,
-        aps_high, auroc, auroc_low, auroc_high Float64, null where undefined or not shown; reason
-        String, why so. Best APS first.
     """
     patients = len(labels)
     positives = labels.sum(axis=0)
@@ -64,13 +51,39 @@ def tabulate(
         [hide_parts(np.array([n, patients - n]), threshold).any() for n in positives[chosen]],
         dtype=bool,
     )
+    return chosen, hidden
+
+
+def estimate(labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return float64 (2, chosen): APS and AUROC of some diseases, NaN where undefined."""
     estimates = np.full((2, len(chosen)), np.nan)
     for column, disease in enumerate(chosen):
         estimates[:, column] = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+    return estimates
+
+
+def score_diseases(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    chosen: np.ndarray,
+    resamples: int,
+    seed: int,
+    task: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return APS and AUROC of some diseases, and the same of every resample of patients.
+
+    Args:
+        labels, scores: bool and float (patients, diseases).
+        chosen: int64 (k), the diseases.
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+
+    Returns:
+        float64 (2, k) and (2, resamples, k), NaN where undefined.
+    """
     resampled = np.full((2, resamples, len(chosen)), np.nan)
     done = 0
     with progress(total=resamples, label="diseases", unit="resamples") as bar:
-        for weights in draws(patients, resamples, seed, task):
+        for weights in draws(len(labels), resamples, seed, task):
             transposed = np.ascontiguousarray(weights.T)
             rows = slice(done, done + len(weights))
             for column, disease in enumerate(chosen):
@@ -79,6 +92,46 @@ def tabulate(
                 )
             done += len(weights)
             bar.update(len(weights))
+    return estimate(labels, scores, chosen), resampled
+
+
+def tabulate(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    vocabulary: Vocabulary,
+    minimum_prevalence: float,
+    resamples: int,
+    seed: int,
+    task: str,
+    threshold: int,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> pl.DataFrame:
+    """Return one row a disease that at least `minimum_prevalence` of the patients have (`choose`).
+
+    Args:
+        labels: bool (patients, diseases): what is to be predicted.
+        scores: float32 (patients, diseases).
+        vocabulary: names and chapters of the diseases.
+        minimum_prevalence: share of the patients with the disease in their label.
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        threshold: the smallest count of patients, with the disease or without, to show.
+        beside: by name, scores as `scores`, of rows to judge the model by: what is trivial, and
+            the oracle.
+
+    Returns:
+        disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,
+        aps_high, auroc, auroc_low, auroc_high Float64; aps_<name>, auroc_<name> of each row
+        beside, in turn; null where undefined or not shown; reason String, why so. Best APS first.
+    """
+    patients = len(labels)
+    positives = labels.sum(axis=0)
+    chosen, hidden = choose(labels, minimum_prevalence, threshold)
+    estimates, resampled = score_diseases(labels, scores, chosen, resamples, seed, task)
+    others = {
+        f"{metric}_{name}": values
+        for name, other in (beside or {}).items()
+        for metric, values in zip(("aps", "auroc"), estimate(labels, other, chosen), strict=True)
+    }
     (aps_low, auroc_low), (aps_high, auroc_high) = np.stack(
         [interval(metric) for metric in resampled], axis=1
     )
@@ -95,6 +148,7 @@ def tabulate(
             "auroc": estimates[1],
             "auroc_low": auroc_low,
             "auroc_high": auroc_high,
+            **others,
             "reason": [
                 _reason(n, patients, is_hidden, missing)
                 for n, is_hidden, missing in zip(
@@ -103,7 +157,7 @@ def tabulate(
             ],
         },
         schema_overrides={"disease": pl.String, "chapter": pl.String, "reason": pl.String},
-    ).with_columns(pl.col(_SCORES).fill_nan(None).round(DECIMALS))
-    return suppress(frame, hidden, ["positives", "prevalence", *_SCORES]).sort(
+    ).with_columns(pl.col(*_SCORES, *others).fill_nan(None).round(DECIMALS))
+    return suppress(frame, hidden, ["positives", "prevalence", *_SCORES, *others]).sort(
         "aps", "disease", descending=[True, False], nulls_last=True
     )

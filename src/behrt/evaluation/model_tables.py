@@ -1,4 +1,9 @@
-"""Tables 1 and 2: every model on every task, with intervals, support and paired differences."""
+"""Tables 1 and 2: every model on every task, with intervals, support and paired differences.
+
+On simulated data the true probabilities of the labels are known, and `CEILING` is the row that
+ranks by them (`behrt.simulation.ceiling`). Between `FLOOR`, which ranks all patients' diseases
+alike, and it lies all that can be reached, and each row says what share of it the model reaches.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +20,12 @@ METRICS = {"APS": "aps", "AUROC": "auroc"}
 LABEL_SETS = {"all": "all", "first_incidence": "first"}
 """Table 1's labels and table 2's, and their columns' ending in `PatientMetrics`."""
 
-_SCORES = ("value", "low", "high", "difference", "difference_low", "difference_high")
+FLOOR = "prevalence"
+CEILING = "oracle"
+
+_DIFFERENCES = ("difference", "difference_low", "difference_high")
+_ACHIEVED = ("achieved", "achieved_low", "achieved_high")
+_SCORES = ("value", "low", "high", *_DIFFERENCES, *_ACHIEVED)
 
 
 def read_metrics(
@@ -74,7 +84,9 @@ def compare(
     Returns:
         task, model, metric String; value, low, high Float64; patients (with a defined metric),
         undefined Int64; difference (the model minus the reference, null for itself),
-        difference_low, difference_high Float64.
+        difference_low, difference_high Float64; achieved, achieved_low, achieved_high Float64:
+        (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, each resample's of its
+        own three, null unless both are among the models.
     """
     values = np.concatenate([metrics[model] for model in models], axis=1)
     resampled = resampled_means(values, resamples, seed, task)
@@ -86,6 +98,8 @@ def compare(
     base = np.tile(models.index(reference) * len(METRICS) + np.arange(len(METRICS)), len(models))
     difference_low, difference_high = interval(resampled - resampled[:, base])
     itself = np.repeat([model == reference for model in models], len(METRICS))
+    achieved = _achieved(means, models)
+    achieved_low, achieved_high = interval(_achieved(resampled, models))
     frame = pl.DataFrame(
         {
             "task": task,
@@ -99,9 +113,23 @@ def compare(
             "difference": np.where(itself, np.nan, means - means[base]),
             "difference_low": np.where(itself, np.nan, difference_low),
             "difference_high": np.where(itself, np.nan, difference_high),
+            "achieved": achieved,
+            "achieved_low": achieved_low,
+            "achieved_high": achieved_high,
         }
     )
     return frame.with_columns(pl.col(_SCORES).fill_nan(None))
+
+
+def _achieved(means: np.ndarray, models: Sequence[str]) -> np.ndarray:
+    """Return, like `means` (…, models x metrics), the share of the way from floor to ceiling."""
+    if not {FLOOR, CEILING} <= set(models):
+        return np.full(means.shape, np.nan)
+    by_model = means.reshape(*means.shape[:-1], len(models), len(METRICS))
+    floor, ceiling = (by_model[..., [models.index(name)], :] for name in (FLOOR, CEILING))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (by_model - floor) / (ceiling - floor)
+    return np.where(ceiling > floor, share, np.nan).reshape(means.shape)
 
 
 def hide_small_counts(rows: pl.DataFrame, threshold: int) -> pl.DataFrame:

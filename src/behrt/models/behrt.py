@@ -31,6 +31,9 @@ AGES = 110 * 12 + 1
 INITIAL_SPREAD = 0.02
 """Standard deviation of the initial weights, as in BERT."""
 
+SPECIAL_TARGETS = (CLS, SEP)
+"""The special tokens that the released code hides and asks for, in the order of their logits."""
+
 FEWEST_TOLD = 10
 """A smaller number of patients is not written to the log."""
 
@@ -202,19 +205,29 @@ def batch_of(words: Words, read: np.ndarray) -> dict[str, Tensor]:
 
 
 def mask_words(
-    words: Words, masking: Masking, n_diseases: int, generator: np.random.Generator
+    words: Words,
+    masking: Masking,
+    n_diseases: int,
+    generator: np.random.Generator,
+    special_targets: bool = False,
 ) -> tuple[Words, np.ndarray, np.ndarray]:
     """Hide some diseases: paper, Methods, "Pre-training BEHRT using masked language model".
 
+    With `special_targets` CLS and SEP are hidden as diseases are, as the released code does.
+
     Returns:
         The words with some diseases replaced (nothing moves; CLS and SEP stay); the places of
-        these words (int64); the diseases that stood there (int64, phenotype indices).
+        these words (int64); the diseases that stood there (int64, phenotype indices; those of CLS
+        and SEP follow the diseases', as `SPECIAL_TARGETS` says).
     """
-    diseases = np.flatnonzero(words.tokens >= FIRST_DISEASE)
+    special = np.isin(words.tokens, SPECIAL_TARGETS) & special_targets
+    diseases = np.flatnonzero((words.tokens >= FIRST_DISEASE) | special)
     draw = generator.random(len(diseases))
     hidden = diseases[draw < masking.mask + masking.random]
     replaced = diseases[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
     targets = words.tokens[hidden] - FIRST_DISEASE
+    for place, token in enumerate(SPECIAL_TARGETS):
+        targets[words.tokens[hidden] == token] = n_diseases + place
     tokens = words.tokens.copy()
     tokens[hidden] = MASK
     tokens[replaced] = FIRST_DISEASE + generator.integers(n_diseases, size=len(replaced))
@@ -365,19 +378,27 @@ class Encoder(nn.Module):
 class MaskedHead(nn.Module):
     """BERT's masked-word head: transform, then the disease embeddings as decoder, and a bias.
 
-    Diseases alone are ever hidden, so special tokens have no logit.
+    Special tokens have a logit only with `special_targets`, after those of the diseases.
     """
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Settings, n_diseases: int, special_targets: bool = False) -> None:
         super().__init__()
         self.transform = nn.Linear(settings.hidden, settings.hidden)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
         self.bias = nn.Parameter(torch.zeros(n_diseases))
+        self.special_bias = (
+            nn.Parameter(torch.zeros(len(SPECIAL_TARGETS))) if special_targets else None
+        )
 
     def forward(self, hidden: Tensor, words: nn.Embedding) -> Tensor:
         """Return float32 (m, n_diseases) logits of the hidden vectors (m, hidden)."""
         hidden = self.norm(F.gelu(self.transform(hidden)))
-        return _full_precision_linear(hidden, words.weight[FIRST_DISEASE:], self.bias)
+        weight: Tensor = words.weight[FIRST_DISEASE:]
+        bias: Tensor = self.bias
+        if self.special_bias is not None:
+            weight = torch.cat([weight, words.weight[list(SPECIAL_TARGETS)]])
+            bias = torch.cat([bias, self.special_bias])
+        return _full_precision_linear(hidden, weight, bias)
 
 
 class PooledHead(nn.Module):
@@ -403,12 +424,18 @@ def _full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tens
 
 
 class Behrt(nn.Module):
-    """An encoder with one head: masked ("mask") or pooled ("cls")."""
+    """An encoder with one head: masked ("mask") or pooled ("cls").
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    `special_targets` is for pretraining, whose head is masked.
+    """
+
+    def __init__(self, settings: Settings, n_diseases: int, special_targets: bool = False) -> None:
         super().__init__()
         self.encoder = Encoder(settings, n_diseases)
-        self.head = (MaskedHead if settings.readout == "mask" else PooledHead)(settings, n_diseases)
+        if settings.readout == "mask":
+            self.head: MaskedHead | PooledHead = MaskedHead(settings, n_diseases, special_targets)
+        else:
+            self.head = PooledHead(settings, n_diseases)
         self.apply(_initialise)
 
     @property
@@ -454,6 +481,7 @@ class MaskedLanguage(Objective):
     max_length: int
     masking: Masking
     seed: int
+    special_targets: bool = False
 
     chooses = "tuning_loss"
     higher = False
@@ -462,7 +490,9 @@ class MaskedLanguage(Objective):
         self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
         words = words_of(examples, rows, self.max_length, closing_mask=False)
-        words, places, targets = mask_words(words, self.masking, examples.n_diseases, generator)
+        words, places, targets = mask_words(
+            words, self.masking, examples.n_diseases, generator, self.special_targets
+        )
         return batch_of(words, places), torch.from_numpy(targets)
 
     def loss(
@@ -506,20 +536,25 @@ def pretrain(
     masking: Masking,
     optimisation: Optimisation,
     run: TrainingRun,
+    special_targets: bool = False,
 ) -> None:
     """Train the encoder and the masked head; write the three files into `run.folder`.
 
     The loss is cross-entropy over diseases at the hidden words alone; the epoch is chosen by its
     value on the tuning patients. The head's bias starts at the log of each disease's share of all
     diagnoses, so that the weights need only learn what differs from it. `settings.readout` plays
-    no part.
+    no part. `special_targets` hides CLS and SEP too, which the paper does not do, but its released
+    code does.
     """
     _report_cut(train, settings, closing_mask=False)
     settings = replace(settings, readout="mask")
     engine.begin(run)
-    model = Behrt(settings, train.n_diseases)
+    model = Behrt(settings, train.n_diseases, special_targets)
     counts = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
     _set(model.output_bias, np.log(counts / counts.sum()))
+    if isinstance(model.head, MaskedHead) and model.head.special_bias is not None:
+        special = np.array([len(train), train.visit_offsets[-1]])  # a CLS a patient, a SEP a visit
+        _set(model.head.special_bias, np.log(special / counts.sum()))
     objective = MaskedLanguage(
         train,
         tuning,
@@ -527,8 +562,10 @@ def pretrain(
         max_length=settings.max_length,
         masking=masking,
         seed=run.seed,
+        special_targets=special_targets,
     )
-    run = replace(run, facts={**run.facts, "masking": asdict(masking)})
+    hiding = {**asdict(masking), **({"special_targets": True} if special_targets else {})}
+    run = replace(run, facts={**run.facts, "masking": hiding})
     engine.fit(model, objective, optimisation, run, settings)
 
 

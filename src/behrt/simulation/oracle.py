@@ -1,7 +1,10 @@
 """The best possible forecast: what the process itself expects to be recorded next.
 
-The process's state at a day is what has begun and what has been recorded up to that day. All of it
-is in closed form:
+The process's state at a day is what has begun and what has been recorded up to that day. It holds
+more than a record shows: diseases that began before follow-up, when each was last due, the days of
+the reviews, the person's susceptibility. So a forecast from it bounds what can be read from
+records. `true_probabilities` forecasts a window of days, `next_visit_probabilities` the next visit.
+All of it is in closed form:
 
 * a disease that has begun: its next review, flare-up or admission, given the time since its last
   recording (exact); and its coding as a comorbidity by the admissions of other diseases;
@@ -9,11 +12,18 @@ is in closed form:
   parents that have begun (exact), and from parents that may yet begin within the window, one
   disease after the other in topological order.
 
-The forecast is for people who are followed up to the end of the window: an onset's probability is
+A window's forecast is for people who are followed up to its end: an onset's probability is
 lowered by the chance that it kills before. What is approximate is of second order: onsets within
 the window are placed in the middle of one of its `PARTS`; parents that may begin count as
 independent of each other, and so do admissions; a disease counts for at most one flare-up or
 onset in hospital. The tests hold the forecasts to the process's own outcomes.
+
+The next visit is that of the first day on which something is recorded. Up to then nothing begins
+and nothing falls due, so the state is known day by day, and what the day itself brings is exact
+but for onsets, whose risk is constant within each of the `PARTS` of the horizon.
+
+Nothing is drawn, so there is no Monte Carlo error; what is approximate moves the mean average
+precision by less than 0.5 points, to which the tests hold it.
 """
 
 from dataclasses import dataclass
@@ -22,6 +32,7 @@ import numpy as np
 import polars as pl
 from scipy.special import gammainc
 
+from behrt.simulation.coding import Coding
 from behrt.simulation.process import (
     DUE,
     YEAR,
@@ -38,7 +49,10 @@ from behrt.simulation.process import (
 )
 
 PARTS = 6
+HORIZON = 1096
+"""Days within which a next visit is looked for."""
 CHUNK = 4000
+_CHUNK_BY_DAY = 500
 
 
 def true_probabilities(
@@ -48,19 +62,71 @@ def true_probabilities(
     day: np.ndarray,
     window_days: np.ndarray | int,
     settings: ProcessSettings,
+    coding: Coding | None = None,
 ) -> np.ndarray:
     """Return float32 (len(rows), diseases): P(recorded on a day in (day, day + window_days]).
 
     `rows` are rows of `block.people` (repeats allowed), `day` the days (since 1970-01-01) up to
-    which all is known, `window_days` the windows' lengths. Nothing after `day` is read.
+    which all is known, `window_days` the windows' lengths. Nothing after `day` is read. With
+    `coding` it is the probability that the records' codes map to the disease, which may be due to
+    another one; without, that the disease is recorded.
     """
     window = np.broadcast_to(np.asarray(window_days, dtype=np.int64), rows.shape)
     forecast = np.empty((len(rows), len(world.diseases)), dtype=np.float32)
     for begin in range(0, len(rows), CHUNK):
         chunk = slice(begin, begin + CHUNK)
         state = _state(world, block, rows[chunk], day[chunk], window[chunk], settings)
-        forecast[chunk] = _forecast(world.parameters, state, settings)
+        gp, hospital = _forecast(world.parameters, state, settings)
+        silent = (1 - gp) * (1 - hospital) if coding is None else coding.unmapped(gp, hospital)
+        forecast[chunk] = 1 - silent
     return forecast
+
+
+def next_visit_probabilities(
+    world: World,
+    block: Block,
+    rows: np.ndarray,
+    day: np.ndarray,
+    settings: ProcessSettings,
+    coding: Coding,
+) -> np.ndarray:
+    """Return float32 (len(rows), diseases): P(recorded at the next visit after `day`).
+
+    It is given that a visit follows within `HORIZON` days. A visit is a day with a record whose
+    code maps to a disease. `rows`, `day` and `coding` are those of `true_probabilities`.
+    """
+    forecast = np.empty((len(rows), len(world.diseases)), dtype=np.float32)
+    horizon = np.full(rows.shape, HORIZON, dtype=np.int64)
+    for begin in range(0, len(rows), _CHUNK_BY_DAY):
+        chunk = slice(begin, begin + _CHUNK_BY_DAY)
+        state = _state(world, block, rows[chunk], day[chunk], horizon[chunk], settings)
+        gp, hospital, none_by = _first_visit(world.parameters, state, settings, coding)
+        forecast[chunk] = coding.mapped_once(gp, hospital) / (1 - none_by[:, -1:])
+    return np.minimum(forecast, 1)
+
+
+def visit_probability(
+    world: World,
+    block: Block,
+    rows: np.ndarray,
+    day: np.ndarray,
+    window_days: np.ndarray | int,
+    settings: ProcessSettings,
+    coding: Coding,
+) -> np.ndarray:
+    """Return float64 (len(rows)): P(a visit on a day in (day, day + window_days]).
+
+    A visit is as for `next_visit_probabilities`; arguments are those of `true_probabilities`.
+    """
+    window = np.broadcast_to(np.asarray(window_days, dtype=np.int64), rows.shape)
+    probability = np.empty(len(rows))
+    for begin in range(0, len(rows), _CHUNK_BY_DAY):
+        chunk = slice(begin, begin + _CHUNK_BY_DAY)
+        longest = np.full(window[chunk].shape, window[chunk].max())
+        state = _state(world, block, rows[chunk], day[chunk], longest, settings)
+        _, _, none_by = _first_visit(world.parameters, state, settings, coding)
+        probability[chunk] = 1 - none_by[np.arange(len(longest)), window[chunk] - 1]
+    return probability
 
 
 @dataclass(frozen=True)
@@ -125,8 +191,13 @@ def _state(
     )
 
 
-def _forecast(parameters: Parameters, state: _State, settings: ProcessSettings) -> np.ndarray:
-    """Return float64 (forecasts, diseases)."""
+def _forecast(
+    parameters: Parameters, state: _State, settings: ProcessSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return float64 (forecasts, diseases): P(recorded by a GP), and in hospital if not by a GP.
+
+    The disease is not recorded at all with the product of what they leave.
+    """
     row, disease = np.nonzero(np.isfinite(state.onset))
     chronic = parameters.chronic[disease]
     due = np.where(
@@ -144,9 +215,13 @@ def _forecast(parameters: Parameters, state: _State, settings: ProcessSettings) 
     uncoded[row, disease] = own - coding * rate
     others = uncoded.sum(axis=1)[row] - uncoded[row, disease]
 
-    silent = (1 - due) * np.exp(-rate) * np.where(chronic, np.exp(others), 1.0)
-    begins[row, disease] = 1 - silent
-    return begins
+    # An onset or a flare-up is recorded in one of the two.
+    begins[row, disease] = np.where(chronic, 0.0, due)
+    hospital = begins * parameters.hospital
+    gp = (begins - hospital) / (1 - hospital)
+    gp[row[chronic], disease[chronic]] = due[chronic]
+    hospital[row[chronic], disease[chronic]] = -np.expm1((others - rate)[chronic])
+    return gp, hospital
 
 
 def _flare_up_due(
@@ -167,6 +242,41 @@ def _flare_up_due(
     return due
 
 
+@dataclass(frozen=True)
+class _Reviewed:
+    """Chronic diseases that have begun: one entry a disease and forecast.
+
+    Attributes:
+        chance: that a review from `earliest` on (its number) records it.
+        running: probability that its recordings go on, given none since the last one.
+    """
+
+    chance: np.ndarray
+    earliest: np.ndarray
+    running: np.ndarray
+
+
+def _reviewed(
+    parameters: Parameters,
+    state: _State,
+    row: np.ndarray,
+    disease: np.ndarray,
+    held: np.ndarray,
+    settings: ProcessSettings,
+) -> _Reviewed:
+    """Return what is known of reviews; `held` is the number of each entry's last one so far."""
+    spacing = settings.review_spacing
+    last = state.last[row, disease]
+    chance = parameters.review_probability(disease, state.recording[row], spacing)
+    earliest = next_review(state.phase[row], last + parameters.refractory[disease], spacing)
+    missed = np.maximum(held - earliest + 1, 0)
+    unseen = last < settings.records_from
+    intervals = (last - state.onset[row, disease]) / parameters.interval[disease]
+    continues = parameters.continues[disease] ** np.where(unseen, 1 + np.maximum(intervals, 0), 1.0)
+    silent = continues * (1 - chance) ** missed
+    return _Reviewed(chance, earliest, silent / (silent + 1 - continues))
+
+
 def _review_due(
     parameters: Parameters,
     state: _State,
@@ -176,20 +286,117 @@ def _review_due(
 ) -> np.ndarray:
     """Return P(a review in the window records it | none since the last one), for begun diseases."""
     spacing = settings.review_spacing
-    last = state.last[row, disease]
-    chance = parameters.review_probability(disease, state.recording[row], spacing)
-    earliest = next_review(state.phase[row], last + parameters.refractory[disease], spacing)
     held = latest_review(state.person[row], state.phase[row], state.day[row], spacing)
     until = state.day[row] + state.window[row]
     ahead = latest_review(state.person[row], state.phase[row], until, spacing)
-    missed = np.maximum(held - earliest + 1, 0)
-    coming = np.maximum(ahead - np.maximum(earliest, held + 1) + 1, 0)
-    unseen = last < settings.records_from
-    intervals = (last - state.onset[row, disease]) / parameters.interval[disease]
-    continues = parameters.continues[disease] ** np.where(unseen, 1 + np.maximum(intervals, 0), 1.0)
-    silent = continues * (1 - chance) ** missed
-    due: np.ndarray = silent / (silent + 1 - continues) * (1 - (1 - chance) ** coming)
+    reviewed = _reviewed(parameters, state, row, disease, held, settings)
+    coming = np.maximum(ahead - np.maximum(reviewed.earliest, held + 1) + 1, 0)
+    due: np.ndarray = reviewed.running * (1 - (1 - reviewed.chance) ** coming)
     return due
+
+
+def _first_visit(
+    parameters: Parameters, state: _State, settings: ProcessSettings, coding: Coding
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return P(the first visit is one of a GP that records it), and the same of hospital.
+
+    Both are float64 (forecasts, diseases); the third, (forecasts, days), is P(no visit up to a
+    day). The window has the same days for all.
+    """
+    people, diseases = state.onset.shape
+    days = int(state.window[0])
+    part = np.arange(days) * PARTS // days
+    by = _onset_by(parameters, state, alone=True)
+    before = np.concatenate([np.zeros((people, diseases, 1)), by[:, :, :-1]], axis=2)
+    begins = (by - before) / (1 - before) * (PARTS / days)
+
+    row, disease = np.nonzero(np.isfinite(state.onset))
+    chronic = parameters.chronic[disease]
+    steady = np.zeros((people, diseases))
+    steady[row, disease] = np.where(chronic, -np.expm1(-parameters.admissions[disease]), 0.0)
+    flaring = ~chronic & (parameters.continues[disease] > 0)
+    flare_row, flare = row[flaring], disease[flaring]
+    flares = _flare_ups_by_day(parameters, state, flare_row, flare)
+    in_hospital = flares * parameters.hospital[flare, None]
+    review_row, reviewed, review_day_, recorded = _reviews_by_day(
+        parameters, state, row[chronic], disease[chronic], settings
+    )
+
+    def summed(entries: np.ndarray) -> np.ndarray:
+        """Add up entries (flare-ups, days) by forecast."""
+        total = np.zeros((people, days))
+        np.add.at(total, flare_row, entries)
+        return total
+
+    # Log probabilities that a day holds no visit, and no admission.
+    seen_by_gp, seen_in_hospital = coding.gp.diagonal(), coding.hospital.diagonal()
+    onset_in_hospital = begins * (parameters.hospital * seen_in_hospital)[:, None]
+    onset_at_gp = begins * ((1 - parameters.hospital) * seen_by_gp)[:, None]
+    steadily = np.log1p(-steady * seen_in_hospital).sum(axis=1)[:, None]
+    not_admitted = steadily + np.log1p(-onset_in_hospital).sum(axis=1)[:, part]
+    not_admitted += summed(np.log1p(-in_hospital * seen_in_hospital[flare, None]))
+    no_visit = not_admitted + np.log1p(-onset_at_gp).sum(axis=1)[:, part]
+    no_visit += summed(np.log1p(-(flares - in_hospital) * seen_by_gp[flare, None]))
+    np.add.at(no_visit, (review_row, review_day_), np.log1p(-recorded * seen_by_gp[reviewed]))
+    none_by = np.exp(no_visit.cumsum(axis=1))
+    first = np.concatenate([np.ones((people, 1)), none_by[:, :-1]], axis=1)
+
+    exposed = np.add.reduceat(first, np.searchsorted(part, np.arange(PARTS)), axis=1)
+    onset = (begins * exposed[:, None, :]).sum(axis=2)
+    hospital = onset * parameters.hospital
+    gp = onset - hospital
+    hospital += steady * exposed.sum(axis=1)[:, None]
+    np.add.at(hospital, (flare_row, flare), (in_hospital * first[flare_row]).sum(axis=1))
+    np.add.at(gp, (flare_row, flare), ((flares - in_hospital) * first[flare_row]).sum(axis=1))
+    np.add.at(gp, (review_row, reviewed), recorded * first[review_row, review_day_])
+    # Admissions of the others code a chronic disease.
+    admitted = (-np.expm1(not_admitted) * first).sum(axis=1)
+    comorbid = row[chronic], disease[chronic]
+    others = np.maximum(admitted[comorbid[0]] - hospital[comorbid], 0)
+    hospital[comorbid] += settings.comorbidity_coding * others
+    return gp, hospital, none_by
+
+
+def _flare_ups_by_day(
+    parameters: Parameters, state: _State, row: np.ndarray, disease: np.ndarray
+) -> np.ndarray:
+    """Return float64 (entries, days): P(flare-up on each day after | none since the last)."""
+    days = np.arange(int(state.window[0]) + 1)
+    elapsed = (state.day[row] - state.last[row, disease])[:, None] + days
+    refractory = parameters.refractory[disease][:, None]
+    scale = parameters.interval[disease][:, None] - refractory
+    waiting = np.exp(-np.maximum(elapsed - refractory, 0) / scale)
+    quiet = 1 - parameters.continues[disease][:, None] * (1 - waiting)
+    by_day: np.ndarray = 1 - quiet[:, 1:] / quiet[:, :-1]
+    return by_day
+
+
+def _reviews_by_day(
+    parameters: Parameters,
+    state: _State,
+    row: np.ndarray,
+    disease: np.ndarray,
+    settings: ProcessSettings,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, diseases, days (from 0, the first after) and P(recorded | not before).
+
+    One element an entry and review within the window.
+    """
+    spacing, window = settings.review_spacing, int(state.window[0])
+    held = latest_review(state.person, state.phase, state.day, spacing)[row]
+    reviewed = _reviewed(parameters, state, row, disease, held, settings)
+    silent, stopped = reviewed.running, 1 - reviewed.running
+    parts = []
+    for number in range(1, int(window / spacing) + 2):
+        review = held + number
+        due = review >= reviewed.earliest
+        running = silent / (silent + stopped)
+        day = review_day(state.person[row], state.phase[row], review, spacing) - state.day[row] - 1
+        kept = due & (day < window)
+        parts.append((row[kept], disease[kept], day[kept], (reviewed.chance * running)[kept]))
+        silent = np.where(due, silent * (1 - reviewed.chance), silent)
+    rows, diseases, days, recorded = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return rows, diseases, days, recorded
 
 
 def latest_review(
@@ -202,11 +409,11 @@ def latest_review(
     return review
 
 
-def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
+def _onset_by(parameters: Parameters, state: _State, alone: bool = False) -> np.ndarray:
     """Return float64 (forecasts, diseases, PARTS): P(onset in the window up to a part's end).
 
     Given that the disease has not begun, and that no onset in the window kills within it; 0 where
-    it has begun.
+    it has begun. `alone`: given that nothing else begins before it.
     """
     hazard = parameters.hazard[state.female.astype(np.int64)]
     risk = -np.expm1(-hazard * state.susceptibility[:, None])
@@ -220,8 +427,12 @@ def _onset_by(parameters: Parameters, state: _State) -> np.ndarray:
         free = free[:, 1:] / free[:, :1]
         for edge in parameters.edges_into[disease]:
             free *= _spared_by_begun(parameters, state, edge, begun, ends)
-            free *= _spared_by_coming(parameters, state, edge, by[:, edge.parent])
+            if not alone:
+                free *= _spared_by_coming(parameters, state, edge, by[:, edge.parent])
         onset = np.diff(np.where(begun[:, disease, None], 0.0, 1 - free), axis=1, prepend=0.0)
+        if alone:
+            by[:, disease] = onset.cumsum(axis=1)
+            continue
         lived = onset * _survives(parameters, disease, state)
         alive = 1 - (onset - lived).sum(axis=1, keepdims=True)
         by[:, disease] = lived.cumsum(axis=1) / alive

@@ -122,13 +122,22 @@ def gp_codes(codes: pl.DataFrame, diseases: int) -> GpCodes:
     )
 
 
+_FAVOUR = 1.6
+
+
 def draw_favouring_the_first(
     draws: np.random.Generator, start: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """Return one index in [start, start + size) an element; half fall into the first third."""
-    part = draws.random(len(size)) ** 1.6
+    part = draws.random(len(size)) ** _FAVOUR
     index: np.ndarray = start + (part * size).astype(np.int64)
     return index
+
+
+def favour_of(place: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return P(`draw_favouring_the_first` takes a place, from 0, of so many)."""
+    share: np.ndarray = ((place + 1) / size) ** (1 / _FAVOUR) - (place / size) ** (1 / _FAVOUR)
+    return share
 
 
 def gp_tables(

@@ -1,0 +1,43 @@
+"""The ceiling of every task (source `simulated`): the true probabilities of the labels.
+
+In: truth/, which no stage of a licensed delivery reads; the code lists; when each held-out patient
+is asked about.
+Out: predictions/<task>/oracle.parquet, like a model's.
+"""
+
+
+rule oracle:
+    input:
+        people=expand("<results>/truth/people/{part}.parquet", part=SIMULATED),
+        onsets=expand("<results>/truth/onsets/{part}.parquet", part=SIMULATED),
+        codes="<results>/truth/codes.parquet",
+        medcodes="<results>/phenotypes/medcodes.parquet",
+        icd="<results>/phenotypes/icd.parquet",
+        sequences=SEQUENCES,
+        task="<results>/tasks/{task}.parquet",
+    output:
+        scores="<results>/predictions/{task}/oracle.parquet",
+    log:
+        "<logs>/oracle/{task}.log",
+    benchmark:
+        "<benchmarks>/oracle/{task}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        months=lambda wildcards: config["tasks"][wildcards.task]["months"],
+        practices=config["simulation"]["practices"],
+        seed=config["seed"],
+        process=config["simulation"]["process"],
+        code=code_hash(
+            SCRIPTS / "oracle.py",
+            "simulation/diseases.csv",
+            "simulation/risks.csv",
+        ),
+    message:
+        "Compute the true probabilities of {wildcards.task}"
+    script:
+        "../scripts/oracle.py"

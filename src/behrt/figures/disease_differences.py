@@ -1,0 +1,105 @@
+"""Each disease's APS by one model, less that by every other: a column a model, a line a disease."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
+
+LEVEL = 0.05
+"""False discovery rate below which a difference is coloured."""
+
+_BETTER, _WORSE = PALETTE[0], PALETTE[1]
+_LINE = 0.135
+"""Inches a disease."""
+_COLUMN = 1.1
+"""Inches another model, at least."""
+
+
+def draw(table: pl.DataFrame, model: str) -> Figure:
+    """Return the figure; diseases in order of their mean difference.
+
+    Args:
+        table: table *disease_differences*. A disease without a difference is left out.
+        model: whose differences from all others are drawn.
+    """
+    numbers = ["difference", "difference_low", "difference_high", "p_benjamini_hochberg"]
+    chosen = table.filter(pl.col("metric") == "APS", pl.col("model") == model)
+    shown = chosen.cast(dict.fromkeys(numbers, pl.Float64)).drop_nulls("difference")
+    others = chosen["other"].unique(maintain_order=True).to_list()
+    order = (
+        shown.group_by("disease")
+        .agg(pl.col("difference").mean())
+        .sort("difference", "disease")["disease"]
+        .to_list()
+    )
+    height = max(len(order), 6) * _LINE
+    figure = new_figure(max(8, 2.2 + _COLUMN * len(others)), height + 1.1)
+    grid = figure.subplots(1, max(len(others), 1), sharey=True, sharex=True, squeeze=False)[0]
+    bottom, top = 0.75 / (height + 1.1), 1 - 0.3 / (height + 1.1)
+    figure.subplots_adjust(left=0.24, right=0.99, bottom=bottom, top=top, wspace=0.08)
+    for axes, other in zip(grid, others, strict=False):
+        _column(axes, shown.filter(pl.col("other") == other), order)
+        axes.set_title(f"− {other}")
+    first = grid[0]
+    names = [name.replace("_", ": ").replace("$", r"\$") for name in order]
+    first.set_yticks(range(len(order)), [_short(name) for name in names], fontsize=6)
+    first.set_ylim(-0.8, max(len(order), 1) - 0.2)
+    figure.supxlabel(f"APS of {model} less that of the other", fontsize=8, y=0.42 / (height + 1.1))
+    _legend(figure)
+    figure.text(0.01, 0.002, _note(chosen, len(order)), fontsize=7, color=QUIET)
+    return figure
+
+
+def _short(name: str, width: int = 36) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
+def _column(axes: Axes, table: pl.DataFrame, order: list[str]) -> None:
+    place = {disease: i for i, disease in enumerate(order)}
+    axes.axvline(0, color=QUIET, linewidth=0.7, zorder=1)
+    for row in table.iter_rows(named=True):
+        difference, p = row["difference"], row["p_benjamini_hochberg"]
+        found = p is not None and p < LEVEL
+        colour = (_BETTER if difference > 0 else _WORSE) if found else QUIET
+        y = place[row["disease"]]
+        if row["difference_low"] is not None:
+            ends = [row["difference_low"], row["difference_high"]]
+            axes.plot(ends, [y, y], color=colour, linewidth=0.9, alpha=0.8, zorder=2)
+        filled = colour if found else "white"
+        axes.plot([difference], [y], "o", ms=3, mec=colour, mfc=filled, mew=0.8, zorder=3)
+    axes.grid(True, axis="y", color=FAINT, linewidth=0.3)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+
+
+def _legend(figure: Figure) -> None:
+    kinds = {"better": (_BETTER, _BETTER), "worse": (_WORSE, _WORSE), "neither": (QUIET, "white")}
+    handles = [
+        Line2D([], [], color=colour, marker="o", ms=3.5, mfc=filled, linewidth=0.9, label=name)
+        for name, (colour, filled) in kinds.items()
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.0),
+        borderpad=0,
+        ncols=3,
+        labelcolor=INK,
+    )
+
+
+def _note(table: pl.DataFrame, shown: int) -> str:
+    """Return what the figure rests on, in a line."""
+    if table.is_empty():
+        return "No disease is common enough."
+    row = table.row(0, named=True)
+    left_out = table["disease"].n_unique() - shown
+    parts = [
+        f"{row['task']}, {row['protocol']} protocol; {row['patients']:,} held-out patients; "
+        f"{shown} diseases; false discovery rate {LEVEL:g}"
+    ]
+    if left_out:
+        parts.append(f"{left_out} more without a difference to show")
+    return "; ".join(parts)

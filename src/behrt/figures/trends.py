@@ -1,0 +1,86 @@
+"""Figure S1: every model's scores from task to task, on all labels and on first incidence."""
+
+from collections.abc import Sequence
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from behrt.evaluation.model_tables import CEILING, FLOOR
+from behrt.figures.style import INK, PALETTE, QUIET, Mark, new_figure
+
+_ROWS = {"all": "All labels (Table 1)", "first_incidence": "First incidence (Table 2)"}
+_TRIVIAL = {FLOOR: Mark(QUIET, "o"), "history": Mark(QUIET, "s")}
+_MARKERS = ("o", "D", "^", "s", "v", "P", "p", "X")
+_SPREAD = 0.44
+"""Width over which the models stand side by side at a task, so that intervals do not hide."""
+
+
+def model_marks(models: Sequence[str]) -> dict[str, Mark]:
+    """Return a mark for each model: grey for the trivial rows, ink for the oracle."""
+    special = {**_TRIVIAL, CEILING: Mark(INK, "*")}
+    others = [model for model in models if model not in special]
+    drawn = {
+        model: Mark(PALETTE[i % len(PALETTE)], _MARKERS[i % len(_MARKERS)])
+        for i, model in enumerate(others)
+    }
+    return {model: special.get(model) or drawn[model] for model in models}
+
+
+def draw(tables: dict[str, pl.DataFrame]) -> Figure:
+    """Return four panels: APS and AUROC, on all labels and on first incidence.
+
+    Args:
+        tables: by label set ("all", "first_incidence"), table 1 and table 2. A score that is null
+            is left out, and so is an interval.
+    """
+    models = next(iter(tables.values()))["model"].unique(maintain_order=True).to_list()
+    marks = model_marks(models)
+    figure = new_figure(8, 6.2)
+    grid = figure.subplots(2, 2, sharex=True, squeeze=False)
+    figure.subplots_adjust(left=0.07, right=0.82, top=0.95, bottom=0.07, hspace=0.2, wspace=0.2)
+    for row, (label_set, title) in zip(grid, _ROWS.items(), strict=True):
+        for axes, metric in zip(row, ("APS", "AUROC"), strict=True):
+            _panel(axes, tables[label_set].filter(pl.col("metric") == metric), models, marks)
+            axes.set_ylabel(metric)
+        row[0].set_title(title)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="center left", bbox_to_anchor=(0.835, 0.5), title="Model")
+    facts = next(iter(tables.values())).row(0, named=True)
+    figure.text(
+        0.07,
+        0.005,
+        f"{facts['protocol']} protocol; means over held-out patients with 95 % intervals",
+        fontsize=7,
+        color=QUIET,
+    )
+    return figure
+
+
+def _panel(axes: Axes, table: pl.DataFrame, models: list[str], marks: dict[str, Mark]) -> None:
+    tasks = table["task"].unique(maintain_order=True).to_list()
+    step = _SPREAD / max(len(models) - 1, 1)
+    scores = ["value", "low", "high"]
+    for i, model in enumerate(models):
+        own = table.filter(pl.col("model") == model).cast(dict.fromkeys(scores, pl.Float64))
+        shown = own.drop_nulls("value")
+        across = [tasks.index(task) - _SPREAD / 2 + i * step for task in shown["task"]]
+        value = shown["value"]
+        low, high = (shown[name].fill_null(value) for name in ("low", "high"))
+        mark = marks[model]
+        axes.errorbar(
+            across,
+            value,
+            yerr=[(value - low).to_list(), (high - value).to_list()],
+            color=mark.colour,
+            marker=mark.marker,
+            markersize=6 if model == CEILING else 4,
+            linewidth=0.8,
+            elinewidth=1.2,
+            linestyle=(0, (4, 3)) if model in (*_TRIVIAL, CEILING) else "-",
+            label=model,
+        )
+    axes.set_xticks(range(len(tasks)), tasks)
+    axes.set_xlim(-0.4, len(tasks) - 0.6)
+    axes.grid(True, axis="y")
+    axes.set_axisbelow(True)
