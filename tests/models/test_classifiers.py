@@ -28,7 +28,7 @@ def untrained(kind: ModuleType, examples: Examples) -> nn.Module:
     torch.manual_seed(0)
     model = kind.Deepr if kind is deepr else kind.Retain
     model = model(SETTINGS[kind], examples.n_diseases)
-    model.prepare(examples, *([1] if kind is deepr else []))
+    model.prepare(examples)
     nn.init.normal_(model.classifier.weight)
     return model.eval()
 
@@ -91,7 +91,7 @@ def test_starts_at_the_prevalence_of_the_labels(
 ) -> None:
     examples = build_examples(draw_patients(50, 3))
     model = untrained(kind, examples)
-    model.prepare(examples, *([1] if kind is deepr else []))
+    model.prepare(examples)
     probabilities = 1 / (1 + np.exp(-logits(kind, model, examples, list(range(50)))))
     expected = np.clip(examples.label_prevalence(), 0.5 / 50, 1)
     np.testing.assert_allclose(probabilities, np.tile(expected, (50, 1)), rtol=1e-5)

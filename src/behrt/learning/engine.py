@@ -44,6 +44,7 @@ __all__ = [
     "fit",
     "fit_classifier",
     "predict",
+    "require_examples",
     "score_spread",
 ]
 
@@ -317,6 +318,21 @@ class _Training:
         )
 
 
+def require_examples(train: Examples, tuning: Examples) -> None:
+    """Refuse to learn from nobody, or to be judged by nobody.
+
+    Raises:
+        InputError: there is nothing to train or tune on.
+    """
+    for name, part in (("training", train), ("tuning", tuning)):
+        if not len(part):
+            raise InputError(
+                f"{name} examples",
+                "there are none",
+                "Use more patients, or check the split's shares and the task's rules",
+            )
+
+
 def fit(
     model: nn.Module,
     objective: Objective,
@@ -338,13 +354,7 @@ def fit(
     Raises:
         InputError: there is nothing to train or tune on, or the loss is not finite.
     """
-    for name, part in (("training", objective.train), ("tuning", objective.tuning)):
-        if not len(part):
-            raise InputError(
-                f"{name} examples",
-                "there are none",
-                "Use more patients, or check the split's shares and the task's rules",
-            )
+    require_examples(objective.train, objective.tuning)
     started = time.monotonic()
     training = _Training(model, objective, optimisation, run, settings)
     training.restore()
