@@ -312,10 +312,15 @@ class _Training:
         self.save()
 
     def over(self) -> bool:
-        waited = self.progress.epoch - self.progress.best_epoch
-        return (
-            self.progress.epoch >= self.optimisation.epochs or waited >= self.optimisation.patience
-        )
+        progress = self.progress
+        if progress.epoch >= self.optimisation.epochs:
+            return True
+        if progress.epoch - progress.best_epoch >= self.optimisation.patience:
+            return True
+        if self.run.unpromising is None:
+            return False
+        scores = [json.loads(line)[self.objective.chooses] for line in progress.lines]
+        return self.run.unpromising(scores)
 
 
 def require_examples(train: Examples, tuning: Examples) -> None:
