@@ -343,8 +343,8 @@ def test_a_mistaken_search_is_refused() -> None:
         with pytest.raises(InputError, match=rf"spaces\.{model}: this model cannot be searched"):
             searches_of(searching(**{model: {"epochs": 1}}))
     config = searching()
-    config["models"]["behrt_mask"]["settings"] = {"layers": 3}
-    with pytest.raises(InputError, match=r"spaces\.mlm\.settings\.layers: the model behrt_mask"):
+    config["more_models"]["behrt_not_pretrained"]["settings"] = {"layers": 3}
+    with pytest.raises(InputError, match=r"spaces\.mlm\.settings\.layers: the model behrt_not"):
         searches_of(config)
 
 

@@ -48,7 +48,7 @@ class Settings:
     epochs: int = 10
     learning_rate: float = 0.05
     batch_size: int = 64
-    penalties: tuple[float, ...] = (10.0, 100.0, 1000.0)
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
         for name in ("hidden", "epochs", "batch_size"):

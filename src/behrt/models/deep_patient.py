@@ -55,7 +55,7 @@ class Settings:
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 1e-3
-    penalties: tuple[float, ...] = (10.0, 100.0, 1000.0)
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "epochs", "batch_size"):
