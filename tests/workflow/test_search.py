@@ -36,7 +36,7 @@ def test_a_killed_search_ends_with_the_same_bytes(
     configured = (*TINY, "config/search.yaml")
     editable.snakemake(*TARGETS, "--cores", "2", *configured)
 
-    first = other.results / "search" / "deepr" / "0_0" / "trial.json"
+    begun = other.results / "logs" / "search_trial" / "deepr"
     process = subprocess.Popen(
         other.command(*TARGETS, "--cores", "1", *configured),
         cwd=other.folder,
@@ -45,12 +45,12 @@ def test_a_killed_search_ends_with_the_same_bytes(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while process.poll() is None and not first.exists():
-        time.sleep(0.05)
-    time.sleep(1)
+    while process.poll() is None and len(list(begun.glob("*.log"))) < 2:
+        time.sleep(0.02)
     assert process.poll() is None, "the search ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    (first,) = (other.results / "search" / "deepr").glob("*/trial.json")
     kept = first.stat().st_mtime_ns
     other.snakemake("--unlock", *configured)
     other.snakemake(*TARGETS, "--cores", "1", *configured)
