@@ -5,8 +5,6 @@ Out: search/<searched>/chosen.json, tables/search_<searched>.csv, figures/search
 """
 
 SEARCHED = searches_of(config)
-
-
 TRIAL = "<results>/search/{searched}/{round}_{number}/trial.json"
 NUMBERS = range(config["search"]["trials"])
 

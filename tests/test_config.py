@@ -346,6 +346,13 @@ def test_a_mistaken_search_is_refused() -> None:
     config["more_models"]["behrt_not_pretrained"]["settings"] = {"layers": 3}
     with pytest.raises(InputError, match=r"spaces\.mlm\.settings\.layers: the model behrt_not"):
         searches_of(config)
+    assert "mlm" in searches_of(config | {"tune": False})
+
+
+def test_a_model_that_is_left_out_is_not_searched() -> None:
+    config = searching()
+    config["models"]["deepr"] = None
+    assert list(searches_of(config)) == ["mlm", "retain"]
 
 
 @pytest.mark.parametrize(

@@ -136,20 +136,22 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         search's own number of epochs), and space.
 
     Raises:
-        InputError: a name is no model's that is trained and not pretrained, or a BEHRT has a
+        InputError: a name is no model's that can be searched, or, with `tune`, a BEHRT has a
             setting of its own that is searched for all.
     """
     search = config["search"]
+    models = every_model_of(config)
+    left_out = {*config["models"], *config.get("more_models", {})} - models.keys()
     found = {}
     for name, space in search["spaces"].items():
-        if not space:
+        if not space or name in left_out:
             continue
         where = f"config, search.spaces.{name}"
-        models = every_model_of(config)
         if name == "mlm":
             kind, task = "behrt", "MLM"
             settings, training = config["pretrain"]["settings"], config["pretrain"]["training"]
-            _refuse_own_shape(models, space, where)
+            if config["tune"]:
+                _refuse_own_shape(models, space, where)
         elif name not in models:
             raise InputError(
                 where, "there is no such model", f"Choose from mlm, {', '.join(models)}"
