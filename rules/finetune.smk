@@ -10,10 +10,14 @@ rule finetune:
         unpack(
             lambda wildcards: (
                 {"pretrained": "<results>/models/mlm/model.safetensors"}
-                if MODELS[wildcards.model]["pretrained"]
+                if EVERY_MODEL[wildcards.model]["pretrained"]
                 else {}
             )
         ),
+        tuned=lambda wildcards: [
+            f"<results>/search/{searched}/chosen.json"
+            for searched in search_for(config, wildcards.model)
+        ],
         sequences=SEQUENCES,
         task="<results>/tasks/{task}.parquet",
         vocabulary="<results>/vocabulary.json",
@@ -31,9 +35,10 @@ rule finetune:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=2880,
-        gpu=lambda wildcards: config["gpu"] * ("training" in MODELS[wildcards.model]),
+        gpu=lambda wildcards: config["gpu"]
+        * ("training" in EVERY_MODEL[wildcards.model]),
     params:
-        kind=lambda wildcards: MODELS[wildcards.model]["kind"],
+        kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
         settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),
         training=lambda wildcards: training_for(config, wildcards.model, wildcards.task),
         protocol=config["protocol"],
@@ -42,7 +47,8 @@ rule finetune:
         precision=config["precision"],
         accelerator=config["accelerator"],
         code=lambda wildcards: code_hash(
-            SCRIPTS / "finetune.py", f"behrt.models.{MODELS[wildcards.model]['kind']}"
+            SCRIPTS / "finetune.py",
+            f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
         "Train {wildcards.model} for {wildcards.task}"

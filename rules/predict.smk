@@ -19,22 +19,24 @@ rule predict:
     benchmark:
         "<benchmarks>/predict/{task}/{model}.jsonl"
     wildcard_constraints:
-        model="|".join(MODELS),
+        model="|".join(EVERY_MODEL),
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
-        gpu=lambda wildcards: config["gpu"] * ("training" in MODELS[wildcards.model]),
+        gpu=lambda wildcards: config["gpu"]
+        * ("training" in EVERY_MODEL[wildcards.model]),
     params:
-        kind=lambda wildcards: MODELS[wildcards.model]["kind"],
+        kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
         seed=config["seed"],
         threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
         code=lambda wildcards: code_hash(
-            SCRIPTS / "predict.py", f"behrt.models.{MODELS[wildcards.model]['kind']}"
+            SCRIPTS / "predict.py",
+            f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
         "Ask {wildcards.model} about {wildcards.task}"

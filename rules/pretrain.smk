@@ -7,6 +7,10 @@ Out: models/mlm/, the weights that models with `pretrained` start from.
 
 rule pretrain:
     input:
+        tuned=[
+            f"<results>/search/{searched}/chosen.json"
+            for searched in search_for(config, "mlm")
+        ],
         sequences=SEQUENCES,
         vocabulary="<results>/vocabulary.json",
     output:

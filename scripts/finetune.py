@@ -1,9 +1,11 @@
 """Train one model for one task."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from behrt import stage
+from behrt.learning.chosen import apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.run import Optimisation, TrainingRun, read_settings
@@ -28,8 +30,13 @@ def main(
     accelerator: str,
     threads: int,
     pretrained: Path | None = None,
+    tuned: Sequence[Path] = (),
 ) -> None:
-    """Train; `weights`, `model_config` and `metrics` are the three files of one folder."""
+    """Train; `weights`, `model_config` and `metrics` are the three files of one folder.
+
+    `tuned` holds what searches have chosen, in place of what is configured.
+    """
+    settings, training = apply_chosen(tuned, weights.parent.name, settings, training)
     model = model_named(kind)
     splits = protocol_named(protocol)
     run = TrainingRun(

@@ -1,9 +1,11 @@
 """Teach an encoder the language of histories, by hiding diseases."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from behrt import stage
+from behrt.learning.chosen import MLM, apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.run import Optimisation, TrainingRun, read_settings
@@ -26,8 +28,13 @@ def main(
     precision: str,
     accelerator: str,
     threads: int,
+    tuned: Sequence[Path] = (),
 ) -> None:
-    """Pretrain; `weights`, `model_config` and `metrics` are the three files of one folder."""
+    """Pretrain; `weights`, `model_config` and `metrics` are the three files of one folder.
+
+    `tuned` holds what searches have chosen, in place of what is configured.
+    """
+    settings, tuned_training = apply_chosen(tuned, MLM, settings, training)
     splits = protocol_named(protocol)
     run = TrainingRun(
         folder=weights.parent,
@@ -46,7 +53,7 @@ def main(
         load_examples(sequences, None, list(splits.choosing), vocabulary),
         read_settings(Settings, settings),
         read_settings(Masking, masking),
-        read_settings(Optimisation, training),
+        read_settings(Optimisation, tuned_training or training),
         run,
         splits.special_targets,
     )

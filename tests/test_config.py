@@ -9,17 +9,37 @@ import jsonschema
 import pytest
 import yaml
 
-from behrt.configuration import check, models_of, options_for, settings_for, training_for
+from behrt.configuration import (
+    check,
+    every_model_of,
+    models_of,
+    options_for,
+    search_for,
+    searches_of,
+    settings_for,
+    training_for,
+)
 from behrt.cprd.cohort import Rules
 from behrt.cprd.layout import TABLES
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.errors import InputError
-from behrt.learning.run import ACCELERATORS, PRECISIONS, SCHEDULES, Optimisation
-from behrt.models import behrt, deepr, retain
+from behrt.learning.run import (
+    ACCELERATORS,
+    PRECISIONS,
+    SCHEDULES,
+    Optimisation,
+    read_settings,
+)
+from behrt.models import behrt, model_named
 
 REPOSITORY = Path(__file__).parents[1]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 RULES: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+KINDS = sorted(
+    path.stem
+    for path in Path(behrt.__file__).parent.glob("[a-z]*.py")
+    if path.stem not in ("prevalence", "history")  # nothing of theirs is said in a configuration
+)
 
 
 def merged(*names: str) -> dict[str, Any]:
@@ -84,14 +104,12 @@ def test_the_schema_is_strict_and_describes_every_key() -> None:
     ("keys", "dataclass"),
     [
         (definition("training"), Optimisation),
-        (definition("behrt"), behrt.Settings),
-        (definition("deepr"), deepr.Settings),
-        (definition("retain"), retain.Settings),
+        *((definition(kind), model_named(kind).Settings) for kind in KINDS),
         (properties("pretrain", "masking"), behrt.Masking),
         (properties("cohort"), Rules),
         ({k: v for k, v in properties("extract").items() if k != "maximum_refused"}, Options),
     ],
-    ids=["training", "behrt", "deepr", "retain", "masking", "cohort", "extract"],
+    ids=["training", *KINDS, "masking", "cohort", "extract"],
 )
 def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], dataclass: Any) -> None:
     assert set(keys) == {field.name for field in fields(dataclass)}
@@ -197,22 +215,47 @@ def test_a_pretrained_model_must_have_the_shape_of_what_is_pretrained(where: str
     models_of(config)
 
 
+def test_more_models_follow_those_of_the_tables() -> None:
+    config = merged() | {"evaluation": {"reference": "behrt"}}
+    config["more_models"]["deepcare"] = None
+    more = [name for name in config["more_models"] if name != "deepcare"]
+    assert list(every_model_of(config)) == [*config["models"], *more]
+    config["more_models"]["retain"] = {"kind": "retain"}
+    with pytest.raises(InputError, match=r"config, more_models\.retain: it is one of `models` too"):
+        every_model_of(config)
+
+
+@pytest.mark.parametrize("name", ["config", "test", "paper"])
+def test_the_shipped_models_read_their_settings(name: str) -> None:
+    config = merged(name) | {"evaluation": {"reference": "behrt"}}
+    for model in [*config["models"].values(), *config["more_models"].values()]:
+        model.setdefault("settings", {})  # as the schema's default has it
+    for model, chosen in every_model_of(config).items():
+        for task in ("T1", "T2", "T3"):
+            settings = settings_for(config, model, task)
+            read_settings(model_named(chosen["kind"]).Settings, settings)
+
+
 def test_settings_and_training_of_a_task() -> None:
     config = {
         "pretrain": {"settings": {"hidden": 24, "max_length": 64}},
+        "evaluation": {"reference": "a"},
         "models": {
             "a": {
+                "kind": "behrt",
                 "pretrained": True,
                 "settings": {"max_length": 100, "readout": "cls"},
                 "training": {"epochs": 5, "learning_rate": 0.1},
                 "tasks": {"T2": {"settings": {"readout": "mask"}, "training": {"epochs": 7}}},
             },
-            "b": {"pretrained": False, "settings": {}},
+            "b": {"kind": "retain", "pretrained": False, "settings": {}},
         },
+        "more_models": {"c": {"kind": "behrt", "pretrained": False, "settings": {"layers": 2}}},
     }
     assert settings_for(config, "a", "T1") == {"hidden": 24, "max_length": 100, "readout": "cls"}
     assert settings_for(config, "a", "T2") == {"hidden": 24, "max_length": 100, "readout": "mask"}
     assert settings_for(config, "b", "T2") == {}
+    assert settings_for(config, "c", "T2") == {"hidden": 24, "max_length": 64, "layers": 2}
     assert training_for(config, "a", "T1") == {"epochs": 5, "learning_rate": 0.1}
     assert training_for(config, "a", "T2") == {"epochs": 7, "learning_rate": 0.1}
     assert training_for(config, "b", "T2") is None
@@ -259,4 +302,71 @@ def test_a_mistaken_way_to_read_is_refused(section: str, key: str, value: Any) -
     config = merged("cprd")
     config[section][key] = value
     with pytest.raises(InputError, match=rf"^config, {section}\.{key}"):
+        check(config, SCHEMA)
+
+
+def searching(**spaces: Any) -> dict[str, Any]:
+    """Return the shipped configuration with the schema's defaults that a search needs."""
+    config = merged() | {"evaluation": {"reference": "behrt"}, "tune": True}
+    for model in [*config["models"].values(), *config["more_models"].values()]:
+        model.setdefault("settings", {})
+    config["search"]["spaces"] |= spaces
+    return config
+
+
+@pytest.mark.parametrize("name", ["config", "test", "paper"])
+def test_a_shipped_search_tries_what_its_models_know(name: str) -> None:
+    config = searching() | {"search": merged(name)["search"]}
+    searches = searches_of(config)
+    assert list(searches) == ["mlm", "retain", "deepr"]
+    for searched in searches.values():
+        known = {field.name for field in fields(model_named(searched["kind"]).Settings)}
+        assert set(searched["space"]["settings"]) <= known
+        assert set(searched["space"]["training"]) <= {field.name for field in fields(Optimisation)}
+        assert searched["training"]["epochs"] == searched["training"]["patience"]
+
+
+def test_every_behrt_takes_the_shape_that_was_found_for_pretraining() -> None:
+    config = searching(deepr=None)
+    for model in ("mlm", "behrt", "behrt_mask", "behrt_not_pretrained"):
+        assert search_for(config, model) == ["mlm"]
+    assert search_for(config, "retain") == ["retain"]
+    assert search_for(config, "deepr") == []
+    assert search_for(config, "doctor_ai") == []
+    assert search_for(config | {"tune": False}, "retain") == []
+
+
+def test_a_mistaken_search_is_refused() -> None:
+    with pytest.raises(InputError, match=r"config, search\.spaces\.reatin: there is no such model"):
+        searches_of(searching(reatin={"epochs": 1}))
+    for model in ("behrt", "history", "lightgbm"):
+        with pytest.raises(InputError, match=rf"spaces\.{model}: this model cannot be searched"):
+            searches_of(searching(**{model: {"epochs": 1}}))
+    config = searching()
+    config["more_models"]["behrt_not_pretrained"]["settings"] = {"layers": 3}
+    with pytest.raises(InputError, match=r"spaces\.mlm\.settings\.layers: the model behrt_not"):
+        searches_of(config)
+    assert "mlm" in searches_of(config | {"tune": False})
+
+
+def test_a_model_that_is_left_out_is_not_searched() -> None:
+    config = searching()
+    config["models"]["deepr"] = None
+    assert list(searches_of(config)) == ["mlm", "retain"]
+
+
+@pytest.mark.parametrize(
+    ("spaces", "where"),
+    [
+        ({"mlm": {"epochs": 1, "settings": {"dropout": [0.1]}}}, r"spaces\.mlm"),
+        ({"retain": {"settings": {}}}, r"spaces\.retain"),
+        ({"retain": {"epochs": 1, "training": {"epochs": [1, 2]}}}, r"spaces\.retain"),
+        ({"deepr": {"epochs": 1, "settings": {"dropout": {"low": 0}}}}, r"spaces\.deepr"),
+        ({"deepr": {"epochs": 1, "settings": {"filters": []}}}, r"spaces\.deepr"),
+    ],
+)
+def test_a_mistaken_space_is_refused(spaces: dict[str, Any], where: str) -> None:
+    config = merged()
+    config["search"]["spaces"] = spaces
+    with pytest.raises(InputError, match=rf"config, search\.{where}"):
         check(config, SCHEMA)

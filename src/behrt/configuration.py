@@ -91,21 +91,36 @@ def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return models
 
 
+def every_model_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the models of the tables, then those of `more_models`, by name.
+
+    Raises:
+        InputError: two have one name.
+    """
+    models = models_of(config)
+    more = {name: model for name, model in config.get("more_models", {}).items() if model}
+    if twice := sorted(models.keys() & more.keys()):
+        raise InputError(
+            f"config, more_models.{twice[0]}", "it is one of `models` too", "Give it another name"
+        )
+    return {**models, **more}
+
+
 def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any]:
     """Return a model's settings for a task.
 
-    A pretrained model has the shape of what was pretrained, its own settings on top; what its
-    `tasks` says about the task goes before both.
+    A BEHRT, pretrained or not, has the shape of what is pretrained, its own settings on top; what
+    its `tasks` says about the task goes before both.
 
     Raises:
         InputError: a pretrained model is to have another shape than what is pretrained.
     """
-    chosen = config["models"][model]
-    shape = config["pretrain"]["settings"] if chosen["pretrained"] else {}
+    chosen = {**config["models"], **config.get("more_models", {})}[model]
+    shape = config["pretrain"]["settings"] if chosen["kind"] == "behrt" else {}
     special = chosen.get("tasks", {}).get(task, {})
     settings = {**shape, **chosen["settings"], **special.get("settings", {})}
     for key in set(SHAPE) & set(shape):
-        if settings[key] != shape[key]:
+        if chosen.get("pretrained") and settings[key] != shape[key]:
             raise InputError(
                 f"config, models.{model}.settings.{key}",
                 f"it is {settings[key]!r}, but pretrain.settings has {shape[key]!r}",
@@ -114,9 +129,81 @@ def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     return settings
 
 
+def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what `search` is to search, by name: "mlm" (pretraining), or a model's.
+
+    Returns:
+        kind, task ("MLM" for pretraining), settings and training (as configured, with the
+        search's own number of epochs), and space.
+
+    Raises:
+        InputError: a name is no model's that can be searched, or, with `tune`, a BEHRT has a
+            setting of its own that is searched for all.
+    """
+    search = config["search"]
+    models = every_model_of(config)
+    left_out = {*config["models"], *config.get("more_models", {})} - models.keys()
+    found = {}
+    for name, space in search["spaces"].items():
+        if not space or name in left_out:
+            continue
+        where = f"config, search.spaces.{name}"
+        if name == "mlm":
+            kind, task = "behrt", "MLM"
+            settings, training = config["pretrain"]["settings"], config["pretrain"]["training"]
+            if config["tune"]:
+                _refuse_own_shape(models, space, where)
+        elif name not in models:
+            raise InputError(
+                where, "there is no such model", f"Choose from mlm, {', '.join(models)}"
+            )
+        elif models[name]["kind"] == "behrt" or "training" not in models[name]:
+            mend = "Search mlm, whose shape every BEHRT has, or a model with `training`"
+            raise InputError(where, "this model cannot be searched", mend)
+        else:
+            kind, task = models[name]["kind"], search["task"]
+            settings = settings_for(config, name, task)
+            training = training_for(config, name, task) or {}
+        training = {**training, "epochs": space["epochs"], "patience": space["epochs"]}
+        found[name] = {
+            "kind": kind,
+            "task": task,
+            "settings": settings,
+            "training": training,
+            "space": {part: space.get(part, {}) for part in ("settings", "training")},
+        }
+    return found
+
+
+def _refuse_own_shape(models: Mapping[str, Any], space: Mapping[str, Any], where: str) -> None:
+    for name, model in models.items():
+        own = {**model.get("settings", {})}
+        for special in model.get("tasks", {}).values():
+            own.update(special.get("settings", {}))
+        if model["kind"] == "behrt" and (both := sorted(own.keys() & space.get("settings", {}))):
+            raise InputError(
+                f"{where}.settings.{both[0]}",
+                f"the model {name} has a setting of its own for it",
+                "Take it out of one of the two: a BEHRT has the shape of what is pretrained",
+            )
+
+
+def search_for(config: Mapping[str, Any], model: str) -> list[str]:
+    """Return the names of the searches whose values a training takes; none without `tune`.
+
+    Args:
+        config: the whole configuration.
+        model: a model's name, or "mlm" for pretraining.
+    """
+    searched = searches_of(config) if config["tune"] else {}
+    shaped = model != "mlm" and every_model_of(config)[model]["kind"] == "behrt"
+    wanted = "mlm" if shaped else model
+    return [wanted] if wanted in searched else []
+
+
 def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any] | None:
     """Return how a model is trained for a task, or None for one that needs no optimiser."""
-    chosen = config["models"][model]
+    chosen = {**config["models"], **config.get("more_models", {})}[model]
     if "training" not in chosen:
         return None
     special = chosen.get("tasks", {}).get(task, {})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,13 @@ OPTIMISATION = Optimisation(epochs=4, batch_size=10, learning_rate=0.3)
 
 
 def train(folder: Path, **changes: Any) -> None:
-    run = TrainingRun(folder, changes.pop("seed", 1), precision="32-true", checkpoint_seconds=0.0)
+    run = TrainingRun(
+        folder,
+        changes.pop("seed", 1),
+        precision="32-true",
+        checkpoint_seconds=0.0,
+        unpromising=changes.pop("unpromising", None),
+    )
     begin(run)
     settings = changes.pop("settings", Settings())
     model = Table(settings)
@@ -223,6 +230,25 @@ def test_the_best_epoch_is_kept_and_patience_ends(
     assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["epoch"] == 2
     kept = engine.artefacts.read_weights(tmp_path)["table.weight"]
     assert torch.equal(kept, weights[1])
+
+
+def test_an_unpromising_training_is_given_up_and_resumes_so(tmp_path: Path, interrupt: Any) -> None:
+    asked: list[list[float]] = []
+
+    def unpromising(scores: Sequence[float]) -> bool:
+        asked.append(list(scores))
+        return len(scores) == 2
+
+    train(tmp_path / "whole", unpromising=unpromising)
+    scores = [line["tuning_aps"] for line in metrics(tmp_path / "whole")]
+    assert len(scores) == 2
+    assert asked == [[], scores[:1], scores]
+    interrupt(9)  # within the second epoch
+    with pytest.raises(InterruptionError):
+        train(tmp_path / "parts", unpromising=unpromising)
+    interrupt(1000)
+    train(tmp_path / "parts", unpromising=unpromising)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
 def test_patients_all_scored_alike_are_warned_of(

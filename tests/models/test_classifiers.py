@@ -12,13 +12,23 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.run import Optimisation, TrainingRun
-from behrt.models import deepr, retain
+from behrt.models import deepcare, deepr, doctor_ai, retain
 
 Build = Callable[..., Examples]
 Draw = Callable[[int, int], list[Any]]
 SETTINGS = {
     deepr: deepr.Settings(embedding_size=16, filters=8, sex_size=4, minimum_uses=1, dropout=0.1),
     retain: retain.Settings(embedding_size=16, hidden_size=8, sex_size=4, dropout=0.1),
+    doctor_ai: doctor_ai.Settings(embedding_size=16, hidden_size=8, sex_size=4, dropout=0.1),
+    deepcare: deepcare.Settings(
+        embedding_size=16, hidden_size=8, inner_size=16, sex_size=4, dropout=0.1
+    ),
+}
+NETWORKS = {
+    deepr: deepr.Deepr,
+    retain: retain.Retain,
+    doctor_ai: doctor_ai.DoctorAI,
+    deepcare: deepcare.DeepCare,
 }
 OPTIMISATION = Optimisation(epochs=12, batch_size=32, learning_rate=0.01, patience=12)
 
@@ -26,9 +36,8 @@ OPTIMISATION = Optimisation(epochs=12, batch_size=32, learning_rate=0.01, patien
 def untrained(kind: ModuleType, examples: Examples) -> nn.Module:
     """Return a model whose classifier does not hide what lies below it."""
     torch.manual_seed(0)
-    model = kind.Deepr if kind is deepr else kind.Retain
-    model = model(SETTINGS[kind], examples.n_diseases)
-    model.prepare(examples, *([1] if kind is deepr else []))
+    model = NETWORKS[kind](SETTINGS[kind], examples.n_diseases)
+    model.prepare(examples)
     nn.init.normal_(model.classifier.weight)
     return model.eval()
 
@@ -38,7 +47,7 @@ def logits(kind: ModuleType, model: nn.Module, examples: Examples, rows: list[in
         return model(**kind.collate(SETTINGS[kind], examples, np.array(rows), None)).numpy()
 
 
-@pytest.fixture(params=[deepr, retain], ids=["deepr", "retain"])
+@pytest.fixture(params=list(NETWORKS), ids=[kind.__name__.rsplit(".", 1)[1] for kind in NETWORKS])
 def kind(request: pytest.FixtureRequest) -> ModuleType:
     return request.param
 
@@ -91,7 +100,7 @@ def test_starts_at_the_prevalence_of_the_labels(
 ) -> None:
     examples = build_examples(draw_patients(50, 3))
     model = untrained(kind, examples)
-    model.prepare(examples, *([1] if kind is deepr else []))
+    model.prepare(examples)
     probabilities = 1 / (1 + np.exp(-logits(kind, model, examples, list(range(50)))))
     expected = np.clip(examples.label_prevalence(), 0.5 / 50, 1)
     np.testing.assert_allclose(probabilities, np.tile(expected, (50, 1)), rtol=1e-5)

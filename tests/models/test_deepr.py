@@ -1,6 +1,7 @@
 """Deepr: sentences by hand, and the convolution against torch's own on padded sentences."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -110,8 +111,8 @@ def test_training_draws_an_order_within_each_visit(build_examples: Build) -> Non
 
 def test_diseases_under_the_least_uses_become_one_word(build_examples: Build) -> None:
     train = build_examples([(1, [(0, [0, 1]), (20, [0, 1, 2])], [7]), (1, [(0, [0])], [8])])
-    model = Deepr(SMALL, train.n_diseases)
-    model.prepare(train, minimum_uses=2)
+    model = Deepr(replace(SMALL, minimum_uses=2), train.n_diseases)
+    model.prepare(train)
     assert model.word[:FIRST_DISEASE].tolist() == list(range(FIRST_DISEASE))
     assert model.word[FIRST_DISEASE:].tolist() == diseases(0, 1) + [RAREWORD] * 10
 

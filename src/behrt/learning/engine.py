@@ -44,6 +44,7 @@ __all__ = [
     "fit",
     "fit_classifier",
     "predict",
+    "require_examples",
     "score_spread",
 ]
 
@@ -311,10 +312,30 @@ class _Training:
         self.save()
 
     def over(self) -> bool:
-        waited = self.progress.epoch - self.progress.best_epoch
-        return (
-            self.progress.epoch >= self.optimisation.epochs or waited >= self.optimisation.patience
-        )
+        progress = self.progress
+        if progress.epoch >= self.optimisation.epochs:
+            return True
+        if progress.epoch - progress.best_epoch >= self.optimisation.patience:
+            return True
+        if self.run.unpromising is None:
+            return False
+        scores = [json.loads(line)[self.objective.chooses] for line in progress.lines]
+        return self.run.unpromising(scores)
+
+
+def require_examples(train: Examples, tuning: Examples) -> None:
+    """Refuse to learn from nobody, or to be judged by nobody.
+
+    Raises:
+        InputError: there is nothing to train or tune on.
+    """
+    for name, part in (("training", train), ("tuning", tuning)):
+        if not len(part):
+            raise InputError(
+                f"{name} examples",
+                "there are none",
+                "Use more patients, or check the split's shares and the task's rules",
+            )
 
 
 def fit(
@@ -338,13 +359,7 @@ def fit(
     Raises:
         InputError: there is nothing to train or tune on, or the loss is not finite.
     """
-    for name, part in (("training", objective.train), ("tuning", objective.tuning)):
-        if not len(part):
-            raise InputError(
-                f"{name} examples",
-                "there are none",
-                "Use more patients, or check the split's shares and the task's rules",
-            )
+    require_examples(objective.train, objective.tuning)
     started = time.monotonic()
     training = _Training(model, objective, optimisation, run, settings)
     training.restore()

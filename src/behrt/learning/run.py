@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -38,6 +38,8 @@ class TrainingRun:
         accelerator: "cpu", "cuda", or "auto": a GPU where there is one.
         checkpoint_seconds: the least time between two checkpoints within an epoch.
         facts: further entries of config.json (vocabulary, protocol …); never times or places.
+        unpromising: is asked after each epoch, with the scores of all so far (the metric that
+            chooses the epoch), whether to give the training up; None never does.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class TrainingRun:
     accelerator: str = "cpu"
     checkpoint_seconds: float = 60.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    unpromising: Callable[[Sequence[float]], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -8,8 +8,6 @@ is embedded and joined to them.
 """
 
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -18,11 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from behrt.errors import InputError
-from behrt.learning import engine
-from behrt.learning.artefacts import read_config, read_weights
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.kinds import Trained, start_at_prevalence
 
 PAD = 0
 RAREWORD = 1
@@ -162,17 +158,17 @@ class Deepr(nn.Module):
         )
         self.sex = nn.Embedding(3, settings.sex_size)
         self.rate = settings.dropout
+        self.minimum_uses = settings.minimum_uses
         features = len(settings.widths) * settings.filters + settings.sex_size
         self.classifier = nn.Linear(features, n_diseases)
         self.register_buffer("word", torch.arange(n_words))
 
     @torch.no_grad()
-    def prepare(self, train: Examples, minimum_uses: int) -> None:
+    def prepare(self, train: Examples) -> None:
         """Find the rare diseases; start the classifier at the labels' prevalence."""
         uses = np.bincount(train.codes, minlength=train.n_diseases)
-        self.word[FIRST_DISEASE:][torch.from_numpy(uses < minimum_uses)] = RAREWORD
-        self.classifier.weight.zero_()
-        self.classifier.bias.copy_(torch.from_numpy(train.prior_log_odds()))
+        self.word[FIRST_DISEASE:][torch.from_numpy(uses < self.minimum_uses)] = RAREWORD
+        start_at_prevalence(self.classifier, train)
 
     def _convolve(self, convolution: nn.Conv1d, windows: torch.Tensor) -> torch.Tensor:
         """Return (words, filters): the convolution centred on each word of the sentences.
@@ -213,35 +209,5 @@ class Deepr(nn.Module):
         return logits
 
 
-def fit(
-    train: Examples,
-    tuning: Examples,
-    settings: Settings,
-    optimisation: Optimisation | None,
-    pretrained: Path | None,
-    run: TrainingRun,
-) -> None:
-    """Train on the labelled rows; write config.json, model.safetensors and metrics.jsonl.
-
-    Raises:
-        InputError: `optimisation` is missing, or `pretrained` is given.
-    """
-    if optimisation is None:
-        raise InputError("deepr", "it has no training settings", "Give it a `training` section")
-    if pretrained is not None:
-        raise InputError("deepr", "it cannot start from MLM weights", "Leave `pretrained` out")
-    engine.begin(run)
-    model = Deepr(settings, train.n_diseases)
-    model.prepare(train, settings.minimum_uses)
-    engine.fit_classifier(
-        model, partial(collate, settings), train, tuning, optimisation, run, settings
-    )
-
-
-def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
-    """Return the probabilities, float32 (n, n_diseases), from the files in the run's folder."""
-    config = read_config(run.folder)
-    settings = Settings(**config["settings"])
-    model = Deepr(settings, config["n_diseases"])
-    model.load_state_dict(read_weights(run.folder))
-    return engine.predict(model, partial(collate, settings), examples, run)
+_kind = Trained("deepr", Settings, Deepr, collate)
+fit, predict = _kind.fit, _kind.predict

@@ -10,16 +10,14 @@ Laplace's):
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from behrt.errors import InputError
-from behrt.learning.artefacts import read_weights, write_model
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
-from behrt.models.prevalence import refuse_training, tuning_line
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.run import TrainingRun
 
 CHUNK = 65_536
 
@@ -61,31 +59,17 @@ def rates(train: Examples, pseudo_patients: float) -> tuple[np.ndarray, np.ndarr
     return with_it.astype(np.float32), without.astype(np.float32)
 
 
-def _scores(with_it: np.ndarray, without: np.ndarray, examples: Examples) -> np.ndarray:
-    return np.where(examples.known_matrix(np.arange(len(examples))), with_it, without)
-
-
-def fit(
-    train: Examples,
-    tuning: Examples,
-    settings: Settings,
-    optimisation: Optimisation | None,
-    pretrained: Path | None,
-    run: TrainingRun,
-) -> None:
-    """Count histories and labels; write config.json, model.safetensors and metrics.jsonl.
-
-    Raises:
-        InputError: `optimisation` or `pretrained` is given: there is no training.
-    """
-    refuse_training("history", optimisation, pretrained)
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Count histories and labels."""
     with_it, without = rates(train, settings.pseudo_patients)
-    line = tuning_line(_scores(with_it, without, tuning), tuning)
-    weights = {"with": torch.from_numpy(with_it), "without": torch.from_numpy(without)}
-    write_model(run, settings, train.n_diseases, weights, [line])
+    return {"with": torch.from_numpy(with_it), "without": torch.from_numpy(without)}
 
 
-def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return float32 (n, n_diseases): the share that fits each patient's history."""
-    weights = read_weights(run.folder)
-    return _scores(weights["with"].numpy(), weights["without"].numpy(), examples)
+    known = examples.known_matrix(np.arange(len(examples)))
+    return np.where(known, weights["with"].numpy(), weights["without"].numpy())
+
+
+_kind = Estimated("history", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

@@ -8,21 +8,16 @@ directions and see the time since the visit before. Sex is embedded and joined t
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from behrt.errors import InputError
-from behrt.learning import engine
-from behrt.learning.artefacts import read_config, read_weights
 from behrt.learning.dropout import dropout
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
-from behrt.learning.run import Optimisation, TrainingRun
-
-DAYS_A_YEAR = 365.25
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Trained, start_at_prevalence
+from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
 
 @dataclass(frozen=True)
@@ -54,23 +49,8 @@ class Settings:
 def collate(
     settings: Settings, examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
 ) -> dict[str, torch.Tensor]:
-    """Return the model's inputs for some rows, nothing in them random; see `Retain.forward`.
-
-    The first visit of a history counts as one day after the one before.
-    """
-    starts, ends = examples.visit_offsets[rows], examples.visit_offsets[rows + 1]
-    lengths = np.minimum(ends - starts, settings.maximum_visits)
-    visits, _ = ragged_ranges(ends - lengths, lengths)
-    before = np.maximum(visits - 1, np.repeat(starts, lengths))
-    gaps = examples.visit_day[visits] - examples.visit_day[before]
-    positions, code_offsets = ragged_take(examples.code_offsets, visits)
-    return {
-        "codes": torch.from_numpy(examples.codes[positions].astype(np.int64)),
-        "code_offsets": torch.from_numpy(code_offsets[:-1]),
-        "gap_days": torch.from_numpy(np.maximum(gaps, 1).astype(np.int64)),
-        "lengths": torch.from_numpy(lengths),
-        "sex": torch.from_numpy(examples.sex[rows].astype(np.int64)),
-    }
+    """Return the model's inputs for some rows, nothing in them random; see `Retain.forward`."""
+    return visit_batch(examples, rows, settings.maximum_visits)
 
 
 class Readers(nn.Module):
@@ -123,25 +103,12 @@ class Readers(nn.Module):
             visits: (visits, input_size), history after history.
             lengths: int64 (n), visits a history.
         """
-        history, place = places(lengths)
-        longest_first = torch.argsort(lengths, descending=True, stable=True)
-        rank = torch.argsort(longest_first)
-        active = torch.bincount(place)
-        step_offsets = torch.cumsum(active, dim=0) - active
-        ahead = step_offsets[place] + rank[history]
-        back = step_offsets[lengths[history] - 1 - place] + rank[history]
-
+        order = steps(lengths)
+        ahead, back = order.ahead, order.back
         by_step = torch.stack([visits[torch.argsort(ahead)], visits[torch.argsort(back)]])
         by_direction = by_step.repeat_interleave(self.readers, dim=0)
-        first, second = self._states(by_direction, active.tolist()).chunk(2)
+        first, second = self._states(by_direction, order.active.tolist()).chunk(2)
         return torch.cat([first[:, ahead], second[:, back]], dim=2)
-
-
-def places(lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the history of each visit, and its place in it; both int64 (visits)."""
-    starts = torch.cumsum(lengths, dim=0) - lengths
-    history = torch.repeat_interleave(lengths)
-    return history, torch.arange(len(history), device=lengths.device) - starts[history]
 
 
 class Retain(nn.Module):
@@ -159,11 +126,9 @@ class Retain(nn.Module):
         self.rate = settings.dropout
         self.classifier = nn.Linear(size + settings.sex_size, n_diseases)
 
-    @torch.no_grad()
     def prepare(self, train: Examples) -> None:
         """Start the classifier at the labels' prevalence."""
-        self.classifier.weight.zero_()
-        self.classifier.bias.copy_(torch.from_numpy(train.prior_log_odds()))
+        start_at_prevalence(self.classifier, train)
 
     def attention(
         self,
@@ -213,35 +178,5 @@ class Retain(nn.Module):
         return logits
 
 
-def fit(
-    train: Examples,
-    tuning: Examples,
-    settings: Settings,
-    optimisation: Optimisation | None,
-    pretrained: Path | None,
-    run: TrainingRun,
-) -> None:
-    """Train on the labelled rows; write config.json, model.safetensors and metrics.jsonl.
-
-    Raises:
-        InputError: `optimisation` is missing, or `pretrained` is given.
-    """
-    if optimisation is None:
-        raise InputError("retain", "it has no training settings", "Give it a `training` section")
-    if pretrained is not None:
-        raise InputError("retain", "it cannot start from MLM weights", "Leave `pretrained` out")
-    engine.begin(run)
-    model = Retain(settings, train.n_diseases)
-    model.prepare(train)
-    engine.fit_classifier(
-        model, partial(collate, settings), train, tuning, optimisation, run, settings
-    )
-
-
-def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
-    """Return the probabilities, float32 (n, n_diseases), from the files in the run's folder."""
-    config = read_config(run.folder)
-    settings = Settings(**config["settings"])
-    model = Retain(settings, config["n_diseases"])
-    model.load_state_dict(read_weights(run.folder))
-    return engine.predict(model, partial(collate, settings), examples, run)
+_kind = Trained("retain", Settings, Retain, collate)
+fit, predict = _kind.fit, _kind.predict

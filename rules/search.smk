@@ -1,0 +1,181 @@
+"""Search hyper-parameters, in rounds of trials; with `tune`, training takes what was chosen.
+
+In: the sequences of training and tuning patients, and for a classifier the labels of one task.
+Out: search/<searched>/chosen.json, tables/search_<searched>.csv, figures/search.*.
+"""
+
+TRIAL = "<results>/search/{searched}/{round}_{number}/trial.json"
+NUMBERS = range(config["search"]["trials"])
+
+
+rule search_round:
+    input:
+        earlier=lambda wildcards: expand(
+            TRIAL,
+            searched=wildcards.searched,
+            round=range(int(wildcards.round)),
+            number=NUMBERS,
+        ),
+    output:
+        suggested="<results>/search/{searched}/{round}.json",
+    log:
+        "<logs>/search_round/{searched}/{round}.log",
+    benchmark:
+        "<benchmarks>/search_round/{searched}/{round}.jsonl"
+    wildcard_constraints:
+        searched="[a-z][a-z0-9_]*",
+        round="[0-9]+",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        searched=lambda wildcards: wildcards.searched,
+        kind=lambda wildcards: SEARCHED[wildcards.searched]["kind"],
+        space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
+        settings=lambda wildcards: SEARCHED[wildcards.searched]["settings"],
+        training=lambda wildcards: SEARCHED[wildcards.searched]["training"],
+        trials=config["search"]["trials"],
+        seed=config["seed"],
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "search_round.py",
+            f"behrt.models.{SEARCHED[wildcards.searched]['kind']}",
+        ),
+    message:
+        "Choose the trials of round {wildcards.round} for {wildcards.searched}"
+    script:
+        "../scripts/search_round.py"
+
+
+rule search_trial:
+    input:
+        sequences=SEQUENCES,
+        task=f"<results>/tasks/{config['search']['task']}.parquet",
+        vocabulary="<results>/vocabulary.json",
+        suggested="<results>/search/{searched}/{round}.json",
+        earlier=lambda wildcards: expand(
+            TRIAL,
+            searched=wildcards.searched,
+            round=range(int(wildcards.round)),
+            number=NUMBERS,
+        ),
+    output:
+        weights=temp("<results>/search/{searched}/{round}_{number}/model.safetensors"),
+        model_config="<results>/search/{searched}/{round}_{number}/config.json",
+        metrics="<results>/search/{searched}/{round}_{number}/metrics.jsonl",
+        trial=TRIAL,
+    log:
+        "<logs>/search_trial/{searched}/{round}_{number}.log",
+    benchmark:
+        "<benchmarks>/search_trial/{searched}/{round}_{number}.jsonl"
+    wildcard_constraints:
+        searched="[a-z][a-z0-9_]*",
+        round="[0-9]+",
+        number="[0-9]+",
+    conda:
+        "../envs/train.yaml"
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=1440,
+        gpu=config["gpu"],
+    params:
+        searched=lambda wildcards: wildcards.searched,
+        kind=lambda wildcards: SEARCHED[wildcards.searched]["kind"],
+        space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
+        settings=lambda wildcards: SEARCHED[wildcards.searched]["settings"],
+        training=lambda wildcards: SEARCHED[wildcards.searched]["training"],
+        masking=config["pretrain"]["masking"],
+        round_number=lambda wildcards: int(wildcards.round),
+        number=lambda wildcards: int(wildcards.number),
+        seed=config["seed"],
+        threads=config["training_threads"],
+        precision=config["precision"],
+        accelerator=config["accelerator"],
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "search_trial.py",
+            f"behrt.models.{SEARCHED[wildcards.searched]['kind']}",
+        ),
+    message:
+        "Try {wildcards.searched}, round {wildcards.round}, trial {wildcards.number}"
+    script:
+        "../scripts/search_trial.py"
+
+
+rule search_chosen:
+    input:
+        trials=lambda wildcards: expand(
+            TRIAL,
+            searched=wildcards.searched,
+            round=range(config["search"]["rounds"]),
+            number=NUMBERS,
+        ),
+    output:
+        chosen="<results>/search/{searched}/chosen.json",
+        table=report(
+            "<results>/tables/search_{searched}.csv",
+            caption="../workflow/report/table_search.rst",
+            category="Models",
+            subcategory="Search",
+            labels={"shows": "Trials for {searched}", "as": "table"},
+        ),
+    log:
+        "<logs>/search_chosen/{searched}.log",
+    benchmark:
+        "<benchmarks>/search_chosen/{searched}.jsonl"
+    wildcard_constraints:
+        searched="[a-z][a-z0-9_]*",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        searched=lambda wildcards: wildcards.searched,
+        task=lambda wildcards: SEARCHED[wildcards.searched]["task"],
+        data=config["source"],
+        code=code_hash(SCRIPTS / "search_chosen.py"),
+    message:
+        "Choose the best trial for {wildcards.searched}"
+    script:
+        "../scripts/search_chosen.py"
+
+
+rule figure_search:
+    input:
+        tables=expand("<results>/tables/search_{searched}.csv", searched=SEARCHED),
+    output:
+        png=report(
+            "<results>/figures/search.png",
+            caption="../workflow/report/figure_search.rst",
+            category="Models",
+            subcategory="Search",
+            labels={"shows": "Course of the searches", "as": "PNG"},
+        ),
+        svg=report(
+            "<results>/figures/search.svg",
+            caption="../workflow/report/figure_search.rst",
+            category="Models",
+            subcategory="Search",
+            labels={"shows": "Course of the searches", "as": "SVG"},
+        ),
+    log:
+        "<logs>/figure_search.log",
+    benchmark:
+        "<benchmarks>/figure_search.jsonl"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        data=config["source"],
+        code=code_hash(SCRIPTS / "figure_search.py"),
+    message:
+        "Draw the searches"
+    script:
+        "../scripts/figure_search.py"

@@ -1,0 +1,39 @@
+"""Choose the hyper-parameters that the trials of one round try."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.files import write_json
+from behrt.learning.chosen import MLM, read_trials
+from behrt.learning.run import Optimisation, read_settings
+from behrt.learning.search import suggest
+from behrt.logs import logger
+from behrt.models import model_named
+
+
+def main(
+    earlier: list[Path],
+    suggested: Path,
+    searched: str,
+    kind: str,
+    space: dict[str, Any],
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    trials: int,
+    seed: int,
+) -> None:
+    model = model_named(kind)
+
+    def accepts(tried: dict[str, Any], optimised: dict[str, Any]) -> None:
+        read_settings(model.Settings, {**settings, **tried})
+        read_settings(Optimisation, {**training, **optimised})
+
+    done = read_trials(earlier)
+    drawn = suggest(space, done, trials, searched != MLM, seed, accepts)
+    write_json({"trials": drawn}, suggested)
+    logger.info("%s: %d trials after %d", searched, len(drawn), len(done))
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

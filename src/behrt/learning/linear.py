@@ -1,0 +1,228 @@
+"""Logistic regression of all diseases at once, on sparse counts or dense vectors.
+
+Everything here is computed in one thread, so that the bytes depend on no number of threads.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize
+from scipy.sparse import coo_array, csr_array, hstack, vstack
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from behrt.errors import InputError
+from behrt.evaluation.metrics import sample_average_precision
+from behrt.learning.examples import Examples
+from behrt.logs import logger
+
+CHUNK = 32_768
+"""Patients at a time, so that memory stays flat as they grow."""
+
+AGE_BANDS = 22
+BAND_MONTHS = 60
+LEAST_DECREASE = 1e-6
+"""The optimiser stops when a step lowers the loss by less than this share of it."""
+
+STEPS = 300
+LEAST_SPREAD = 1e-6
+Features = csr_array | np.ndarray
+
+
+def counts(examples: Examples) -> csr_array:
+    """Return float32 (n, n_diseases): in how many input visits each patient has each disease."""
+    codes = np.diff(examples.code_offsets[examples.visit_offsets])
+    rows = np.repeat(np.arange(len(examples)), codes)
+    ones = np.ones(len(rows), dtype=np.float32)
+    shape = (len(examples), examples.n_diseases)
+    return csr_array(coo_array((ones, (rows, examples.codes)), shape=shape))
+
+
+def ages(examples: Examples) -> np.ndarray:
+    """Return int64 (n): the age at the last input visit, in months.
+
+    Raises:
+        InputError: a patient has no visit.
+    """
+    if not np.diff(examples.visit_offsets).all():
+        raise InputError("examples", "a patient has no visit", "Draw the tasks again")
+    months: np.ndarray = examples.visit_age[examples.visit_offsets[1:] - 1].astype(np.int64)
+    return months
+
+
+def demographics(examples: Examples) -> csr_array:
+    """Return float32 (n, 25): one column a sex (unknown, male, female) and a band of 5 years."""
+    patients = np.arange(len(examples))
+    ones = np.ones(len(examples), dtype=np.float32)
+    band = np.minimum(ages(examples) // BAND_MONTHS, AGE_BANDS - 1)
+    sex = csr_array((ones, (patients, examples.sex)), shape=(len(examples), 3))
+    age = csr_array((ones, (patients, band)), shape=(len(examples), AGE_BANDS))
+    return csr_array(hstack([sex, age]))
+
+
+def with_demographics(vectors: np.ndarray, examples: Examples) -> np.ndarray:
+    """Return float32 (n, size + 25): vectors of patients (n, size) and demographics."""
+    people = demographics(examples).toarray()
+    return np.concatenate([vectors, people], axis=1, dtype=np.float32)
+
+
+def _parts(examples: Examples) -> Iterator[tuple[np.ndarray, Examples]]:
+    """Yield some patients at a time, with their rows."""
+    for first in range(0, max(len(examples), 1), CHUNK):
+        rows = np.arange(first, min(first + CHUNK, len(examples)))
+        yield rows, examples.select(rows)
+
+
+def _stacked(parts: list[Features]) -> Features:
+    dense = [part for part in parts if isinstance(part, np.ndarray)]
+    if dense:
+        return np.concatenate(dense)
+    return csr_array(vstack([csr_array(part) for part in parts]))
+
+
+def _logits(features: Features, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    logits: np.ndarray = np.asarray(features @ weight) + bias
+    return logits
+
+
+def _labels(train: Examples, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows, counted from the first, and diseases of a part's labels."""
+    offsets = train.label_offsets[first : first + CHUNK + 1]
+    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return rows, train.labels[offsets[0] : offsets[-1]].astype(np.int64)
+
+
+def logistic(
+    features: Features, train: Examples, penalty: float, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (features, n_diseases) and biases of a logistic regression a disease.
+
+    For each disease it minimises the summed cross-entropy of the labels plus penalty / 2 times
+    the squared weights, not the bias (scikit-learn's C is 1 / penalty), by L-BFGS on all diseases
+    at once, each number scaled by its curvature where it starts.
+
+    Args:
+        features: float32 (n, features).
+        train: the labels.
+        penalty: above 0.
+        start: float64, what an earlier call for another penalty ended with (weights over biases).
+    """
+    width, n_diseases = features.shape[1], train.n_diseases
+    prior = train.prior_log_odds().astype(np.float64)
+    variance = expit(prior) * expit(-prior)
+    squares = np.asarray((features * features).sum(axis=0)).ravel()
+    scale = np.sqrt(
+        np.concatenate([np.outer(squares, variance) + penalty, len(train) * variance[None]])
+    )
+    firsts = range(0, len(train), CHUNK)
+    parts = [features[first : first + CHUNK] for first in firsts]
+    turned = [csr_array(part.T) if isinstance(part, csr_array) else part.T for part in parts]
+    positive = [_labels(train, first) for first in firsts]
+
+    def loss_and_gradient(scaled: np.ndarray) -> tuple[float, np.ndarray]:
+        values = scaled.reshape(width + 1, n_diseases) / scale
+        weight, bias = values[:-1], values[-1] + prior
+        loss = penalty / 2 * float(np.vdot(weight, weight))
+        gradient = np.concatenate([penalty * weight, np.zeros((1, n_diseases))])
+        for part, transposed, labels in zip(parts, turned, positive, strict=True):
+            logits = _logits(part, weight.astype(np.float32), bias.astype(np.float32))
+            values = torch.from_numpy(logits)  # torch's functions are several times as fast
+            loss += float(F.softplus(values).sum(dtype=torch.float64))
+            loss -= float(logits[labels].sum(dtype=np.float64))
+            residual = torch.sigmoid(values).numpy()
+            residual[labels] -= 1
+            gradient[:-1] += transposed @ residual
+            gradient[-1] += residual.sum(axis=0, dtype=np.float64)
+        return loss, (gradient / scale).ravel()
+
+    first = np.zeros_like(scale)
+    if start is not None:
+        first = (start - np.concatenate([np.zeros((width, n_diseases)), prior[None]])) * scale
+    found = minimize(
+        loss_and_gradient,
+        first.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": STEPS, "ftol": LEAST_DECREASE, "gtol": 0.0, "maxcor": 10},
+    )
+    values = found.x.reshape(width + 1, n_diseases) / scale
+    return values[:-1], values[-1] + prior
+
+
+def fit_head(
+    features: Callable[[Examples], Features],
+    train: Examples,
+    tuning: Examples,
+    penalties: Sequence[float],
+) -> dict[str, torch.Tensor]:
+    """Return the weights of logistic regressions with the penalty that suits the tuning patients.
+
+    The penalty, one for all diseases, is chosen by the sample-averaged average precision of the
+    tuning examples. Dense features are brought to mean 0 and standard deviation 1 for it. They are
+    also turned to their principal axes, which leaves a ridge penalty as it is, and spares the
+    optimiser most of its steps.
+
+    Args:
+        features: of examples, float32 (n, features), sparse or dense.
+        train, tuning: labelled examples.
+        penalties: each above 0.
+
+    Returns:
+        "head.weight" float32 (features, n_diseases), "head.bias" float32 (n_diseases) and
+        "head.penalty" float32 (1), for features as they were given.
+    """
+    labels = tuning.label_matrix(np.arange(len(tuning)))
+    best, chosen, start = -1.0, {}, None
+    with threadpool_limits(1):
+        parts = [features(part) for _, part in _parts(train)]
+        given: Features = parts[0] if len(parts) == 1 else _stacked(parts)
+        dense = isinstance(given, np.ndarray)
+        if isinstance(given, np.ndarray):
+            mean = given.mean(axis=0, dtype=np.float64)
+            spread = np.maximum(given.std(axis=0, dtype=np.float64), LEAST_SPREAD)
+            standard = ((given - mean) / spread).astype(np.float32)
+            _, axes = np.linalg.eigh(standard.T @ standard)
+            given = standard @ axes
+        for penalty in sorted(penalties, reverse=True):  # from each to the next is a short way
+            weight, bias = logistic(given, train, penalty, start)
+            start = np.concatenate([weight, bias[None]])
+            if dense:
+                weight = (axes @ weight) / spread[:, None]
+                bias = bias - mean @ weight
+            head = {
+                "head.weight": torch.from_numpy(weight.astype(np.float32)),
+                "head.bias": torch.from_numpy(bias.astype(np.float32)),
+                "head.penalty": torch.tensor([penalty]),
+            }
+            scores = head_scores(head, features, tuning)
+            average_precision = float(np.nanmean(sample_average_precision(scores, labels)))
+            logger.info("penalty %g: tuning_aps %.4f", penalty, average_precision)
+            if average_precision > best:
+                best, chosen = average_precision, head
+    return chosen
+
+
+def head_scores(
+    weights: dict[str, torch.Tensor], features: Callable[[Examples], Features], examples: Examples
+) -> np.ndarray:
+    """Return float32 (n, n_diseases): the probabilities that `fit_head`'s weights give."""
+    weight, bias = weights["head.weight"].numpy(), weights["head.bias"].numpy()
+    scores = np.empty((len(examples), len(bias)), dtype=np.float32)
+    with threadpool_limits(1):
+        for rows, part in _parts(examples):
+            scores[rows] = expit(_logits(features(part), weight, bias))
+    return scores
+
+
+def check_penalties(penalties: Sequence[float]) -> tuple[float, ...]:
+    """Return the penalties as numbers.
+
+    Raises:
+        InputError: there is none, one stands twice, or one is not above 0.
+    """
+    given = tuple(penalties)
+    if not given or len(set(given)) < len(given) or not all(value > 0 for value in given):
+        raise InputError("penalties", f"they are {given}", "Give numbers above 0, each once")
+    return tuple(float(value) for value in given)

@@ -1,0 +1,68 @@
+"""Patient vectors from a bag of words (TF-IDF) with a linear head.
+
+A history is a document and its diseases are the words: each count is weighed by how few training
+patients have the disease (scikit-learn's smooth inverse document frequency), and a patient's
+vector is scaled to length 1. It is the text classifier that Deepr (Nguyen et al. 2017, arXiv
+1607.07519, section IV) is compared with there. Sex and age at the last input visit are joined to
+it, as in the other models with a linear head, so that these differ in the vectors alone.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, diags_array, hstack
+
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import check_penalties, counts, demographics, fit_head, head_scores
+from behrt.learning.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the head's weights are penalised.
+
+    Attributes:
+        penalties: ridge penalties; the tuning patients choose one.
+    """
+
+    penalties: tuple[float, ...] = (1.0, 3.0, 10.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+
+
+def rarity(train: Examples) -> np.ndarray:
+    """Return float32 (n_diseases): log((1 + n) / (1 + patients with the disease)) + 1."""
+    patients = np.bincount(train.known, minlength=train.n_diseases)
+    return (np.log((1 + len(train)) / (1 + patients)) + 1).astype(np.float32)
+
+
+def vectors(rarity: np.ndarray, examples: Examples) -> csr_array:
+    """Return float32 (n, n_diseases): counts times rarity, each patient's of length 1."""
+    weighed = counts(examples) @ diags_array(rarity)
+    lengths = np.sqrt(np.asarray((weighed * weighed).sum(axis=1)).ravel())
+    scale = 1 / np.where(lengths > 0, lengths, 1)
+    return csr_array(diags_array(scale.astype(np.float32)) @ weighed)
+
+
+def _features(rarity: np.ndarray, examples: Examples) -> csr_array:
+    return csr_array(hstack([vectors(rarity, examples), demographics(examples)]))
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Count patients with each disease, and fit the head."""
+    weighed = rarity(train)
+    head = fit_head(partial(_features, weighed), train, tuning, settings.penalties)
+    return {"rarity": torch.from_numpy(weighed), **head}
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    return head_scores(weights, partial(_features, weights["rarity"].numpy()), examples)
+
+
+_kind = Estimated("bag_of_words", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

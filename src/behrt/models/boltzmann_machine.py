@@ -1,0 +1,105 @@
+"""Patient vectors from a restricted Boltzmann machine with a linear head (Tran et al. 2015).
+
+Source: "Learning vector representation of medical objects via EMR-driven nonnegative restricted
+Boltzmann machines (eNRBM)", Journal of Biomedical Informatics 54. A patient is the set of the
+diseases in the history; the vector is the probability of each hidden unit given it.
+
+Deviations: the machine is scikit-learn's (BernoulliRBM, stochastic maximum likelihood), without
+the original's constraints (weights may be negative, and disease groups do not smooth them), and
+counts are cut to "ever"; sex and age at the last input visit are joined to the vector.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from scipy.special import expit
+from sklearn.neural_network import BernoulliRBM
+from threadpoolctl import threadpool_limits
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import (
+    check_penalties,
+    counts,
+    fit_head,
+    head_scores,
+    with_demographics,
+)
+from behrt.learning.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the machine is trained, and the head's weights penalised.
+
+    Attributes:
+        hidden: hidden units, the numbers of a patient's vector.
+        epochs: passes over the training patients.
+        learning_rate: of the machine.
+        batch_size: patients a step.
+        penalties: ridge penalties; the tuning patients choose one.
+    """
+
+    hidden: int = 200
+    epochs: int = 10
+    learning_rate: float = 0.05
+    batch_size: int = 64
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
+        if not self.learning_rate > 0:
+            raise InputError(
+                "learning_rate", f"{self.learning_rate} is not above 0", "Give one above 0"
+            )
+        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+
+
+def ever(examples: Examples) -> csr_array:
+    """Return float32 (n, n_diseases): 1 where the input history has the disease."""
+    return csr_array(counts(examples) > 0).astype(np.float32)
+
+
+def patient_vectors(weight: np.ndarray, bias: np.ndarray, examples: Examples) -> np.ndarray:
+    """Return float32 (n, hidden): the probability of each hidden unit."""
+    return np.asarray(expit(ever(examples) @ weight.T + bias), dtype=np.float32)
+
+
+def _features(weights: Weights, examples: Examples) -> np.ndarray:
+    weight, bias = weights["machine.weight"].numpy(), weights["machine.bias"].numpy()
+    return with_demographics(patient_vectors(weight, bias, examples), examples)
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Train the machine, and fit the head."""
+    machine = BernoulliRBM(
+        n_components=settings.hidden,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        n_iter=settings.epochs,
+        random_state=run.seed % 2**32,
+    )
+    with threadpool_limits(1):
+        machine.fit(ever(train))
+    weights = {
+        "machine.weight": torch.from_numpy(machine.components_.astype(np.float32)),
+        "machine.bias": torch.from_numpy(machine.intercept_hidden_.astype(np.float32)),
+    }
+    head = fit_head(partial(_features, weights), train, tuning, settings.penalties)
+    return {**weights, **head}
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    return head_scores(weights, partial(_features, weights), examples)
+
+
+_kind = Estimated("boltzmann_machine", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

@@ -1,0 +1,158 @@
+"""Deep Patient: stacked denoising autoencoders with a linear head (Miotto et al. 2016).
+
+Source: "Deep Patient: An Unsupervised Representation to Predict the Future of Patients from the
+Electronic Health Records", Scientific Reports 6:26094. Autoencoders are trained one on top of the
+other without labels; each learns to restore an input of which some numbers were set to 0 (5 % in
+the original). The last one's hidden layer is a patient's vector.
+
+Deviations: inputs are counts of diseases alone, cut at their 99th percentile and brought to 0 … 1
+(the original had drugs, procedures, laboratory tests and notes too); encoder and decoder share
+their weights; Adam trains them; logistic regressions take the place of the random forests; sex and
+age at the last input visit are joined to the vector.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from behrt import logs
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import (
+    check_penalties,
+    counts,
+    fit_head,
+    head_scores,
+    with_demographics,
+)
+from behrt.learning.run import TrainingRun, generator
+
+PERCENTILE = 99
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The autoencoders, and how they and the head are trained.
+
+    Attributes:
+        hidden: numbers of each hidden layer.
+        layers: autoencoders.
+        noise: share of an input's numbers set to 0.
+        epochs: passes over the training patients for each autoencoder.
+        batch_size: patients a step.
+        learning_rate: of Adam.
+        penalties: ridge penalties of the head; the tuning patients choose one.
+    """
+
+    hidden: int = 500
+    layers: int = 3
+    noise: float = 0.05
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
+        if not 0 <= self.noise < 1:
+            raise InputError("noise", f"{self.noise} is no share", "Give 0 <= noise < 1")
+        if not self.learning_rate > 0:
+            raise InputError(
+                "learning_rate", f"{self.learning_rate} is not above 0", "Give one above 0"
+            )
+        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+
+
+def highest_counts(train: Examples) -> np.ndarray:
+    """Return float32 (n_diseases): the 99th percentile of each count among those who have it."""
+    counted = counts(train).tocsc()
+    highest = np.ones(train.n_diseases, dtype=np.float32)
+    for disease, (start, end) in enumerate(
+        zip(counted.indptr[:-1], counted.indptr[1:], strict=True)
+    ):
+        if end > start:
+            highest[disease] = np.percentile(counted.data[start:end], PERCENTILE)
+    return highest
+
+
+def inputs(highest: np.ndarray, examples: Examples) -> Tensor:
+    """Return float32 (n, n_diseases): counts, 0 … 1."""
+    return torch.from_numpy(np.minimum(counts(examples).toarray() / highest, 1))
+
+
+def _encoded(weights: Weights, values: Tensor) -> Tensor:
+    layer = 0
+    while f"encoder.{layer}.weight" in weights:
+        weight, bias = weights[f"encoder.{layer}.weight"], weights[f"encoder.{layer}.bias"]
+        values = torch.sigmoid(F.linear(values, weight, bias))
+        layer += 1
+    return values
+
+
+def patient_vectors(weights: Weights, examples: Examples) -> np.ndarray:
+    """Return float32 (n, hidden): the last hidden layer, of inputs without noise."""
+    values = inputs(weights["highest"].numpy(), examples)
+    encoded: np.ndarray = _encoded(weights, values).numpy()
+    return encoded
+
+
+def _train_layer(
+    weights: Weights, layer: int, train: Examples, settings: Settings, run: TrainingRun
+) -> None:
+    """Learn one more autoencoder on what those below it make of the inputs; add its encoder."""
+    highest = weights["highest"].numpy()
+    size = train.n_diseases if layer == 0 else settings.hidden
+    encoder = nn.Linear(size, settings.hidden)
+    nn.init.xavier_uniform_(encoder.weight)
+    nn.init.zeros_(encoder.bias)
+    decoder_bias = nn.Parameter(torch.zeros(size))
+    parameters = [encoder.weight, encoder.bias, decoder_bias]
+    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    loss = torch.zeros(())
+    epochs = range(settings.epochs)
+    for epoch in logs.progress(epochs, label=f"autoencoder {layer + 1}", unit="epochs"):
+        order = generator(run, layer, epoch).permutation(len(train))
+        for start in range(0, len(order), settings.batch_size):
+            rows = order[start : start + settings.batch_size]
+            with torch.no_grad():
+                clean = _encoded(weights, inputs(highest, train.select(rows)))
+                noisy = clean * (torch.rand(clean.shape) >= settings.noise)
+            hidden = torch.sigmoid(encoder(noisy))
+            restored = F.linear(hidden, encoder.weight.T, decoder_bias)
+            loss = F.binary_cross_entropy_with_logits(restored, clean)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+    logs.logger.info("autoencoder %d: last loss %.4g", layer + 1, loss.item())
+    weights[f"encoder.{layer}.weight"] = encoder.weight.detach()
+    weights[f"encoder.{layer}.bias"] = encoder.bias.detach()
+
+
+def _features(weights: Weights, examples: Examples) -> np.ndarray:
+    return with_demographics(patient_vectors(weights, examples), examples)
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Train the autoencoders from the lowest up, and fit the head."""
+    weights: Weights = {"highest": torch.from_numpy(highest_counts(train))}
+    for layer in range(settings.layers):
+        _train_layer(weights, layer, train, settings, run)
+    head = fit_head(partial(_features, weights), train, tuning, settings.penalties)
+    return {**weights, **head}
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    return head_scores(weights, partial(_features, weights), examples)
+
+
+_kind = Estimated("deep_patient", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

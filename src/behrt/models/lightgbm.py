@@ -1,0 +1,124 @@
+"""Gradient boosting (LightGBM, Ke et al. 2017), one model a disease, on counts with age and sex.
+
+Features are the number of input visits with each disease, the age at the last input visit in
+months, and sex as a category. A disease that fewer than `minimum_labels` training patients have
+as a label gets no trees: everybody is given its prevalence. The trees are stored as LightGBM's own
+text, byte for byte, in model.safetensors.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, hstack
+from threadpoolctl import threadpool_limits
+
+from behrt import logs
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import ages, counts
+from behrt.learning.run import TrainingRun
+
+PREVALENCE = "prevalence"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trees are grown; what is not here is LightGBM's default.
+
+    Attributes:
+        trees: a disease.
+        leaves: a tree, at most.
+        learning_rate: the share of each tree that counts.
+        minimum_patients: a leaf, at least.
+        ridge: penalty of the leaves' squared values.
+        minimum_labels: training patients with a disease as a label, below which it has no trees.
+    """
+
+    trees: int = 50
+    leaves: int = 8
+    learning_rate: float = 0.1
+    minimum_patients: int = 20
+    ridge: float = 10.0
+    minimum_labels: int = 30
+
+    def __post_init__(self) -> None:
+        least = {"trees": 1, "leaves": 2, "minimum_patients": 1, "minimum_labels": 1}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < smallest:
+                raise InputError(name, f"{value!r} is no such count", f"Give at least {smallest}")
+        if not self.learning_rate > 0 or self.ridge < 0:
+            raise InputError(
+                "lightgbm",
+                f"learning_rate {self.learning_rate}, ridge {self.ridge}",
+                "Give a rate above 0 and a ridge of at least 0",
+            )
+
+
+def features(examples: Examples) -> csr_matrix:
+    """Return float32 (n, n_diseases + 2): counts, age in months, sex."""
+    people = np.stack([ages(examples), examples.sex], axis=1).astype(np.float32)
+    return csr_matrix(hstack([counts(examples), csr_matrix(people)]))
+
+
+def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
+    # Nothing here may depend on the machine: the text of a model repeats it.
+    return {
+        "objective": "binary",
+        "num_leaves": settings.leaves,
+        "learning_rate": settings.learning_rate,
+        "min_data_in_leaf": settings.minimum_patients,
+        "lambda_l2": settings.ridge,
+        "seed": seed % 2**31,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
+    }
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Grow the trees of every disease that is common enough."""
+    parameters = _parameters(settings, run.seed)
+    labelled = np.bincount(train.labels, minlength=train.n_diseases)
+    enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
+    weights = {PREVALENCE: torch.from_numpy(train.label_prevalence().astype(np.float32))}
+    patient_of_label = np.repeat(np.arange(len(train)), np.diff(train.label_offsets))
+    with threadpool_limits(run.threads):
+        table = lightgbm.Dataset(
+            features(train),
+            label=np.zeros(len(train), dtype=np.float32),
+            categorical_feature=[train.n_diseases + 1],
+            params=parameters,
+            free_raw_data=False,
+        )
+        for disease in logs.progress(np.flatnonzero(enough), label="trees", unit="diseases"):
+            label = np.zeros(len(train), dtype=np.float32)
+            label[patient_of_label[train.labels == disease]] = 1
+            table.set_label(label)
+            booster = lightgbm.train(parameters, table, num_boost_round=settings.trees)
+            text = booster.model_to_string().encode()
+            weights[f"trees.{disease}"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    logs.logger.info(
+        "%d diseases have trees, %d too rare have their prevalence", enough.sum(), (~enough).sum()
+    )
+    return weights
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    scores = np.tile(weights[PREVALENCE].numpy(), (len(examples), 1))
+    table = features(examples)
+    with threadpool_limits(1):
+        for name in sorted(weights.keys() - {PREVALENCE}):
+            text = weights[name].numpy().tobytes().decode()
+            disease = int(name.removeprefix("trees."))
+            scores[:, disease] = lightgbm.Booster(model_str=text).predict(table)
+    return scores
+
+
+_kind = Estimated("lightgbm", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

@@ -1,0 +1,49 @@
+"""Logistic regression, one a disease, on counts of diseases with age and sex.
+
+The plainest model that learns from other diseases: the logarithm of 1 + the number of input
+visits with each disease, sex, and 5-year bands of the age at the last input visit. It does not
+see the order of visits or the time between them. The ridge penalty is one for all diseases.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, hstack
+
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import check_penalties, counts, demographics, fit_head, head_scores
+from behrt.learning.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How weights are penalised.
+
+    Attributes:
+        penalties: ridge penalties (1 / C of scikit-learn); the tuning patients choose one.
+    """
+
+    penalties: tuple[float, ...] = (3.0, 10.0, 30.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+
+
+def features(examples: Examples) -> csr_array:
+    """Return float32 (n, n_diseases + 25): log(1 + counts), then demographics."""
+    return csr_array(hstack([counts(examples).log1p(), demographics(examples)]))
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Fit the regressions."""
+    return fit_head(features, train, tuning, settings.penalties)
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    return head_scores(weights, features, examples)
+
+
+_kind = Estimated("logistic_regression", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict

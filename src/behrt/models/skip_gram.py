@@ -1,0 +1,105 @@
+"""Patient vectors from skip-gram disease vectors with a linear head (Choi et al. 2016).
+
+Source: "Medical Concept Representation Learning from Electronic Health Records and its Application
+on Heart Failure Prediction", arXiv 1602.03686. Vectors of diseases are learned by skip-gram with
+negative sampling (Mikolov et al. 2013, gensim's), with a history as a sentence; a patient's vector
+is the sum of those of all recorded diseases, and a logistic regression predicts from it.
+
+Deviations: diseases are the only concepts (the original had medications and procedures too); the
+diseases of a visit stand in the vocabulary's order; sums are scaled by 1 + the number of diseases;
+sex and age at the last input visit are joined to the vector; the head predicts all diseases.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from gensim.models import Word2Vec
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.kinds import Estimated, Weights
+from behrt.learning.linear import (
+    check_penalties,
+    counts,
+    fit_head,
+    head_scores,
+    with_demographics,
+)
+from behrt.learning.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the vectors are learned, and the head's weights penalised.
+
+    Attributes:
+        size: numbers a vector.
+        window: diseases to each side that a disease predicts, at most.
+        negative: diseases drawn at random against each true one.
+        epochs: passes over the training histories.
+        penalties: ridge penalties; the tuning patients choose one.
+    """
+
+    size: int = 100
+    window: int = 10
+    negative: int = 5
+    epochs: int = 10
+    penalties: tuple[float, ...] = (10.0, 100.0, 1000.0)
+
+    def __post_init__(self) -> None:
+        for name in ("size", "window", "negative", "epochs"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
+        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+
+
+def disease_vectors(train: Examples, settings: Settings, seed: int) -> np.ndarray:
+    """Return float32 (n_diseases, size), zeros for a disease that no training history has."""
+    ends = train.code_offsets[train.visit_offsets]
+    sentences = [[str(code) for code in train.codes[a:b]] for a, b in pairwise(ends)]
+    learned = Word2Vec(
+        sentences,
+        sg=1,
+        vector_size=settings.size,
+        window=settings.window,
+        negative=settings.negative,
+        epochs=settings.epochs,
+        min_count=1,
+        seed=seed,
+        workers=1,  # several would race
+    ).wv
+    vectors = np.zeros((train.n_diseases, settings.size), dtype=np.float32)
+    for disease in np.unique(train.codes):
+        vectors[disease] = learned[str(disease)]
+    return vectors
+
+
+def patient_vectors(diseases: np.ndarray, examples: Examples) -> np.ndarray:
+    """Return float32 (n, size): the sum of the vectors of a patient's diseases over 1 + number."""
+    counted = counts(examples)
+    number = np.asarray(counted.sum(axis=1)).reshape(-1, 1)
+    return np.asarray(counted @ diseases / (1 + number), dtype=np.float32)
+
+
+def _features(diseases: np.ndarray, examples: Examples) -> np.ndarray:
+    return with_demographics(patient_vectors(diseases, examples), examples)
+
+
+def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
+    """Learn the diseases' vectors, and fit the head."""
+    diseases = disease_vectors(train, settings, run.seed)
+    head = fit_head(partial(_features, diseases), train, tuning, settings.penalties)
+    return {"diseases": torch.from_numpy(diseases), **head}
+
+
+def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
+    """Return the probabilities, float32 (n, n_diseases)."""
+    return head_scores(weights, partial(_features, weights["diseases"].numpy()), examples)
+
+
+_kind = Estimated("skip_gram", Settings, estimate, score)
+fit, predict = _kind.fit, _kind.predict
