@@ -26,6 +26,7 @@ def main(
     for task, model, embeddings, value in (
         rows.filter(metric="APS", label_set="all")
         .select("task", "model", "embeddings", "value")
+        .drop_nulls()
         .iter_rows()
     ):
         logger.info("ablation: %s, %s with %s: APS %.3f", task, model, embeddings, value)
