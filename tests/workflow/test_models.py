@@ -56,7 +56,7 @@ def test_more_models_wait_for_the_paper(editable: Copy) -> None:
     planned = editable.snakemake("--dry-run", "--cores", "1", *TINY)
     assert "Nothing to be done" in planned.stdout
     planned = editable.snakemake("paper", "--dry-run", "--cores", "1", *TINY)
-    for model in ("behrt_not_pretrained", "doctor_ai", "deepcare", "lightgbm", "skip_gram"):
+    for model in ("behrt_not_pretrained", "doctor_ai", "deepcare", "bag_of_words", "skip_gram"):
         assert f"Train {model} for T2" in planned.stdout
     assert "Tabulate every model, table 2" in planned.stdout
 
