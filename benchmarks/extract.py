@@ -61,13 +61,13 @@ def generate(folder: Path, rows: int) -> None:
 
 def extract(folder: Path, threads: int, *, zipped: bool = False) -> None:
     os.environ["POLARS_MAX_THREADS"] = str(threads)
+    from behrt.cprd.databases import GOLD
     from behrt.cprd.extract import extract_part
-    from behrt.cprd.layout import TABLES
 
     extract_part(
         folder / ("part.zip" if zipped else MEMBER),
         MEMBER if zipped else None,
-        TABLES["clinical"],
+        GOLD.tables["clinical"],
         folder / "extract.parquet",
         shards=32,
         maximum_refused=0.0,

@@ -20,9 +20,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis import strategies as st
 
+from behrt.cprd.databases import AURUM, GOLD, Database
 from behrt.cprd.delivery import find_parts
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import TABLES, Table
+from behrt.cprd.layout import Table
 from behrt.errors import InputError
 
 PATID = "8112920001"
@@ -59,21 +60,22 @@ edits = st.lists(
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> tuple[Table, bytes]:
-    """Draw a table and a text of it, sound but for its values."""
-    table = draw(st.sampled_from(list(TABLES.values())))
+def texts(draw: st.DrawFn) -> tuple[Database, Table, bytes]:
+    """Draw a database's table and a text of it, sound but for its values."""
+    database = draw(st.sampled_from([GOLD, AURUM]))
+    table = draw(st.sampled_from(list(database.tables.values())))
     columns = draw(st.sampled_from(list(table.generations.values())))
     end = draw(st.sampled_from(["\r\n", "\n"]))
     lines = ["\t".join(columns)]
     for _ in range(draw(st.integers(0, 6))):
         values = []
         for name in columns:
-            kind = table.types.get(table.renamed.get(name.lower(), name.lower()))
+            kind = table.types.get(table.ours(name))
             usual = draw(st.integers(0, 7)) > 0
             known = VALUES[kind] if kind else ["1"]
             values.append(known[0] if usual else draw(st.sampled_from(known)))
         lines.append("\t".join(values))
-    return table, "".join(line + end for line in lines).encode()
+    return database, table, "".join(line + end for line in lines).encode()
 
 
 def spoilt(content: bytes, changes: list[Edit]) -> bytes:
@@ -109,8 +111,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-    def read(path: Path, table: Table, batch_bytes: int) -> None:
-        parts = find_parts(folder)
+    def read(path: Path, database: Database, batch_bytes: int) -> None:
+        parts = find_parts(folder, database=database.name)
         if not parts:
             counts["passed over"] += 1
             return
@@ -119,7 +121,7 @@ def main() -> None:
         manifest = extract_part(
             part.path,
             part.member,
-            TABLES[part.table],
+            database.tables[part.table],
             rows,
             shards=2,
             maximum_refused=1.0,
@@ -149,16 +151,17 @@ def main() -> None:
         batch_bytes=st.sampled_from([7, 100, 2**20]),
     )
     def case(
-        drawn: tuple[Table, bytes],
+        drawn: tuple[Database, Table, bytes],
         inner: list[Edit],
         outer: list[Edit],
         zipped: bool,
         method: int,
         batch_bytes: int,
     ) -> None:
-        table, text = drawn
+        database, table, text = drawn
         text = spoilt(text, inner)
-        stem = f"x_Extract_{table.name.capitalize()}_001" if "_" not in table.name else table.name
+        own = table.name in database.numbered
+        stem = f"x_Extract_{table.name.capitalize()}_001" if own else table.name
         path = folder / f"{stem}.{'zip' if zipped else 'txt'}"
         for old in folder.iterdir():
             old.unlink()
@@ -171,7 +174,7 @@ def main() -> None:
         counts["cases"] += 1
         told: InputError | None = None
         try:
-            read(path, table, batch_bytes)
+            read(path, database, batch_bytes)
         except InputError as error:
             told = error
         if told is not None:

@@ -9,6 +9,8 @@ expect, and what a run needs. A delivery with faults is described too; only then
 rule check_delivery:
     input:
         **({} if config["caliber"] else {"own_lists": "<results>/caliber"}),
+        **({"merged": AURUM["merged_practices"]} if "merged_practices" in AURUM else {}),
+        **({"snomed": AURUM["snomed"]} if "snomed" in AURUM else {}),
         files=DELIVERY_FILES,
     output:
         report="<results>/check/delivery.json",
@@ -26,11 +28,11 @@ rule check_delivery:
     params:
         folder=lambda wildcards: str(DELIVERY),
         lists=lambda wildcards: config["caliber"] or f"results/{config['run']}/caliber",
-        tables=sorted({*TABLES, *config["events"]["tables"]}),
+        database=DATABASE.name,
         diagnoses=config["events"]["tables"],
         rules=config["cohort"],
         options={
-            table: options_for(config["extract"], table) for table in layout.TABLES
+            table: options_for(config["extract"], table) for table in DATABASE.tables
         },
         named=config["delivery"]["files"],
         maximum_refused=config["extract"]["maximum_refused"],

@@ -5,6 +5,8 @@ Out: cohort/cohort.parquet, one row a patient with a follow-up, cohort/flow.parq
 left after each rule, and cohort/manifest.json, what was recognised in the delivery as a whole.
 """
 
+MERGED = {"merged": AURUM["merged_practices"]} if "merged_practices" in AURUM else {}
+
 
 rule cohort_shard:
     input:
@@ -12,18 +14,20 @@ rule cohort_shard:
             {
                 "diagnoses": DIAGNOSES,
                 "hospital": EXTRACTED["hes_diagnosis_hosp"],
-                "medcodes": "<results>/phenotypes/medcodes.parquet",
+                "pointers": POINTERS,
+                "medcodes": MEDCODES,
                 "icd": "<results>/phenotypes/icd.parquet",
             }
             if config["cohort"]["visits"] == "diagnosis"
             else {}
         ),
+        **MERGED,
         patient=EXTRACTED["patient"],
         practice=EXTRACTED["practice"],
         eligibility=EXTRACTED["linkage_eligibility"],
         coverage=EXTRACTED["linkage_coverage"],
         deaths=EXTRACTED["death_patient"],
-        visits=EXTRACTED["consultation"] + EXTRACTED["clinical"],
+        visits=RECORDS,
         admissions=EXTRACTED["hes_hospital"],
     output:
         cohort="<results>/cohort/shards/{shard}.parquet",
@@ -41,7 +45,8 @@ rule cohort_shard:
     params:
         shard=lambda wildcards: int(wildcards.shard),
         rules=config["cohort"],
-        code=code_hash(SCRIPTS / "cohort_shard.py"),
+        database=DATABASE.name,
+        code=code_hash(SCRIPTS / "cohort_shard.py", "cprd/layouts.toml"),
     message:
         "Choose the patients of shard {wildcards.shard}"
     script:
@@ -50,6 +55,7 @@ rule cohort_shard:
 
 rule cohort:
     input:
+        **MERGED,
         shards=expand("<results>/cohort/shards/{shard}.parquet", shard=SHARDS),
         counts=expand("<results>/cohort/shards/{shard}_flow.parquet", shard=SHARDS),
         patient=EXTRACTED["patient"],
@@ -71,7 +77,8 @@ rule cohort:
         runtime=30,
     params:
         rules=config["cohort"],
-        code=code_hash(SCRIPTS / "cohort.py"),
+        database=DATABASE.name,
+        code=code_hash(SCRIPTS / "cohort.py", "cprd/layouts.toml"),
     message:
         "Join the shards' cohorts"
     script:

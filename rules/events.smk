@@ -10,10 +10,11 @@ rule events:
     input:
         cohort="<results>/cohort/shards/{shard}.parquet",
         diagnoses=DIAGNOSES,
+        pointers=POINTERS,
         consultations=EXTRACTED["consultation"],
         hospital=EXTRACTED["hes_diagnosis_hosp"],
         admissions=EXTRACTED["hes_hospital"],
-        medcodes="<results>/phenotypes/medcodes.parquet",
+        medcodes=MEDCODES,
         icd="<results>/phenotypes/icd.parquet",
         phenotypes="<results>/phenotypes/phenotypes.parquet",
     output:

@@ -23,7 +23,11 @@ rule extract:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
+        database=DATABASE.name,
         table=lambda wildcards: wildcards.table,
+        unread=lambda wildcards: DATABASE.unread(
+            wildcards.table, config["events"]["tables"]
+        ),
         member=lambda wildcards: PARTS[wildcards.table, wildcards.part].member,
         shards=config["shards"],
         maximum_refused=config["extract"]["maximum_refused"],

@@ -12,12 +12,18 @@ rule table_sex_agnostic_codes:
             if config["sex_analysis"]["diseases"]
             else {}
         ),
+        **(
+            {"dictionary": EXTRACTED["emismedicaldictionary"]}
+            if DATABASE.name == "aurum"
+            else {}
+        ),
         lists=config["caliber"] or "<results>/caliber",
         phenotypes="<results>/phenotypes/phenotypes.parquet",
-        medcodes="<results>/phenotypes/medcodes.parquet",
+        medcodes=MEDCODES,
         icd="<results>/phenotypes/icd.parquet",
         cohort="<results>/cohort/cohort.parquet",
         gp=DIAGNOSES,
+        pointers=POINTERS,
         hospital=EXTRACTED["hes_diagnosis_hosp"],
     output:
         table=report(

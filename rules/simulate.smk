@@ -11,10 +11,12 @@ rule simulate_world:
         **({"lists": config["caliber"]} if config["caliber"] else {}),
     output:
         **({} if config["caliber"] else {"lists": directory("<results>/caliber")}),
-        practice="<results>/delivery/gold/simulated_Extract_Practice_001.zip",
-        staff="<results>/delivery/gold/simulated_Extract_Staff_001.zip",
+        **{
+            table: f"<results>/delivery/{numbered_file(DATABASE.name, table, '001')}"
+            for table in ONCE
+        },
         coverage="<results>/delivery/linkage/linkage_coverage.txt",
-        medical="<results>/delivery/lookups/medical.txt",
+        medical=f"<results>/delivery/{look_up_file(DATABASE.name)}",
         codes="<results>/truth/codes.parquet",
         graph="<results>/truth/graph.parquet",
         diseases="<results>/truth/diseases.parquet",
@@ -32,6 +34,7 @@ rule simulate_world:
         own_lists=config["caliber"] is None,
         practices=config["simulation"]["practices"],
         seed=config["seed"],
+        database=DATABASE.name,
         code=code_hash(
             SCRIPTS / "simulate_world.py",
             "cprd/layouts.toml",
@@ -48,13 +51,10 @@ rule simulate_part:
     input:
         codes="<results>/truth/codes.parquet",
     output:
-        patient="<results>/delivery/gold/simulated_Extract_Patient_{part}.zip",
-        consultation="<results>/delivery/gold/simulated_Extract_Consultation_{part}.zip",
-        clinical="<results>/delivery/gold/simulated_Extract_Clinical_{part}.zip",
-        additional="<results>/delivery/gold/simulated_Extract_Additional_{part}.zip",
-        referral="<results>/delivery/gold/simulated_Extract_Referral_{part}.zip",
-        test="<results>/delivery/gold/simulated_Extract_Test_{part}.zip",
-        therapy="<results>/delivery/gold/simulated_Extract_Therapy_{part}.zip",
+        tables=[
+            f"<results>/delivery/{numbered_file(DATABASE.name, table, '{part}')}"
+            for table in IN_PARTS[DATABASE.name]
+        ],
         fragments=directory("<results>/fragments/{part}"),
         people="<results>/truth/people/{part}.parquet",
         onsets="<results>/truth/onsets/{part}.parquet",
@@ -76,6 +76,7 @@ rule simulate_part:
         seed=config["seed"],
         process=config["simulation"]["process"],
         flaws=config["simulation"]["flaws"],
+        database=DATABASE.name,
         code=code_hash(
             SCRIPTS / "simulate_part.py",
             "cprd/layouts.toml",
@@ -95,7 +96,7 @@ rule simulate_linkage:
             part=range(1, config["simulation"]["parts"] + 1),
         ),
     output:
-        linkage_eligibility="<results>/delivery/linkage/simulated_linkage_eligibility_gold.txt",
+        linkage_eligibility=f"<results>/delivery/{linked_file(DATABASE.name, 'linkage_eligibility')}",
         hes_patient="<results>/delivery/hes/hes_patient_simulated.txt",
         hes_hospital="<results>/delivery/hes/hes_hospital_simulated.txt",
         hes_episodes="<results>/delivery/hes/hes_episodes_simulated.txt",

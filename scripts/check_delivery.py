@@ -8,7 +8,7 @@ from behrt import stage
 from behrt.cprd.check import Settings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import Rules
-from behrt.cprd.layout import TABLES
+from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
 from behrt.logs import logger
@@ -20,8 +20,8 @@ def main(
     text: Path,
     folder: str,
     lists: str,
-    tables: list[str],
-    diagnoses: list[str],
+    database: str,
+    diagnoses: list[str] | None,
     rules: dict[str, Any],
     options: dict[str, dict[str, Any]],
     named: dict[str, Any],
@@ -31,16 +31,19 @@ def main(
     megabytes: float,
     predictions: float,
     own_lists: Path | None = None,
+    merged: Path | None = None,
+    snomed: Path | None = None,
 ) -> None:
     """Check the delivery in `folder`, with the code lists in `lists`.
 
     `files` and `own_lists` are what is there, for Snakemake to know of a change.
     """
+    tables = DATABASES[database].tables
     settings = Settings(
-        tables=tables,
+        database=DATABASES[database],
         diagnoses=diagnoses,
         rules=Rules.read(rules),
-        options={name: Options.read(values, TABLES[name]) for name, values in options.items()},
+        options={name: Options.read(values, tables[name]) for name, values in options.items()},
         maximum_refused=maximum_refused,
         shards=shards,
         threshold=threshold,
@@ -48,6 +51,8 @@ def main(
         lists=Path(lists),
         files=named,
         predictions=predictions,
+        merged=merged,
+        snomed=snomed,
     )
     work = report.parent / ".sample"
     shutil.rmtree(work, ignore_errors=True)

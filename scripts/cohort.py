@@ -5,6 +5,7 @@ from typing import Any
 
 from behrt import stage
 from behrt.cprd.cohort import Rules, add_flows, join_cohorts, recognise
+from behrt.cprd.databases import DATABASES
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 
@@ -19,17 +20,24 @@ def main(
     flow: Path,
     manifest: Path,
     rules: dict[str, Any],
+    database: str,
+    merged: Path | None = None,
 ) -> None:
-    """Join all shards, and write down what was recognised in the delivery as a whole."""
+    """Join all shards, and write down what was recognised in the delivery as a whole.
+
+    `merged` is the list of merged practices, if there is one.
+    """
     total = add_flows(counts)
     join_cohorts(shards, cohort)
     write_parquet(total, flow)
-    found = recognise(patient, practice, coverage, Rules.read(rules))
+    found = recognise(patient, practice, coverage, Rules.read(rules), DATABASES[database], merged)
     write_json(
         {
+            "database": database,
             "practice_digits": found.practice_digits,
             "hes_start": found.hes_start.isoformat(),
             "hes_end": found.hes_end.isoformat(),
+            "merged_practices_listed": None if found.merged is None else found.merged.len(),
         },
         manifest,
     )

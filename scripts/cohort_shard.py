@@ -5,6 +5,7 @@ from typing import Any
 
 from behrt import stage
 from behrt.cprd.cohort import Rules, Sources, select_cohort
+from behrt.cprd.databases import DATABASES
 from behrt.files import write_parquet
 from behrt.logs import logger
 
@@ -21,12 +22,19 @@ def main(
     counts: Path,
     shard: int,
     rules: dict[str, Any],
+    database: str,
+    merged: Path | None = None,
     diagnoses: list[Path] | None = None,
     hospital: list[Path] | None = None,
     medcodes: Path | None = None,
     icd: Path | None = None,
+    pointers: list[Path] | None = None,
 ) -> None:
-    """Select one shard; the last four inputs are needed for `rules["visits"] == "diagnosis"`."""
+    """Select one shard.
+
+    `merged` is the list of merged practices, if there is one; the last five inputs are needed for
+    `rules["visits"] == "diagnosis"`.
+    """
     sources = Sources(
         patient,
         practice,
@@ -39,6 +47,9 @@ def main(
         hospital or [],
         medcodes,
         icd,
+        pointers or [],
+        merged,
+        DATABASES[database],
     )
     selected, flow = select_cohort(sources, shard, Rules.read(rules))
     write_parquet(selected, cohort)

@@ -21,10 +21,22 @@ def main(
     events: Path,
     unmapped: Path,
     shard: int,
+    pointers: list[Path] | None = None,
 ) -> None:
-    """Write one shard; `diagnoses` are the parts of the GP tables that carry medcodes."""
+    """Write one shard; `diagnoses` are the parts of the GP tables that carry medcodes.
+
+    `pointers` are the parts of the tables that point at those rows that are diagnoses, if any.
+    """
     sources = Sources(
-        cohort, diagnoses, consultations, hospital, admissions, medcodes, icd, phenotypes
+        cohort,
+        diagnoses,
+        consultations,
+        hospital,
+        admissions,
+        medcodes,
+        icd,
+        phenotypes,
+        pointers or [],
     )
     made, outcomes = make_events(sources, shard)
     write_events(made, events)

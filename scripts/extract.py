@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from behrt import stage
+from behrt.cprd.databases import DATABASES
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import TABLES
 from behrt.cprd.values import Options
 from behrt.files import write_json
 from behrt.logs import logger
@@ -15,21 +15,27 @@ def main(
     source: Path,
     rows: Path,
     manifest: Path,
+    database: str,
     table: str,
     member: str | None,
     shards: int,
     maximum_refused: float,
     options: dict[str, Any],
+    unread: list[str],
 ) -> None:
-    """Extract one part; `options` are the settings of `behrt.cprd.values.Options`."""
+    """Extract one part, but for the columns `unread`.
+
+    `options` are the settings of `behrt.cprd.values.Options`.
+    """
+    layout = DATABASES[database].tables[table].without(unread)
     summary = extract_part(
         source,
         member,
-        TABLES[table],
+        layout,
         rows,
         shards=shards,
         maximum_refused=maximum_refused,
-        options=Options.read(options, TABLES[table]),
+        options=Options.read(options, layout),
     )
     write_json({**summary, "member": member}, manifest)
     logger.info(

@@ -7,18 +7,13 @@ from behrt import stage
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import share_of, write_part
 from behrt.simulation.flaws import Flaws
+from behrt.simulation.layout import IN_PARTS
 from behrt.simulation.process import ProcessSettings, make_world
 
 
 def main(
     codes: Path,
-    patient: Path,
-    consultation: Path,
-    clinical: Path,
-    additional: Path,
-    referral: Path,
-    test: Path,
-    therapy: Path,
+    tables: list[Path],
     fragments: Path,
     people: Path,
     onsets: Path,
@@ -29,27 +24,24 @@ def main(
     seed: int,
     process: dict[str, Any],
     flaws: dict[str, Any],
+    database: str,
 ) -> None:
-    """Write part `part` (from 1) of `parts`, which hold `patients` people in all."""
+    """Write part `part` (from 1) of `parts`, which hold `patients` people in all.
+
+    `tables` are the files of `behrt.simulation.layout.IN_PARTS`, in that order.
+    """
     write_part(
         make_world(practices, seed),
         read_codes(codes),
         share_of(part, parts, patients),
-        tables={
-            "patient": patient,
-            "consultation": consultation,
-            "clinical": clinical,
-            "additional": additional,
-            "referral": referral,
-            "test": test,
-            "therapy": therapy,
-        },
+        tables=dict(zip(IN_PARTS[database], tables, strict=True)),
         fragments=fragments,
         people=people,
         onsets=onsets,
         settings=ProcessSettings(**process),
         flaws=Flaws(**flaws),
         seed=seed,
+        database=database,
     )
 
 

@@ -19,6 +19,7 @@ def main(
     own_lists: bool,
     practices: int,
     seed: int,
+    database: str,
 ) -> None:
     """Make the world and write its files; `lists` is written if `own_lists`, else read."""
     write_world(
@@ -33,6 +34,7 @@ def main(
         graph=graph,
         diseases=diseases,
         seed=seed,
+        database=database,
     )
 
 

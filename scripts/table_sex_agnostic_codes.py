@@ -6,7 +6,9 @@ from behrt import stage
 from behrt.caliber.lists import read_terms
 from behrt.caliber.sex_specific import read_sex_specific
 from behrt.cprd.diagnoses import read_mapping
+from behrt.cprd.medical_dictionary import describe_medcodes
 from behrt.cprd.sex_codes import count_shards, read_names, tabulate
+from behrt.cprd.shards import scan
 from behrt.evaluation.tidy import with_facts
 from behrt.files import write_csv
 from behrt.logs import logger
@@ -24,17 +26,23 @@ def main(
     shards: int,
     data: str,
     threshold: int,
+    pointers: list[Path],
     diseases: Path | None = None,
+    dictionary: list[Path] | None = None,
 ) -> None:
     """Tabulate.
 
-    `lists` is CALIBER's folder, `gp` the tables of diagnoses, `diseases` the user's own table.
+    `lists` is CALIBER's folder, `gp` the tables of diagnoses, of whose rows `pointers` choose,
+    `diseases` the user's own table, `dictionary` that of CPRD Aurum's codes.
     """
     names = read_names(phenotypes)
     chosen = read_sex_specific(names, diseases)
     mapping = read_mapping(medcodes, icd)
-    counts = count_shards(cohort, gp, hospital, mapping, chosen, shards)
-    codes = tabulate(counts, mapping, read_terms(lists), names, chosen, threshold)
+    counts = count_shards(cohort, gp, hospital, mapping, chosen, shards, pointers)
+    terms = read_terms(lists)
+    if dictionary is not None:
+        terms = describe_medcodes(scan(dictionary).collect(), terms)
+    codes = tabulate(counts, mapping, terms, names, chosen, threshold)
     write_csv(with_facts(codes, data=data), table)
     of_both = codes.filter("of_both_sexes")
     logger.info(

@@ -20,7 +20,7 @@ from behrt.configuration import (
     training_for,
 )
 from behrt.cprd.cohort import Rules
-from behrt.cprd.layout import TABLES
+from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.errors import InputError
 from behrt.learning.run import (
@@ -116,7 +116,10 @@ def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], datac
 
 
 def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
-    assert RULES["$defs"]["table"]["enum"] == list(TABLES)
+    assert RULES["$defs"]["table"]["enum"] == list(
+        dict.fromkeys(name for database in DATABASES.values() for name in database.tables)
+    )
+    assert properties()["database"]["enum"] == list(DATABASES)
     assert RULES["$defs"]["date_format"]["enum"] == list(DATE_FORMATS)
     assert properties("extract")["encoding"]["enum"] == [*ENCODINGS, None]
     assert properties("extract")["year_format"]["enum"] == [*YEAR_OFFSETS, None]
@@ -283,7 +286,7 @@ def test_a_table_is_read_with_its_own_options(given: Any, expected: Any) -> None
     options = options_for(defaults | config["extract"], "clinical")
     assert options["date_format"] == expected
     assert options["columns"] == {"code": "medcode"}
-    assert Options.read(options, TABLES["clinical"]).blank == ["NULL"]
+    assert Options.read(options, GOLD.tables["clinical"]).blank == ["NULL"]
 
 
 @pytest.mark.parametrize(

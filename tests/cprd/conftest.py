@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from behrt.cprd.layout import TABLES
+from behrt.cprd.databases import GOLD
 
 Writer = Callable[..., Path]
 
@@ -19,7 +19,7 @@ def write_delivered(
     line_end: str = "\r\n",
 ) -> Path:
     """Write rows, given by column name, as CPRD delivers a table; zipped if the name says so."""
-    columns = TABLES[table].columns
+    columns = GOLD.tables[table].columns
     lines = ["\t".join(columns)]
     for row in rows:
         unknown = set(row) - {column.lower() for column in columns}

@@ -20,10 +20,12 @@ from layouts import LAYOUTS, Layout
 from layouts import write as write_layout
 
 from behrt.cprd.container import LONGEST_LINE
-from behrt.cprd.layout import TABLES
+from behrt.cprd.databases import DATABASES, GOLD
+from behrt.cprd.layout import LINKED, LOOK_UPS
 
 PATIDS = [int(f"{number}20001") for number in range(101, 113)]
 LAYOUT = Layout("faults")
+AURUM_LAYOUT = Layout("faults of Aurum", database="aurum")
 FILES = {
     "patient": "gold/x_Extract_Patient_001.txt",
     "practice": "gold/x_Extract_Practice_001.txt",
@@ -39,14 +41,35 @@ FILES = {
 MEMBER = "x_Extract_Clinical_001.txt"
 
 
+AURUM_FILES = {
+    name: FILES[name].replace("gold", "aurum")
+    for name in (
+        "patient",
+        "practice",
+        "consultation",
+        "eligibility",
+        "coverage",
+        "deaths",
+        "admissions",
+        "diagnoses",
+    )
+} | {
+    "observation": "aurum/x_Extract_Observation_001.txt",
+    "problem": "aurum/x_Extract_Problem_001.txt",
+    "dictionary": "lookups/202205_EMISMedicalDictionary.txt",
+}
+GOUT = 100_000_000_000_000_007
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """A small delivery, to be spoilt: `name` is a key of FILES."""
+    """A small delivery, to be spoilt: `name` is a key of its files."""
 
     folder: Path
+    files: Mapping[str, str] = field(default_factory=lambda: FILES)
 
     def path(self, name: str) -> Path:
-        return self.folder / FILES[name]
+        return self.folder / self.files[name]
 
     def edit(self, name: str, change: Callable[[bytes], bytes]) -> None:
         self.path(name).write_bytes(change(self.path(name).read_bytes()))
@@ -68,9 +91,41 @@ def write_delivery(folder: Path) -> Delivery:
     def write(name: str, table: str, rows: list[dict[str, object]]) -> None:
         write_layout(LAYOUT, folder / FILES[name], table, rows)
 
+    visits = write_shared(write)
+    write("zipped", "clinical", visits[:30])
+    write("clinical", "clinical", visits[30:])
+    return Delivery(folder)
+
+
+def write_aurum_delivery(folder: Path) -> Delivery:
+    """Write the same patients as CPRD Aurum delivers them."""
+
+    def write(name: str, table: str, rows: list[dict[str, object]]) -> None:
+        write_layout(AURUM_LAYOUT, folder / AURUM_FILES[name], table, rows)
+
+    visits = [
+        {**row, "medcode": GOUT, "obsid": 10**17 + number}
+        for number, row in enumerate(write_shared(write))
+    ]
+    write("observation", "observation", visits)
+    write("problem", "problem", visits[:5])
+    word = {"medcode": GOUT, "originalreadcode": "C34", "readcode": "C34..00", "snomed": GOUT + 9}
+    others = [
+        {"medcode": GOUT + number, "readcode": f"1{number:02d}..00"} for number in range(1, 20)
+    ]
+    write("dictionary", "emismedicaldictionary", [word, *others])
+    return Delivery(folder, AURUM_FILES)
+
+
+def write_shared(
+    write: Callable[[str, str, list[dict[str, object]]], None],
+) -> list[dict[str, object]]:
+    """Write all but the coded records, which are returned."""
+
     people = [
         {
             "patid": patid,
+            "pracid": 20001,
             "gender": 1 + index % 2,
             "yob": 140 + index,
             "mob": 0,
@@ -94,8 +149,6 @@ def write_delivery(folder: Path) -> Delivery:
             {"pracid": 20002, "region": 2, "uts": "01/01/1996", "lcd": "31/12/1999"},
         ],
     )
-    write("zipped", "clinical", visits[:30])
-    write("clinical", "clinical", visits[30:])
     write(
         "consultation",
         "consultation",
@@ -114,7 +167,7 @@ def write_delivery(folder: Path) -> Delivery:
     write("deaths", "death_patient", deaths)
     write("admissions", "hes_hospital", stays)
     write("diagnoses", "hes_diagnosis_hosp", [{**row, "icd": "M10.1"} for row in stays])
-    return Delivery(folder)
+    return visits
 
 
 @dataclass(frozen=True)
@@ -131,6 +184,7 @@ class Fault:
         outcomes: diagnosis rows that come to nothing, by outcome.
         config: settings other than the usual ones.
         during: lasts while the delivery is read.
+        database: which of CPRD's is delivered.
     """
 
     name: str
@@ -142,6 +196,7 @@ class Fault:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     during: Callable[[Delivery], Any] = lambda delivery: nullcontext()
+    database: str = "gold"
 
     @property
     def outcome(self) -> str:
@@ -244,7 +299,7 @@ def renamed(name: str, other: str) -> Callable[[Delivery], None]:
 
 def appended(name: str, table: str, **values: object) -> Callable[[Delivery], None]:
     def spoil(delivery: Delivery) -> None:
-        row = [str(values.get(column.lower(), "")) for column in TABLES[table].columns]
+        row = [str(values.get(column.lower(), "")) for column in GOLD.tables[table].columns]
         delivery.edit(name, lambda text: text + "\t".join(row).encode() + b"\r\n")
 
     return spoil
@@ -817,6 +872,211 @@ HARMLESS = (
     ),
     Fault("another program's files", copied("clinical", "notes.txt")),
 )
+DICTIONARY = Path(AURUM_FILES["dictionary"]).name
+
+
+def nothing(delivery: Delivery) -> None:
+    """Leave the delivery as it is."""
+
+
+def beside(name: str, text: str) -> Callable[[Delivery], None]:
+    """Write a file into the delivery's folder."""
+    return lambda delivery: (delivery.folder / name).write_text(text) and None
+
+
+def of_aurum(name: str, spoil: Callable[[Delivery], Any] = nothing, **outcome: Any) -> Fault:
+    return Fault(name, spoil, database="aurum", **outcome)
+
+
+def unusable_in_aurum(name: str, column: str, value: str, reason: str, table: str = "") -> Fault:
+    """One cell that makes its row unusable; the file's own name of the column is told."""
+    told = f"{column} {value!r}" if value else f"no {column}"
+    return of_aurum(
+        f"{told} in {table or name}",
+        cell(name, column, value),
+        refused={(table or name, f"{reason} {column}"): 1},
+    )
+
+
+MERGED = {"aurum": {"merged_practices": "the folder/merged.txt"}}
+SNOMED = {"aurum": {"snomed": "the folder/snomed.csv"}}
+AURUM_FAULTS = (
+    unusable_in_aurum("observation", "medcodeid", "1.00E+17", "unreadable"),
+    unusable_in_aurum("observation", "medcodeid", "100000000000000007.0", "unreadable"),
+    unusable_in_aurum("observation", "medcodeid", "1" * 20, "unreadable"),
+    unusable_in_aurum("observation", "medcodeid", "-7", "unreadable"),
+    unusable_in_aurum("observation", "patid", "9223372036854775808", "unreadable"),
+    unusable_in_aurum("observation", "patid", "", "blank"),
+    unusable_in_aurum("observation", "obsdate", "31/11/1998", "unreadable"),
+    unusable_in_aurum("patient", "acceptable", "", "blank"),
+    unusable_in_aurum("patient", "regenddate", "31/12/9999", "unreadable"),
+    unusable_in_aurum("patient", "pracid", "2.0001E4", "unreadable"),
+    unusable_in_aurum("dictionary", "medcodeid", "1.0E+17", "unreadable", "emismedicaldictionary"),
+    unusable_in_aurum(
+        "dictionary", "snomedctconceptid", "7.0E+17", "unreadable", "emismedicaldictionary"
+    ),
+    of_aurum(
+        "a dictionary that a spreadsheet has saved",
+        cell("dictionary", "medcodeid", "1.0E+17", -1),
+        error=MANY,
+        where=DICTIONARY,
+    ),
+    of_aurum(
+        "no dictionary",
+        removed("dictionary"),
+        error="no file for emismedicaldictionary",
+        where=FOLDER,
+    ),
+    of_aurum(
+        "a dictionary of another delivery's codes",
+        cell("dictionary", "medcodeid", "4711"),
+        outcomes={"unmapped": 60},
+    ),
+    of_aurum(
+        "a medcodeid that the dictionary lacks",
+        cell("observation", "medcodeid", str(GOUT - 1)),
+        outcomes={"unmapped": 1},
+    ),
+    of_aurum(
+        "an observation without a medcodeid",
+        cell("observation", "medcodeid", ""),
+        outcomes={"no code": 1},
+    ),
+    of_aurum(
+        "an observation without a date", cell("observation", "obsdate", ""), outcomes={"no date": 1}
+    ),
+    of_aurum(
+        "an Observation file without codes",
+        header("observation", b"medcodeid", b"code"),
+        error="no column medcodeid in the first line",
+        where="Observation_001.txt",
+    ),
+    of_aurum(
+        "two date formats in Observation",
+        cell("observation", "obsdate", "19980301"),
+        error="column obsdate mixes the formats",
+        where="Observation_001.txt",
+    ),
+    of_aurum(
+        "an Aurum part under two numbers",
+        copied("observation", "x_Extract_Observation_002.txt"),
+        error="the same rows as in",
+        where="x_Extract_Observation_002.txt",
+    ),
+    of_aurum(
+        "an Aurum patient without registration",
+        cell("patient", "regstartdate", ""),
+        step="Registered at a practice",
+    ),
+    of_aurum(
+        "an Aurum patient table of another build",
+        cell("patient", "pracid", "90009", -1),
+        error="pracid is no practice's for too many patients",
+        where="patient and practice tables",
+    ),
+    of_aurum(
+        "an Aurum practice with two different rows",
+        edited("practice", lambda text: text + b"20001\t31/12/1998\t\t1\r\n"),
+        error="a practice has two different rows",
+        where="practice table",
+    ),
+    of_aurum(
+        "a patient of a merged practice",
+        lambda d: (cell("patient", "pracid", "20002")(d), beside("merged.txt", "20002\n")(d)),
+        step="Practice not merged into another",
+        config=MERGED,
+    ),
+    of_aurum(
+        "a list of merged practices with words in it",
+        beside("merged.txt", "pracid\n20002\nthe High Street\n"),
+        error="line 3 is no pracid",
+        where="merged.txt",
+        config=MERGED,
+    ),
+    of_aurum(
+        "a list of merged practices with none",
+        beside("merged.txt", "pracid\n"),
+        error="it names no practice",
+        where="merged.txt",
+        config=MERGED,
+    ),
+    of_aurum(
+        "a list of concepts for a phenotype that is none",
+        beside("snomed.csv", "phenotype,snomedctconceptid\nGoat,90560007\n"),
+        error="1 of its phenotypes are not in the code lists, such as 'Goat'",
+        where="snomed.csv",
+        config=SNOMED,
+    ),
+    of_aurum(
+        "a list of concepts that a spreadsheet has saved",
+        beside("snomed.csv", "phenotype,snomedctconceptid\nGout,1.0E+17\n"),
+        error="none of the concepts of 'Gout' can be read",
+        where="snomed.csv",
+        config=SNOMED,
+    ),
+    of_aurum(
+        "a list of concepts without its column",
+        beside("snomed.csv", "phenotype,code\nGout,90560007\n"),
+        error="no column 'snomedctconceptid'",
+        where="snomed.csv",
+        config=SNOMED,
+    ),
+    of_aurum(
+        "a concept that no code of the dictionary has",
+        beside("snomed.csv", "phenotype,snomedctconceptid\nGout,90560007\n"),
+        outcomes={"unmapped": 60},
+        config=SNOMED,
+    ),
+    of_aurum(
+        "a delivery of Aurum read as GOLD",
+        error="for these, set `database: aurum`",
+        where=FOLDER,
+        config={"database": "gold"},
+    ),
+    Fault(
+        "a delivery of GOLD read as Aurum",
+        error="for these, set `database: gold`",
+        where=FOLDER,
+        config={"database": "aurum"},
+    ),
+    of_aurum(
+        "a table of GOLD chosen for diagnoses",
+        error="CPRD Aurum has no diagnoses in 'clinical'",
+        where="config, events.tables",
+        config={"events": {"tables": ["clinical"]}},
+    ),
+    of_aurum(
+        "the name of a file for a table of GOLD",
+        error="CPRD Aurum has no table clinical",
+        where="config, delivery.files",
+        config={"delivery": {"files": {"clinical": "*Observation*"}}},
+    ),
+    of_aurum(
+        "a date format for a column of GOLD's name that is none",
+        error="'evendate' is not known. Use one of obsdate",
+        where="config, extract, observation, date_format",
+        config={"extract": {"date_format": {"observation": {"evendate": "YYYYMMDD"}}}},
+    ),
+    of_aurum("an up-to-standard date in Aurum", cell("practice", "uts", "01/01/1999", -1)),
+    of_aurum("an obsid that nobody reads", cell("observation", "obsid", "9" * 20)),
+    of_aurum(
+        "two releases of the dictionary",
+        copied("dictionary", "202312_EMISMedicalDictionary.txt"),
+    ),
+    of_aurum(
+        "files of GOLD in a folder of theirs",
+        lambda d: copied("patient", "../gold/x_Extract_Patient_001.txt")(d),
+    ),
+    of_aurum(
+        "concepts of SNOMED CT in place of Read codes",
+        beside("snomed.csv", f"Phenotype, SnomedCTConceptId\nGout,{GOUT + 9}\n"),
+        config=SNOMED,
+    ),
+    of_aurum(
+        "a date format stated under Aurum's name of a column",
+        config={"extract": {"date_format": {"observation": {"obsdate": "DD/MM/YYYY"}}}},
+    ),
+)
 SETTINGS = (
     Fault(
         "a misspelt key",
@@ -892,6 +1152,7 @@ GROUPS = {
     "Rows": ROWS,
     "Patients and records": MEANINGS,
     "Configuration": SETTINGS,
+    "CPRD Aurum, where it differs": AURUM_FAULTS,
     "Oddities that change nothing": HARMLESS,
 }
 FAULTS = tuple(fault for group in GROUPS.values() for fault in group)
@@ -910,19 +1171,25 @@ def page() -> str:
         "recognised stands in the manifest beside each extracted part and in "
         "`cohort/manifest.json`.",
         "",
-        "| Layout | Container | Dates, GOLD | Dates, linked | Year of birth | Practice | "
+        "| Layout | Container | Dates, own tables | Dates, linked | Year of birth | Practice | "
         "Eligibility | ONS death |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {layout.name} | {layout.container} | {_dates(layout.dates)} | "
         f"{_dates(layout.linked_dates)} | {'less 1800' if layout.years else 'four digits'} | "
-        f"last {layout.digits} digits | {layout.generation('linkage_eligibility')} | "
-        f"{layout.generation('death_patient')} |"
+        f"{f'last {layout.digits} digits' if layout.database == 'gold' else 'pracid'} | "
+        f"{layout.generation('linkage_eligibility')} | {layout.generation('death_patient')} |"
         for layout in LAYOUTS
     ]
     lines += ["", "## Tables and their generations", "", "| Table | Generations |", "|---|---|"]
-    lines += [f"| {table.name} | {'; '.join(table.generations)} |" for table in TABLES.values()]
+    named = {"linked to either": LINKED, "look-up of CPRD Aurum": LOOK_UPS}
+    named = {database.title: database.numbered for database in DATABASES.values()} | named
+    lines += [
+        f"| {table.name}, {family} | {'; '.join(table.generations)} |"
+        for family, tables in named.items()
+        for table in tables.values()
+    ]
     lines += [
         "",
         "## Faults",

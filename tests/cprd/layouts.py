@@ -1,4 +1,4 @@
-"""One small delivery in every layout that CPRD has shipped.
+"""One small delivery in every layout that CPRD has shipped, of either database.
 
 Rows come as the tests write them: dates as DD/MM/YYYY, years of birth less 1800, names and values
 of `behrt.cprd.layout`. `write` turns them into a layout, and knows nothing of how it is read.
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from behrt.cprd.layout import GOLD, TABLES
+from behrt.cprd.databases import DATABASES
+from behrt.cprd.layout import Table
 
 WITH_TEXTID = MappingProxyType(
     dict.fromkeys(("clinical", "referral", "immunisation", "test", "therapy"), "A with textid")
@@ -29,8 +30,10 @@ class Layout:
 
     Attributes:
         name: of the layout.
+        database: which of CPRD's it is of.
         generations: of the tables that are not of their first generation.
-        dates, linked_dates: Python's format of dates, in GOLD's tables and in the linked ones.
+        dates, linked_dates: Python's format of dates, in the database's tables and in the linked
+            ones.
         years: what is added to the delivered year of birth.
         practices: pracids, whose last `digits` digits end a patid.
         digits: see practices.
@@ -62,15 +65,20 @@ class Layout:
     short: bool = False
     filler: bytes = b"1"
     deaths_again: bool = False
+    database: str = "gold"
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        return DATABASES[self.database].tables
 
     def columns(self, table: str) -> tuple[str, ...]:
-        return TABLES[table].generations[self.generation(table)]
+        return self.tables[table].generations[self.generation(table)]
 
     def generation(self, table: str) -> str:
-        return self.generations.get(table, next(iter(TABLES[table].generations)))
+        return self.generations.get(table, next(iter(self.tables[table].generations)))
 
     def format_of(self, table: str) -> str:
-        return self.dates if table in GOLD else self.linked_dates
+        return self.dates if table in DATABASES[self.database].numbered else self.linked_dates
 
 
 OLD = {"years": 1800, "practices": (1, 2, 307), "digits": 3}
@@ -145,6 +153,34 @@ LAYOUTS = (
         filler=b'M\xe9ni\xe8re\\N "',
         deaths_again=True,
     ),
+    Layout("Aurum of 2019", database="aurum"),
+    Layout(
+        "Aurum of 2022, outer names",
+        {"linkage_eligibility": "2022", "hes_patient": "new"},
+        linked_dates="%Y/%m/%d",
+        container="outer names",
+        hes="hes_apc",
+        short=True,
+        filler=b"",
+        database="aurum",
+    ),
+    Layout(
+        "Aurum of 2024, one zip",
+        {
+            "emismedicaldictionary": "without observations",
+            "linkage_eligibility": "2024",
+            "hes_patient": "new, mpsid",
+            "death_patient": "2024",
+        },
+        upper=True,
+        linked_dates="%Y-%m-%d",
+        container="one zip",
+        hes="hes_apc",
+        dotted=False,
+        filler=b'M\xe9ni\xe8re\\N "',
+        deaths_again=True,
+        database="aurum",
+    ),
 )
 
 
@@ -167,8 +203,8 @@ def write(layout: Layout, path: Path, table: str, rows: Iterable[Mapping[str, ob
 def _line(layout: Layout, table: str, row: Mapping[str, object]) -> bytes:
     values = []
     for name in layout.columns(table):
-        ours = TABLES[table].renamed.get(name.lower(), name.lower())
-        kind = TABLES[table].types.get(ours)
+        ours = layout.tables[table].ours(name)
+        kind = layout.tables[table].types.get(ours)
         if kind is None:
             values.append(layout.filler)
         else:

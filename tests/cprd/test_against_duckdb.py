@@ -1,7 +1,5 @@
 """The stages from delivered text to MEDS, against plain SQL on the same text, in every layout."""
 
-import runpy
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,14 @@ import polars as pl
 import pytest
 from layouts import LAYOUTS, Layout, unpack
 from layouts import write as write_layout
+from stages import run_stages, write_lists
 
-from behrt.cprd.delivery import find_parts
 from behrt.files import read_json
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 RULES: list[dict[str, Any]] = [
     {"minimum_visits": 8},
     {"minimum_visits": 4, "visits": "diagnosis", "study_start": "1998-02-28"},
 ]
-
-
-def _script(name: str) -> Callable[..., None]:
-    main: Callable[..., None] = runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
-    return main
 
 
 def _random_delivery(folder: Path, seed: int, layout: Layout) -> None:
@@ -117,98 +108,6 @@ def _random_delivery(folder: Path, seed: int, layout: Layout) -> None:
                 for _ in range(500)
             ],
         )
-
-
-def _lists(folder: Path) -> None:
-    for path, text in {
-        "dictionary.csv": "phenotype,CPRD,ICD,OPCS\nGout,a.csv,b.csv,\nLiver,c.csv,d.csv,\n"
-        "Blood pressure,,e.csv,\n",
-        "phenotype_categories_mapping.csv": "Phenotype,Category\nGout,Joints\nLiver,Gut\n"
-        "Blood pressure,Heart\n",
-        "primary_care/a.csv": "Medcode\n7.0\n8\n",
-        "primary_care/c.csv": "Medcode\n8.0\n",
-        "secondary_care/b.csv": "ICD10code\nM10\n",
-        "secondary_care/d.csv": "ICD10code\nK70\nK70.1\n",
-        "secondary_care/e.csv": "ICD10code\nI10\nK70.1\n",
-    }.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
-
-
-def _run(delivery: Path, lists: Path, out: Path, shards: int, rules: dict[str, Any]) -> None:
-    """Run the scripts of the CPRD stages as the workflow does."""
-    parts: dict[str, list[Path]] = {}
-    extract = _script("extract")
-    for part in find_parts(delivery):
-        rows = out / "extracted" / part.table / f"{part.part}.parquet"
-        extract(
-            source=part.path,
-            rows=rows,
-            manifest=rows.with_suffix(".json"),
-            table=part.table,
-            member=part.member,
-            shards=shards,
-            maximum_refused=0.0,
-            options={},
-        )
-        parts.setdefault(part.table, []).append(rows)
-    tables = ("phenotypes", "medcodes", "icd", "read_codes")
-    codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
-    _script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
-    mapping = {"medcodes": codes["medcodes"], "icd": codes["icd"]}
-    cohorts, counts, data, unmapped = (
-        [out / folder / f"{shard:02d}.parquet" for shard in range(shards)]
-        for folder in ("cohort/shards", "cohort/counts", "meds/data", "unmapped")
-    )
-    for shard in range(shards):
-        _script("cohort_shard")(
-            patient=parts["patient"],
-            practice=parts["practice"],
-            eligibility=parts["linkage_eligibility"],
-            coverage=parts["linkage_coverage"],
-            deaths=parts["death_patient"],
-            visits=parts["consultation"] + parts["clinical"],
-            admissions=parts["hes_hospital"],
-            diagnoses=parts["clinical"],
-            hospital=parts["hes_diagnosis_hosp"],
-            cohort=cohorts[shard],
-            counts=counts[shard],
-            shard=shard,
-            rules=rules,
-            **mapping,
-        )
-        _script("events")(
-            cohort=cohorts[shard],
-            diagnoses=parts["clinical"],
-            consultations=parts["consultation"],
-            hospital=parts["hes_diagnosis_hosp"],
-            admissions=parts["hes_hospital"],
-            phenotypes=codes["phenotypes"],
-            events=data[shard],
-            unmapped=unmapped[shard],
-            shard=shard,
-            **mapping,
-        )
-    _script("cohort")(
-        shards=cohorts,
-        counts=counts,
-        cohort=out / "cohort/cohort.parquet",
-        flow=out / "cohort/flow.parquet",
-        manifest=out / "cohort/manifest.json",
-        patient=parts["patient"],
-        practice=parts["practice"],
-        coverage=parts["linkage_coverage"],
-        rules=rules,
-    )
-    _script("meds")(
-        phenotypes=codes["phenotypes"],
-        shards=data,
-        unmapped=unmapped,
-        codes=out / "meds/metadata/codes.parquet",
-        dataset=out / "meds/metadata/dataset.json",
-        unmapped_codes=out / "unmapped.parquet",
-        name="test",
-    )
 
 
 def _text(folder: Path, layout: Layout, table: str) -> str:
@@ -320,6 +219,7 @@ def _sql(texts: Path, layout: Layout, rules: dict[str, Any]) -> duckdb.DuckDBPyC
 CASES = [
     pytest.param(layout, RULES[index % 2], 1 + index % 3, id=layout.name)
     for index, layout in enumerate(LAYOUTS)
+    if layout.database == "gold"
 ]
 
 
@@ -329,10 +229,12 @@ def test_cohort_and_events_equal_plain_sql(
 ) -> None:
     delivery, lists, out = tmp_path / "delivery", tmp_path / "lists", tmp_path / "out"
     _random_delivery(delivery, shards, layout)
-    _lists(lists)
-    _run(delivery, lists, out, shards, rules)
+    write_lists(lists)
+    run_stages(delivery, lists, out, shards, rules)
     connection = _sql(unpack(delivery, tmp_path / "texts"), layout, rules)
     assert read_json(out / "cohort/manifest.json") == {
+        "database": "gold",
+        "merged_practices_listed": None,
         "practice_digits": layout.digits,
         "hes_start": "1996-06-01",
         "hes_end": "1999-11-30",
@@ -397,11 +299,11 @@ def test_cohort_and_events_equal_plain_sql(
 
 def test_the_number_of_shards_changes_no_row(tmp_path: Path) -> None:
     _random_delivery(tmp_path / "delivery", 3, LAYOUTS[0])
-    _lists(tmp_path / "lists")
+    write_lists(tmp_path / "lists")
     results = []
     for shards in (1, 2):
         out = tmp_path / str(shards)
-        _run(tmp_path / "delivery", tmp_path / "lists", out, shards, RULES[0])
+        run_stages(tmp_path / "delivery", tmp_path / "lists", out, shards, RULES[0])
         data = pl.concat(pl.read_parquet(path) for path in sorted((out / "meds/data").iterdir()))
         results.append(
             (

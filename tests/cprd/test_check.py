@@ -128,7 +128,6 @@ def settings(tmp_path: Path) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return Settings(
-        tables=TABLES,
         diagnoses=["clinical"],
         rules=Rules(),
         options={},

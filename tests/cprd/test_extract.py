@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from behrt.cprd.databases import GOLD
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import TABLES
 from behrt.cprd.values import Options
 from behrt.errors import InputError
 from behrt.hashing import shard_of
@@ -26,7 +26,7 @@ def _extract(
     source = folder / "source.txt"
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     arguments: dict[str, Any] = {"shards": 3, "maximum_refused": 1.0, **settings}
-    manifest = extract_part(source, None, TABLES[table], folder / "rows.parquet", **arguments)
+    manifest = extract_part(source, None, GOLD.tables[table], folder / "rows.parquet", **arguments)
     return pl.read_parquet(folder / "rows.parquet"), manifest
 
 
@@ -261,7 +261,7 @@ def test_a_zipped_part_gives_the_bytes_of_a_loose_one(tmp_path: Path) -> None:
     extract_part(
         tmp_path / "source.zip",
         "source.txt",
-        TABLES["clinical"],
+        GOLD.tables["clinical"],
         tmp_path / "zipped.parquet",
         shards=3,
         maximum_refused=0,

@@ -4,39 +4,39 @@ import re
 import shutil
 import zipfile
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import yaml
-from faults import FAULTS, PATIDS, Delivery, Fault, page, write_delivery
+from faults import (
+    FAULTS,
+    PATIDS,
+    Delivery,
+    Fault,
+    page,
+    write_aurum_delivery,
+    write_delivery,
+)
 from snakemake.utils import validate
 
+from behrt.caliber.snomed import read_snomed
 from behrt.configuration import check, options_for
 from behrt.cprd.cohort import Rules, Sources, add_flows, select_cohort
+from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import Part, find_parts, require
 from behrt.cprd.events import Sources as EventSources
 from behrt.cprd.events import make_events
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import TABLES
+from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.values import Options
 from behrt.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
-READ = (
-    "patient",
-    "practice",
-    "consultation",
-    "clinical",
-    "linkage_eligibility",
-    "linkage_coverage",
-    "hes_hospital",
-    "hes_diagnosis_hosp",
-    "death_patient",
-)
 DATE = re.compile(r"\d{2}/\d{2}/\d{4}|\d{4}[-/]\d{2}[-/]\d{2}|(?<!\d)(?:18|19|20)\d{6}(?!\d)")
 
 
@@ -66,7 +66,7 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"index": [0], "phenotype": ["Gout"], "chapter": ["Joints"], "code": ["CALIBER//Gout"]},
         schema_overrides={"index": pl.Int16},
     ).write_parquet(folder / "phenotypes.parquet")
-    for name, code in {"medcode": 7, "icd": "M10"}.items():
+    for name, code in {"medcode": 7, "icd": "M10", "read": "C34..00"}.items():
         pl.DataFrame(
             {name: [code], "phenotype": [0]}, schema_overrides={"phenotype": pl.Int16}
         ).write_parquet(folder / f"{name}.parquet")
@@ -74,14 +74,18 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
-    return write_delivery(tmp_path_factory.mktemp("sound"))
+def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Delivery]:
+    return {
+        "gold": write_delivery(tmp_path_factory.mktemp("sound")),
+        "aurum": write_aurum_delivery(tmp_path_factory.mktemp("sound")),
+    }
 
 
 def settings(defaults: dict[str, Any], fault: Fault, folder: Path) -> dict[str, Any]:
-    config = defaults | {"delivery": {"folder": str(folder), "files": {}}}
+    config = defaults | {"database": fault.database}
+    config |= {"delivery": {"folder": str(folder), "files": {}}}
     for section, values in fault.config.items():
-        config[section] = config[section] | values
+        config[section] = config[section] | values if isinstance(values, Mapping) else values
     return config
 
 
@@ -99,13 +103,18 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     """Read a delivery as the workflow does, and count what becomes of every row."""
     check(config, SCHEMA)
     folder = Path(config["delivery"]["folder"])
-    parts = find_parts(folder, named=config["delivery"]["files"])
-    require(parts, READ, folder)
-    rows: dict[str, list[Path]] = {table: [] for table in READ}
+    database = DATABASES[config["database"]]
+    chosen = config["events"]["tables"]
+    needed = database.needed(chosen)
+    parts = find_parts(folder, named=config["delivery"]["files"], database=database.name)
+    require(parts, needed, folder, database.name)
+    rows: dict[str, list[Path]] = {table: [] for table in needed}
     kept: Counter[str] = Counter()
     outcome = Outcome()
     for part in parts:
-        table = TABLES[part.table]
+        if part.table not in needed:
+            continue
+        table = database.tables[part.table].without(database.unread(part.table, chosen))
         path = out / part.table / f"{part.part}.parquet"
         manifest = extract_part(
             part.path,
@@ -125,14 +134,20 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
             outcome.refused[part.table, reason] += count
         kept[part.table] += manifest["rows_kept"]
         rows[part.table].append(path)
+    coded, pointers = (
+        [path for table in tables for path in rows[table]] for tables in database.diagnoses(chosen)
+    )
+    merged = config["aurum"]["merged_practices"]
     sources = Sources(
         rows["patient"],
         rows["practice"],
         rows["linkage_eligibility"],
         rows["linkage_coverage"],
         rows["death_patient"],
-        rows["consultation"] + rows["clinical"],
+        [path for table in database.records for path in rows[table]],
         rows["hes_hospital"],
+        merged=merged and Path(merged),
+        database=database,
     )
     cohort, flow = select_cohort(sources, 0, Rules.read(config["cohort"]))
     cohort.write_parquet(out / "cohort.parquet")
@@ -142,35 +157,57 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     events, outcomes = make_events(
         EventSources(
             out / "cohort.parquet",
-            rows["clinical"],
+            coded,
             rows["consultation"],
             rows["hes_diagnosis_hosp"],
             rows["hes_hospital"],
-            lists / "medcode.parquet",
+            medcodes_of(config, rows, lists, out),
             lists / "icd.parquet",
             lists / "phenotypes.parquet",
+            pointers,
         ),
         0,
     )
     outcome.events = events
     outcome.outcomes = dict(outcomes.group_by("outcome").agg(pl.col("rows").sum()).iter_rows())
-    assert sum(outcome.outcomes.values()) == kept["clinical"] + kept["hes_diagnosis_hosp"]
+    records = sum(kept[table] for table in database.diagnoses(chosen)[0])
+    assert sum(outcome.outcomes.values()) == records + kept["hes_diagnosis_hosp"]
     return outcome
+
+
+def medcodes_of(
+    config: dict[str, Any], rows: dict[str, list[Path]], lists: Path, out: Path
+) -> Path:
+    """Return the table of medcodes: the lists' own, or what Aurum's dictionary says."""
+    if config["database"] == "gold":
+        return lists / "medcode.parquet"
+    snomed = None
+    if config["aurum"]["snomed"]:
+        phenotypes = pl.read_parquet(lists / "phenotypes.parquet")
+        snomed, _ = read_snomed(Path(config["aurum"]["snomed"]), phenotypes)
+    listed = pl.read_parquet(lists / "read.parquet")
+    dictionary = pl.read_parquet(rows["emismedicaldictionary"])
+    pairs, _ = map_medcodes(dictionary, listed, snomed)
+    pairs.write_parquet(out / "medcodes.parquet")
+    return out / "medcodes.parquet"
 
 
 @pytest.fixture(scope="session")
 def expected(
     defaults: dict[str, Any],
     lists: Path,
-    sound: Delivery,
+    sound: dict[str, Delivery],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Outcome:
-    config = settings(defaults, Fault("none"), sound.folder)
-    outcome = run(config, lists, tmp_path_factory.mktemp("expected"))
-    assert not outcome.refused
-    assert set(outcome.flow.values()) == {len(PATIDS)}
-    assert outcome.outcomes == {"mapped": 6 * len(PATIDS)}
-    return outcome
+) -> dict[str, Outcome]:
+    outcomes = {}
+    for database, delivery in sound.items():
+        config = settings(defaults, Fault("none", database=database), delivery.folder)
+        outcome = run(config, lists, tmp_path_factory.mktemp("expected"))
+        assert not outcome.refused
+        assert set(outcome.flow.values()) == {len(PATIDS)}
+        assert outcome.outcomes == {"mapped": 6 * len(PATIDS)}
+        outcomes[database] = outcome
+    return outcomes
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -180,13 +217,13 @@ def test_every_fault_has_its_outcome(
     caplog: pytest.LogCaptureFixture,
     defaults: dict[str, Any],
     lists: Path,
-    sound: Delivery,
-    expected: Outcome,
+    sound: dict[str, Delivery],
+    expected: dict[str, Outcome],
     fault: Fault,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    delivery = Delivery(tmp_path / "the folder")
-    shutil.copytree(sound.folder, delivery.folder)
+    delivery = replace(sound[fault.database], folder=tmp_path / "the folder")
+    shutil.copytree(sound[fault.database].folder, delivery.folder)
     fault.spoil(delivery)
     config = settings(defaults, fault, delivery.folder)
     out = tmp_path / "out"
@@ -211,9 +248,10 @@ def test_every_fault_has_its_outcome(
             left_out = {name: rows for name, rows in outcome.outcomes.items() if name != "mapped"}
             assert left_out == dict(fault.outcomes)
         elif not fault.refused:
-            assert outcome.flow == expected.flow
-            assert outcome.outcomes == expected.outcomes
-            assert outcome.events.equals(expected.events)
+            usual = expected[fault.database]
+            assert outcome.flow == usual.flow
+            assert outcome.outcomes == usual.outcomes
+            assert outcome.events.equals(usual.events)
     assert not any(str(patid) in message for patid in PATIDS)
     allowed = message.replace("31/12/9999", "")
     assert not DATE.search(allowed), message

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 from layouts import LAYOUTS, Layout, write
 
+from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.delivery import find_parts
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import GOLD, TABLES, read_registry
+from behrt.cprd.layout import read_registry
 
 VALUES = {
     "id": ("31120001", "7120001"),
@@ -28,29 +29,45 @@ def test_headers_seen_in_deliveries_are_in_the_registry() -> None:
         "linkage_eligibility": "patid pracid linkdate hes_e death_e cr_e minap_e lsoa_e",
         "hes_diagnosis_hosp": "patid spno admidate discharged ICD ICDx",
     }.items():
-        assert tuple(header.split()) in TABLES[table].generations.values()
+        assert tuple(header.split()) in GOLD.tables[table].generations.values()
 
 
 def test_every_generation_of_every_table_is_in_a_layout_that_is_tested() -> None:
-    generations = {(name, other) for name, table in TABLES.items() for other in table.generations}
-    tested = {(name, layout.generation(name)) for layout in LAYOUTS for name in TABLES}
+    generations = {
+        (database.name, name, generation)
+        for database in DATABASES.values()
+        for name, table in database.tables.items()
+        for generation in table.generations
+        if database is GOLD or name not in GOLD.others
+    }
+    tested = {
+        (layout.database, name, layout.generation(name))
+        for layout in LAYOUTS
+        for name in layout.tables
+        if layout.database == GOLD.name or name not in GOLD.others
+    }
     assert tested == generations
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_table_says_the_same_in_every_layout(tmp_path: Path, layout: Layout) -> None:
     expected = {}
-    for table in TABLES.values():
+    database = DATABASES[layout.database]
+    for table in layout.tables.values():
         rows = [
             {name: VALUES[kind][index] for name, kind in table.types.items()} for index in (0, 1)
         ]
-        name = f"x_Extract_{table.name}_001.zip" if table.name in GOLD else f"{table.name}.txt"
+        name = (
+            f"x_Extract_{table.name}_001.zip"
+            if table.name in database.numbered
+            else f"{table.name}.txt"
+        )
         write(layout, tmp_path / "delivery" / name, table.name, rows)
         expected[table.name] = rows
-    parts = find_parts(tmp_path / "delivery")
-    assert [part.table for part in parts] == sorted(TABLES)
+    parts = find_parts(tmp_path / "delivery", database=layout.database)
+    assert [part.table for part in parts] == sorted(layout.tables)
     for part in parts:
-        table = TABLES[part.table]
+        table = layout.tables[part.table]
         path = tmp_path / "rows.parquet"
         manifest = extract_part(
             part.path, part.member, table, path, shards=1, maximum_refused=0, batch_bytes=50
@@ -91,7 +108,7 @@ def test_a_registry_that_contradicts_itself_is_refused(
     tmp_path: Path, entry: str, problem: str
 ) -> None:
     path = tmp_path / "layouts.toml"
-    path.write_text(f'[table]\nfamily = "gold"\n{entry}\n')
+    path.write_text(f"[gold.table]\n{entry}\n")
     with pytest.raises(ValueError, match=problem):
         read_registry(path)
 
@@ -99,9 +116,9 @@ def test_a_registry_that_contradicts_itself_is_refused(
 def test_a_new_layout_is_new_data(tmp_path: Path) -> None:
     path = tmp_path / "layouts.toml"
     path.write_text(
-        '[table]\nfamily = "gold"\ntypes = { patid = "id" }\nrequired = ["patid"]\n'
+        '[gold.table]\ntypes = { patid = "id" }\nrequired = ["patid"]\n'
         'renamed = { person = "patid" }\n'
-        '[table.generations]\nA = "patid x"\n"2030" = "Person x y"\n'
+        '[gold.table.generations]\nA = "patid x"\n"2030" = "Person x y"\n'
     )
     table = read_registry(path)["gold"]["table"]
     (tmp_path / "x.txt").write_text("person\tx\ty\n7\t1\t2\n")

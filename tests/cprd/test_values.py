@@ -3,7 +3,7 @@ import datetime
 import polars as pl
 import pytest
 
-from behrt.cprd.layout import TABLES
+from behrt.cprd.databases import GOLD
 from behrt.cprd.values import DATE_FORMATS, Formats, Options
 from behrt.errors import InputError
 
@@ -116,10 +116,10 @@ def test_a_format_may_be_stated_for_one_column() -> None:
 )
 def test_unknown_options_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(InputError):
-        Options.read(values, TABLES["clinical"])
+        Options.read(values, GOLD.tables["clinical"])
 
 
 def test_options_are_read() -> None:
-    assert Options.read({"date_format": None}, TABLES["clinical"]) == Options()
-    named = Options.read({"columns": {"E_Code": "medcode"}}, TABLES["clinical"])
+    assert Options.read({"date_format": None}, GOLD.tables["clinical"]) == Options()
+    named = Options.read({"columns": {"E_Code": "medcode"}}, GOLD.tables["clinical"])
     assert named.columns == {"code": "medcode"}

@@ -18,12 +18,16 @@ import polars as pl
 
 from behrt import logs
 from behrt.caliber.lists import read_lists
+from behrt.caliber.snomed import read_snomed
 from behrt.cprd import cohort
 from behrt.cprd.container import open_text
+from behrt.cprd.databases import GOLD, Database
 from behrt.cprd.delivery import Part, file_pattern, find_parts
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import TABLES
+from behrt.cprd.layout import Table
+from behrt.cprd.medical_dictionary import map_medcodes
+from behrt.cprd.shards import scan
 from behrt.cprd.text import split_columns
 from behrt.cprd.values import DTYPES, Options
 from behrt.errors import InputError
@@ -38,6 +42,7 @@ WHOLE = (
     "linkage_coverage",
     "hes_hospital",
     "death_patient",
+    "emismedicaldictionary",
 )
 # Of tables that the run does not read, this part of a sample will do.
 UNUSED = 16
@@ -46,9 +51,12 @@ OF_THE_BUILD = ("linkage_eligibility",)
 
 MEANING = {
     "patient": "nobody can be selected",
-    "practice": "follow-up cannot be told, which needs each practice's uts and lcd",
-    "consultation": "visits without a clinical record do not count, and the cohort shrinks",
+    "practice": "follow-up cannot be told, which needs the practice's own dates",
+    "consultation": "visits without another record do not count, and the cohort shrinks",
     "clinical": "there are no diagnoses from general practice",
+    "observation": "there are no diagnoses from general practice",
+    "problem": "it is not known which observations are problems",
+    "emismedicaldictionary": "no code of general practice can be mapped to a disease",
     "referral": "diagnoses that only a referral carries are not seen",
     "test": "diagnoses that only a test carries are not seen",
     "linkage_eligibility": "it is not known who can be linked to HES, so nobody is selected",
@@ -76,8 +84,7 @@ class Settings:
     """What a run would do with the delivery, and how much of it is looked at.
 
     Attributes:
-        tables: the tables that the run reads.
-        diagnoses: those of them whose medcodes count as diagnoses.
+        diagnoses: the tables whose codes count as diagnoses; None for the usual one.
         rules: the cohort's.
         options: how text is read, by table; none for the usual way.
         maximum_refused: greatest share of a part's rows that may be refused.
@@ -89,10 +96,12 @@ class Settings:
         files: patterns of the names of tables' files, as in config's delivery.files.
         predictions: how often a patient of the cohort is scored on average, at most: the share
             held out, times the models and the tasks.
+        database: which of CPRD's databases is delivered.
+        merged: the list of merged practices (CPRD Aurum), or None.
+        snomed: the list of SNOMED CT concepts (CPRD Aurum), or None.
     """
 
-    tables: Sequence[str]
-    diagnoses: Sequence[str]
+    diagnoses: Sequence[str] | None
     rules: cohort.Rules
     options: Mapping[str, Options]
     maximum_refused: float
@@ -102,6 +111,29 @@ class Settings:
     lists: Path | None
     files: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     predictions: float = 0.0
+    database: Database = GOLD
+    merged: Path | None = None
+    snomed: Path | None = None
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that the run reads."""
+        return self.database.needed(self.diagnoses)
+
+    def layout(self, table: str) -> Table:
+        """Return a table as the run reads it."""
+        unread = self.database.unread(table, self.diagnoses)
+        return self.database.tables[table].without(unread)
+
+    @property
+    def coded(self) -> list[str]:
+        """Those of them whose rows carry the codes of diagnoses."""
+        return self.database.diagnoses(self.diagnoses)[0]
+
+    @property
+    def pointing(self) -> list[str]:
+        """Those of them that point at the rows that are diagnoses."""
+        return self.database.diagnoses(self.diagnoses)[1]
 
 
 @dataclass
@@ -184,7 +216,7 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         InputError: no such folder.
     """
     problems: list[InputError] = []
-    parts = find_parts(folder, problems, settings.files)
+    parts = find_parts(folder, problems, settings.files, settings.database.name)
     names = {part: part.path.relative_to(folder).as_posix() for part in parts}
     samples = []
     largest = sum(min(part.path.stat().st_size, settings.sample_bytes) for part in parts)
@@ -200,11 +232,15 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         by_table[sample.part.table].append(sample)
     present = {part.table for part in parts}
     missing = [
-        {"table": table, "file": file_pattern(table), "means": MEANING.get(table, "it is needed")}
+        {
+            "table": table,
+            "file": file_pattern(table, settings.database.name),
+            "means": MEANING.get(table, "it is needed"),
+        }
         for table in settings.tables
         if table not in present
     ]
-    mapping = _mapping(settings, work, problems)
+    mapping = _mapping(by_table, settings, work, problems)
     selected = _cohort(by_table, settings, mapping, problems)
     report = {
         "tables": {table: _table(by_table[table], settings) for table in sorted(by_table)},
@@ -220,7 +256,13 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
     }
     errors = [str(problem) for problem in problems]
     errors += [f"{entry['table']}: no file {entry['file']}; {entry['means']}" for entry in missing]
-    return {**report, "errors": errors, "warnings": _warnings(report), "ready": not errors}
+    warnings = _warnings(report)
+    if not settings.database.practice_in_patid and settings.merged is None:
+        warnings.append(
+            "no list of merged practices (config, aurum.merged_practices): patients of a practice "
+            "that was merged into another may be there twice"
+        )
+    return {**report, "errors": errors, "warnings": warnings, "ready": not errors}
 
 
 def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
@@ -233,7 +275,7 @@ def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
     text = work / "text" / part.path.with_suffix(".txt").name
     text.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    records = part.table in ("consultation", "clinical", *settings.diagnoses)
+    records = part.table in (*settings.database.records, *settings.coded)
     with open_text(part.path, part.member) as stream, text.open("wb") as copy:
         sample.text_bytes = stream.size
         line = stream.line()
@@ -256,7 +298,7 @@ def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
         sample.manifest = extract_part(
             text,
             None,
-            TABLES[part.table],
+            settings.layout(part.table),
             rows,
             shards=settings.shards,
             maximum_refused=settings.maximum_refused,
@@ -290,7 +332,7 @@ def _table(samples: Sequence[Sample], settings: Settings) -> dict[str, Any]:
         for reason, count in sample.manifest["rows_refused"].items():
             refused[reason] += count
         for column, label in sample.manifest["formats"].items():
-            formats[column][label] += 1
+            formats[sample.manifest["columns"].get(column, column)][label] += 1
     whole = all(sample.whole for sample in samples)
     return {
         "parts": len(samples),
@@ -363,7 +405,8 @@ def _without_patient_row(
     known = pl.scan_parquet(patients).select("patid").unique().collect()
     found = []
     for table, samples in sorted(by_table.items()):
-        if table in ("patient", *OF_THE_BUILD) or "patid" not in TABLES[table].types:
+        types = settings.database.tables[table].types
+        if table in ("patient", *OF_THE_BUILD) or "patid" not in types:
             continue
         for sample in samples:
             if sample.rows is None:
@@ -377,16 +420,30 @@ def _without_patient_row(
     return found
 
 
-def _mapping(settings: Settings, work: Path, problems: list[InputError]) -> Path | None:
+def _mapping(
+    by_table: Mapping[str, Sequence[Sample]],
+    settings: Settings,
+    work: Path,
+    problems: list[InputError],
+) -> Path | None:
     """Read the code lists into the work folder; return where they are."""
     if settings.lists is None:
         return None
     try:
         read = read_lists(settings.lists)
+        medcodes: pl.DataFrame = read.medcodes
+        if settings.database.look_ups:
+            dictionary = _paths(by_table, settings.database.look_ups)
+            if not dictionary:
+                return None
+            snomed = None
+            if settings.snomed is not None:
+                snomed, _ = read_snomed(settings.snomed, read.phenotypes)
+            medcodes, _ = map_medcodes(scan(dictionary).collect(), read.read, snomed)
     except InputError as error:
         problems.append(error)
         return None
-    write_parquet(read.medcodes, work / "lists" / "medcodes.parquet")
+    write_parquet(medcodes, work / "lists" / "medcodes.parquet")
     write_parquet(read.icd, work / "lists" / "icd.parquet")
     return work / "lists"
 
@@ -399,7 +456,8 @@ def _codes(
     by_table: Mapping[str, Sequence[Sample]], settings: Settings, lists: Path | None
 ) -> dict[str, Any]:
     """Count, by system, which share of the rows read and of their codes the lists map."""
-    practice = _paths(by_table, settings.diagnoses)
+    practice = _paths(by_table, settings.coded)
+    pointers = _paths(by_table, settings.pointing)
     hospital = _paths(by_table, ["hes_diagnosis_hosp"])
     if lists is None or not practice + hospital:
         return {}
@@ -407,7 +465,7 @@ def _codes(
     known = mapping.select("system", "code").unique().with_columns(mapped=True)
     counted = pl.concat(
         [
-            scan_diagnoses(practice, hospital, shard)
+            scan_diagnoses(practice, hospital, shard, pointers)
             .group_by("system", "code")
             .agg(rows=pl.len())
             .collect(engine="streaming")
@@ -444,7 +502,7 @@ def _cohort(
 ) -> dict[str, Any]:
     """Select the cohort from what was read, and estimate the whole one."""
     by_diagnosis = settings.rules.visits == "diagnosis"
-    records = list(settings.diagnoses) if by_diagnosis else ["consultation", "clinical"]
+    records = settings.coded if by_diagnosis else list(settings.database.records)
     admissions = "hes_diagnosis_hosp" if by_diagnosis else "hes_hospital"
     needed = ["patient", "practice", "linkage_eligibility", "death_patient", admissions, *records]
     lacking = [table for table in needed if not _paths(by_table, [table])]
@@ -458,12 +516,15 @@ def _cohort(
         eligibility=_paths(by_table, ["linkage_eligibility"]),
         coverage=_paths(by_table, ["linkage_coverage"]),
         deaths=_paths(by_table, ["death_patient"]),
-        visits=_paths(by_table, ["consultation", "clinical"]),
+        visits=_paths(by_table, settings.database.records),
         admissions=_paths(by_table, ["hes_hospital"]),
-        diagnoses=_paths(by_table, settings.diagnoses),
+        diagnoses=_paths(by_table, settings.coded),
         hospital=_paths(by_table, ["hes_diagnosis_hosp"]),
         medcodes=lists and lists / "medcodes.parquet",
         icd=lists and lists / "icd.parquet",
+        pointers=_paths(by_table, settings.pointing),
+        merged=settings.merged,
+        database=settings.database,
     )
     flows, members = [], []
     try:
@@ -576,7 +637,7 @@ def _needs(
             if sample.rows:
                 factor = sample.text_bytes / max(sample.read_bytes, 1)
                 extracted += sample.rows.stat().st_size * factor
-                if "patid" in TABLES[table].types:
+                if "patid" in settings.database.tables[table].types:
                     rows += sample.all_rows
     shard_rows = rows / settings.shards
     memory = MEGABYTES_A_PROCESS * 1e6 + shard_rows * BYTES_A_ROW

@@ -1,7 +1,9 @@
 """The cohort: every rule a step of its own, and the patients left after each (the paper's Fig. 1).
 
 The paper (Methods, Data) takes patients of practices that consented to linkage with HES, applies
-CPRD's quality flags and time windows, and keeps those with at least five visits.
+CPRD's quality flags and time windows, and keeps those with at least five visits. The steps are
+those for CPRD GOLD, which the paper read; CPRD Aurum differs where `behrt.cprd.databases` says so:
+it knows no up-to-standard date, and practices that merged into others are left out by a list.
 """
 
 import datetime
@@ -14,8 +16,15 @@ import dataframely as dy
 import polars as pl
 import pyarrow.parquet as pq
 
+from behrt.cprd.databases import GOLD, Database
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
-from behrt.cprd.practices import practice_digits, with_practice
+from behrt.cprd.practices import (
+    not_merged,
+    practice_digits,
+    read_merged,
+    require_practices,
+    with_practice,
+)
 from behrt.cprd.shards import scan, scan_days, scan_shard
 from behrt.errors import InputError
 from behrt.files import atomic
@@ -58,7 +67,8 @@ class Rules:
             with a diagnosis that CALIBER maps.
         study_start, study_end: first and last day of the study; None: no limit.
         hes_start, hes_end: HES's coverage, in place of linkage_coverage.txt's.
-        practice_digits: how many last digits of patid are the practice; None to find out.
+        practice_digits: how many last digits of patid are the practice (CPRD GOLD); None to find
+            out.
     """
 
     minimum_visits: int = 5
@@ -100,10 +110,13 @@ class Sources:
     Attributes:
         patient, practice, eligibility, coverage, deaths: parts of patient, practice,
             linkage_eligibility, linkage_coverage and death_patient.
-        visits: parts of consultation and clinical: every dated row is a visit.
+        visits: parts of the database's records: every dated row is a visit.
         admissions: parts of hes_hospital.
         diagnoses, hospital, medcodes, icd: parts of the GP tables with medcodes and of
             hes_diagnosis_hosp, and the mapping; needed only to count visits with a diagnosis.
+        pointers: parts of the tables that point at the rows that are diagnoses; none for all.
+        merged: the list of merged practices, or None.
+        database: which of CPRD's the parts are of.
     """
 
     patient: Sequence[Path]
@@ -117,6 +130,9 @@ class Sources:
     hospital: Sequence[Path] = field(default_factory=list)
     medcodes: Path | None = None
     icd: Path | None = None
+    pointers: Sequence[Path] = field(default_factory=list)
+    merged: Path | None = None
+    database: Database = GOLD
 
 
 def delivered(patients: pl.DataFrame, parts: Sequence[Path] = ()) -> pl.DataFrame:
@@ -164,19 +180,24 @@ def linkable(patients: pl.DataFrame, eligibility: pl.DataFrame) -> pl.DataFrame:
 
 
 def registered(
-    patients: pl.DataFrame, practices: pl.DataFrame, deaths: pl.DataFrame
+    patients: pl.DataFrame,
+    practices: pl.DataFrame,
+    deaths: pl.DataFrame,
+    follow_up_from: Sequence[str] = GOLD.follow_up_from,
 ) -> pl.DataFrame:
     """Add follow-up and keep patients who have any.
 
     It runs from the latest of current registration (crd), the practice's up-to-standard date (uts)
     and birth, to the earliest of transfer out (tod), the practice's last collection (lcd) and
     death, both days included. Death is ONS's date (dod), else CPRD's (deathdate). Without crd, uts
-    or lcd there is none.
+    or lcd there is none. CPRD Aurum has the same dates under other names (regstartdate, regenddate,
+    cprd_ddate), but no uts: there follow-up starts with registration, or birth.
 
     Args:
-        patients: with `practice`, as `with_practice` adds it.
-        practices: practice, region, uts, lcd.
+        patients: with `practice`.
+        practices: practice, region, lcd and, in CPRD GOLD, uts.
         deaths: subject_id, dod; of several the earliest counts.
+        follow_up_from: the dates, beside birth, whose latest is the start.
     """
     first = deaths.group_by("subject_id").agg(pl.col("dod").min())
     dated = patients.join(practices, on="practice", how="left", maintain_order="left").join(
@@ -184,10 +205,10 @@ def registered(
     )
     month = _birth_month().fill_null(1)
     followed = dated.with_columns(death=pl.coalesce("dod", "deathdate")).with_columns(
-        follow_up_start=pl.max_horizontal("crd", "uts", pl.date(pl.col("yob"), month, 1)),
+        follow_up_start=pl.max_horizontal(*follow_up_from, pl.date(pl.col("yob"), month, 1)),
         follow_up_end=pl.min_horizontal("tod", "lcd", "death"),
     )
-    return _with_follow_up(followed.drop_nulls(["crd", "uts", "lcd"]))
+    return _with_follow_up(followed.drop_nulls([*follow_up_from, "lcd"]))
 
 
 def within(
@@ -261,28 +282,40 @@ class Recognised:
     """What the delivery as a whole was found to be, or the rules say it is.
 
     Attributes:
-        practice_digits: how many last digits of patid are the practice.
+        practice_digits: how many last digits of patid are the practice; None where a column says.
         hes_start, hes_end: the first and last day that HES APC covers.
+        merged: pracids of practices that were merged into others; None without a list.
     """
 
-    practice_digits: int
+    practice_digits: int | None
     hes_start: datetime.date
     hes_end: datetime.date
+    merged: pl.Series | None = None
 
 
 def recognise(
-    patient: Sequence[Path], practice: Sequence[Path], coverage: Sequence[Path], rules: Rules
+    patient: Sequence[Path],
+    practice: Sequence[Path],
+    coverage: Sequence[Path],
+    rules: Rules,
+    database: Database = GOLD,
+    merged: Path | None = None,
 ) -> Recognised:
     """Find out what the rules leave open, from all parts of the three tables.
 
     Raises:
-        InputError: the practice or HES's coverage cannot be told.
+        InputError: the practice or HES's coverage cannot be told; the list of merged practices
+            cannot be read.
     """
     digits = rules.practice_digits
-    if digits is None:
+    if not database.practice_in_patid:
+        digits = None
+        require_practices(scan(patient), scan(practice))
+    elif digits is None:
         practices = scan(practice).select("pracid").collect().to_series()
         digits = practice_digits(scan(patient).select("patid"), practices)
-    return Recognised(digits, *hes_coverage(coverage, rules))
+    covered = hes_coverage(coverage, rules)
+    return Recognised(digits, *covered, None if merged is None else read_merged(merged))
 
 
 def select_cohort(
@@ -294,7 +327,10 @@ def select_cohort(
         InputError: a patient is delivered twice with different data; the practice or HES's
             coverage cannot be told; the rules need inputs that are not there.
     """
-    found = recognise(sources.patient, sources.practice, sources.coverage, rules)
+    database = sources.database
+    found = recognise(
+        sources.patient, sources.practice, sources.coverage, rules, database, sources.merged
+    )
     practices = scan(sources.practice).unique().collect()
     windows = practices.rename({"pracid": "practice"})
     eligibility = scan_shard(sources.eligibility, shard).collect()
@@ -307,13 +343,17 @@ def select_cohort(
         steps.append((name, left))
         return left
 
+    if found.merged is not None:
+        patients = step("Practice not merged into another", not_merged(patients, found.merged))
     patients = step("Acceptable record", acceptable(patients))
     patients = step("Year of birth known", birth_year_known(patients))
     patients = step("Eligible for linkage to HES", linkable(patients, eligibility))
-    patients = with_practice(patients, practices, found.practice_digits)
-    patients = step(
-        "Registered at an up-to-standard practice", registered(patients, windows, deaths)
-    )
+    if found.practice_digits is None:
+        patients = patients.rename({"pracid": "practice"})
+    else:
+        patients = with_practice(patients, practices, found.practice_digits)
+    followed = registered(patients, windows, deaths, database.follow_up_from)
+    patients = step(database.registered, followed)
     patients = step("Follow-up covered by HES", within(patients, found.hes_start, found.hes_end))
     if rules.study_start is not None or rules.study_end is not None:
         patients = step(
@@ -353,7 +393,7 @@ def visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
             "cohort", "visits with a diagnosis need the code lists", "Give `medcodes` and `icd`"
         )
     mapping = read_mapping(sources.medcodes, sources.icd).lazy()
-    rows = scan_diagnoses(sources.diagnoses, sources.hospital, shard)
+    rows = scan_diagnoses(sources.diagnoses, sources.hospital, shard, sources.pointers)
     return rows.join(mapping, on=["system", "code"], how="semi").select("subject_id", "day")
 
 

@@ -6,36 +6,61 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from behrt.cprd.container import open_archive, open_text
-from behrt.cprd.layout import GOLD, LINKED, TABLES, Table
+from behrt.cprd.databases import DATABASES
+from behrt.cprd.layout import Table
 from behrt.errors import InputError
 
-_SPELLINGS = {
-    spelling: table.name for table in TABLES.values() for spelling in (table.name, *table.also)
-}
-
-
-def _named(tables: Iterable[Table]) -> str:
-    return "|".join(name for table in tables for name in (table.name, *table.also))
-
-
-_GOLD_NAME = re.compile(
-    rf"(?:^|_)extract_(?P<table>{_named(GOLD.values())})_(?P<part>\d{{3,}})\.(?:txt|zip)$",
-    re.IGNORECASE,
-)
-_LINKED_NAME = re.compile(
-    rf"(?:^|_)(?P<table>{_named(LINKED.values())})(?:_.*)?\.(?:txt|zip)$", re.IGNORECASE
-)
-# What bears a table's name but cannot be taken would otherwise be missed without a word.
-_UNUSABLE_NAME = re.compile(
-    rf"(?:^|_)(?:extract_(?:{_named(GOLD.values())})|{_named(LINKED.values())})(?:_.*)?"
-    r"\.(?:txt|zip|7z|gz|tgz|tar|rar|bz2|xz|zst)$",
-    re.IGNORECASE,
-)
 _CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How the files of a database's delivery are named.
+
+    Attributes:
+        numbered, others: of its own tables, and of linked tables and look-ups.
+        unusable: what bears a table's name but cannot be taken; it would be missed without a word.
+        spellings: in lower case, and the table that each means.
+    """
+
+    numbered: re.Pattern[str]
+    others: re.Pattern[str]
+    unusable: re.Pattern[str]
+    spellings: Mapping[str, str]
+
+    def table_of(self, name: str) -> tuple[str, str] | None:
+        """Return the table and number of a file."""
+        match = self.numbered.search(name) or self.others.search(name)
+        if match is None:
+            return None
+        return self.spellings[match["table"].lower()], match.groupdict().get("part") or "001"
+
+
+@cache
+def _names(database: str) -> _Names:
+    def spelt(tables: Mapping[str, Table]) -> str:
+        return "|".join(name for table in tables.values() for name in (table.name, *table.also))
+
+    known = DATABASES[database]
+    numbered, others = spelt(known.numbered), spelt(known.others)
+    patterns = (
+        rf"(?:^|_)extract_(?P<table>{numbered})_(?P<part>\d{{3,}})\.(?:txt|zip)$",
+        rf"(?:^|_)(?P<table>{others})(?:_.*)?\.(?:txt|zip)$",
+        rf"(?:^|_)(?:extract_(?:{numbered})|{others})(?:_.*)?"
+        r"\.(?:txt|zip|7z|gz|tgz|tar|rar|bz2|xz|zst)$",
+    )
+    spellings = {
+        spelling: table.name
+        for table in known.tables.values()
+        for spelling in (table.name, *table.also)
+    }
+    own, linked, unusable = (re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+    return _Names(own, linked, unusable, spellings)
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +68,7 @@ class Part:
     """One delivered file.
 
     Attributes:
-        table: name of the table, as in `behrt.cprd.layout.TABLES`.
+        table: name of the table, as in `behrt.cprd.databases`.
         part: three digits or more: CPRD's number, "001" for a file without one.
         path: the .txt or .zip file.
         member: name of the .txt inside the zip; None for a loose .txt.
@@ -89,23 +114,26 @@ def find_parts(
     folder: Path,
     problems: list[InputError] | None = None,
     named: Mapping[str, str | Sequence[str]] | None = None,
+    database: str = "gold",
 ) -> list[Part]:
-    """List the parts of a CPRD GOLD delivery, sorted by table and part.
+    """List the parts of a CPRD delivery, sorted by table and part.
 
-    Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>`
-    for GOLD; `[…_]<table>[_…]` for linkage, HES and ONS files. So are the .txt inside a zip of
-    another name. Files of CPRD Aurum and any other name are passed over. Where two deliveries in
-    one folder number their parts alike, the parts of that table are numbered anew in the order of
-    their paths.
+    Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>` for
+    the database's own tables; `[…_]<table>[_…]` for linkage, HES and ONS files and look-ups. So are
+    the .txt inside a zip of another name. Files that name CPRD's other database, as their folder
+    may, and those of any other name are passed over. Where two deliveries in one folder number
+    their parts alike, the parts of that table are numbered anew in the order of their paths.
 
     Args:
         folder: of the delivery.
         problems: if given, takes what is wrong with a file; the file is then left out.
         named: for a table, patterns (`p123_Patient*.txt`) of its files' paths below the folder,
             in place of the names above.
+        database: a key of `behrt.cprd.databases.DATABASES`.
 
     Raises:
-        InputError: no such folder, or it may not be read; a pattern that no file has; without
+        InputError: no such folder, or it may not be read; a pattern that no file has, or for a
+            table that the database lacks; without
             `problems`, one file delivered twice, zipped and loose or under two names, a zip that
             cannot be opened, holds no .txt or two, or one of another table, or one whose path
             leads out of the zip, or a table's file packed otherwise or not numbered.
@@ -120,6 +148,13 @@ def find_parts(
         for table, given in (named or {}).items()
         for pattern in ([given] if isinstance(given, str) else given)
     ]
+    tables = DATABASES[database].tables
+    for table in named or {}:
+        if table not in tables:
+            title = DATABASES[database].title
+            raise InputError(
+                "config, delivery.files", f"{title} has no table {table}", "Leave it out"
+            )
     paths = {path: path.relative_to(folder) for path in _walk(folder)}
     for _, pattern in patterns:
         if not any(_matches(relative, pattern) for relative in paths.values()):
@@ -130,16 +165,16 @@ def find_parts(
     stems: dict[Path, Path] = {}
     for path, relative in paths.items():
         try:
-            known = _table_of(relative, patterns)
+            known = _table_of(relative, patterns, database)
             if known is not None:
                 _refuse_twin(path, relative, stems)
-            for file in _texts(path, relative, known):
+            for file in _texts(path, relative, known, database):
                 found[file.table].append(file)
         except InputError as error:
             _raise_or_keep(error, problems)
     parts = []
     for table, files in found.items():
-        if not TABLES[table].whole_build:
+        if not tables[table].whole_build:
             try:
                 _refuse_repeated(files, folder)
             except InputError as error:
@@ -169,7 +204,9 @@ def _matches(relative: Path, pattern: str) -> bool:
     return fnmatch(relative.as_posix().lower(), pattern.lower())
 
 
-def _table_of(relative: Path, patterns: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+def _table_of(
+    relative: Path, patterns: Sequence[tuple[str, str]], database: str
+) -> tuple[str, str] | None:
     """Return the table and number of a file by the patterns, else by its name."""
     tables = sorted({table for table, pattern in patterns if _matches(relative, pattern)})
     if len(tables) > 1:
@@ -178,13 +215,15 @@ def _table_of(relative: Path, patterns: Sequence[tuple[str, str]]) -> tuple[str,
         )
     if tables:
         return tables[0], _number(relative.stem)
-    known = _known(relative)
-    if known is None and _UNUSABLE_NAME.search(relative.name) and not _is_aurum(relative):
+    if _is_of_another(relative, database):
+        return None
+    known = _names(database).table_of(relative.name)
+    if known is None and _names(database).unusable.search(relative.name):
         raise InputError(
             relative,
             "it bears a table's name, but is not packed or numbered as CPRD's files are",
-            "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for GOLD), or move "
-            "it out of the folder",
+            "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for the database's own "
+            "tables), or move it out of the folder",
         )
     if known is not None and known[0] in {table for table, _ in patterns}:
         return None
@@ -223,27 +262,24 @@ def _number(stem: str) -> str:
     return match[0] if match else "001"
 
 
-def _known(path: PurePosixPath | Path) -> tuple[str, str] | None:
-    """Return the table and number that a GOLD delivery's file has by its name."""
-    if _is_aurum(path):
-        return None
-    match = _GOLD_NAME.search(path.name) or _LINKED_NAME.search(path.name)
-    if match is None:
-        return None
-    return _SPELLINGS[match["table"].lower()], match.groupdict().get("part") or "001"
+def _is_of_another(path: PurePosixPath | Path, database: str) -> bool:
+    """Tell whether a folder or file on the path names another of CPRD's databases alone."""
+    others = set(DATABASES) - {database}
+    return any(
+        database not in piece and any(other in piece for other in others)
+        for piece in map(str.lower, path.parts)
+    )
 
 
-def _is_aurum(path: PurePosixPath | Path) -> bool:
-    return any("aurum" in piece and "gold" not in piece for piece in map(str.lower, path.parts))
-
-
-def _texts(path: Path, relative: Path, known: tuple[str, str] | None) -> Iterator[_File]:
+def _texts(
+    path: Path, relative: Path, known: tuple[str, str] | None, database: str
+) -> Iterator[_File]:
     """Yield the texts of a file: itself, or those in a zip that are parts."""
     if path.suffix.lower() != ".zip":
         if known is not None:
             yield _File(*known, path, None, path.stat().st_size, None)
         return
-    if known is None and _is_aurum(relative):
+    if known is None and _is_of_another(relative, database):
         return
     with open_archive(path) as archive:
         entries = [
@@ -251,7 +287,10 @@ def _texts(path: Path, relative: Path, known: tuple[str, str] | None) -> Iterato
             for entry in archive.infolist()
             if entry.filename.lower().endswith(".txt") and not entry.filename.startswith("__MACOSX")
         ]
-    inside = [(entry, _known(_member_path(entry.filename, relative))) for entry in entries]
+    inside = [
+        (entry, _member_table(_member_path(entry.filename, relative), database))
+        for entry in entries
+    ]
     if known is None:
         for entry, part in inside:
             if part is not None:
@@ -269,6 +308,11 @@ def _texts(path: Path, relative: Path, known: tuple[str, str] | None) -> Iterato
             "Give the zip the name of what it holds",
         )
     yield _File(*known, path, entry.filename, entry.file_size, entry.CRC)
+
+
+def _member_table(path: PurePosixPath, database: str) -> tuple[str, str] | None:
+    """Return the table and number of a text in a zip by its name."""
+    return None if _is_of_another(path, database) else _names(database).table_of(path.name)
 
 
 def _member_path(member: str, archive: Path) -> PurePosixPath:
@@ -297,18 +341,43 @@ def _refuse_repeated(files: Sequence[_File], folder: Path) -> None:
                 )
 
 
-def require(parts: Iterable[Part], tables: Iterable[str], folder: Path) -> None:
-    """Raise an InputError that lists every table of `tables` that has no part."""
+def require(
+    parts: Iterable[Part], tables: Iterable[str], folder: Path, database: str = "gold"
+) -> None:
+    """Raise an InputError that lists every table of `tables` that has no part.
+
+    It says so where the folder holds a delivery of CPRD's other database.
+    """
     present = {part.table for part in parts}
     missing = [
-        f"{table} ({file_pattern(table)})" for table in sorted(set(tables)) if table not in present
+        f"{table} ({file_pattern(table, database)})"
+        for table in sorted(set(tables))
+        if table not in present
     ]
     if missing:
+        others = [
+            f"; it holds files of {other.title}: for these, set `database: {other.name}`"
+            for other in DATABASES.values()
+            if other.name != database and _holds(folder, other.name)
+        ]
         raise InputError(
             folder,
             f"no file for {', '.join(missing)}",
-            "Copy the missing files into the folder, or give their names in config, delivery.files",
+            "Copy the missing files into the folder, or give their names in config, delivery.files"
+            + "".join(others),
         )
+
+
+def _holds(folder: Path, database: str) -> bool:
+    """Tell whether a folder has a file of a table that this database alone has."""
+    shared = set.intersection(*(set(other.tables) for other in DATABASES.values()))
+    names = _names(database)
+    found = (
+        names.table_of(path.name)
+        for path in _walk(folder)
+        if not _is_of_another(path.relative_to(folder), database)
+    )
+    return any(known is not None and known[0] not in shared for known in found)
 
 
 def path_of(
@@ -320,8 +389,8 @@ def path_of(
     return parts[table, number].path
 
 
-def file_pattern(table: str) -> str:
+def file_pattern(table: str, database: str = "gold") -> str:
     """Return how the files of a table are named."""
-    if table in GOLD:
+    if table in DATABASES[database].numbered:
         return f"…_Extract_{table.capitalize()}_001.zip or .txt"
     return f"…{table}….txt or .zip"

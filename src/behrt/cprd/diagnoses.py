@@ -18,9 +18,15 @@ ICD = "icd10"
 
 
 def scan_diagnoses(
-    general_practice: Sequence[Path], hospital: Sequence[Path], shard: int
+    general_practice: Sequence[Path],
+    hospital: Sequence[Path],
+    shard: int,
+    pointers: Sequence[Path] = (),
 ) -> pl.LazyFrame:
     """Scan one shard's diagnoses: subject_id, day (Date), system, code (String).
+
+    With `pointers`, parts of tables that name the rows that are diagnoses by obsid (CPRD Aurum's
+    Problem and Referral), the other rows of general practice are left out.
 
     A day or code that is missing is null; so are medcode 0 and ICD-10 code `-.`. What stands for an
     ICD-10 code and is none comes as it is, so that it is counted among the unmapped codes.
@@ -28,6 +34,8 @@ def scan_diagnoses(
     frames = []
     if general_practice:
         rows = scan_shard(general_practice, shard)
+        if pointers:
+            rows = rows.join(scan_shard(pointers, shard), on=["subject_id", "obsid"], how="semi")
         medcode = pl.col("medcode")
         code = pl.when(medcode != 0).then(medcode).cast(pl.String)
         frames.append(_select(rows, "eventdate", MEDCODE, code))

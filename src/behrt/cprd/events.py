@@ -41,6 +41,7 @@ class Sources:
         hospital: parts of hes_diagnosis_hosp.
         admissions: parts of hes_hospital.
         medcodes, icd, phenotypes: the code lists as tables.
+        pointers: parts of the tables that point at the rows that are diagnoses; none for all.
     """
 
     cohort: Path
@@ -51,6 +52,7 @@ class Sources:
     medcodes: Path
     icd: Path
     phenotypes: Path
+    pointers: Sequence[Path] = ()
 
 
 def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFrame[Outcomes]]:
@@ -69,7 +71,9 @@ def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFram
         pl.read_parquet(sources.phenotypes).select(phenotype="index", event="code"), on="phenotype"
     )
     rows = with_outcome(
-        scan_diagnoses(sources.diagnoses, sources.hospital, shard), window, mapping.lazy()
+        scan_diagnoses(sources.diagnoses, sources.hospital, shard, sources.pointers),
+        window,
+        mapping.lazy(),
     )
     diagnoses = (
         rows.filter(pl.col("outcome") == "mapped")

@@ -139,12 +139,13 @@ class _Reader:
         renamed = {**self.table.renamed, **self.formats.options.columns}
         self.header = [renamed.get(name, name) for name in self.delivered]
         self._check_header(line)
+        self.formats.told = {name: self.delivered_as(name) for name in self.table.types}
         if unknown := self.unknown_columns():
             logs.logger.warning("%s: columns not known, not read: %s", file, ", ".join(unknown))
 
     def _check_header(self, line: bytes) -> None:
         """Refuse a header that lacks a column, or is none; the error shows nothing of a row."""
-        file, wanted = self.formats.file, ", ".join(self.table.types)
+        file, wanted = self.formats.file, ", ".join(map(self.table.theirs, self.table.types))
         missing = [name for name in self.table.types if name not in self.header]
         mend = f"A {self.table.name} file needs a TAB-separated header line with {wanted}"
         if b"\t" not in line and len(self.table.types) > 1:
@@ -158,11 +159,12 @@ class _Reader:
                 raise InputError(file, "its first line is no header line", mend)
             raise InputError(
                 file,
-                f"no column {', '.join(missing)} in the first line",
+                f"no column {', '.join(map(self.table.theirs, missing))} in the first line",
                 f"{mend}; if it has another name, give it in config, extract.columns",
             )
         twice = [name for name in self.table.types if self.header.count(name) > 1]
         if twice:
+            twice = list(map(self.table.theirs, twice))
             raise InputError(file, f"two columns {', '.join(twice)}", "Ask CPRD for it anew")
         odd = [
             index
@@ -176,6 +178,10 @@ class _Reader:
         known = self.table.known() | set(self.table.renamed) | set(self.table.types)
         known |= set(self.formats.options.columns)
         return sorted(name for name in set(self.delivered) - known if name)
+
+    def delivered_as(self, name: str) -> str:
+        """Return what the file calls a column that is read."""
+        return self.delivered[self.header.index(name)]
 
     def read(self, text: bytes) -> pl.DataFrame:
         """Type a batch of whole lines; return the rows that can be used."""
@@ -207,7 +213,7 @@ class _Reader:
             reasons["too many fields"] = rows.surplus > 0
         key = next(iter(self.table.types))
         reasons["header line again"] = (
-            raw[key].str.to_lowercase().str.strip_prefix("e_") == key
+            raw[key].str.to_lowercase().str.strip_prefix("e_") == self.delivered_as(key)
         ).fill_null(value=False)
         for bad in reasons.values():
             if bad.any():  # what is refused already must not decide a format
@@ -216,9 +222,10 @@ class _Reader:
             self.formats.typed(raw[name], kind) for name, kind in self.table.types.items()
         )
         for name in self.table.types:
-            reasons[f"unreadable {name}"] = raw[name].is_not_null() & typed[name].is_null()
+            told = self.delivered_as(name)
+            reasons[f"unreadable {told}"] = raw[name].is_not_null() & typed[name].is_null()
             if name in self.table.required:
-                reasons[f"blank {name}"] = typed[name].is_null()
+                reasons[f"blank {told}"] = typed[name].is_null()
         usable = pl.Series([True]).new_from_index(0, raw.height)
         for reason, bad in reasons.items():
             refused = usable & bad
@@ -241,7 +248,7 @@ class _Reader:
             for reason, count in self.refused.most_common()
         ]
         date = any(
-            self.refused[f"unreadable {name}"]
+            self.refused[f"unreadable {self.delivered_as(name)}"]
             for name, kind in self.table.types.items()
             if kind == "date"
         )

@@ -7,9 +7,9 @@ of the first generation.
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 ColumnType = Literal["id", "integer", "year", "date", "text"]
 REGISTRY = Path(__file__).with_name("layouts.toml")
@@ -24,7 +24,7 @@ class Table:
         generations: delivered column names, in order, in delivered case, by generation.
         types: the columns that extract keeps, by lower-cased name, and how to read them.
         required: of those, the ones a row cannot do without (a blank refuses the row).
-        renamed: names that other years' deliveries give to these columns, lower case.
+        renamed: what deliveries call these columns, lower case, and what we call them.
         also: other spellings of the table in the names of files.
         whole_build: whether each extract of a build brings the same rows again.
     """
@@ -41,6 +41,20 @@ class Table:
     def columns(self) -> tuple[str, ...]:
         """The columns of the first generation, which is the one that is simulated."""
         return next(iter(self.generations.values()))
+
+    def ours(self, delivered: str) -> str:
+        """Return our name of a delivered column."""
+        name = delivered.lower()
+        return self.renamed.get(name, name)
+
+    def theirs(self, ours: str) -> str:
+        """Return what the first generation calls a column that is read, lower case."""
+        return next(name.lower() for name in self.columns if self.ours(name) == ours)
+
+    def without(self, columns: Iterable[str]) -> "Table":
+        """Return the table with some columns, by our names, left unread."""
+        kept = {name: kind for name, kind in self.types.items() if name not in set(columns)}
+        return replace(self, types=kept)
 
     def known(self) -> set[str]:
         """Return the names, lower case, that the columns of any generation have."""
@@ -66,26 +80,30 @@ def read_registry(path: Path) -> dict[str, dict[str, Table]]:
             not.
     """
     families: dict[str, dict[str, Table]] = {}
-    for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
-        table = Table(
-            name,
-            {generation: tuple(text.split()) for generation, text in entry["generations"].items()},
-            entry["types"],
-            tuple(entry["required"]),
-            entry.get("renamed", {}),
-            tuple(entry.get("also", ())),
-            entry.get("whole_build", False),
-        )
-        _check(table)
-        families.setdefault(entry["family"], {})[name] = table
+    for family, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        families[family] = {name: _table(name, entry) for name, entry in entries.items()}
     return families
+
+
+def _table(name: str, entry: dict[str, Any]) -> Table:
+    table = Table(
+        name,
+        {generation: tuple(text.split()) for generation, text in entry["generations"].items()},
+        entry["types"],
+        tuple(entry["required"]),
+        entry.get("renamed", {}),
+        tuple(entry.get("also", ())),
+        entry.get("whole_build", False),
+    )
+    _check(table)
+    return table
 
 
 def _check(table: Table) -> None:
     if odd := {*table.required, *table.renamed.values()} - set(table.types):
         raise ValueError(f"{table.name}: {', '.join(sorted(odd))} is not among its types")
     for generation, columns in table.generations.items():
-        names = [table.renamed.get(name.lower(), name.lower()) for name in columns]
+        names = [table.ours(name) for name in columns]
         for name in table.types:
             if names.count(name) != 1:
                 raise ValueError(f"{table.name}, {generation}: not one column {name}")
@@ -93,5 +111,6 @@ def _check(table: Table) -> None:
 
 _FAMILIES = read_registry(REGISTRY)
 GOLD = _FAMILIES["gold"]
+AURUM = _FAMILIES["aurum"]
 LINKED = _FAMILIES["linked"]
-TABLES = {**GOLD, **LINKED}
+LOOK_UPS = _FAMILIES["look_ups"]

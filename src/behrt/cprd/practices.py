@@ -1,4 +1,9 @@
-"""Which practice a patient belongs to: CPRD GOLD says so in the last digits of patid alone."""
+"""Which practice a patient belongs to, and which practices are others once more.
+
+CPRD GOLD says the practice in the last digits of patid alone, Aurum in a column.
+"""
+
+from pathlib import Path
 
 import polars as pl
 
@@ -53,3 +58,58 @@ def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) 
         )
     keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)
     return keyed.join(suffixes, on="pracid", how="left", maintain_order="left").drop("pracid")
+
+
+def require_practices(patients: pl.LazyFrame, practices: pl.LazyFrame) -> None:
+    """Refuse patients whose own `pracid` is no practice's for too many of them.
+
+    Raises:
+        InputError: nearly all patients should have a practice; or a practice has two rows.
+    """
+    rows = practices.unique().collect()
+    if rows["pracid"].is_duplicated().any():
+        raise InputError(
+            "practice table", "a practice has two different rows", "Deliver every practice once"
+        )
+    known = pl.col("pracid").is_in(rows["pracid"].implode()).fill_null(value=False)
+    share = patients.select(known.mean()).collect(engine="streaming").item()
+    if share is not None and share < _SHARE:
+        raise InputError(
+            "patient and practice tables",
+            f"pracid is no practice's for too many patients ({share:.1%} have one)",
+            "Check that both come from one build",
+        )
+
+
+def not_merged(patients: pl.DataFrame, merged: pl.Series) -> pl.DataFrame:
+    """Keep patients whose practice has not been merged into another, which has them too.
+
+    Args:
+        patients: with pracid.
+        merged: pracids of the practices that were.
+    """
+    gone = pl.col("pracid").is_in(merged.implode()).fill_null(value=False)
+    return patients.filter(~gone)
+
+
+def read_merged(path: Path) -> pl.Series:
+    """Read a list of practices: text with one pracid a line, below a header `pracid` or none.
+
+    Raises:
+        InputError: the file cannot be read, a line is no pracid, or there is none.
+    """
+    mend = "Write one practice's pracid a line, as CPRD's list of merged practices has them"
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(path.name, "it cannot be read as text", mend) from None
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
+    filled = [(number, line) for number, line in numbered if line]
+    if filled and filled[0][1].lower() == "pracid":
+        del filled[0]
+    for number, line in filled:
+        if not (line.isascii() and line.isdecimal() and len(line) <= 18):
+            raise InputError(path.name, f"line {number} is no pracid", mend)
+    if not filled:
+        raise InputError(path.name, "it names no practice", mend)
+    return pl.Series("pracid", [int(line) for _, line in filled], dtype=pl.Int64).unique().sort()

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from behrt.caliber.sex_specific import SexSpecific
-from behrt.cprd.diagnoses import scan_diagnoses
+from behrt.cprd.diagnoses import ICD, scan_diagnoses
 from behrt.cprd.events import with_outcome
 from behrt.evaluation.disclosure import hide_parts, is_small, suppress
 from behrt.logs import progress
@@ -41,6 +41,7 @@ def count_patients(
     hospital: Sequence[Path],
     mapping: pl.DataFrame,
     shard: int,
+    pointers: Sequence[Path] = (),
 ) -> pl.DataFrame:
     """Count one shard's patients by disease, code and sex.
 
@@ -48,7 +49,7 @@ def count_patients(
 
     Args:
         cohort: cohort/cohort.parquet.
-        general_practice, hospital: extracted parts, as `scan_diagnoses` takes them.
+        general_practice, hospital, pointers: extracted parts, as `scan_diagnoses` takes them.
         mapping: system, code, phenotype of the codes that count.
         shard: which.
 
@@ -59,7 +60,7 @@ def count_patients(
     people = pl.scan_parquet(cohort).filter(pl.col("shard") == shard)
     window = people.select("subject_id", "follow_up_start", "follow_up_end")
     rows = with_outcome(
-        scan_diagnoses(general_practice, hospital, shard), window, mapping.lazy()
+        scan_diagnoses(general_practice, hospital, shard, pointers), window, mapping.lazy()
     ).filter(pl.col("outcome") == "mapped")
     found = (
         rows.join(mapping.lazy(), on=["system", "code"])
@@ -83,6 +84,7 @@ def count_shards(
     mapping: pl.DataFrame,
     diseases: Sequence[SexSpecific],
     shards: int,
+    pointers: Sequence[Path] = (),
 ) -> pl.DataFrame:
     """Count all shards' patients, one shard in memory at a time; a patient is in one.
 
@@ -93,7 +95,9 @@ def count_shards(
     counted = []
     with progress(total=shards, label="sex-specific codes", unit="shards") as bar:
         for shard in range(shards):
-            counted.append(count_patients(cohort, general_practice, hospital, of_one_sex, shard))
+            counted.append(
+                count_patients(cohort, general_practice, hospital, of_one_sex, shard, pointers)
+            )
             bar.update(1)
     return pl.concat(counted)
 
@@ -156,8 +160,12 @@ def tabulate(
     )
     sex_of = {disease.disease: disease.sex for disease in diseases}
     listed = mapping.group_by("system", "code").agg(held_by=pl.col("phenotype").sort())
-    # A code of four characters that is not listed itself has the term of the three above it.
-    above = terms.rename({"code": "above", "term": "term_above"}).drop("read")
+    # An ICD-10 code of four characters that is not listed has the term of the three above it.
+    above = (
+        terms.filter(pl.col("system") == ICD)
+        .rename({"code": "above", "term": "term_above"})
+        .drop("read")
+    )
     rows = (
         wide.drop_nulls("code")
         .filter(pl.col("patients_other") > 0)

@@ -38,8 +38,7 @@ class Options:
             column that is not there, to find out.
         year_format: a key of YEAR_OFFSETS, for years of birth; None to find out.
         encoding: one of ENCODINGS; None to find out line by line.
-        columns: delivered column names (lower case) and the names in the layout that they stand
-            for.
+        columns: delivered column names (lower case) and our names that they stand for.
         blank: texts that stand for no value, besides the empty one.
     """
 
@@ -58,10 +57,13 @@ class Options:
         options = cls(**values)
         where = f"config, extract, {table.name}"
         if isinstance(options.date_format, Mapping):
-            dates = [name for name, kind in table.types.items() if kind == "date"]
+            dates = [table.theirs(name) for name, kind in table.types.items() if kind == "date"]
             for column, label in options.date_format.items():
-                _require(f"{where}, date_format", column, dates)
+                if table.ours(column) not in map(table.ours, dates):
+                    _require(f"{where}, date_format", column, dates)
                 _require(f"{where}, date_format, {column}", label, DATE_FORMATS)
+            formats = {table.ours(name): label for name, label in options.date_format.items()}
+            options = replace(options, date_format=formats)
         elif options.date_format is not None:
             _require("config, extract, date_format", options.date_format, DATE_FORMATS)
         if options.year_format is not None:
@@ -69,10 +71,11 @@ class Options:
         if options.encoding is not None:
             _require("config, extract, encoding", options.encoding, ENCODINGS)
         for name in options.columns.values():
-            _require(f"{where}, columns", name, table.types)
+            if table.ours(name) not in table.types:
+                _require(f"{where}, columns", name, map(table.theirs, table.types))
         named = {
-            delivered.lower().removeprefix("e_"): ours
-            for delivered, ours in options.columns.items()
+            delivered.lower().removeprefix("e_"): table.ours(name)
+            for delivered, name in options.columns.items()
         }
         return replace(options, columns=named)
 
@@ -98,12 +101,14 @@ class Formats:
         options: the formats given.
         found: column to format, as far as known.
         line_of: the line of the file, from 1, that a row of the values at hand is in; for errors.
+        told: what the file calls a column, where it is not ours; for errors.
     """
 
     file: str
     options: Options
     found: dict[str, str] = field(default_factory=dict)
     line_of: Callable[[int], int] = lambda row: row + 1
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def typed(self, text: pl.Series, kind: ColumnType) -> pl.Series:
         """Return a column of text as values of its type; null where it is blank or unreadable.
@@ -157,6 +162,7 @@ class Formats:
     def _decide(self, column: str, label: str | None, shown: dict[str, pl.Series]) -> str | None:
         """Return the column's format: `label`, or the one that some rows show."""
         candidates = [*([label] if label else []), *shown]
+        told = self.told.get(column, column)
         if len(candidates) > 1:
             first = [
                 f"{other} first in line {self.line_of(rows.fill_null(value=False).arg_max() or 0)}"
@@ -164,8 +170,7 @@ class Formats:
             ]
             raise InputError(
                 self.file,
-                f"column {column} mixes the formats {' and '.join(candidates)} "
-                f"({', '.join(first)})",
+                f"column {told} mixes the formats {' and '.join(candidates)} ({', '.join(first)})",
                 "Ask CPRD for the file anew, or state the format in config: rows in another are "
                 "then refused",
             )

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from behrt.cprd.layout import GOLD, LINKED
+from behrt.cprd.databases import DATABASES
+from behrt.cprd.layout import LINKED
 from behrt.errors import InputError
 from behrt.files import atomic, write_parquet
 from behrt.logs import logger, progress
-from behrt.simulation import linked_data, primary_care
+from behrt.simulation import aurum, linked_data, primary_care
 from behrt.simulation.code_lists import (
     codes_to_write,
     read_medical,
@@ -21,6 +22,7 @@ from behrt.simulation.code_lists import (
     write_lists,
 )
 from behrt.simulation.flaws import Flaws
+from behrt.simulation.layout import IN_PARTS
 from behrt.simulation.patients import (
     HES_COVERAGE,
     ONS_COVERAGE,
@@ -49,6 +51,7 @@ def write_world(
     graph: Path,
     diseases: Path,
     seed: int,
+    database: str = "gold",
 ) -> None:
     """Write what all parts share.
 
@@ -56,30 +59,32 @@ def write_world(
         world: practices, diseases and risks.
         lists: folder of code lists, laid out as CALIBER's repository.
         own_lists: write the project's own lists to `lists`; else read what is there.
-        practice, staff: zipped GOLD tables.
+        practice, staff: zipped tables of the database.
         coverage: windows of the linked sources.
-        medical: the look-up of medcodes, listed or not.
+        medical: the look-up of medical codes, listed or not: GOLD's medical.txt, or EMIS's
+            dictionary.
         codes: Parquet, what records are coded with (`behrt.simulation.code_lists.Codes`).
         graph, diseases: Parquet, the truth: `world.risks` and `world.diseases`.
         seed: of the simulation.
+        database: a key of `behrt.cprd.databases.DATABASES`.
 
     Raises:
         InputError: the lists given are not of the simulated diseases.
     """
+    tables = DATABASES[database].tables
     listed = write_lists(world.diseases, lists) if own_lists else read_medical(lists)
     unmapped = unmapped_medical(listed)
     written = codes_to_write(lists, world.diseases, unmapped)
     write_parquet(written, codes)
     write_parquet(world.risks, graph)
     write_parquet(world.diseases, diseases)
-    with atomic(medical) as temporary, temporary.open("wb") as stream:
-        stream.write(b"medcode\treadcode\tdesc\r\n")
-        every = pl.concat([listed, unmapped.select(listed.columns)]).sort("medcode")
-        text = every.write_csv(
-            include_header=False, separator="\t", line_terminator="\r\n", quote_style="never"
-        )
-        # As delivered: look-ups are Windows text.
-        stream.write(text.encode("cp1252", errors="replace"))
+    every = pl.concat(
+        [
+            listed.with_columns(listed=True),
+            unmapped.select(*listed.columns, listed=False),
+        ]
+    )
+    _write_look_up(every, medical, database)
     with atomic(coverage) as temporary, temporary.open("wb") as stream:
         windows = np.array([[day_number(day) for day in w] for w in (HES_COVERAGE, ONS_COVERAGE)])
         table = LINKED["linkage_coverage"]
@@ -91,9 +96,9 @@ def write_world(
         }
         write_rows(table, columns, stream)
     with zipped({"practice": practice, "staff": staff}) as streams:
-        for name, columns in _practice_tables(world.practices, seed).items():
-            write_header(GOLD[name], streams[name])
-            write_rows(GOLD[name], columns, streams[name])
+        for name, columns in _practice_tables(world.practices, seed, database).items():
+            write_header(tables[name], streams[name])
+            write_rows(tables[name], columns, streams[name])
     logger.info(
         "simulated world: %d practices, %d diseases, %d codes that lists map, %d that none does",
         len(world.practices),
@@ -103,25 +108,43 @@ def write_world(
     )
 
 
-def _practice_tables(practices: pl.DataFrame, seed: int) -> dict[str, dict[str, object]]:
+def _write_look_up(every: pl.DataFrame, path: Path, database: str) -> None:
+    """Write all medical codes as the database's look-up; `every` says which are listed."""
+    if database == "aurum":
+        rows = aurum.medical_dictionary(every)
+    else:
+        rows = every.drop("listed").sort("medcode")
+    text = rows.write_csv(separator="\t", line_terminator="\r\n", quote_style="never")
+    with atomic(path) as temporary:
+        # As delivered: look-ups are Windows text.
+        temporary.write_bytes(text.encode("cp1252", errors="replace"))
+
+
+def _practice_tables(
+    practices: pl.DataFrame, seed: int, database: str
+) -> dict[str, dict[str, object]]:
     number = practices["practice"].to_numpy()
     pracid = practice_ids(number)
     members = staff_of(number)
     at = np.repeat(np.arange(len(number)), members)
     member = np.arange(len(at)) - (np.cumsum(members) - members)[at] + 1
     draws = generator(seed, 0, "staff")
+    gender = draws.integers(1, 3, len(at))
+    role = draws.choice(np.array([1, 1, 2, 11, 26, 33]), len(at))
+    staffid = member * SUFFIX + pracid[at]
+    practice: dict[str, object] = {
+        "pracid": pracid,
+        "region": practices["region"],
+        "lcd": dates(practices["lcd"].to_numpy()),
+    }
+    if database == "aurum":
+        return {
+            "practice": {**practice, "uts": None},
+            "staff": {"staffid": staffid, "pracid": pracid[at], "jobcatid": role},
+        }
     return {
-        "practice": {
-            "pracid": pracid,
-            "region": practices["region"],
-            "lcd": dates(practices["lcd"].to_numpy()),
-            "uts": dates(practices["uts"].to_numpy()),
-        },
-        "staff": {
-            "staffid": member * SUFFIX + pracid[at],
-            "gender": draws.integers(1, 3, len(at)),
-            "role": draws.choice(np.array([1, 1, 2, 11, 26, 33]), len(at)),
-        },
+        "practice": {**practice, "uts": dates(practices["uts"].to_numpy())},
+        "staff": {"staffid": staffid, "gender": gender, "role": role},
     }
 
 
@@ -158,6 +181,7 @@ def write_part(
     settings: ProcessSettings,
     flaws: Flaws,
     seed: int,
+    database: str = "gold",
 ) -> None:
     """Simulate the people of one part and write it.
 
@@ -168,7 +192,7 @@ def write_part(
         world: practices, diseases and risks.
         codes: what to write (`behrt.simulation.code_lists.Codes`).
         share: the people of the part.
-        tables: the zip file of each of `behrt.simulation.primary_care.TABLES`.
+        tables: the zip file of each of the database's `behrt.simulation.layout.IN_PARTS`.
         fragments: folder for this part's rows of each linked table, `<table>.txt`, no header.
         people, onsets: Parquet, the truth from which the process can be continued:
             `Block.people` with `patid` and what became of the patient in the delivery
@@ -177,7 +201,9 @@ def write_part(
         settings: of the process.
         flaws: how often the delivery errs.
         seed: of the simulation.
+        database: a key of `behrt.cprd.databases.DATABASES`.
     """
+    layouts = DATABASES[database].tables
     gp = primary_care.gp_codes(codes, len(world.diseases))
     hospital = linked_data.icd_codes(codes, len(world.diseases))
     truth_people, truth_onsets = [], []
@@ -185,8 +211,8 @@ def write_part(
     with ExitStack() as stack:
         folder = stack.enter_context(whole_folder(fragments))
         streams = stack.enter_context(zipped(tables))
-        for name in primary_care.TABLES:
-            write_header(GOLD[name], streams[name])
+        for name in IN_PARTS[database]:
+            write_header(layouts[name], streams[name])
         for name in linked_data.TABLES:
             streams[name] = stack.enter_context((folder / f"{name}.txt").open("wb"))
         bar = stack.enter_context(progress(total=share.count, label="simulate", unit="patients"))
@@ -195,14 +221,19 @@ def write_part(
             block = simulate_block(world, first, count, seed, settings)
             patients = patients_of(block.people, world.practices, flaws, seed)
             in_practice = block.diagnoses.filter(pl.col("setting") == 0)
+            recorded = primary_care.gp_tables(
+                patients, in_practice, block.contacts, gp, flaws, seed
+            )
+            if database == "aurum":
+                recorded = aurum.aurum_tables(recorded)
             written = {
-                **primary_care.gp_tables(patients, in_practice, block.contacts, gp, flaws, seed),
+                **recorded,
                 **linked_data.linked_tables(
                     patients, block.diagnoses, block.admissions, hospital, flaws, seed
                 ),
             }
             for name, columns in written.items():
-                rows += write_rows({**GOLD, **LINKED}[name], columns, streams[name])
+                rows += write_rows(layouts[name], columns, streams[name])
             truth_people.append(
                 block.people.with_columns(
                     patid=pl.Series(patients.patid),

@@ -4,10 +4,15 @@ from pathlib import Path
 
 from behrt.cprd.delivery import Part
 
-_IN_PARTS = ("patient", "consultation", "clinical", "additional", "referral", "test", "therapy")
-_ONCE = ("practice", "staff")
+IN_PARTS = {
+    "gold": ("patient", "consultation", "clinical", "additional", "referral", "test", "therapy"),
+    "aurum": ("patient", "consultation", "observation", "problem", "referral", "drugissue"),
+}
+"""The tables of each database whose patients come in parts."""
+
+ONCE = ("practice", "staff")
 _LINKED = {
-    "linkage_eligibility": "linkage/simulated_linkage_eligibility_gold.txt",
+    "linkage_eligibility": "linkage/simulated_linkage_eligibility_{database}.txt",
     "linkage_coverage": "linkage/linkage_coverage.txt",
     "hes_patient": "hes/hes_patient_simulated.txt",
     "hes_hospital": "hes/hes_hospital_simulated.txt",
@@ -17,20 +22,42 @@ _LINKED = {
     "hes_primary_diag_hosp": "hes/hes_primary_diag_hosp_simulated.txt",
     "death_patient": "ons/death_patient_simulated.txt",
 }
+_LOOK_UPS = {
+    "gold": "lookups/medical.txt",
+    "aurum": "lookups/simulated_EMISMedicalDictionary.txt",
+}
 
 
-def simulated_parts(folder: Path, parts: int) -> list[Part]:
+def numbered_file(database: str, table: str, part: str) -> str:
+    """Return the path, below the delivery, of a part of one of the database's own tables."""
+    return f"{database}/simulated_Extract_{table.capitalize()}_{part}.zip"
+
+
+def linked_file(database: str, table: str) -> str:
+    """Return the path, below the delivery, of a linked table."""
+    return _LINKED[table].format(database=database)
+
+
+def look_up_file(database: str) -> str:
+    """Return the path, below the delivery, of the look-up of medical codes."""
+    return _LOOK_UPS[database]
+
+
+def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[Part]:
     """List what `behrt.cprd.delivery.find_parts` will find once the delivery is simulated.
 
     Args:
         folder: of the delivery.
         parts: how many parts each large table is written in.
+        database: a key of `behrt.cprd.databases.DATABASES`.
     """
-    numbered = [(table, part) for table in _IN_PARTS for part in range(1, parts + 1)]
-    numbered += [(table, 1) for table in _ONCE]
+    numbered = [(table, part) for table in IN_PARTS[database] for part in range(1, parts + 1)]
+    numbered += [(table, 1) for table in ONCE]
     found = []
-    for table, part in numbered:
-        stem = f"simulated_Extract_{table.capitalize()}_{part:03d}"
-        found.append(Part(table, f"{part:03d}", folder / "gold" / f"{stem}.zip", f"{stem}.txt"))
-    found += [Part(table, "001", folder / name, None) for table, name in _LINKED.items()]
+    for table, number in numbered:
+        path = folder / numbered_file(database, table, f"{number:03d}")
+        found.append(Part(table, f"{number:03d}", path, path.with_suffix(".txt").name))
+    found += [Part(table, "001", folder / linked_file(database, table), None) for table in _LINKED]
+    if database == "aurum":
+        found.append(Part("emismedicaldictionary", "001", folder / look_up_file(database), None))
     return sorted(found)

@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 
 from behrt.simulation.flaws import Flaws, some, twice
+from behrt.simulation.layout import IN_PARTS
 from behrt.simulation.patients import SUFFIX, Patients, generator, staff_of
 from behrt.simulation.text import NO_DAY, blank_where, dates
 
 Columns = dict[str, object]
 
-TABLES = ("patient", "consultation", "clinical", "additional", "referral", "test", "therapy")
+TABLES = IN_PARTS["gold"]
 
 # How many unmapped rows a consultation has: one of these, at random (mean 1.9).
 _UNMAPPED_ROWS = np.array([1, 1, 1, 1, 2, 2, 2, 2, 3, 4])

@@ -1,0 +1,32 @@
+"""Learn what CPRD Aurum's medical codes mean.
+
+In: EMIS's dictionary, extracted, and the code lists; with aurum.snomed, lists of concepts.
+Out: phenotypes/aurum_medcodes.parquet, which medcodeid means which phenotype, and a manifest.
+"""
+
+
+rule aurum_codes:
+    input:
+        **({"snomed": AURUM["snomed"]} if "snomed" in AURUM else {}),
+        dictionary=EXTRACTED["emismedicaldictionary"],
+        phenotypes="<results>/phenotypes/phenotypes.parquet",
+        read_codes="<results>/phenotypes/read_codes.parquet",
+    output:
+        medcodes="<results>/phenotypes/aurum_medcodes.parquet",
+        manifest="<results>/phenotypes/aurum_medcodes.json",
+    log:
+        "<logs>/aurum_codes.log",
+    benchmark:
+        "<benchmarks>/aurum_codes.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        code=code_hash(SCRIPTS / "aurum_codes.py"),
+    message:
+        "Look Aurum's codes up"
+    script:
+        "../scripts/aurum_codes.py"

@@ -1,0 +1,142 @@
+"""The scripts of the CPRD stages, run as the workflow runs them, and three small code lists."""
+
+import runpy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from behrt.cprd.databases import DATABASES
+from behrt.cprd.delivery import find_parts
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def script(name: str) -> Callable[..., None]:
+    main: Callable[..., None] = runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
+    return main
+
+
+def write_lists(folder: Path) -> None:
+    """Write lists of gout, liver disease and blood pressure, which share some codes."""
+    for path, text in {
+        "dictionary.csv": "phenotype,CPRD,ICD,OPCS\nGout,a.csv,b.csv,\nLiver,c.csv,d.csv,\n"
+        "Blood pressure,,e.csv,\n",
+        "phenotype_categories_mapping.csv": "Phenotype,Category\nGout,Joints\nLiver,Gut\n"
+        "Blood pressure,Heart\n",
+        "primary_care/a.csv": "Readcode,Medcode\nC34..00,7.0\nC340.00,8\n",
+        "primary_care/c.csv": "Readcode,Medcode\nC340.00,8.0\n",
+        "secondary_care/b.csv": "ICD10code\nM10\n",
+        "secondary_care/d.csv": "ICD10code\nK70\nK70.1\n",
+        "secondary_care/e.csv": "ICD10code\nI10\nK70.1\n",
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def run_stages(
+    delivery: Path,
+    lists: Path,
+    out: Path,
+    shards: int,
+    rules: dict[str, Any],
+    database: str = "gold",
+    diagnoses: Sequence[str] | None = None,
+    merged: Path | None = None,
+    snomed: Path | None = None,
+) -> None:
+    """Run the stages from delivered text to MEDS; `diagnoses` are config's events.tables."""
+    known = DATABASES[database]
+    parts: dict[str, list[Path]] = {}
+    extract = script("extract")
+    for part in find_parts(delivery, database=database):
+        rows = out / "extracted" / part.table / f"{part.part}.parquet"
+        extract(
+            source=part.path,
+            rows=rows,
+            manifest=rows.with_suffix(".json"),
+            database=database,
+            table=part.table,
+            member=part.member,
+            shards=shards,
+            maximum_refused=0.0,
+            options={},
+            unread=known.unread(part.table, diagnoses),
+        )
+        parts.setdefault(part.table, []).append(rows)
+    tables = ("phenotypes", "medcodes", "icd", "read_codes")
+    codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
+    script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
+    medcodes = codes["medcodes"]
+    if database == "aurum":
+        medcodes = out / "phenotypes/aurum_medcodes.parquet"
+        script("aurum_codes")(
+            dictionary=parts["emismedicaldictionary"],
+            phenotypes=codes["phenotypes"],
+            read_codes=codes["read_codes"],
+            medcodes=medcodes,
+            manifest=medcodes.with_suffix(".json"),
+            snomed=snomed,
+        )
+    coded, pointers = (
+        [path for table in tables for path in parts[table]] for tables in known.diagnoses(diagnoses)
+    )
+    mapping = {"medcodes": medcodes, "icd": codes["icd"]}
+    cohorts, counts, data, unmapped = (
+        [out / folder / f"{shard:02d}.parquet" for shard in range(shards)]
+        for folder in ("cohort/shards", "cohort/counts", "meds/data", "unmapped")
+    )
+    for shard in range(shards):
+        script("cohort_shard")(
+            patient=parts["patient"],
+            practice=parts["practice"],
+            eligibility=parts["linkage_eligibility"],
+            coverage=parts["linkage_coverage"],
+            deaths=parts["death_patient"],
+            visits=[path for table in known.records for path in parts[table]],
+            admissions=parts["hes_hospital"],
+            diagnoses=coded,
+            pointers=pointers,
+            hospital=parts["hes_diagnosis_hosp"],
+            cohort=cohorts[shard],
+            counts=counts[shard],
+            shard=shard,
+            rules=rules,
+            database=database,
+            merged=merged,
+            **mapping,
+        )
+        script("events")(
+            cohort=cohorts[shard],
+            diagnoses=coded,
+            pointers=pointers,
+            consultations=parts["consultation"],
+            hospital=parts["hes_diagnosis_hosp"],
+            admissions=parts["hes_hospital"],
+            phenotypes=codes["phenotypes"],
+            events=data[shard],
+            unmapped=unmapped[shard],
+            shard=shard,
+            **mapping,
+        )
+    script("cohort")(
+        shards=cohorts,
+        counts=counts,
+        cohort=out / "cohort/cohort.parquet",
+        flow=out / "cohort/flow.parquet",
+        manifest=out / "cohort/manifest.json",
+        patient=parts["patient"],
+        practice=parts["practice"],
+        coverage=parts["linkage_coverage"],
+        rules=rules,
+        database=database,
+        merged=merged,
+    )
+    script("meds")(
+        phenotypes=codes["phenotypes"],
+        shards=data,
+        unmapped=unmapped,
+        codes=out / "meds/metadata/codes.parquet",
+        dataset=out / "meds/metadata/dataset.json",
+        unmapped_codes=out / "unmapped.parquet",
+        name="test",
+    )
