@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faults import write_aurum_delivery
 
 from behrt.cprd.check import Runs, Settings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import Rules
+from behrt.cprd.databases import AURUM
 from behrt.cprd.delivery import find_parts
 from behrt.errors import InputError
 
@@ -398,3 +400,26 @@ def test_runs_leave_out_who_is_cut_off_or_scattered() -> None:
     scattered = Runs.of(np.array([7, 8, 7, 8, 9]), whole=True)
     assert scattered.patients.tolist() == [9]
     assert not scattered.grouped
+
+
+def test_a_delivery_of_aurum_is_looked_at(tmp_path: Path, look: Look) -> None:
+    made = write_aurum_delivery(tmp_path / "aurum")
+    merged = tmp_path / "merged.txt"
+    merged.write_text("20002\n")
+    report = look(made.folder, database=AURUM, diagnoses=None, merged=merged)
+    assert report["ready"]
+    assert report["warnings"] == []
+    assert report["tables"]["observation"]["formats"] == {"obsdate": {"DD/MM/YYYY": 1}}
+    assert report["codes"]["medcode"]["rows_mapped"] == 1.0
+    assert report["cohort"]["expected"] == 12
+    assert "Practice not merged into another" in as_text(report)
+
+    report = look(made.folder, database=AURUM, diagnoses=["problem"])
+    assert report["codes"]["medcode"]["rows_read"] == 5
+    assert "no list of merged practices" in report["warnings"][0]
+
+    made.path("dictionary").unlink()
+    report = look(made.folder, database=AURUM, diagnoses=None, merged=merged)
+    assert not report["ready"]
+    assert report["codes"] == {}
+    assert "no code of general practice can be mapped" in report["errors"][0]

@@ -239,3 +239,19 @@ def test_an_empty_cohort_is_an_error_that_names_the_step(tmp_path: Path) -> None
 def test_visits_with_a_diagnosis_need_the_code_lists() -> None:
     with pytest.raises(InputError, match="need the code lists"):
         visit_days(Sources([], [], [], [], [], [], []), 0, Rules(visits="diagnosis"))
+
+
+def test_aurum_knows_no_up_to_standard_date() -> None:
+    practices = pl.DataFrame({"practice": [20001], "region": [1], "lcd": [day("2010-12-31")]})
+    deaths = pl.DataFrame(schema={"subject_id": pl.Int64, "dod": DATE})
+    found = registered(
+        patients({}, {"crd": None}, {"yob": 2000}, {"tod": day("1995-06-30")}),
+        practices,
+        deaths,
+        ("crd",),
+    )
+    assert found.select("subject_id", "follow_up_start", "follow_up_end").rows() == [
+        (1, day("1990-01-01"), day("2010-12-31")),
+        (3, day("2000-01-01"), day("2010-12-31")),
+        (4, day("1990-01-01"), day("1995-06-30")),
+    ]

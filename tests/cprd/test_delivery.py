@@ -184,3 +184,42 @@ def test_all_missing_tables_are_named_at_once(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         find_parts(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "part"),
+    [
+        ("Aurum_AllPatID_set1_Extract_Observation_012.txt", "observation", "012"),
+        ("20_000_Extract_DrugIssue_001.TXT", "drugissue", "001"),
+        ("Aurum_linked/Final/hes_hospital_20_095_DM.txt", "hes_hospital", "001"),
+        ("Aurum_enhanced_eligibility_January_2022.txt", "linkage_eligibility", "001"),
+        ("e_aurum_death_patient.txt", "death_patient", "001"),
+        ("1_linkage_eligibility_aurum_joined.txt", "linkage_eligibility", "001"),
+        ("202205_EMISMedicalDictionary.txt", "emismedicaldictionary", "001"),
+        ("CPRDAurumMedical.txt", "emismedicaldictionary", "001"),
+    ],
+)
+def test_a_file_of_aurum_is_known_by_its_name(
+    tmp_path: Path, name: str, table: str, part: str
+) -> None:
+    _touch(tmp_path / name)
+    (found,) = find_parts(tmp_path, database="aurum")
+    assert (found.table, found.part, found.path) == (table, part, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["GOLD_linked/hes_hospital_1.txt", "gold/x_Extract_Patient_001.txt", "medical.txt"]
+)
+def test_files_of_gold_are_passed_over_in_a_delivery_of_aurum(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path / name)
+    assert find_parts(tmp_path, database="aurum") == []
+
+
+def test_the_other_database_is_named_where_a_delivery_is_taken_for_this_one(tmp_path: Path) -> None:
+    _touch(tmp_path / "x_Extract_Observation_001.txt")
+    _touch(tmp_path / "x_Extract_Patient_001.txt")
+    with pytest.raises(InputError, match="holds files of CPRD Aurum: for these, set `database: a"):
+        require(find_parts(tmp_path), ["patient", "clinical"], tmp_path)
+    with pytest.raises(InputError) as caught:
+        require(find_parts(tmp_path, database="aurum"), ["practice"], tmp_path, "aurum")
+    assert "CPRD GOLD" not in str(caught.value)

@@ -1,7 +1,15 @@
+from pathlib import Path
+
 import polars as pl
 import pytest
 
-from behrt.cprd.practices import practice_digits, with_practice
+from behrt.cprd.practices import (
+    not_merged,
+    practice_digits,
+    read_merged,
+    require_practices,
+    with_practice,
+)
 from behrt.errors import InputError
 
 
@@ -33,3 +41,39 @@ def test_the_practice_is_joined_by_its_last_digits() -> None:
     assert with_practice(frame, practices, 3)["practice"].to_list() == [1000, 1, None]
     with pytest.raises(InputError, match="same last 3 digits"):
         with_practice(frame, pl.DataFrame({"pracid": [1001, 1]}), 3)
+
+
+def test_patients_whose_own_practice_is_unknown_are_an_error_without_ids() -> None:
+    practices = pl.LazyFrame({"pracid": [20001, 20001, 20002], "region": [1, 1, 2]})
+    require_practices(pl.LazyFrame({"pracid": [20001] * 99 + [None]}), practices)
+    with pytest.raises(InputError, match=r"\(98.0% have one\)"):
+        require_practices(pl.LazyFrame({"pracid": [20001] * 98 + [None, 7]}), practices)
+    twice = practices.with_columns(region=pl.int_range(pl.len()))
+    with pytest.raises(InputError, match="two different rows"):
+        require_practices(pl.LazyFrame({"pracid": [20001]}), twice)
+
+
+def test_patients_of_merged_practices_are_left_out() -> None:
+    frame = pl.DataFrame({"subject_id": [1, 2, 3], "pracid": [20001, 20002, None]})
+    assert not_merged(frame, pl.Series([20002]))["subject_id"].to_list() == [1, 3]
+
+
+@pytest.mark.parametrize("text", ["20002\n20001\n20002\n", "\ufeffPracid\r\n20001\r\n\r\n 20002 "])
+def test_a_list_of_merged_practices_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "merged.txt").write_text(text, encoding="utf-8")
+    assert read_merged(tmp_path / "merged.txt").to_list() == [20001, 20002]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"20001\n20002,x\n", "line 2 is no pracid"),
+        (b"pracid\n2.0E4\n", "line 2 is no pracid"),
+        (b"pracid\n", "it names no practice"),
+        (b"\xff\xfe2", "cannot be read"),
+    ],
+)
+def test_what_is_no_list_of_practices_is_refused(tmp_path: Path, text: bytes, problem: str) -> None:
+    (tmp_path / "merged.txt").write_bytes(text)
+    with pytest.raises(InputError, match=problem):
+        read_merged(tmp_path / "merged.txt")

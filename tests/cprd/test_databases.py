@@ -1,0 +1,53 @@
+import pytest
+
+from behrt.cprd.databases import AURUM, GOLD, Database
+from behrt.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("database", "chosen", "coded", "pointing"),
+    [
+        (GOLD, None, ["clinical"], []),
+        (GOLD, ["referral", "test"], ["referral", "test"], []),
+        (AURUM, None, ["observation"], []),
+        (AURUM, ["problem"], ["observation"], ["problem"]),
+        (AURUM, ["referral", "problem"], ["observation"], ["referral", "problem"]),
+        (AURUM, ["problem", "observation"], ["observation"], []),
+    ],
+)
+def test_diagnoses_come_from_the_tables_chosen(
+    database: Database, chosen: list[str] | None, coded: list[str], pointing: list[str]
+) -> None:
+    assert database.diagnoses(chosen) == (coded, pointing)
+    needed = database.needed(chosen)
+    assert {*coded, *pointing, *database.records, "patient", "death_patient"} <= set(needed)
+    assert len(needed) == len(set(needed))
+    assert set(needed) <= set(database.tables)
+
+
+def test_an_obsid_is_read_only_where_tables_point_by_it() -> None:
+    assert AURUM.unread("observation", None) == ["obsid"]
+    assert AURUM.unread("observation", ["problem"]) == []
+    assert AURUM.unread("problem", None) == []
+    assert GOLD.unread("clinical", None) == []
+    kept = AURUM.tables["observation"].without(["obsid"])
+    assert list(kept.types) == ["patid", "eventdate", "medcode"]
+
+
+@pytest.mark.parametrize(("database", "table"), [(GOLD, "observation"), (AURUM, "test")])
+def test_a_table_of_the_other_database_is_refused(database: Database, table: str) -> None:
+    with pytest.raises(InputError, match=f"has no diagnoses in '{table}'"):
+        database.diagnoses([table])
+
+
+def test_what_means_the_same_has_one_name_in_both_databases() -> None:
+    patient, observation = AURUM.tables["patient"], AURUM.tables["observation"]
+    assert set(patient.types) - set(GOLD.tables["patient"].types) == {"pracid"}
+    assert [patient.theirs(name) for name in ("crd", "tod", "deathdate", "accept")] == [
+        "regstartdate",
+        "regenddate",
+        "cprd_ddate",
+        "acceptable",
+    ]
+    assert observation.ours("MedCodeId") == "medcode"
+    assert "uts" not in AURUM.tables["practice"].types

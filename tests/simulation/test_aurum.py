@@ -1,0 +1,112 @@
+"""The same simulated records in both databases, read back as text."""
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from behrt.cprd.databases import AURUM, DATABASES
+from behrt.simulation.code_lists import read_codes
+from behrt.simulation.delivery import share_of, write_part, write_world
+from behrt.simulation.flaws import Flaws
+from behrt.simulation.layout import IN_PARTS, ONCE
+from behrt.simulation.process import ProcessSettings, make_world
+
+SEED = 5
+
+
+def rows(path: Path) -> pl.DataFrame:
+    """Return a delivered table as text."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(archive.namelist()[0])
+    else:
+        text = path.read_bytes()
+    return pl.read_csv(text, separator="\t", infer_schema=False, quote_char=None)
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, pl.DataFrame]]:
+    world = make_world(8, SEED)
+    found = {}
+    for database in DATABASES:
+        folder = tmp_path_factory.mktemp(database)
+        once = {name: folder / f"{name}.zip" for name in ONCE}
+        tables = {name: folder / f"{name}.zip" for name in IN_PARTS[database]}
+        medical = folder / "medical.txt"
+        write_world(
+            world,
+            lists=folder / "caliber",
+            own_lists=True,
+            **once,
+            coverage=folder / "coverage.txt",
+            medical=medical,
+            codes=folder / "codes.parquet",
+            graph=folder / "graph.parquet",
+            diseases=folder / "diseases.parquet",
+            seed=SEED,
+            database=database,
+        )
+        write_part(
+            world,
+            read_codes(folder / "codes.parquet"),
+            share_of(1, 1, 300),
+            tables=tables,
+            fragments=folder / "fragments",
+            people=folder / "people.parquet",
+            onsets=folder / "onsets.parquet",
+            settings=ProcessSettings(),
+            flaws=Flaws(),
+            seed=SEED,
+            database=database,
+        )
+        files = {**once, **tables, "medical": medical}
+        found[database] = {name: rows(path) for name, path in files.items()}
+    return found
+
+
+def test_every_table_has_its_layout(delivered: dict[str, dict[str, pl.DataFrame]]) -> None:
+    for name in (*ONCE, *IN_PARTS["aurum"]):
+        frame = delivered["aurum"][name]
+        assert tuple(frame.columns) == AURUM.tables[name].columns
+        assert frame.height
+    dictionary = delivered["aurum"]["medical"]
+    assert tuple(dictionary.columns) == AURUM.tables["emismedicaldictionary"].columns
+
+
+def test_an_observation_is_a_row_of_gold_under_its_code_in_the_dictionary(
+    delivered: dict[str, dict[str, pl.DataFrame]],
+) -> None:
+    gold, aurum = delivered["gold"], delivered["aurum"]
+    medical = gold["medical"].select("medcode", term="desc")
+    shared = ["patid", "eventdate", "medcode"]
+    recorded = pl.concat(
+        [gold[table].select(shared) for table in ("clinical", "test", "referral")]
+    ).join(medical, on="medcode", how="left")
+    words = aurum["medical"].select(medcodeid="MedCodeId", term="Term")
+    observed = aurum["observation"].join(words, on="medcodeid", how="left")
+    both = ["patid", "eventdate", "term"]
+    assert (
+        observed.select("patid", "term", eventdate="obsdate")
+        .select(both)
+        .sort(both)
+        .equals(recorded.select(both).sort(both))
+    )
+    assert observed["medcodeid"].drop_nulls().str.len_chars().unique().to_list() == [18]
+    assert observed["medcodeid"].null_count() == recorded.filter(medcode="0").height > 0
+
+
+def test_ids_are_alone_of_their_kind_and_what_points_has_its_aim(
+    delivered: dict[str, dict[str, pl.DataFrame]],
+) -> None:
+    aurum = delivered["aurum"]
+    observed = aurum["observation"].select("patid", "obsid")
+    assert not observed["obsid"].is_duplicated().any()
+    for table in ("problem", "referral"):
+        aimed = aurum[table].select("patid", "obsid")
+        assert aimed.join(observed, on=["patid", "obsid"], how="anti").is_empty()
+    for table in ("patient", "observation", "consultation", "drugissue"):
+        assert (aurum[table]["patid"].str.tail(5) == aurum[table]["pracid"]).all()
+    assert aurum["practice"]["uts"].null_count() == aurum["practice"].height
+    assert not aurum["medical"]["MedCodeId"].is_duplicated().any()
