@@ -14,7 +14,7 @@ from behrt.version import VERSION
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 SOURCES = {
-    "simulated": "Simulated patients, in the layout of a CPRD GOLD and HES delivery",
+    "simulated": "Simulated patients, in the layout of a CPRD and HES delivery",
     "cprd": "A CPRD delivery with linked hospital records",
     "meds": "A MEDS dataset",
     "omop": "An OMOP CDM",
