@@ -252,7 +252,10 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         "codes": _codes(by_table, settings, mapping),
         "cohort": selected,
         "needs": _needs(by_table, settings, selected, mapping),
-        "sample": {"megabytes_a_file": settings.sample_bytes / 1e6, "tables_read_whole": WHOLE},
+        "sample": {
+            "megabytes_a_file": settings.sample_bytes / 1e6,
+            "tables_read_whole": [table for table in WHOLE if table in settings.database.tables],
+        },
     }
     errors = [str(problem) for problem in problems]
     errors += [f"{entry['table']}: no file {entry['file']}; {entry['means']}" for entry in missing]
