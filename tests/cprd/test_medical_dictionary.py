@@ -1,6 +1,6 @@
 import polars as pl
 
-from behrt.cprd.medical_dictionary import map_medcodes
+from behrt.cprd.medical_dictionary import describe_medcodes, map_medcodes
 
 CODE = 9 * 10**17
 CONCEPT = 7 * 10**17
@@ -50,3 +50,25 @@ def test_a_list_of_concepts_takes_the_place_of_read_codes_for_its_phenotype_alon
     assert pairs.rows() == [(CODE + 1, 0), (CODE + 2, 0), (CODE + 5, 0), (CODE + 6, 1)]
     assert (manifest["pairs_by_read_code"], manifest["pairs_by_snomed_concept"]) == (1, 3)
     assert manifest["phenotypes_without_a_code"] == 1
+
+
+def test_a_code_has_the_term_of_its_read_code_and_never_that_of_a_medcode() -> None:
+    terms = pl.DataFrame(
+        {
+            "system": ["medcode", "medcode", "icd10"],
+            "code": ["900", str(CODE + 6), "M10"],
+            "read": ["C34..00", None, None],
+            "term": ["Gout", "of GOLD", "Gout, ICD"],
+        }
+    )
+    words = describe_medcodes(dictionary(), terms)
+    assert words.columns == terms.columns
+    assert words.rows() == [
+        ("medcode", str(CODE + 1), "C34..00", "Gout"),
+        ("medcode", str(CODE + 2), "C34..11", None),
+        ("medcode", str(CODE + 3), None, None),
+        ("medcode", str(CODE + 4), "c34..00", None),
+        ("medcode", str(CODE + 5), None, None),
+        ("medcode", str(CODE + 6), "J61..00", None),
+        ("icd10", "M10", None, "Gout, ICD"),
+    ]
