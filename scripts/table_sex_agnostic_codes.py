@@ -7,8 +7,8 @@ from behrt.caliber.lists import read_terms
 from behrt.caliber.sex_specific import read_sex_specific
 from behrt.cprd.diagnoses import read_mapping
 from behrt.cprd.sex_codes import count_shards, read_names, tabulate
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
@@ -23,19 +23,20 @@ def main(
     table: Path,
     shards: int,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
     diseases: Path | None = None,
 ) -> None:
     """Tabulate.
 
     `lists` is CALIBER's folder, `gp` the tables of diagnoses, `diseases` the user's own table.
     """
+    rules = Rules(**disclosure)
     names = read_names(phenotypes)
     chosen = read_sex_specific(names, diseases)
     mapping = read_mapping(medcodes, icd)
     counts = count_shards(cohort, gp, hospital, mapping, chosen, shards)
-    codes = tabulate(counts, mapping, read_terms(lists), names, chosen, threshold)
-    write_csv(with_facts(codes, data=data), table)
+    codes = tabulate(counts, mapping, read_terms(lists), names, chosen, rules.threshold)
+    write_table(with_facts(codes, data=data), table, rules)
     of_both = codes.filter("of_both_sexes")
     logger.info(
         "diseases of one sex that the other has: %d, by %d codes, %d of which are not that sex's "
