@@ -122,7 +122,7 @@ rule table_ablation:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_ablation.py"),
     message:
         "Tabulate the ablation"

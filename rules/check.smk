@@ -37,7 +37,7 @@ rule check_delivery:
         named=config["delivery"]["files"],
         maximum_refused=config["extract"]["maximum_refused"],
         shards=config["shards"],
-        threshold=config["evaluation"]["threshold"],
+        threshold=DISCLOSURE["threshold"],
         megabytes=config["check"]["megabytes"],
         predictions=config["split"]["held_out"] * len(TASKS) * len(MODELS),
         code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),

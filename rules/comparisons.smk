@@ -73,7 +73,7 @@ rule table_disease_differences:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         task_name="T2",
         code=code_hash(SCRIPTS / "table_disease_differences.py"),
     message:

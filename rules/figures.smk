@@ -125,7 +125,7 @@ rule figure_embedding_map:
         protocol=config["protocol"],
         seed=config["seed"],
         neighbours=config["evaluation"]["neighbours"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(
             SCRIPTS / "figure_embedding_map.py",
             "figures/pages/embedding_map.html.jinja",

@@ -46,7 +46,7 @@ rule table_more:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_models.py"),
     message:
         "Tabulate every model, table {wildcards.number}"

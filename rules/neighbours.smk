@@ -50,7 +50,7 @@ rule table_neighbour_overlap:
         minimum_prevalence=config["evaluation"]["minimum_prevalence"],
         neighbours=config["evaluation"]["neighbours"],
         permutations=config["neighbours"]["permutations"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         seed=config["seed"],
         data=config["source"],
         protocol=config["protocol"],

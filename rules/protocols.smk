@@ -126,7 +126,7 @@ rule table_protocols:
         resamples=config["evaluation"]["resamples"],
         seed=config["seed"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_protocols.py"),
     message:
         "Tabulate what each leniency is worth"

@@ -58,7 +58,7 @@ rule results_page:
         protocol=config["protocol"],
         seed=config["seed"],
         resamples=config["evaluation"]["resamples"],
-        threshold=config["evaluation"]["threshold"],
+        threshold=DISCLOSURE["threshold"],
         code=code_hash(
             SCRIPTS / "results_page.py",
             *(f"page/{name}" for name in PAGE_FILES),
@@ -104,7 +104,7 @@ rule model_card:
         protocol=config["protocol"],
         seed=config["seed"],
         resamples=config["evaluation"]["resamples"],
-        threshold=config["evaluation"]["threshold"],
+        threshold=DISCLOSURE["threshold"],
         code=code_hash(
             SCRIPTS / "model_card.py",
             *(f"page/{name}" for name in PAGE_FILES),

@@ -137,6 +137,7 @@ rule search_chosen:
         searched=lambda wildcards: wildcards.searched,
         task=lambda wildcards: SEARCHED[wildcards.searched]["task"],
         data=config["source"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "search_chosen.py"),
     message:
         "Choose the best trial for {wildcards.searched}"

@@ -44,7 +44,7 @@ rule table_sex_specific:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_sex_specific.py", "caliber/sex_specific.csv"),
     message:
         "Tabulate the diseases of one sex"

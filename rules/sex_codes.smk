@@ -49,7 +49,7 @@ rule table_sex_agnostic_codes:
     params:
         shards=config["shards"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(
             SCRIPTS / "table_sex_agnostic_codes.py", "caliber/sex_specific.csv"
         ),

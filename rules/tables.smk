@@ -27,7 +27,7 @@ rule table_cohort_flow:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         data=config["source"],
         code=code_hash(SCRIPTS / "table_cohort_flow.py"),
     message:
@@ -59,7 +59,7 @@ rule table_population:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         data=config["source"],
         code=code_hash(SCRIPTS / "table_population.py"),
     message:
@@ -98,7 +98,7 @@ rule table1:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_models.py"),
     message:
         "Tabulate every model, all labels"
@@ -139,7 +139,7 @@ rule table2:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "table_models.py"),
     message:
         "Tabulate every model, first incidence"
@@ -177,7 +177,7 @@ rule table_diseases:
         seed=config["seed"],
         protocol=config["protocol"],
         data=config["source"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         model=config["evaluation"]["reference"],
         task_name="T2",
         code=code_hash(SCRIPTS / "table_diseases.py"),
@@ -213,7 +213,7 @@ rule table_neighbours:
     params:
         minimum_prevalence=config["evaluation"]["minimum_prevalence"],
         neighbours=config["evaluation"]["neighbours"],
-        threshold=config["evaluation"]["threshold"],
+        disclosure=DISCLOSURE,
         data=config["source"],
         protocol=config["protocol"],
         code=code_hash(SCRIPTS / "table_neighbours.py"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.cprd.cohort import Rules, add_flows, join_cohorts, recognise
 from behrt.cprd.databases import DATABASES
 from behrt.files import write_json, write_parquet
@@ -41,8 +41,8 @@ def main(
         },
         manifest,
     )
-    share = total["patients"][-1] / total["patients"][0]
-    logger.info("cohort: %.1f%% of the delivered patients", 100 * share)
+    share = logs.share(total["patients"][-1], total["patients"][0])
+    logger.info("cohort: %s of the delivered patients", share)
 
 
 if __name__ == "__main__":

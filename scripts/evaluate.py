@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.evaluation.patients import read_held_out, score_patients
 from behrt.files import write_parquet
 from behrt.logs import logger
@@ -13,15 +13,13 @@ def main(task: Path, scores: Path, vocabulary: Path, metrics: Path) -> None:
     n_diseases = len(read_vocabulary(vocabulary).phenotypes)
     scored = score_patients(*read_held_out(task, scores, n_diseases))
     write_parquet(scored, metrics)
-    means = scored.drop("subject_id").mean().row(0)
+    means = [logs.mean(series.to_numpy()) for series in scored.drop("subject_id")]
     logger.info(
         "%s, %s: APS|AUROC %s on all labels, %s on first incidence",
         task.stem,
         scores.stem,
-        *(
-            "|".join("–" if mean is None else f"{mean:.3f}" for mean in means[i : i + 2])
-            for i in (0, 2)
-        ),
+        "|".join(means[:2]),
+        "|".join(means[2:]),
     )
 
 

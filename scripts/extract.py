@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.extract import extract_part
 from behrt.cprd.values import Options
@@ -39,11 +39,11 @@ def main(
     )
     write_json({**summary, "member": member}, manifest)
     logger.info(
-        "extract %s: %d rows read, %d of them shorter than the header; %d kept",
+        "extract %s: %s rows kept; %s refused, %s shorter than the header",
         summary["file"],
-        summary["rows_read"],
-        summary["short_rows"],
-        summary["rows_kept"],
+        logs.count(summary["rows_kept"]),
+        logs.count(summary["rows_read"] - summary["rows_kept"]),
+        logs.count(summary["short_rows"]),
     )
 
 

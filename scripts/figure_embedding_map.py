@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules
 from behrt.evaluation.clusters import find_clusters
-from behrt.evaluation.embeddings import patients_with, read_embeddings
+from behrt.evaluation.embeddings import keep_told, patients_with, read_embeddings
 from behrt.figures.embedding_map import SEEN_ENOUGH, draw, project
 from behrt.figures.embedding_page import describe, render
 from behrt.figures.style import save
@@ -23,17 +24,20 @@ def main(
     protocol: str,
     seed: int,
     neighbours: int,
-    threshold: int,
+    disclosure: dict[str, int],
     sequences: list[Path],
 ) -> None:
     words = read_vocabulary(vocabulary)
-    embeddings = read_embeddings(weights, words)
-    places = project(embeddings, seed)
+    rules = Rules(**disclosure)
     patients, total = patients_with(sequences, len(words.phenotypes))
+    words, embeddings, patients = keep_told(
+        words, read_embeddings(weights, words), patients, rules.threshold
+    )
+    places = project(embeddings, seed)
     seen_enough = patients >= SEEN_ENOUGH
     clusters = find_clusters(places, words, seen_enough)
     save(draw(places, words, patients, clusters), png, svg, data == "simulated")
-    diseases = describe(places, words, patients, total, embeddings, neighbours, threshold)
+    diseases = describe(places, words, patients, total, embeddings, neighbours, rules.threshold)
     with atomic(page) as temporary:
         text = render(diseases, words, patients, total, data, protocol, seed)
         temporary.write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds import list_codes, write_codes, write_dataset
@@ -30,9 +30,9 @@ def main(
     outcomes = add_outcomes(unmapped)
     write_parquet(outcomes, unmapped_codes)
     logger.info(
-        "meds: %d codes described; %.1f%% of the subjects and %.1f%% of the diagnoses count",
+        "meds: %d codes described; %s of the subjects and %.1f%% of the diagnoses count",
         described.height,
-        100 * subjects["patients"][-1] / subjects["patients"][0],
+        logs.share(subjects["patients"][-1], subjects["patients"][0]),
         100 * share_mapped(outcomes),
     )
 

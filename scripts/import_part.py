@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.files import write_json
 from behrt.logs import logger
 from behrt.sources import meds, omop
@@ -35,7 +35,9 @@ def main(
         batches = omop.read_batches(source, table, condition, tally)
     write_records(batches, records, shards, lambda: tally.check(maximum_refused))
     write_json({"table": table, **tally.manifest()}, manifest)
-    logger.info("import %s: %d rows read, %d kept", source.name, tally.rows_read, tally.rows_kept)
+    refused = logs.count(tally.rows_read - tally.rows_kept)
+    kept = logs.count(tally.rows_kept)
+    logger.info("import %s: %s rows kept, %s refused", source.name, kept, refused)
 
 
 if __name__ == "__main__":

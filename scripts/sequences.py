@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.sequences.sequences import build_sequences, read_events
@@ -15,11 +15,11 @@ def main(events: Path, splits: Path, vocabulary: Path, sequences: Path) -> None:
         read_events(events), read_splits(splits), read_vocabulary(vocabulary), events
     )
     write_parquet(frame, sequences)
-    visits = frame["visit_day"].list.len().to_numpy()
+    visits = frame["visit_day"].list.len()
     logger.info(
-        "sequences: %.1f visits with a diagnosis a patient, %.1f%% of patients without one",
-        visits.mean(),
-        100 * (visits == 0).mean(),
+        "sequences: %s visits with a diagnosis a patient; without one are %s of the patients",
+        logs.mean(visits.to_numpy(), ".1f"),
+        logs.share(int((visits == 0).sum()), frame.height),
     )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.logs import logger
 from behrt.sequences.split import draw_splits, read_subjects, write_splits
 
@@ -10,8 +10,11 @@ from behrt.sequences.split import draw_splits, read_subjects, write_splits
 def main(shards: list[Path], splits: Path, held_out: float, tuning: float, seed: int) -> None:
     drawn = draw_splits(read_subjects(shards), held_out, tuning, seed)
     write_splits(drawn, splits)
-    shares = drawn["split"].value_counts(normalize=True, name="share").sort("split")
-    logger.info("split: %s", ", ".join(f"{share:.1%} {name}" for name, share in shares.iter_rows()))
+    counts = drawn["split"].value_counts().sort("split")
+    logger.info(
+        "split: %s",
+        ", ".join(f"{logs.share(count, len(drawn))} {name}" for name, count in counts.iter_rows()),
+    )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.ablation import tabulate
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
@@ -18,11 +18,12 @@ def main(
     seed: int,
     protocol: str,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
 ) -> None:
     """Tabulate; `metrics` are of each task, each model in it, and each combination in that."""
-    rows = tabulate(metrics, tasks, models, resamples, seed, threshold)
-    write_csv(with_facts(rows, data=data, protocol=protocol), table)
+    rules = Rules(**disclosure)
+    rows = tabulate(metrics, tasks, models, resamples, seed, rules.threshold)
+    write_table(with_facts(rows, data=data, protocol=protocol), table, rules)
     for task, model, embeddings, value in (
         rows.filter(metric="APS", label_set="all")
         .select("task", "model", "embeddings", "value")

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.disease_differences import tabulate
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -24,9 +24,10 @@ def main(
     seed: int,
     protocol: str,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
     task_name: str,
 ) -> None:
+    rules = Rules(**disclosure)
     words = read_vocabulary(vocabulary)
     n_diseases = len(words.phenotypes)
     patients, _ = read_held_out(task, scores[0], n_diseases)
@@ -39,9 +40,9 @@ def main(
         resamples,
         seed,
         task_name,
-        threshold,
+        rules.threshold,
     )
-    write_csv(with_facts(compared, data=data, protocol=protocol, task=task_name), table)
+    write_table(with_facts(compared, data=data, protocol=protocol, task=task_name), table, rules)
     found = pl.col("p_benjamini_hochberg") < 0.05
     logger.info(
         "disease differences: %d of %d tests below a false discovery rate of 0.05",

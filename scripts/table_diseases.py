@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.disease_table import tabulate
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -22,10 +22,11 @@ def main(
     seed: int,
     protocol: str,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
     model: str,
     task_name: str,
 ) -> None:
+    rules = Rules(**disclosure)
     words = read_vocabulary(vocabulary)
     patients, predicted = read_held_out(task, scores, len(words.phenotypes))
     diseases = tabulate(
@@ -36,11 +37,11 @@ def main(
         resamples,
         seed,
         task_name,
-        threshold,
+        rules,
         {path.stem: read_held_out(task, path, len(words.phenotypes))[1] for path in beside},
     )
     facts = {"data": data, "protocol": protocol, "task": task_name, "model": model}
-    write_csv(with_facts(diseases, **facts), table)
+    write_table(with_facts(diseases, **facts), table, rules)
     logger.info(
         "diseases: %d at or above a prevalence of %g, %d of them without an APS, %d without an "
         "AUROC",

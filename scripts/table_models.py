@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.model_tables import render, tabulate
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
@@ -19,8 +19,9 @@ def main(
     seed: int,
     protocol: str,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
 ) -> None:
+    rules = Rules(**disclosure)
     compared = tabulate(
         metrics,
         label_set,
@@ -31,10 +32,10 @@ def main(
         seed,
         protocol,
         data,
-        threshold,
+        rules.threshold,
     )
-    write_csv(compared, table)
-    logger.info("%s, %s protocol:\n%s", table.stem, protocol, render(compared))
+    shown = write_table(compared, table, rules)
+    logger.info("%s, %s protocol:\n%s", table.stem, protocol, render(shown))
 
 
 if __name__ == "__main__":

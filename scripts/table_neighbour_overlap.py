@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.embeddings import patients_with, read_embeddings
 from behrt.evaluation.neighbour_overlap import (
     pairs_of_chapters,
@@ -12,7 +13,6 @@ from behrt.evaluation.neighbour_overlap import (
 )
 from behrt.evaluation.neighbours import is_offered
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -25,7 +25,7 @@ def main(
     minimum_prevalence: float,
     neighbours: int,
     permutations: int,
-    threshold: int,
+    disclosure: dict[str, int],
     seed: int,
     data: str,
     protocol: str,
@@ -34,6 +34,7 @@ def main(
     diseases: Path | None = None,
 ) -> None:
     """Tabulate; `reference` is the user's table, `graph` and `diseases` are the simulation's."""
+    rules = Rules(**disclosure)
     words = read_vocabulary(vocabulary)
     references = {"chapters": pairs_of_chapters(words)}
     if reference:
@@ -46,13 +47,13 @@ def main(
         words,
         patients,
         patients / max(n, 1) >= minimum_prevalence,
-        is_offered(patients, threshold),
+        is_offered(patients, rules.threshold),
         neighbours,
         references,
         permutations,
         seed,
     )
-    write_csv(with_facts(overlap, data=data, protocol=protocol), table)
+    write_table(with_facts(overlap, data=data, protocol=protocol), table, rules)
     for row in overlap.drop_nulls("overlap").iter_rows(named=True):
         logger.info(
             "neighbours and %s: overlap %.3f over %d diseases; shuffled among %s %.3f, p %.2g",

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.embeddings import patients_with, read_embeddings
 from behrt.evaluation.neighbours import is_offered, tabulate
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -18,16 +18,17 @@ def main(
     table: Path,
     minimum_prevalence: float,
     neighbours: int,
-    threshold: int,
+    disclosure: dict[str, int],
     data: str,
     protocol: str,
 ) -> None:
+    rules = Rules(**disclosure)
     words = read_vocabulary(vocabulary)
     embeddings = read_embeddings(weights, words)
     counts, patients = patients_with(sequences, len(words.phenotypes))
     common = counts / max(patients, 1) >= minimum_prevalence
-    nearest = tabulate(embeddings, words, common, is_offered(counts, threshold), neighbours)
-    write_csv(with_facts(nearest, data=data, protocol=protocol), table)
+    nearest = tabulate(embeddings, words, common, is_offered(counts, rules.threshold), neighbours)
+    write_table(with_facts(nearest, data=data, protocol=protocol), table, rules)
     first = nearest.filter(nearest["rank"] == 1)["same_chapter"].drop_nulls()
     logger.info(
         "neighbours: %d diseases at or above a prevalence of %g; the nearest is of the same "

@@ -3,14 +3,24 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
+from behrt.evaluation.cohort_flow import read_flow
 from behrt.evaluation.population import read_tallies, tabulate
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
-def main(sequences: list[Path], tasks: list[Path], table: Path, threshold: int, data: str) -> None:
-    population = tabulate(read_tallies(sequences, tasks), threshold, data)
-    write_csv(population, table)
+def main(
+    sequences: list[Path],
+    tasks: list[Path],
+    flow: Path,
+    table: Path,
+    disclosure: dict[str, int],
+    data: str,
+) -> None:
+    rules = Rules(**disclosure)
+    left = read_flow(flow)["patients"].to_list()
+    population = tabulate(read_tallies(sequences, tasks), rules, data, left)
+    write_table(population, table, rules)
     logger.info(
         "population: %d numbers, %d of them not shown",
         len(population),

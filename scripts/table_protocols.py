@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 
 from behrt import stage
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.protocol_table import tabulate_protocols
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
@@ -20,12 +20,13 @@ def main(
     resamples: int,
     seed: int,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
 ) -> None:
+    rules = Rules(**disclosure)
     compared = tabulate_protocols(
-        metrics, pretraining, model, tasks, protocols, resamples, seed, data, threshold
+        metrics, pretraining, model, tasks, protocols, resamples, seed, data, rules.threshold
     )
-    write_csv(compared, table)
+    write_table(compared, table, rules)
     worth = compared.filter(pl.col("metric") == "APS", pl.col("label_set") == "all")
     lines = (
         worth.filter(pl.col("difference").is_not_null())

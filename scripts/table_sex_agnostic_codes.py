@@ -9,8 +9,8 @@ from behrt.cprd.diagnoses import read_mapping
 from behrt.cprd.medical_dictionary import describe_medcodes
 from behrt.cprd.sex_codes import count_shards, read_names, tabulate
 from behrt.cprd.shards import scan
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 
 
@@ -25,8 +25,8 @@ def main(
     table: Path,
     shards: int,
     data: str,
-    threshold: int,
     pointers: list[Path],
+    disclosure: dict[str, int],
     diseases: Path | None = None,
     dictionary: list[Path] | None = None,
 ) -> None:
@@ -35,6 +35,7 @@ def main(
     `lists` is CALIBER's folder, `gp` the tables of diagnoses, of whose rows `pointers` choose,
     `diseases` the user's own table, `dictionary` that of CPRD Aurum's codes.
     """
+    rules = Rules(**disclosure)
     names = read_names(phenotypes)
     chosen = read_sex_specific(names, diseases)
     mapping = read_mapping(medcodes, icd)
@@ -42,8 +43,8 @@ def main(
     terms = read_terms(lists)
     if dictionary is not None:
         terms = describe_medcodes(scan(dictionary).collect(), terms)
-    codes = tabulate(counts, mapping, terms, names, chosen, threshold)
-    write_csv(with_facts(codes, data=data), table)
+    codes = tabulate(counts, mapping, terms, names, chosen, rules.threshold)
+    write_table(with_facts(codes, data=data), table, rules)
     of_both = codes.filter("of_both_sexes")
     logger.info(
         "diseases of one sex that the other has: %d, by %d codes, %d of which are not that sex's "

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.caliber.sex_specific import read_sex_specific
+from behrt.disclosure import Rules, write_table
 from behrt.evaluation.sex_specific import tabulate
 from behrt.evaluation.tidy import with_facts
-from behrt.files import write_csv
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -24,10 +24,11 @@ def main(
     seed: int,
     protocol: str,
     data: str,
-    threshold: int,
+    disclosure: dict[str, int],
     diseases: Path | None = None,
 ) -> None:
     """Tabulate; `scores` are of `models`, in their order; `diseases` is the user's own table."""
+    rules = Rules(**disclosure)
     words = read_vocabulary(vocabulary)
     chosen = read_sex_specific(words.phenotypes, diseases)
     rows = tabulate(
@@ -41,9 +42,9 @@ def main(
         ranks,
         resamples,
         seed,
-        threshold,
+        rules.threshold,
     )
-    write_csv(with_facts(rows, data=data, protocol=protocol, task=task.stem), table)
+    write_table(with_facts(rows, data=data, protocol=protocol, task=task.stem), table, rules)
     logger.info(
         "sex: %d diseases of one sex, %d of them recorded for the other too, %d models",
         len(chosen),

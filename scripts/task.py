@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt import stage
+from behrt import logs, stage
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.sequences.tasks import draw_task
@@ -19,10 +19,10 @@ def main(
     drawn = draw_task(sequences, task, months, minimum_visits, seed)
     write_parquet(drawn, examples)
     logger.info(
-        "%s: %.1f input visits a patient, %.1f%% of eligible patients have a label",
+        "%s: %s input visits a patient; with a label are %s of the eligible patients",
         task,
-        drawn["input_visits"].to_numpy().mean(),
-        100 * (drawn["label"].list.len() > 0).to_numpy().mean(),
+        logs.mean(drawn["input_visits"].to_numpy(), ".1f"),
+        logs.share(int((drawn["label"].list.len() > 0).sum()), drawn.height),
     )
 
 

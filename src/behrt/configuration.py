@@ -1,6 +1,7 @@
 """The run's configuration: a kind check against its schema, and settings that vary by task."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ import jsonschema
 import yaml
 
 from behrt.ablation import EMBEDDINGS
+from behrt.disclosure import rules_of
 from behrt.errors import InputError
 
 
@@ -235,3 +237,9 @@ def ablated_models(config: Mapping[str, Any]) -> list[str]:
                         "Turn it on, or leave the model out",
                     )
     return list(config["ablation"]["models"])
+
+
+def disclosure_of(config: Mapping[str, Any]) -> dict[str, int]:
+    """Return the threshold and the rounding of counts, as `behrt.disclosure.Rules` takes them."""
+    chosen = config["disclosure"]
+    return asdict(rules_of(chosen["style"], chosen["threshold"], chosen["rounding"]))

@@ -27,7 +27,10 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     BEHRT_SHOW_ERRORS=1 lets it through. What the script writes is its user's alone.
     """
     keep_private()
-    logs.start(Path(snakemake.log[0]) if snakemake.log else None)
+    # The whole config, not a param: what a log may tell changes no output, so nothing runs again.
+    told = getattr(snakemake, "config", {}).get("disclosure", {})
+    limits = {name: told[name] for name in ("threshold", "rounding") if name in told}
+    logs.start(Path(snakemake.log[0]) if snakemake.log else None, **limits)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
     arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
     arguments |= {name: value for name, value in snakemake.params.items() if name != "code"}

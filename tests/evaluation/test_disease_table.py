@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from behrt.disclosure import Rules
 from behrt.evaluation.bootstrap import draws
 from behrt.evaluation.disease_table import tabulate
 from behrt.sequences.vocabulary import Vocabulary
@@ -27,7 +28,7 @@ def case(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
 def make(
     case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary, minimum: float = 0.01
 ) -> pl.DataFrame:
-    return tabulate(*case, vocabulary, minimum, 100, 5, "T2", 5)
+    return tabulate(*case, vocabulary, minimum, 100, 5, "T2", Rules(5))
 
 
 def test_scores_equal_scikit_learn(
@@ -96,7 +97,7 @@ def test_yardsticks_stand_beside_the_model(
     labels, scores = case
     same_for_all = np.broadcast_to(labels.mean(axis=0).astype(np.float32), labels.shape)
     beside = {"prevalence": same_for_all, "oracle": scores}
-    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", 5, beside)
+    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", Rules(5), beside)
     shown = table.filter(pl.col("reason") == "")
     assert len(shown) > 5
     assert shown["aps_prevalence"].to_list() == pytest.approx(shown["prevalence"].to_list())

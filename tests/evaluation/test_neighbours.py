@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from behrt.errors import InputError
-from behrt.evaluation.embeddings import TENSOR, patients_with, read_embeddings
+from behrt.evaluation.embeddings import TENSOR, keep_told, patients_with, read_embeddings
 from behrt.evaluation.neighbours import is_offered, tabulate
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -96,3 +96,13 @@ def test_only_training_patients_count_and_each_once(tmp_path: Path) -> None:
     counts, patients = patients_with([tmp_path / "0.parquet", tmp_path / "1.parquet"], 4)
     assert counts.tolist() == [1, 2, 0, 0]
     assert patients == 3
+
+
+def test_diseases_of_too_few_patients_are_left_out(vocabulary: Vocabulary) -> None:
+    patients = np.array([0, 4, 5, 90, *[3] * 7, 6])
+    embeddings = np.arange(24.0).reshape(12, 2)
+    words, rows, left = keep_told(vocabulary, embeddings, patients, 5)
+    assert words.phenotypes == ("Disease 02", "Disease 03", "Disease 11")
+    assert words.chapters == ("Chapter 2", "Chapter 0", "Chapter 2")
+    assert rows.tolist() == [[4, 5], [6, 7], [22, 23]]
+    assert left.tolist() == [5, 90, 6]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pytorch_pretrained_bert import BertConfig, BertModel
 from torch.nn import functional as F
 
+from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_average_precision
 from behrt.learning import artefacts
@@ -541,6 +542,8 @@ def test_a_latest_visit_that_is_too_long_is_told_without_small_numbers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = replace(SMALL, max_length=6)
+    logs.start(None, threshold=10)
+    logging.getLogger("behrt").propagate = True  # to caplog
     for patients, told in ((3, "fewer than 10 patients"), (12, "12 patients")):
         examples = build([[(600, list(range(8)))]] * patients, [[1]] * patients)
         with caplog.at_level(logging.WARNING, logger="behrt"):
@@ -548,6 +551,7 @@ def test_a_latest_visit_that_is_too_long_is_told_without_small_numbers(
                 examples, examples, settings, Optimisation(1, 9, 1e-3), None, run_in(tmp_path)
             )
         assert told in caplog.text
+    logs.start(None)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_bfloat16(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.shards import scan
 from behrt.cprd.text import split_columns
 from behrt.cprd.values import DTYPES, Options
+from behrt.disclosure import hide_steps
 from behrt.errors import InputError
-from behrt.evaluation.disclosure import hide_steps
 from behrt.files import write_parquet
 
 # What the cohort is chosen from before visits count; small beside the tables of records.

@@ -13,7 +13,7 @@ import polars as pl
 from behrt.caliber.sex_specific import SexSpecific
 from behrt.cprd.diagnoses import ICD, scan_diagnoses
 from behrt.cprd.events import with_outcome
-from behrt.evaluation.disclosure import hide_parts, is_small, suppress
+from behrt.disclosure import hide_parts, is_small, suppress
 from behrt.logs import progress
 
 DECIMALS = 4

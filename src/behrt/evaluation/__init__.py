@@ -1,1 +1,1 @@
-"""Metrics, intervals, tables, and disclosure control."""
+"""Metrics, intervals and tables."""

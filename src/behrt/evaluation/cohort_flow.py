@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.evaluation.disclosure import hide_steps, suppress
+from behrt.disclosure import hide_steps, suppress
 
 
 def tabulate(flow: pl.DataFrame, threshold: int) -> pl.DataFrame:
@@ -12,7 +12,7 @@ def tabulate(flow: pl.DataFrame, threshold: int) -> pl.DataFrame:
 
     Args:
         flow: step, name, patients (`behrt.cprd.cohort.Flow`), in order of the steps.
-        threshold: the smallest count of patients to show.
+        threshold: the smallest count of patients, or difference, to show.
 
     Returns:
         step Int8, name String, patients Int64 left after the step, excluded Int64 by it (null at

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from scipy.stats import false_discovery_control, norm
 
+from behrt.disclosure import suppress
 from behrt.evaluation.bootstrap import interval
-from behrt.evaluation.disclosure import suppress
 from behrt.evaluation.disease_table import choose, score_diseases
 from behrt.evaluation.tidy import DECIMALS
 from behrt.sequences.vocabulary import Vocabulary

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.evaluation.bootstrap import draws, interval
-from behrt.evaluation.disclosure import hide_parts, is_small, suppress
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
@@ -103,7 +103,7 @@ def tabulate(
     resamples: int,
     seed: int,
     task: str,
-    threshold: int,
+    rules: Rules,
     beside: Mapping[str, np.ndarray] | None = None,
 ) -> pl.DataFrame:
     """Return one row a disease that at least `minimum_prevalence` of the patients have (`choose`).
@@ -114,7 +114,7 @@ def tabulate(
         vocabulary: names and chapters of the diseases.
         minimum_prevalence: share of the patients with the disease in their label.
         resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
-        threshold: the smallest count of patients, with the disease or without, to show.
+        rules: which counts of patients, with the disease or without, are too small to show.
         beside: by name, scores as `scores`, of rows to judge the model by: what is trivial, and
             the oracle.
 
@@ -125,7 +125,7 @@ def tabulate(
     """
     patients = len(labels)
     positives = labels.sum(axis=0)
-    chosen, hidden = choose(labels, minimum_prevalence, threshold)
+    chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
     estimates, resampled = score_diseases(labels, scores, chosen, resamples, seed, task)
     others = {
         f"{metric}_{name}": values
@@ -141,7 +141,9 @@ def tabulate(
             "chapter": np.array(vocabulary.chapters)[chosen],
             "patients": np.full(len(chosen), patients, dtype=np.int64),
             "positives": positives[chosen].astype(np.int64),
-            "prevalence": (positives[chosen] / max(patients, 1)).round(DECIMALS),
+            "prevalence": (rules.round(positives[chosen]) / max(rules.round(patients), 1)).round(
+                DECIMALS
+            ),
             "aps": estimates[0],
             "aps_low": aps_low,
             "aps_high": aps_high,

@@ -33,6 +33,29 @@ def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
     return words[FIRST_DISEASE:]
 
 
+def keep_told(
+    vocabulary: Vocabulary, embeddings: np.ndarray, patients: np.ndarray, threshold: int
+) -> tuple[Vocabulary, np.ndarray, np.ndarray]:
+    """Return the diseases that at least `threshold` training patients had, and all about them.
+
+    Where a disease lies tells of those who had it, and so does that it is told of at all.
+
+    Args:
+        vocabulary: names and chapters.
+        embeddings: float (diseases, hidden).
+        patients: int (diseases), training patients who had each disease.
+        threshold: the smallest count of patients to show.
+
+    Returns:
+        vocabulary, embeddings and patients of these diseases, in their order.
+    """
+    told = np.flatnonzero(patients >= threshold)
+    words = Vocabulary(
+        tuple(vocabulary.phenotypes[i] for i in told), tuple(vocabulary.chapters[i] for i in told)
+    )
+    return words, embeddings[told], patients[told]
+
+
 def patients_with(sequences: list[Path], n_diseases: int) -> tuple[np.ndarray, int]:
     """Return how many training patients have each disease, int64 (diseases), and how many are.
 

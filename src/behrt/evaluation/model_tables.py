@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from behrt.disclosure import hide_steps, is_small, suppress
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import interval, resampled_means
-from behrt.evaluation.disclosure import hide_steps, is_small, suppress
 from behrt.evaluation.tidy import DECIMALS, with_facts
 
 METRICS = {"APS": "aps", "AUROC": "auroc"}

@@ -4,18 +4,25 @@ Everything tallied here is a whole number (visits, diseases, months, days), so a
 to how often each value occurs, and memory does not grow with the patients.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from meds.schema import held_out_split
 
-from behrt.evaluation.disclosure import hide_parts, is_small
+from behrt.disclosure import Rules, hide_steps
+from behrt.evaluation.differencing import protect
 from behrt.logs import progress
 from behrt.sequences.frames import SPLITS
 
 HISTORIES = "histories"
 ALL_SPLITS = "all"
+FLOW = "flow"
+
+Key = tuple[str, str, str]
+"""A number of patients: its task, split and name."""
 
 # Tally -> its measure in the table, and how many of its whole units make one of the table's.
 _MEASURES = {
@@ -27,6 +34,10 @@ _MEASURES = {
 }
 _QUANTILES = {"lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75}
 _COUNTS = ("eligible", "patients", "women")
+_PARTS = (("eligible", "patients", "unused"), ("patients", "women", "others"))
+_ROWS = (("women",), _COUNTS)
+"""What is hidden together: the share of women alone, or all that a row tells."""
+_COHORT = (HISTORIES, ALL_SPLITS, "eligible")
 
 
 def _examples(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFrame:
@@ -130,47 +141,121 @@ def describe(tallies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _hidden(counts: pl.DataFrame, names: tuple[str, ...], threshold: int) -> np.ndarray:
-    """Return bool (rows): which rows of `count` to hide so that no named number is given away.
+def nested(
+    places: Sequence[tuple[str, str]], encloses: Callable[[Key, Key], bool]
+) -> list[tuple[Key, Key]]:
+    """Return pairs of numbers of which the first counts all of the second's patients, and others.
 
-    The splits of a task are parts of its row of all splits, which is hidden only with all of them.
-    The model tables print how many patients of a task are held out, unless they are few: to hide
-    that number here would protect no other.
+    Whoever is eligible for a task has a diagnosis in the whole history. Of two tasks with a time
+    window, whoever is eligible for the longer is so for the shorter.
+
+    Args:
+        places: the tasks and their splits.
+        encloses: whether the first number can be that of the second's patients and others.
     """
-    hidden = np.zeros(len(counts), dtype=bool)
-    total = (counts["split"] == ALL_SPLITS).to_numpy()
-    held_out = (counts["split"] == held_out_split).to_numpy()
-    for task in counts["task"].unique():
-        rows = (counts["task"] == task).to_numpy()
-        for name in names:
-            values = counts[name].to_numpy()
-            printed = held_out & (name == "patients") & ~is_small(values, threshold)
-            parts = rows & ~total & ~printed
-            hidden[parts] |= hide_parts(values[parts], threshold)
-            hidden[rows] |= is_small(values[parts].sum(), threshold)
-    return hidden
+    pairs: list[tuple[str, str, str, str]] = []
+    for task in dict.fromkeys(task for task, _ in places if task != HISTORIES):
+        pairs += [(HISTORIES, "patients", task, "eligible")]
+        pairs += [(HISTORIES, name, task, name) for name in ("women", "others")]
+    pairs += [("T2", "eligible", "T3", "eligible"), ("T3", "eligible", "T2", "eligible")]
+    found: list[tuple[Key, Key]] = []
+    for outer, outer_name, inner, inner_name in pairs:
+        splits = [split for task, split in places if task == inner]
+        both = [((outer, s, outer_name), (inner, s, inner_name)) for s in splits]
+        if all((outer, s) in places for s in splits) and all(encloses(*pair) for pair in both):
+            found += both
+    return found
 
 
-def tabulate(tallies: pl.DataFrame, threshold: int, data: str) -> pl.DataFrame:
-    """Return the table, with every number about fewer than `threshold` patients left blank.
+def flow_steps(steps: int) -> list[Key]:
+    """Return the numbers of a cohort's steps; the last are the eligible ones of the histories."""
+    return [
+        *((FLOW, str(i), "patients") for i in range(steps - 1)),
+        *[_COHORT][: min(steps, 1)],
+    ]
+
+
+def sums_of(
+    places: Sequence[tuple[str, str]], within: Sequence[tuple[Key, Key]], steps: int
+) -> list[tuple[Key, list[Key]]]:
+    """Return what adds up to what: a whole and its parts; where there are two, the last is a rest.
+
+    Args:
+        places: the tasks and their splits, all splits among them.
+        within: as `nested` returns them.
+        steps: of the cohort; 0 if they are not told.
+    """
+    sums: list[tuple[Key, list[Key]]] = []
+    for task, split in places:
+        for whole, part, rest in _PARTS:
+            sums.append(((task, split, whole), [(task, split, part), (task, split, rest)]))
+    for outer, inner in within:
+        sums.append((outer, [inner, (f"{outer[0]} not {inner[0]}", outer[1], inner[2])]))
+    for before, after in pairwise(flow_steps(steps)):
+        sums.append((before, [after, (FLOW, before[1], "excluded")]))
+    for task in dict.fromkeys(task for task, _ in places):
+        splits = [split for t, split in places if t == task and split != ALL_SPLITS]
+        sums += [
+            ((task, ALL_SPLITS, name), [(task, split, name) for split in splits])
+            for name in (*_COUNTS, "unused", "others")
+            if splits
+        ]
+    return sums
+
+
+def _hidden(counts: pl.DataFrame, flow: Sequence[int], rules: Rules) -> set[Key]:
+    """Return which numbers to hide so that no small one follows, from this table or others.
+
+    The flow chart prints patients after each step, and the model tables how many patients of a
+    task are held out, unless they are few.
+    """
+    values: dict[Key, int] = {}
+    places = counts.select("task", "split").rows()
+    for row in counts.iter_rows(named=True):
+        place = row["task"], row["split"]
+        values |= {(*place, name): row[name] for name in _COUNTS}
+        values |= {(*place, rest): row[whole] - row[part] for whole, part, rest in _PARTS}
+    steps = flow_steps(len(flow)) if flow and values.get(_COHORT) == flow[-1] else []
+    values |= dict(zip(steps, flow, strict=False))
+    within = nested(places, lambda outer, inner: values[outer] >= values[inner])
+    sums = sums_of(places, within, len(steps))
+    for whole, parts in sums:
+        if parts[-1] not in values:
+            values[parts[-1]] = values[whole] - values[parts[0]]
+    rows = [tuple((*place, name) for name in names) for names in _ROWS for place in places]
+    held_out = [(task, split, "patients") for task, split in places if split == held_out_split]
+    printed = {
+        key for key in held_out if key[0] != HISTORIES and not 0 < values[key] < rules.threshold
+    }
+    if steps:
+        kept = ~hide_steps(np.array(flow), rules.threshold)
+        printed |= {step for step, shown in zip(steps, kept, strict=True) if shown}
+    return protect(values, sums, rows, printed, rules)
+
+
+def tabulate(
+    tallies: pl.DataFrame, rules: Rules, data: str, flow: Sequence[int] = ()
+) -> pl.DataFrame:
+    """Return the table, without numbers of which small ones would follow.
 
     Args:
         tallies: `task` String and the columns of `tally`; values may occur several times.
-        threshold: counts from 1 to threshold - 1 are not shown, whether of patients, of eligible
-            patients who are not used, or of women or others among a row's patients.
+        rules: what is small, whether a count of patients, of eligible patients who are not used,
+            of women or others among a row's patients, or of those by whom two rows differ.
         data: "simulated" or "cprd".
+        flow: patients left after each step of the cohort, as table *cohort_flow* shows them.
 
     Returns:
         task, split, measure, statistic String; value Float64 to four decimals, null where not
         shown; data, protocol String. Both protocols have the same patients.
     """
     tallies = pl.concat([tallies, tallies.with_columns(split=pl.lit(ALL_SPLITS))])
-    counts = count(tallies).with_columns(
-        unused=pl.col("eligible") - pl.col("patients"), others=pl.col("patients") - pl.col("women")
-    )
+    counts = count(tallies)
+    gone = _hidden(counts, flow, rules)
+    places = counts.select("task", "split").rows()
     counts = counts.with_columns(
-        hidden=_hidden(counts, ("patients", "unused"), threshold),
-        hidden_women=_hidden(counts, ("women", "others"), threshold),
+        pl.Series("hidden", [(*place, "patients") in gone for place in places]),
+        pl.Series("hidden_women", [(*place, "women") in gone for place in places]),
     )
     patients, women = pl.col("patients"), pl.col("women")
     shown = ~pl.col("hidden_women") & (patients > 0)
@@ -181,7 +266,7 @@ def tabulate(tallies: pl.DataFrame, threshold: int, data: str) -> pl.DataFrame:
         for measure, name, value in (
             ("eligible patients", "count", pl.col("eligible").cast(pl.Float64)),
             ("patients", "count", patients.cast(pl.Float64)),
-            ("women", "share", pl.when(shown).then(women / patients)),
+            ("women", "share", pl.when(shown).then(rules.round(women) / rules.round(patients))),
         )
     ]
     described = describe(tallies).join(

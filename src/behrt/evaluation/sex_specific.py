@@ -8,9 +8,9 @@ import polars as pl
 from scipy.stats import binomtest
 
 from behrt.caliber.sex_specific import SEXES, SexSpecific
+from behrt.disclosure import hide_parts, is_small
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import LEVEL, draws, interval
-from behrt.evaluation.disclosure import hide_parts, is_small
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import DECIMALS, with_facts

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from behrt.evaluation.disclosure import hide_parts
+from behrt.disclosure import hide_parts
 from behrt.evaluation.neighbours import find_nearest, is_offered
 from behrt.evaluation.tidy import DECIMALS
 from behrt.figures.embedding_map import SEEN_ENOUGH

@@ -304,12 +304,16 @@ class _Training:
             "epoch %d of %d: %s",
             progress.epoch,
             self.optimisation.epochs,
-            ", ".join(
-                f"{name} undefined" if value is None else f"{name} {value:.4g}"
-                for name, value in figures.items()
-            ),
+            ", ".join(f"{name} {self.told(name, value)}" for name, value in figures.items()),
         )
         self.save()
+
+    def told(self, name: str, value: float | None) -> str:
+        """Return a figure as the log may tell it: a mean of too few patients it may not."""
+        patients = self.objective.train if name == "train_loss" else self.objective.tuning
+        if name != "learning_rate" and not logs.is_told(len(patients)):
+            return "of too few to tell"
+        return "undefined" if value is None else f"{value:.4g}"
 
     def over(self) -> bool:
         progress = self.progress
@@ -398,13 +402,13 @@ def fit(
     checkpoint.discard(run.folder)
     seconds = time.monotonic() - started
     logger.info(
-        "trained in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %.4g",
+        "trained in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %s",
         seconds,
         training.learned / seconds,
         progress.best_epoch,
         progress.epoch,
         objective.chooses,
-        best[objective.chooses],
+        training.told(objective.chooses, best[objective.chooses]),
     )
 
 

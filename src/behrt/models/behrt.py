@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from behrt import logs
 from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.dropout import dropout
@@ -28,14 +29,19 @@ READOUTS = ("cls", "mask")
 AGES = 110 * 12 + 1
 """Rows of the age table: months up to 110 years; whoever is older is read as 110."""
 
+DISEASE_ROWS = {
+    "encoder.words.weight": FIRST_DISEASE,
+    "head.bias": 0,
+    "head.classifier.bias": 0,
+    "head.classifier.weight": 0,
+}
+"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
+
 INITIAL_SPREAD = 0.02
 """Standard deviation of the initial weights, as in BERT."""
 
 SPECIAL_TARGETS = (CLS, SEP)
 """The special tokens that the released code hides and asks for, in the order of their logits."""
-
-FEWEST_TOLD = 10
-"""A smaller number of patients is not written to the log."""
 
 
 @dataclass(frozen=True)
@@ -686,6 +692,6 @@ def _report_cut(examples: Examples, settings: Settings, closing_mask: bool) -> N
         logger.warning(
             "%s patients have more diseases in their latest visit than fit max_length %d: the "
             "last in order of the vocabulary are left out",
-            cut if cut >= FEWEST_TOLD else f"fewer than {FEWEST_TOLD}",
+            logs.count(cut),
             settings.max_length,
         )

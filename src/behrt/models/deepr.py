@@ -24,6 +24,8 @@ PAD = 0
 RAREWORD = 1
 FIRST_GAP = 2
 FIRST_DISEASE = 7
+DISEASE_ROWS = {"embedding.weight": FIRST_DISEASE, "classifier.bias": 0, "classifier.weight": 0}
+"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
 GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
 """The longest gaps, in days, of the words 0–1, 1–3, 3–6 and 6–12 months; beyond is 12+."""
 

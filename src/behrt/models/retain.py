@@ -19,6 +19,14 @@ from behrt.learning.examples import Examples
 from behrt.learning.kinds import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
+DISEASE_ROWS = {
+    "classifier.bias": 0,
+    "classifier.weight": 0,
+    "read_embedding.weight": 0,
+    "summed_embedding.weight": 0,
+}
+"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -1,6 +1,8 @@
 """Nobody who knows the totals can work out a hidden count."""
 
+from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -8,7 +10,16 @@ import polars as pl
 import pytest
 from hypothesis import assume, given
 
-from behrt.evaluation.disclosure import hide_parts, hide_steps, suppress
+from behrt.disclosure import (
+    STYLES,
+    Rules,
+    disclose,
+    hide_parts,
+    hide_steps,
+    rules_of,
+    suppress,
+    write_table,
+)
 
 THRESHOLDS = st.integers(2, 10)
 
@@ -87,3 +98,51 @@ def test_what_a_count_could_be_computed_from_goes_with_it() -> None:
     frame = pl.DataFrame({"name": ["a", "b"], "patients": [3, 50], "share": [0.06, 0.94]})
     hidden = suppress(frame, np.array([True, False]), ["patients", "share"])
     assert hidden.rows() == [("a", None, None), ("b", 50, 0.94)]
+
+
+def test_the_styles_by_hand() -> None:
+    counts = pl.DataFrame({"positives": [0, 1, 4, 5, 7, 8, 12, 13, 1002]})
+    shown = {
+        style: disclose(counts, rules)["positives"].to_list() for style, rules in STYLES.items()
+    }
+    assert shown["cprd"] == [0, None, None, 5, 7, 8, 12, 13, 1002]
+    assert shown["hes"] == [0, None, None, None, None, 10, 10, 15, 1000]
+    assert rules_of("hes", None, None) == Rules(8, 5)
+    assert rules_of("cprd", 10, 10) == Rules(10, 10)
+
+
+@given(st.integers(0, 200), st.integers(1, 12), st.integers(1, 10))
+def test_a_shown_count_is_within_its_interval(count: int, threshold: int, rounding: int) -> None:
+    rules = Rules(threshold, rounding)
+    if count == 0 or count >= threshold:
+        shown = int(rules.round(count))
+        low, high = rules.interval(shown)
+        assert low <= count <= high
+        assert abs(shown - count) <= rounding / 2
+
+
+def test_what_rests_on_few_patients_goes_with_their_count(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"rank": [1, 2], "patients": [3, 50], "undefined": [9, 2], "aps": [0.5, 0.4]}
+    )
+    shown = write_table(frame, tmp_path / "table.csv", Rules(5))
+    assert shown.rows() == [(1, None, 9, None), (2, 50, None, 0.4)]
+    assert (tmp_path / "table.csv").read_text().splitlines()[1:] == ["1,,9,", "2,50,,0.4"]
+
+
+def test_a_table_in_long_form_counts_where_it_says_so() -> None:
+    frame = pl.DataFrame({"statistic": ["count", "mean", "count"], "value": [3.0, 3.0, 42.0]})
+    assert disclose(frame, Rules(5, 5))["value"].to_list() == [None, 3.0, 40.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("subject_id", [1], "identifies"),
+        ("died", [date(2001, 2, 3)], "identifies"),
+        ("number", [7], "COUNTS"),
+    ],
+)
+def test_columns_that_no_table_may_have(column: str, values: list[object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        disclose(pl.DataFrame({column: values}), Rules(5))

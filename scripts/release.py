@@ -1,0 +1,60 @@
+"""Gather what may leave a secure environment, scan it, and write its manifest."""
+
+from pathlib import Path
+from typing import Any
+
+from behrt import stage
+from behrt.disclosure import Rules
+from behrt.logs import logger
+from behrt.release.bundle import Data, Model, release
+from behrt.release.scan import Watch
+from behrt.sequences.split import read_splits
+
+
+def main(
+    files: list[Path],
+    splits: Path,
+    sequences: list[Path],
+    vocabulary: Path,
+    tasks: list[Path],
+    weights: list[Path],
+    manifest: Path,
+    settings: dict[str, Any],
+    disclosure: dict[str, int],
+) -> None:
+    """Release `files` of the run, and `weights`, of models/mlm and models/<task>/<model>.
+
+    `manifest` is <run>/release/manifest.json.
+    """
+    rules = Rules(**disclosure)
+    examples = {task.stem: task for task in tasks}
+    models = [
+        Model(
+            path.parent,
+            examples.get(path.parent.parent.name),
+            path.parent.parent.name in examples
+            and settings["models"][path.parent.name].get("pretrained", False),
+        )
+        for path in weights
+    ]
+    own_words = settings["source"] in ("meds", "omop") and not settings["caliber"]
+    written = release(
+        run=manifest.parents[1],
+        files=files,
+        models=models,
+        data=Data(sequences, vocabulary, settings["protocol"], own_words),
+        config=settings,
+        rules=rules,
+        watch=Watch(read_splits(splits)["subject_id"].to_numpy(), rules),
+        out=manifest.parent,
+    )
+    logger.info(
+        "release: %d files, %d counts hidden in them; withheld: %s",
+        len(written["files"]),
+        sum(entry.get("counts_suppressed", 0) for entry in written["files"].values()),
+        ", ".join(written["withheld"]),
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,257 @@
+"""The one gate that every count of patients passes before it is printed.
+
+A count from 1 to threshold - 1 is hidden (primary suppression), and so is every other count from
+which it would follow by addition or subtraction (secondary suppression). Both look the same, a
+null, so that a reader cannot tell which is which. Zero and counts of at least the threshold
+identify nobody; they may be rounded besides. (Hundepool et al., Statistical Disclosure Control,
+2012, chapter 4.)
+
+A module that makes a table hides what follows by its own structure (`hide_parts`, `hide_steps`,
+`behrt.evaluation.differencing`). `write_table` then hides what is small, rounds, and writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from behrt.files import write_csv
+
+Number = TypeVar("Number", int, np.ndarray, pl.Series, pl.Expr)
+
+COUNTS = (
+    "deaths",
+    "disease_other",
+    "eligible",
+    "events",
+    "excluded",
+    "men",
+    "negatives",
+    "patients",
+    "patients_other",
+    "patients_own",
+    "positives",
+    "predicted_other",
+    "predicted_own",
+    "ranked_other",
+    "ranked_other_recorded",
+    "ranked_own",
+    "recorded_other",
+    "recorded_own",
+    "subjects",
+    "undefined",
+    "women",
+)
+"""Columns of tables, and keys of JSON, that count patients wherever they stand."""
+
+SUPPORTS = ("patients", "positives", "subjects")
+"""Those on which the other numbers of their row rest."""
+
+NUMBERS = (
+    "batch_size",
+    "bin",
+    "diseases",
+    "embedding_size",
+    "epoch",
+    "epochs",
+    "filters",
+    "heads",
+    "hidden",
+    "hidden_size",
+    "intermediate",
+    "layer",
+    "layers",
+    "max_length",
+    "maximum_visits",
+    "maximum_words",
+    "minimum_uses",
+    "months",
+    "neighbours",
+    "parameters",
+    "patience",
+    "permutations",
+    "rank",
+    "resamples",
+    "round",
+    "seed",
+    "sex_size",
+    "step",
+    "trial",
+)
+"""Columns of whole numbers that count no patients."""
+
+IDENTIFIERS = ("patid", "person_id", "pracid", "practice", "subject_id")
+"""Columns that no table may have."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be told of numbers of patients.
+
+    Attributes:
+        threshold: the smallest count to show; counts from 1 to threshold - 1 are hidden.
+        rounding: shown counts are multiples of this, the nearest ones.
+    """
+
+    threshold: int
+    rounding: int = 1
+
+    def round(self, counts: Number) -> Number:
+        """Return counts as the nearest multiples of `rounding`, halves up."""
+        return (2 * counts + self.rounding) // (2 * self.rounding) * self.rounding
+
+    def interval(self, shown: int) -> tuple[int, int]:
+        """Return the lowest and the highest count that may stand behind a count that is shown."""
+        low, high = shown - self.rounding // 2, shown + (self.rounding - 1) // 2
+        if shown == 0:
+            return 0, high if high >= self.threshold else 0
+        return max(low, min(self.threshold, shown)), high
+
+
+STYLES = {"cprd": Rules(5), "hes": Rules(8, 5)}
+"""CPRD: no count below 5. HES (NHS England): 1 to 7 hidden, the others rounded to 5."""
+
+
+def rules_of(style: str, threshold: int | None, rounding: int | None) -> Rules:
+    """Return the rules of a style, with another threshold or rounding where one is given."""
+    chosen = STYLES[style]
+    return Rules(
+        chosen.threshold if threshold is None else threshold,
+        chosen.rounding if rounding is None else rounding,
+    )
+
+
+def is_small(counts: np.ndarray, threshold: int) -> np.ndarray:
+    """Return bool: where a count of patients is too small to be shown."""
+    return (counts > 0) & (counts < threshold)
+
+
+def hide_parts(counts: np.ndarray, threshold: int) -> np.ndarray:
+    """Return bool (n): which parts of a total that is printed elsewhere to hide.
+
+    Small parts are hidden, then the smallest others until at least two are, they add up to the
+    threshold, and they are not all 1. What is left hidden can then take several values each.
+    A total that is itself small must be hidden too: its parts cannot be protected.
+
+    Args:
+        counts: integers (n), not negative.
+        threshold: the smallest count to show.
+    """
+    hidden = is_small(counts, threshold)
+    if not hidden.any():
+        return hidden
+    for candidate in np.argsort(counts, kind="stable"):
+        together = counts[hidden].sum()
+        if hidden.sum() > 1 and together >= threshold and together > hidden.sum():
+            break
+        hidden[candidate] |= counts[candidate] > 0
+    return hidden
+
+
+def hide_steps(counts: np.ndarray, threshold: int) -> np.ndarray:
+    """Return bool (n): which numbers of patients, left after each step, to hide.
+
+    A small number is hidden, and so is one that differs little from the last one shown: the
+    difference would be the patients whom the steps between exclude. If the last number is too
+    near to one before it, that one is hidden instead, unless it is the first: the first is taken
+    as known.
+
+    Args:
+        counts: integers (n), not negative, none higher than the one before it.
+        threshold: the smallest count, or difference, to show.
+
+    Raises:
+        ValueError: a count is higher than the one before it.
+    """
+    if (np.diff(counts) > 0).any():
+        raise ValueError("patients must not become more from step to step")
+
+    def near(before: int, after: int) -> bool:
+        return 0 < before - after < threshold
+
+    hidden = is_small(counts, threshold)
+    shown: list[int] = []
+    for step in np.flatnonzero(~hidden):
+        if shown and near(int(counts[shown[-1]]), int(counts[step])):
+            if step < len(counts) - 1:
+                continue
+            while len(shown) > 1 and near(int(counts[shown[-1]]), int(counts[step])):
+                shown.pop()
+            if near(int(counts[shown[-1]]), int(counts[step])):
+                continue
+        shown.append(int(step))
+    hidden[:] = True
+    hidden[shown] = False
+    return hidden
+
+
+def suppress(frame: pl.DataFrame, hidden: np.ndarray, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the frame with nulls in the rows that are hidden.
+
+    Args:
+        frame: any.
+        hidden: bool (rows).
+        columns: the counts, and whatever they could be computed from, such as a share.
+    """
+    shown = pl.lit(pl.Series(~hidden))
+    return frame.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in columns)
+
+
+def is_count(frame: pl.DataFrame, column: str) -> pl.Expr:
+    """Return bool (rows): where a column of a table counts patients.
+
+    A table in long form (statistic, value) does so where the statistic is "count".
+    """
+    if column == "value" and "statistic" in frame.columns:
+        return pl.col("statistic") == "count"
+    return pl.lit(column in COUNTS)
+
+
+def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return a table as it may be shown: small counts null, and all others rounded.
+
+    In a row whose support (`SUPPORTS`) is small, every number that is not whole goes with it.
+
+    Args:
+        frame: columns of counts are named as in `COUNTS`, other whole numbers as in `NUMBERS`.
+            What follows from a hidden count by the table's own structure is null already.
+        rules: what is small, and how to round.
+
+    Raises:
+        ValueError: a column identifies somebody, holds dates, or whole numbers of unknown meaning.
+    """
+    for name, kind in frame.schema.items():
+        if name in IDENTIFIERS or kind.is_temporal():
+            raise ValueError(f"column {name!r} must not be in a table: it identifies patients")
+        if kind.is_integer() and name not in (*COUNTS, *NUMBERS):
+            raise ValueError(
+                f"column {name!r} holds whole numbers: if they count patients, add its name to "
+                "COUNTS of behrt.disclosure, else to NUMBERS"
+            )
+    for name in frame.columns:
+        if name not in (*COUNTS, "value") or not frame.schema[name].is_numeric():
+            continue
+        column, counted = pl.col(name), is_count(frame, name)
+        small = (counted & (column > 0) & (column < rules.threshold)).fill_null(False)
+        rests = [other for other, kind in frame.schema.items() if kind.is_float()]
+        hidden = {name, *rests} if name in SUPPORTS else {name}
+        frame = frame.with_columns(
+            pl.when(~small).then(pl.col(other)).alias(other) for other in sorted(hidden)
+        ).with_columns(
+            pl.when(counted)
+            .then(rules.round(column))
+            .otherwise(column)
+            .cast(frame.schema[name])
+            .alias(name)
+        )
+    return frame
+
+
+def write_table(frame: pl.DataFrame, path: Path, rules: Rules) -> pl.DataFrame:
+    """Write a table as CSV, as `disclose` shows it, and return that. No table goes another way."""
+    shown = disclose(frame, rules)
+    write_csv(shown, path)
+    return shown

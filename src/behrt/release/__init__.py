@@ -1,0 +1,1 @@
+"""What may leave a secure environment, and the checks that it passes."""

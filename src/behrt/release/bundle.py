@@ -1,0 +1,290 @@
+"""The folder that may leave a secure environment, with a manifest of what it holds and does not."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from hashlib import sha256
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors.torch import load_file, save_file
+
+from behrt.disclosure import COUNTS, Rules
+from behrt.errors import InputError
+from behrt.evaluation.tidy import read_table
+from behrt.files import read_json, write_json
+from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS
+from behrt.release.derived import TABLES, derived
+from behrt.release.scan import PATIENT_DATA, Watch, scan
+from behrt.release.weights import erase, patients_behind
+from behrt.sequences.vocabulary import read_vocabulary
+
+MANIFEST = "manifest.json"
+KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
+"""Kinds of files that the scan reads whole, so that they may be released."""
+
+_PAGES = (".html", ".md", ".txt")
+_PLACES = (
+    ("caliber",),
+    ("caliber_release",),
+    ("codes", "crosswalk"),
+    ("delivery",),
+    ("meds", "folder"),
+    ("omop", "folder"),
+)
+_ALWAYS = {
+    **dict.fromkeys(PATIENT_DATA, "it holds rows of patients"),
+    "benchmarks": "timings of machines",
+    "check": "it describes the delivery, file by file",
+    "logs": "they are for whoever runs it",
+    "provenance.html": "it tells when and where the run was; make it outside again",
+}
+_TOLD = 10
+"""Findings that an error names, at most."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trained weights that may be released.
+
+    Attributes:
+        folder: holds model.safetensors, config.json and metrics.jsonl.
+        task: the task's examples, or None for what was pretrained.
+        pretrained: whether it started from the pretrained weights.
+    """
+
+    folder: Path
+    task: Path | None
+    pretrained: bool
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the models were trained on, to count the patients behind each disease.
+
+    Attributes:
+        sequences: the shards.
+        vocabulary: the words; released with the models.
+        protocol: which patients trained.
+        own_words: whether the words are the data's own codes, not a public list.
+    """
+
+    sequences: list[Path]
+    vocabulary: Path
+    protocol: str
+    own_words: bool
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the folders of the machine that it ran on."""
+    shown = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()
+    }
+    for first, *rest in _PLACES:
+        if first in shown and not rest:
+            shown[first] = None
+        elif first in shown and rest[0] in shown[first]:
+            shown[first][rest[0]] = None
+    return shown
+
+
+def days_of(config: Any) -> Iterator[date]:
+    """Yield the days that a configuration names: they are the study's, no patient's."""
+    if isinstance(config, Mapping):
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for value in config:
+            yield from days_of(value)
+    elif isinstance(config, str):
+        try:
+            yield date.fromisoformat(config)
+        except ValueError:
+            return
+
+
+def suppressed(table: pl.DataFrame) -> int:
+    """Return how many counts of patients of a published table are hidden."""
+    hidden = sum(table[name].null_count() for name in COUNTS if name in table.columns)
+    if {"statistic", "value"} <= set(table.columns):
+        hidden += table.filter(pl.col("statistic") == "count")["value"].null_count()
+    first = {"step", "excluded"} <= set(table.columns) and table.height > 0
+    return hidden - int(first)  # the first step excludes nobody
+
+
+def _choose(files: Sequence[Path], rules: Rules) -> tuple[list[Path], dict[Path, str]]:
+    """Return the files to release, and why others are not."""
+    withheld: dict[Path, str] = {}
+    chosen: dict[str, pl.DataFrame] = {}
+    for name in TABLES:
+        for path in files:
+            if path.name != f"{name}.csv":
+                continue
+            together = {**chosen, name: read_table(path)}
+            try:
+                small = derived(together, rules)
+            except ValueError:
+                raise InputError(
+                    path.name, "it contradicts the tables before it", "Make all tables again"
+                ) from None
+            if small:
+                withheld[path] = f"small numbers follow from it and others: {len(small)}"
+            else:
+                chosen = together
+    stems = {path.stem for path in withheld}
+    for path in files:
+        if stems and (path.suffix in _PAGES or (path.suffix != ".csv" and path.stem in stems)):
+            withheld[path] = "it shows a table that is withheld"
+        elif path.suffix not in KINDS:
+            withheld[path] = "the scan cannot read files of its kind"
+    return [path for path in files if path not in withheld], withheld
+
+
+def _release_models(
+    run: Path, models: Sequence[Model], data: Data, rules: Rules, out: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Write the models' files, what rare diseases taught erased.
+
+    Returns:
+        The entries of the files that were written, and why models were withheld.
+    """
+    words = read_vocabulary(data.vocabulary).phenotypes
+    before, _ = patients_behind(data.sequences, None, data.vocabulary, data.protocol)
+    if data.own_words and (before < rules.threshold).any():
+        reason = "the vocabulary holds codes of too few patients: raise codes.minimum_patients"
+        return {}, {"models": reason}
+    entries: dict[str, dict[str, Any]] = {}
+    withheld = {}
+    for model in models:
+        name = model.folder.relative_to(run).as_posix()
+        patients, chose = patients_behind(
+            data.sequences, model.task, data.vocabulary, data.protocol
+        )
+        if model.pretrained:
+            patients = np.minimum(patients, before)
+        rare = patients < max(rules.threshold, 1)
+        if chose < rules.threshold:
+            withheld[name] = "its epoch was chosen on too few patients"
+            continue
+        try:
+            kind = read_json(model.folder / CONFIG)["kind"]
+            weights = erase(load_file(model.folder / WEIGHTS), kind, rare)
+        except InputError as error:
+            withheld[name] = error.problem
+            continue
+        (out / name).mkdir(parents=True)
+        save_file(weights, out / name / WEIGHTS)
+        entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": list(compress(words, rare))}
+        for file in (CONFIG, METRICS):
+            if not (model.folder / file).is_file():
+                continue
+            shutil.copyfile(model.folder / file, out / name / file)
+            entries[f"{name}/{file}"] = {}
+    if entries:
+        shutil.copyfile(data.vocabulary, out / data.vocabulary.name)
+        entries[data.vocabulary.name] = {}
+    return entries, withheld
+
+
+def _check(folder: Path, files: Sequence[Path], watch: Watch) -> None:
+    """Scan files of a folder.
+
+    Raises:
+        InputError: something was found.
+    """
+    found = scan(folder, files, watch)
+    if found:
+        told = "; ".join(str(finding) for finding in found[:_TOLD])
+        more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        raise InputError(
+            "release",
+            f"nothing is released, because the scan found {told}{more}",
+            "Write these files through behrt.disclosure, or take them out of the release",
+        )
+
+
+def release(
+    run: Path,
+    files: Sequence[Path],
+    models: Sequence[Model],
+    data: Data,
+    config: Mapping[str, Any],
+    rules: Rules,
+    watch: Watch,
+    out: Path,
+) -> dict[str, Any]:
+    """Fill a folder with what may leave, scan it, and return its manifest, which it holds too.
+
+    Args:
+        run: the folder of the run.
+        files: tables, figures and pages in it, as they passed the gate.
+        models: trained models to release, if the config allows it.
+        data: what the models were trained on.
+        config: the run's, with its defaults.
+        rules: of disclosure.
+        watch: what the scan looks for; the days that the config names are let through.
+        out: is made anew.
+
+    Raises:
+        InputError: the scan finds something: nothing is released then.
+    """
+    partial = out.with_name(f".{out.name}.partial")
+    for folder in (out, partial):
+        shutil.rmtree(folder, ignore_errors=True)
+    watch = replace(watch, dates=watch.dates | set(days_of(config)))
+    _check(run, [path for path in files if path.suffix in KINDS], watch)
+    chosen, reasons = _choose(files, rules)
+    withheld = {name: why for name, why in _ALWAYS.items() if (run / name).exists()}
+    withheld |= {path.relative_to(run).as_posix(): why for path, why in reasons.items()}
+    entries: dict[str, dict[str, Any]] = {"config.json": {}}
+    try:
+        for path in chosen:
+            name = path.relative_to(run).as_posix()
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, partial / name)
+            table = path.suffix == ".csv"
+            entries[name] = {"counts_suppressed": suppressed(read_table(path))} if table else {}
+        write_json(without_places(config), partial / "config.json")
+        if config["disclosure"]["weights"]:
+            written, reasons_of_models = _release_models(run, models, data, rules, partial)
+            entries |= written
+            withheld |= reasons_of_models
+        else:
+            withheld["models"] = "disclosure.weights of the config does not allow them"
+        manifest = {
+            "rules": {**config["disclosure"], **asdict(rules)},
+            "applied": _applied(rules, config["disclosure"]["weights"]),
+            "files": {
+                name: {"sha256": sha256((partial / name).read_bytes()).hexdigest(), **entry}
+                for name, entry in entries.items()
+            },
+            "withheld": withheld,
+        }
+        write_json(manifest, partial / MANIFEST)
+        _check(partial, [path for path in sorted(partial.rglob("*")) if path.is_file()], watch)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _applied(rules: Rules, weights: bool) -> list[str]:
+    """Return the rules in sentences."""
+    applied = [
+        f"Counts of patients from 1 to {rules.threshold - 1} are hidden, and what rests on them.",
+        "Counts from which one of these would follow, in the same table or by others, are hidden.",
+        "No file holds a patient's id or an exact date, but for the study's own in the config.",
+        f"Diseases that fewer than {rules.threshold} training patients had are in no map and no "
+        "list of neighbours.",
+    ]
+    if rules.rounding > 1:
+        applied.append(f"Other counts are rounded to the nearest {rules.rounding}.")
+    if weights:
+        applied.append(
+            f"Weights of diseases that fewer than {rules.threshold} training patients had, in "
+            "history or label, are erased."
+        )
+    return applied

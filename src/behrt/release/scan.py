@@ -1,0 +1,292 @@
+"""Looking for patients in what a run has written: ids, exact dates, and small counts.
+
+The scan knows nothing of how a file came to be: it reads what a reader could, and names the place
+of a finding, never its value. It finds what stands there; what follows by subtraction is found by
+`behrt.release.derived`.
+"""
+
+import csv
+import json
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from behrt.disclosure import COUNTS, IDENTIFIERS, NUMBERS, Rules
+from behrt.errors import InputError
+
+IDENTIFIER = "a patient's id"
+DATE = "an exact date"
+SMALL = "a small count of patients"
+ROUNDED = "a count that is not rounded"
+UNKNOWN = "whole numbers of unknown meaning"
+OPAQUE = "a kind of file that the scan cannot read"
+ROWS = "rows of data outside the folders of patients' data"
+
+PATIENT_DATA = (
+    "cohort",
+    "delivery",
+    "evaluation",
+    "extracted",
+    "fragments",
+    "imported",
+    "listed.parquet",
+    "meds",
+    "predictions",
+    "sequences",
+    "tasks",
+    "truth",
+    "unmapped",
+    "unmapped.parquet",
+    "words.parquet",
+)
+"""Folders and files of a run that hold patients' rows: they never leave it, and are not scanned."""
+
+CODE_LISTS = ("caliber", "phenotypes")
+"""Folders that hold public code lists, not patients."""
+
+_LEAST_DIGITS = 5
+_LIBRARY = 1_000_000
+"""A script of so many characters in a page is a library: its dates are nobody's."""
+
+_WHOLE = re.compile(r"(?<![\w.])\d{5,19}(?:\.0+)?(?![\w.]*\w)")
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATES = (
+    (re.compile(r"(?<![\d.])(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)"), "ymd"),
+    (re.compile(r"(?<![\d.])(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?!\d)"), "dmy"),
+    (re.compile(r"(?<![\w.])(\d{4})(\d{2})(\d{2})(?![\w.]*\w)"), "ymd"),
+    (re.compile(rf"(?<!\w)(\d{{1,2}})(?:st|nd|rd|th)? ({_MONTHS})[a-z]*\.?,? (\d{{4}})"), "dmy"),
+    (re.compile(rf"(?<!\w)({_MONTHS})[a-z]*\.? (\d{{1,2}})(?:st|nd|rd|th)?, (\d{{4}})"), "mdy"),
+)
+_WHO = r"(?:patients?|people|persons?|subjects?|individuals?|women|woman|men|man|deaths?)"
+_COUNTED = (
+    re.compile(rf"(?<![\w.,-])(\d+) (?:[a-z-]+ )?{_WHO}(?!\w)"),
+    re.compile(rf"(?<!\w)(?:{_WHO}|positives|n) ?[=:] ?(\d+)(?![\w.,]*\d)", re.IGNORECASE),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something that must not be told: in which file, where in it, and what kind of thing."""
+
+    file: str
+    place: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.place}: {self.kind}"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the scan looks for.
+
+    Attributes:
+        ids: int64, the patients' ids. Those of fewer than five digits cannot be told from other
+            numbers and are passed over.
+        rules: which counts are small.
+        dates: days that may be named, such as the study's.
+    """
+
+    ids: np.ndarray
+    rules: Rules
+    dates: frozenset[date] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        ids = np.unique(np.asarray(self.ids, dtype=np.int64))
+        object.__setattr__(self, "ids", ids[ids >= 10 ** (_LEAST_DIGITS - 1)])
+
+    def knows(self, number: int) -> bool:
+        """Return whether a whole number is a patient's id."""
+        if not len(self.ids) or number > self.ids[-1]:
+            return False
+        return bool(self.ids[np.searchsorted(self.ids, number)] == number)
+
+    def kinds(self, text: str, dates: bool = True) -> Iterator[str]:
+        """Yield the kind of each finding in a text."""
+        if any(self.knows(int(found[0].split(".")[0])) for found in _WHOLE.finditer(text)):
+            yield IDENTIFIER
+        if dates and any(day not in self.dates for day in _days(text)):
+            yield DATE
+        counted = (int(found[1]) for pattern in _COUNTED for found in pattern.finditer(text))
+        if any(0 < count < self.rules.threshold for count in counted):
+            yield SMALL
+
+    def kind_of_count(self, count: float) -> str | None:
+        """Return what is wrong with a count of patients, or None."""
+        if 0 < count < self.rules.threshold:
+            return SMALL
+        return ROUNDED if count % self.rules.rounding else None
+
+
+def _days(text: str) -> Iterator[date]:
+    """Yield the calendar days that a text names."""
+    for pattern, order in _DATES:
+        for found in pattern.finditer(text):
+            part = dict(zip(order, found.groups(), strict=True))
+            month = part["m"] if part["m"].isdigit() else _MONTHS.split("|").index(part["m"]) + 1
+            try:
+                day = date(int(part["y"]), int(month), int(part["d"]))
+            except ValueError:
+                continue
+            if 1850 <= day.year <= 2100:
+                yield day
+
+
+def _in_lines(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        for kind in watch.kinds(line):
+            yield f"line {number}", kind
+
+
+def _in_values(value: Any, watch: Watch, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield findings in what JSON, or a checkpoint, holds."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _in_values(str(name), watch, key)
+            yield from _in_values(inner, watch, str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _in_values(inner, watch, key)
+    elif isinstance(value, str):
+        yield from ((f"key {key!r}", found) for found in watch.kinds(value))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if key in IDENTIFIERS or watch.knows(value):
+            yield f"key {key!r}", IDENTIFIER
+        elif key in COUNTS and (kind := watch.kind_of_count(value)):
+            yield f"key {key!r}", kind
+
+
+def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
+    """Yield findings in a table: counts are known by their columns' names."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    whole: dict[str, bool] = {}
+    for number, row in enumerate(rows, 2):
+        for name, cell in row.items():
+            if not cell:
+                continue
+            counts = name in COUNTS or (name == "value" and row.get("statistic") == "count")
+            if counts:
+                if kind := watch.kind_of_count(float(cell)):
+                    yield f"line {number}, column {name!r}", kind
+                continue
+            for kind in watch.kinds(cell):
+                yield f"line {number}, column {name!r}", kind
+            whole[name] = whole.get(name, True) and re.fullmatch(r"-?\d+", cell) is not None
+    for name, all_whole in whole.items():
+        if name in IDENTIFIERS:
+            yield f"column {name!r}", IDENTIFIER
+        elif all_whole and name not in NUMBERS:
+            yield f"column {name!r}", UNKNOWN
+
+
+def _texts_of_page(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of an SVG or HTML page, and whether dates in them may be a patient's."""
+    for script in re.findall(r"<script[^>]*>(.*?)</script>", text, re.S):
+        yield script, len(script) < _LIBRARY
+    text = re.sub(r"<(script|style)[^>]*>.*?</\1>", " ", text, flags=re.S)
+    for comment in re.findall(r"<!--(.*?)-->", text, re.S):
+        yield comment, True
+    for title in re.findall(r"\s(?:title|alt|data-[\w-]+|aria-label)=\"([^\"]*)\"", text):
+        yield title, True
+    for words in re.findall(r">([^<>]+)<", re.sub(r"<!--.*?-->", " ", text, flags=re.S)):
+        yield words, True
+
+
+def _in_page(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
+    for words, dates in _texts_of_page(text):
+        for kind in watch.kinds(" ".join(unescape(words).split()), dates):
+            yield "a text", kind
+
+
+def _texts_of_png(path: Path) -> Iterator[str]:
+    """Yield the text chunks of an image. (W3C, Portable Network Graphics, section 11.3.3.)"""
+    content = path.read_bytes()
+    at = 8
+    while at + 8 <= len(content):
+        (length,), kind = struct.unpack(">I", content[at : at + 4]), content[at + 4 : at + 8]
+        chunk = content[at + 8 : at + 8 + length]
+        if kind == b"zTXt":
+            chunk = zlib.decompress(chunk.split(b"\0", 1)[1][1:])
+        if kind in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
+            yield chunk.replace(b"\0", b" ").decode("utf-8", "replace")
+        at += 12 + length
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: its metadata, and the tensors' names and shapes."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, Any] = json.loads(file.read(length))
+    return {"metadata": header.pop("__metadata__", {}), "names": list(header)}
+
+
+def _in_file(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        yield from _in_table(path, watch)
+    elif kind == ".json":
+        yield from _in_values(json.loads(path.read_text(encoding="utf-8")), watch)
+    elif kind == ".jsonl":
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for _, found in _in_values(json.loads(line), watch):
+                yield f"line {number}", found
+    elif kind in (".log", ".txt", ".yaml", ".md", ".rst"):
+        yield from _in_lines(path.read_text(encoding="utf-8"), watch)
+    elif kind in (".svg", ".html"):
+        yield from _in_page(path.read_text(encoding="utf-8"), watch)
+    elif kind == ".png":
+        for text in _texts_of_png(path):
+            yield from (("a text chunk", found) for found in watch.kinds(text))
+    elif kind == ".safetensors":
+        yield from _in_values(_header(path), watch)
+    elif kind == ".pt":
+        yield from _in_values(torch.load(path, map_location="cpu", weights_only=True), watch)
+    elif kind == ".parquet":
+        yield "the file", ROWS
+    else:
+        yield "the file", OPAQUE
+
+
+def scan(folder: Path, files: Iterable[Path], watch: Watch) -> list[Finding]:
+    """Return what is found in some files, each place and kind once, sorted.
+
+    Args:
+        folder: what the files are named in relation to.
+        files: in the folder. Tables (CSV), JSON, text, SVG, HTML and the texts of PNG are read
+            whole; of weights (safetensors) the header, of checkpoints all but the tensors.
+        watch: what to look for.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    found = set()
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        try:
+            found |= {Finding(name, place, kind) for place, kind in _in_file(path, watch)}
+        except (ValueError, csv.Error, struct.error, zlib.error, KeyError):
+            raise InputError(name, "it cannot be read as its name says", "Make it again") from None
+        found |= {Finding(name, "its name", kind) for kind in watch.kinds(name)}
+    return sorted(found)
+
+
+def files_of_run(folder: Path) -> list[Path]:
+    """Return the files of a run that speak of patients without holding their rows, sorted."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        # Within the logs, such a name is that of a stage; elsewhere a folder may be a small run.
+        hold = parts[:1] if parts[0] in ("logs", "benchmarks") else parts
+        if path.is_file() and not {*PATIENT_DATA, *CODE_LISTS} & set(hold):
+            files.append(path)
+    return [path for path in files if path.name != ".snakemake_timestamp"]

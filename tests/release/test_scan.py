@@ -1,0 +1,152 @@
+"""The scan finds each kind of leak in each kind of file, and nothing where there is none."""
+
+import base64
+import json
+import struct
+import zlib
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from behrt.disclosure import Rules
+from behrt.errors import InputError
+from behrt.figures.style import new_figure, save
+from behrt.release import scan as scanning
+from behrt.release.scan import Watch, files_of_run, scan
+
+PATIENT = 3920054
+WATCH = Watch(np.array([PATIENT, 71220017, 12]), Rules(5), frozenset({date(1997, 4, 1)}))
+ID, DAY, SMALL = scanning.IDENTIFIER, scanning.DATE, scanning.SMALL
+
+
+def kinds(text: str) -> set[str]:
+    return set(WATCH.kinds(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"patient {PATIENT} refused", {ID}),
+        (f"[1,{PATIENT},2]", {ID}),
+        (f"{PATIENT}.0", {ID}),
+        (f"part_{PATIENT}", set()),  # within a word, as in a hash
+        (f"{PATIENT}.5 seconds", set()),
+        (f"0.{PATIENT}", set()),
+        ("3,920,054 patients", set()),
+        ("12 patients", set()),  # too short to be known as an id
+        ("born on 2003-02-11", {DAY}),
+        ("11/02/2003", {DAY}),
+        ("2003/02/11 00:00", {DAY}),
+        ("20030211", {DAY}),
+        ("11 Feb 2003", {DAY}),
+        ("February 11, 2003", {DAY}),
+        ("from 1997-04-01", set()),  # the study's own
+        ("99/99/2003 or 2003-02-30", set()),
+        ("Li et al. 2020, version 1.2.3", set()),
+        ("12:30:45 INFO", set()),
+        ("3 patients", {SMALL}),
+        ("1 woman", {SMALL}),
+        ("4 held-out patients", {SMALL}),
+        ("n = 2", {SMALL}),
+        ("patients: 4", {SMALL}),
+        ("fewer than 5 patients; 5 patients; 0 patients; 12,345 patients", set()),
+        ("T2 patients, 0.3 patients, the first 4 visits of a patient", set()),
+    ],
+)
+def test_texts(text: str, found: set[str]) -> None:
+    assert kinds(text) == found
+
+
+def png(path: Path, text: str) -> None:
+    """Write an image that has a text chunk besides."""
+    pixel = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+        "gg=="
+    )
+    body = b"zTXt" + b"note\0\0" + zlib.compress(text.encode())
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(pixel[:-12] + chunk + pixel[-12:])
+
+
+def svg(path: Path, text: str) -> None:
+    figure = new_figure(2, 2)
+    figure.text(0.1, 0.5, text)
+    save(figure, path.with_suffix(".png"), path, simulated=False)
+    path.with_suffix(".png").unlink()
+
+
+def table(path: Path, text: str) -> None:
+    pl.DataFrame({"disease": [text], "aps": [0.5]}).write_csv(path)
+
+
+WRITERS = {
+    "run.log": lambda path, text: path.write_text(f"a line\n{text}\n"),
+    "table.csv": table,
+    "report.html": lambda path, text: path.write_text(f"<p>{text}</p>"),
+    "script.html": lambda path, text: path.write_text(f"<script>x = '{text}';</script>"),
+    "figure.svg": svg,
+    "figure.png": png,
+    "config.json": lambda path, text: path.write_text(json.dumps({"facts": [text]})),
+    "benchmark.jsonl": lambda path, text: path.write_text(json.dumps({"note": text}) + "\n"),
+    "model.safetensors": lambda path, text: save_file(
+        {"a": torch.zeros(1)}, path, metadata={"n": text}
+    ),
+    "checkpoint.pt": lambda path, text: torch.save({"progress": {"lines": [text]}}, path),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(f"patient {PATIENT}", ID), ("died 2003-02-11", DAY), ("3 patients", SMALL), ("fine", None)],
+)
+def test_a_leak_is_found_in_every_kind_of_file(
+    tmp_path: Path, name: str, text: str, kind: str | None
+) -> None:
+    WRITERS[name](tmp_path / name, text)
+    found = scan(tmp_path, [tmp_path / name], WATCH)
+    assert {finding.kind for finding in found} == ({kind} if kind else set())
+    assert not any(str(PATIENT) in str(finding) for finding in found)
+
+
+def test_small_counts_are_known_by_the_names_of_columns_and_keys(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rank,patients,statistic,value\n3,40,mean,3.0\n4,3,count,2.0\n")
+    (tmp_path / "b.json").write_text('{"epoch": 3, "patients": 4, "rank": 2}')
+    (tmp_path / "c.csv").write_text("number\n3\n")
+    (tmp_path / "d.csv").write_text("subject_id\n3\n")
+    found = [str(finding) for finding in scan(tmp_path, sorted(tmp_path.iterdir()), WATCH)]
+    assert found == [
+        f"a.csv, line 3, column 'patients': {SMALL}",
+        f"a.csv, line 3, column 'value': {SMALL}",
+        f"b.json, key 'patients': {SMALL}",
+        f"c.csv, column 'number': {scanning.UNKNOWN}",
+        f"d.csv, column 'subject_id': {ID}",
+    ]
+    rounded = Watch(np.array([]), Rules(8, 5))
+    (tmp_path / "a.csv").write_text("patients\n41\n40\n")
+    (finding,) = scan(tmp_path, [tmp_path / "a.csv"], rounded)
+    assert finding.kind == scanning.ROUNDED
+
+
+def test_what_cannot_be_looked_into_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "tables").mkdir()
+    for folder in ("cohort", "tables"):
+        pl.DataFrame({"subject_id": [PATIENT]}).write_parquet(tmp_path / folder / "a.parquet")
+    (tmp_path / "model.bin").write_bytes(b"?")
+    found = scan(tmp_path, files_of_run(tmp_path), WATCH)
+    assert [(finding.file, finding.kind) for finding in found] == [
+        ("model.bin", scanning.OPAQUE),
+        ("tables/a.parquet", scanning.ROWS),
+    ]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match=r"a\.json: it cannot be read"):
+        scan(tmp_path, [tmp_path / "a.json"], WATCH)

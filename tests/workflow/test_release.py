@@ -1,0 +1,133 @@
+"""What a run has written tells of no patient; what `release` gathers is that, and no more."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from behrt.disclosure import Rules
+from behrt.release.derived import TABLES, derived
+from behrt.release.scan import PATIENT_DATA, Finding, Watch, files_of_run, scan
+
+from .conftest import TINY, Copy
+from .test_run import TARGETS
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+RULES = Rules(5)
+
+
+def ids_of(copy: Copy) -> np.ndarray:
+    """Return the ids of everybody whom the delivery holds."""
+    parts = (copy.results / "extracted" / "patient").glob("*.parquet")
+    return pl.concat([pl.read_parquet(part)["patid"] for part in parts]).to_numpy()
+
+
+def test_nothing_that_a_run_writes_tells_of_a_patient(tiny: Copy) -> None:
+    files = files_of_run(tiny.results)
+    suffixes = {path.suffix for path in files}
+    assert suffixes >= {".log", ".jsonl", ".json", ".csv", ".svg", ".png", ".safetensors"}
+    assert scan(tiny.results, files, Watch(ids_of(tiny), RULES)) == []
+    tables = {name: pl.read_csv(tiny.results / "tables" / f"{name}.csv") for name in TABLES}
+    assert derived(tables, RULES) == []
+
+
+def test_the_same_scan_finds_what_is_planted_in_that_run(editable: Copy) -> None:
+    """A leak of each kind, put where a stage could leave it."""
+    ids = ids_of(editable)
+    patient = str(ids.max())
+    run = editable.results
+    for name, text in (
+        ("logs/cohort.log", f"patient {patient} was refused"),
+        ("logs/evaluate/T1/behrt.log", "3 patients have no label"),
+        ("logs/events/00.log", "first event on 2003-02-11"),
+    ):
+        with (run / name).open("a") as log:
+            log.write(text + "\n")
+    (run / "benchmarks" / "meds.jsonl").write_text(json.dumps({"patients": 3}) + "\n")
+    config = json.loads((run / "models" / "mlm" / "config.json").read_text())
+    (run / "models" / "mlm" / "config.json").write_text(
+        json.dumps(config | {"longest": int(patient)})
+    )
+    shutil.copy(run / "cohort" / "cohort.parquet", run / "tables" / "cohort.parquet")
+    table = run / "tables" / "table1.csv"
+    table.write_text(table.read_text().replace(",0,,,", ",3,,,", 1))
+    found = scan(run, files_of_run(run), Watch(ids, RULES))
+    assert {(finding.file, finding.kind) for finding in found} == {
+        ("benchmarks/meds.jsonl", "a small count of patients"),
+        ("logs/cohort.log", "a patient's id"),
+        ("logs/evaluate/T1/behrt.log", "a small count of patients"),
+        ("logs/events/00.log", "an exact date"),
+        ("models/mlm/config.json", "a patient's id"),
+        ("tables/cohort.parquet", "rows of data outside the folders of patients' data"),
+        ("tables/table1.csv", "a small count of patients"),
+    }
+    assert all(isinstance(finding, Finding) and patient not in str(finding) for finding in found)
+
+
+def manifest_of(copy: Copy) -> dict[str, dict[str, dict[str, object]]]:
+    """Return the manifest, after checking it against the folder."""
+    folder = copy.results / "release"
+    manifest: dict[str, dict[str, dict[str, object]]] = json.loads(
+        (folder / "manifest.json").read_text()
+    )
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert there == {*manifest["files"], "manifest.json"}
+    for name, entry in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+    return manifest
+
+
+def test_a_release_holds_tables_and_figures_alone(editable: Copy) -> None:
+    editable.snakemake("release", "--cores", "1", *TINY)
+    manifest = manifest_of(editable)
+    assert set(manifest["files"]) == {*TARGETS, "config.json", "model_card.md"}
+    assert manifest["rules"] == {"style": "cprd", "threshold": 5, "rounding": 1, "weights": False}
+    assert "models" in manifest["withheld"]
+    assert {"cohort", "sequences", "truth", "logs"} <= set(manifest["withheld"])
+    assert not set(PATIENT_DATA) & {Path(name).parts[0] for name in manifest["files"]}
+    diseases = pl.read_csv(editable.results / "tables" / "diseases.csv")
+    hidden = diseases["positives"].null_count()
+    assert manifest["files"]["tables/diseases.csv"]["counts_suppressed"] == hidden > 0
+
+    table = editable.results / "tables" / "diseases.csv"
+    table.write_text(table.read_text() + "simulated,strict,T2,behrt,X,Y,87,3" + "," * 8 + "\n")
+    arguments = ("--cores", "1", "--rerun-triggers", "mtime", *TINY)
+    done = editable.snakemake("release", *arguments, fails=True)
+    assert "nothing is released, because the scan found tables/diseases.csv, line" in done.stdout
+    assert not (editable.results / "release" / "manifest.json").exists()
+
+
+def test_weights_are_released_on_demand_without_what_few_patients_taught(editable: Copy) -> None:
+    config = {"disclosure": {"style": "hes", "weights": True}}
+    (editable.folder / "weights.yaml").write_text(yaml.safe_dump(config))
+    done = editable.snakemake("release", "--cores", "2", *TINY, "weights.yaml")
+    assert "Tabulate" in done.stdout
+    assert "rain " not in done.stdout, "a model was trained again"
+    manifest = manifest_of(editable)
+    released = {Path(name).parent.as_posix() for name in manifest["files"] if "models/" in name}
+    kinds = ["behrt", "behrt_mask", "deepr", "retain"]
+    assert released == {"models/mlm", *(f"models/T{i}/{kind}" for i in (1, 2, 3) for kind in kinds)}
+    assert "models/T1/prevalence" in manifest["withheld"]
+
+    words = json.loads((editable.results / "vocabulary.json").read_text())["phenotypes"]
+    shards = (editable.results / "sequences").glob("*.parquet")
+    histories = pl.concat([pl.read_parquet(shard) for shard in shards])
+    patients = (
+        histories.filter(pl.col("split") == "train")["code"].list.unique().explode().value_counts()
+    )
+    counts = dict(patients.drop_nulls().iter_rows())
+    rare = [i for i in range(len(words)) if counts.get(i, 0) < 8]
+    weights = load_file(editable.results / "release/models/mlm/model.safetensors")
+    name = "models/mlm/model.safetensors"
+    assert manifest["files"][name]["diseases_erased"] == [words[i] for i in rare]
+    rows = weights["encoder.words.weight"][5:]
+    assert [i for i in range(len(words)) if not rows[i].any()] == rare
+    population = pl.read_csv(editable.results / "release" / "tables" / "population.csv")
+    assert (population.filter(pl.col("statistic") == "count")["value"].drop_nulls() % 5 == 0).all()
