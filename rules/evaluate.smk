@@ -7,7 +7,7 @@ Out: evaluation/<task>/<model>.parquet, one row a patient. Internal: tables show
 
 rule evaluate:
     input:
-        task="<results>/tasks/{task}.parquet",
+        task=EXAMPLES,
         scores="<results>/predictions/{task}/{model}.parquet",
         vocabulary="<results>/vocabulary.json",
     output:
@@ -23,6 +23,8 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        labelled=lambda wildcards: labelled(wildcards.task),
+        task_name=lambda wildcards: wildcards.task,
         code=code_hash(SCRIPTS / "evaluate.py"),
     message:
         "Score {wildcards.model} on {wildcards.task}"

@@ -19,7 +19,7 @@ rule finetune:
             for searched in search_for(config, wildcards.model)
         ],
         sequences=SEQUENCES,
-        task="<results>/tasks/{task}.parquet",
+        task=EXAMPLES,
         vocabulary="<results>/vocabulary.json",
     output:
         weights="<results>/models/{task}/{model}/model.safetensors",
@@ -46,6 +46,8 @@ rule finetune:
         threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
+        labelled=lambda wildcards: labelled(wildcards.task),
+        task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "finetune.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",

@@ -1,4 +1,4 @@
-"""Ask one model about the held-out patients.
+"""Ask one model about the tuning and the held-out patients.
 
 In: a trained model and the task's examples.
 Out: predictions/<task>/<model>.parquet, one row a patient, one score a disease.
@@ -8,7 +8,7 @@ Out: predictions/<task>/<model>.parquet, one row a patient, one score a disease.
 rule predict:
     input:
         sequences=SEQUENCES,
-        task="<results>/tasks/{task}.parquet",
+        task=EXAMPLES,
         vocabulary="<results>/vocabulary.json",
         weights="<results>/models/{task}/{model}/model.safetensors",
         model_config="<results>/models/{task}/{model}/config.json",
@@ -34,6 +34,8 @@ rule predict:
         threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
+        labelled=lambda wildcards: labelled(wildcards.task),
+        task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "predict.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",

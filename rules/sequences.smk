@@ -47,6 +47,7 @@ rule sequences:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        cut_off=cut_off_of(config),
         code=code_hash(SCRIPTS / "sequences.py"),
     message:
         "Turn the events of shard {wildcards.shard} into visits"

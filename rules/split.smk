@@ -21,6 +21,7 @@ rule split:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
+        by=config["split"]["by"],
         held_out=config["split"]["held_out"],
         tuning=config["split"]["tuning"],
         seed=config["seed"],

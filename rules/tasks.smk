@@ -14,6 +14,8 @@ rule task:
         "<logs>/task/{task}.log",
     benchmark:
         "<benchmarks>/task/{task}.jsonl"
+    wildcard_constraints:
+        task="T[123]",
     conda:
         "../envs/etl.yaml"
     threads: 1
@@ -25,6 +27,7 @@ rule task:
         months=lambda wildcards: config["tasks"][wildcards.task]["months"],
         minimum_visits=config["tasks"]["minimum_visits"],
         seed=config["seed"],
+        cut_off=cut_off_of(config),
         code=code_hash(SCRIPTS / "task.py"),
     message:
         "Draw the examples of {wildcards.task}"

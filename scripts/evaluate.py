@@ -9,14 +9,16 @@ from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
 
 
-def main(task: Path, scores: Path, vocabulary: Path, metrics: Path) -> None:
+def main(
+    task: Path, scores: Path, vocabulary: Path, metrics: Path, labelled: bool, task_name: str
+) -> None:
     n_diseases = len(read_vocabulary(vocabulary).phenotypes)
-    scored = score_patients(*read_held_out(task, scores, n_diseases))
+    scored = score_patients(*read_held_out(task, scores, n_diseases, labelled))
     write_parquet(scored, metrics)
     means = [logs.mean(series.to_numpy()) for series in scored.drop("subject_id")]
     logger.info(
         "%s, %s: APS|AUROC %s on all labels, %s on first incidence",
-        task.stem,
+        task_name,
         scores.stem,
         "|".join(means[:2]),
         "|".join(means[2:]),

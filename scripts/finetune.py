@@ -29,6 +29,8 @@ def main(
     precision: str,
     accelerator: str,
     threads: int,
+    labelled: bool,
+    task_name: str,
     pretrained: Path | None = None,
     tuned: Sequence[Path] = (),
 ) -> None:
@@ -47,20 +49,20 @@ def main(
         accelerator=accelerator,
         facts={
             "kind": kind,
-            "task": task.stem,
+            "task": task_name,
             "protocol": protocol,
             "vocabulary": read_vocabulary(vocabulary).version,
         },
     )
     model.fit(
-        load_examples(sequences, task, list(splits.training), vocabulary),
-        load_examples(sequences, task, list(splits.choosing), vocabulary),
+        load_examples(sequences, task, list(splits.training), vocabulary, labelled),
+        load_examples(sequences, task, list(splits.choosing), vocabulary, labelled),
         read_settings(model.Settings, settings),
         None if training is None else read_settings(Optimisation, training),
         pretrained,
         run,
     )
-    logger.info("%s: trained for %s by the %s protocol", kind, task.stem, protocol)
+    logger.info("%s: trained for %s by the %s protocol", kind, task_name, protocol)
 
 
 if __name__ == "__main__":

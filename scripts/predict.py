@@ -1,4 +1,4 @@
-"""Score every disease for the held-out patients of one task, by one model."""
+"""Score every disease for the tuning and held-out patients of one task, by one model."""
 
 from pathlib import Path
 
@@ -24,14 +24,16 @@ def main(
     precision: str,
     accelerator: str,
     threads: int,
+    labelled: bool,
+    task_name: str,
 ) -> None:
     """Predict; `weights` and `model_config` are files of one folder."""
     check_vocabulary(weights.parent, read_vocabulary(vocabulary).version)
-    examples = load_examples(sequences, task, "held_out", vocabulary)
+    examples = load_examples(sequences, task, ["tuning", "held_out"], vocabulary, labelled)
     run = TrainingRun(weights.parent, seed, threads, precision, accelerator)
     predicted = model_named(kind).predict(examples, run)
     write_predictions(examples.subject_id, predicted, scores)
-    logger.info("%s: %d diseases predicted for %s", kind, predicted.shape[1], task.stem)
+    logger.info("%s: %d diseases predicted for %s", kind, predicted.shape[1], task_name)
 
 
 if __name__ == "__main__":

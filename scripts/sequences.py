@@ -1,5 +1,6 @@
 """Turn one shard of MEDS events into visit sequences."""
 
+from datetime import date
 from pathlib import Path
 
 from behrt import logs, stage
@@ -10,9 +11,16 @@ from behrt.sequences.split import read_splits
 from behrt.sequences.vocabulary import read_vocabulary
 
 
-def main(events: Path, splits: Path, vocabulary: Path, sequences: Path) -> None:
+def main(
+    events: Path, splits: Path, vocabulary: Path, sequences: Path, cut_off: str | None
+) -> None:
+    read = read_events(events)
     frame = build_sequences(
-        read_events(events), read_splits(splits), read_vocabulary(vocabulary), events
+        read,
+        read_splits(splits),
+        read_vocabulary(vocabulary),
+        events,
+        date.fromisoformat(cut_off) if cut_off else None,
     )
     write_parquet(frame, sequences)
     visits = frame["visit_day"].list.len()
@@ -21,6 +29,12 @@ def main(events: Path, splits: Path, vocabulary: Path, sequences: Path) -> None:
         logs.mean(visits.to_numpy(), ".1f"),
         logs.share(int((visits == 0).sum()), frame.height),
     )
+    if cut_off:
+        subjects = read["subject_id"].n_unique()
+        logger.info(
+            "sequences: %s of the patients join too late to be learned from, and are left out",
+            logs.share(subjects - frame.height, subjects),
+        )
 
 
 if __name__ == "__main__":

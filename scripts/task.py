@@ -1,5 +1,6 @@
 """Draw one task's examples from all shards of sequences."""
 
+from datetime import date
 from pathlib import Path
 
 from behrt import logs, stage
@@ -15,8 +16,16 @@ def main(
     months: int | None,
     minimum_visits: int,
     seed: int,
+    cut_off: str | None,
 ) -> None:
-    drawn = draw_task(sequences, task, months, minimum_visits, seed)
+    drawn = draw_task(
+        sequences,
+        task,
+        months,
+        minimum_visits,
+        seed,
+        date.fromisoformat(cut_off) if cut_off else None,
+    )
     write_parquet(drawn, examples)
     logger.info(
         "%s: %s input visits a patient; with a label are %s of the eligible patients",

@@ -11,7 +11,10 @@ import yaml
 
 from behrt.configuration import (
     check,
+    cut_off_of,
+    drawn_as,
     every_model_of,
+    labelled,
     models_of,
     options_for,
     search_for,
@@ -31,6 +34,7 @@ from behrt.learning.run import (
     read_settings,
 )
 from behrt.models import behrt, model_named
+from behrt.sequences.split import BY
 
 REPOSITORY = Path(__file__).parents[1]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -123,6 +127,7 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
     assert RULES["$defs"]["date_format"]["enum"] == list(DATE_FORMATS)
     assert properties("extract")["encoding"]["enum"] == [*ENCODINGS, None]
     assert properties("extract")["year_format"]["enum"] == [*YEAR_OFFSETS, None]
+    assert properties("split")["by"]["enum"] == list(BY)
     assert set(properties()["precision"]["enum"]) == set(PRECISIONS)
     assert set(properties()["accelerator"]["enum"]) == set(ACCELERATORS)
     assert set(definition("training")["schedule"]["enum"]) == set(SCHEDULES)
@@ -166,6 +171,16 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
         (
             {"meds": {"systems": [{"prefix": "ICD10", "system": "icd"}]}},
             r"config, meds\.systems\.0\.system: 'icd' is not one of",
+        ),
+        ({"split": {"by": "practise"}}, r"config, split\.by: 'practise' is not one of"),
+        ({"split": {"by": "time"}}, r"config, split: 'cut_off' is a required property"),
+        (
+            {"split": {"by": "time", "cut_off": None}},
+            r"config, split\.cut_off: None is not of type",
+        ),
+        (
+            {"split": {"by": "practice"}, "protocol": "paper"},
+            r"config, protocol: 'strict' was expected",
         ),
         ({"run": "../elsewhere"}, r"config, run: '\.\./elsewhere' does not match"),
         ({"cohort": {"study_start": "1990"}}, r"config, cohort\.study_start: '1990' does not"),
@@ -239,6 +254,18 @@ def test_the_shipped_models_read_their_settings(name: str) -> None:
             read_settings(model_named(chosen["kind"]).Settings, settings)
 
 
+def test_a_split_by_time_has_a_cut_off_and_others_have_none() -> None:
+    for by, expected in (("time", "2010-01-01"), ("patient", None), ("practice", None)):
+        config = merged() | {"split": {"by": by, "cut_off": "2010-01-01"}}
+        check(config, SCHEMA)
+        assert cut_off_of(config) == expected
+
+
+def test_a_task_on_all_patients_takes_the_examples_of_the_task() -> None:
+    assert [drawn_as(task) for task in ("T1", "T2", "T2_all", "T3_all")] == ["T1", "T2", "T2", "T3"]
+    assert [labelled(task) for task in ("T1", "T2", "T2_all")] == [True, True, False]
+
+
 def test_settings_and_training_of_a_task() -> None:
     config = {
         "pretrain": {"settings": {"hidden": 24, "max_length": 64}},
@@ -261,6 +288,8 @@ def test_settings_and_training_of_a_task() -> None:
     assert settings_for(config, "c", "T2") == {"hidden": 24, "max_length": 64, "layers": 2}
     assert training_for(config, "a", "T1") == {"epochs": 5, "learning_rate": 0.1}
     assert training_for(config, "a", "T2") == {"epochs": 7, "learning_rate": 0.1}
+    assert training_for(config, "a", "T2_all") == {"epochs": 7, "learning_rate": 0.1}
+    assert settings_for(config, "a", "T2_all") == settings_for(config, "a", "T2")
     assert training_for(config, "b", "T2") is None
 
 

@@ -108,6 +108,25 @@ def every_model_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**models, **more}
 
 
+EVERYBODY = "_all"
+"""Ends the name of a task on all eligible patients: T2_all is T2 with those who get no disease."""
+
+
+def drawn_as(task: str) -> str:
+    """Return the task whose examples a task takes: T2 for T2_all."""
+    return task.removesuffix(EVERYBODY)
+
+
+def labelled(task: str) -> bool:
+    """Return whether a task leaves out patients without a disease to predict, as the paper does."""
+    return not task.endswith(EVERYBODY)
+
+
+def cut_off_of(config: Mapping[str, Any]) -> str | None:
+    """Return the first day that is held out, YYYY-MM-DD, or None where the split is not by time."""
+    return config["split"]["cut_off"] if config["split"]["by"] == "time" else None
+
+
 def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any]:
     """Return a model's settings for a task.
 
@@ -119,7 +138,7 @@ def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     """
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     shape = config["pretrain"]["settings"] if chosen["kind"] == "behrt" else {}
-    special = chosen.get("tasks", {}).get(task, {})
+    special = chosen.get("tasks", {}).get(drawn_as(task), {})
     settings = {**shape, **chosen["settings"], **special.get("settings", {})}
     for key in set(SHAPE) & set(shape):
         if chosen.get("pretrained") and settings[key] != shape[key]:
@@ -208,7 +227,7 @@ def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     if "training" not in chosen:
         return None
-    special = chosen.get("tasks", {}).get(task, {})
+    special = chosen.get("tasks", {}).get(drawn_as(task), {})
     return {**chosen["training"], **special.get("training", {})}
 
 

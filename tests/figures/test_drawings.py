@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
-from behrt.figures import cohort_flow, diseases, embedding_map
+from behrt.figures import calibration, cohort_flow, decision, diseases, embedding_map, subgroups
 from behrt.figures.style import save
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -159,3 +159,101 @@ def test_figures_have_the_same_bytes_twice(places: np.ndarray, tmp_path: Path) -
             digest.update(png.read_bytes() + svg.read_bytes())
         digests.add(digest.hexdigest())
     assert len(digests) == 1
+
+
+MODELS = ("behrt", "history")
+
+
+def reliability() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return tables *calibration* and *reliability* of two tasks, with a hidden group."""
+    facts = [
+        (t, m, r) for t in ("T1", "T2") for m in MODELS for r in ("as trained", "recalibrated")
+    ]
+    measures = pl.DataFrame(
+        [
+            ("strict", *fact, name, value, 1234, 567)
+            for fact in facts
+            for name, value in (("slope", 0.87), ("observed / expected", None), ("ICI", 0.0123))
+        ],
+        schema=["protocol", "task", "model", "risks", "measure", "value", "patients", "positives"],
+        orient="row",
+    )
+    points = pl.DataFrame(
+        [
+            ("strict", *fact, kind, risk, seen, seen and seen * 0.9, seen and seen * 1.1)
+            for fact in facts
+            for kind in ("group", "curve")
+            for risk, seen in ((0.001, 0.002), (0.01, None), (0.2, 0.3))
+        ],
+        schema=[
+            *("protocol", "task", "model", "risks", "kind"),
+            *("predicted", "observed", "low", "high"),
+        ],
+        orient="row",
+    )
+    return measures, points
+
+
+def test_reliability_plots_say_what_they_rest_on(tmp_path: Path) -> None:
+    text = words(calibration.draw(*reliability(), "behrt"), tmp_path)
+    assert "T1: 1,234 patients, 567 labels" in text
+    assert text.count("slope 0.87") == 4
+    assert "observed / expected not shown" in text
+    assert "ICI 1.23%" in text
+    assert "history" in text
+
+
+def curves() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            ("strict", task, model, disease, strategy, at, value, value, value, 4321)
+            for task in ("T1", "T2")
+            for model in MODELS
+            for disease in ("all diseases", "Gout")
+            for strategy in ("as trained", "recalibrated", "treat all")
+            for at, value in ((0.01, 0.2), (0.1, 0.1), (0.5, None))
+        ],
+        schema=[
+            *("protocol", "task", "model", "disease", "strategy"),
+            *("threshold", "value", "low", "high", "patients"),
+        ],
+        orient="row",
+    )
+
+
+def test_decision_curves_have_a_panel_a_task_and_one_a_disease(tmp_path: Path) -> None:
+    figure = decision.draw(curves(), "behrt")
+    assert sum(axes.axison for axes in figure.axes) == 3
+    text = words(figure, tmp_path)
+    for expected in ("T1: next visit", "T2: next 6 months", "Gout", "treat none", "4,321 patients"):
+        assert expected in text
+
+
+def groups() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            ("strict", task, "behrt", subgroup, group, metric, statistic, value, value, value)
+            for task in ("T2_all", "T3_all")
+            for metric in ("APS", "AUROC", "observed / expected")
+            for subgroup, group, statistic, value in (
+                ("sex", "men", "mean", 0.4),
+                ("sex", "women", "mean", None),
+                ("practice", "practices with 20 patients or more", "median", 0.5),
+            )
+        ],
+        schema=[
+            *("protocol", "task", "model", "subgroup", "group", "metric", "statistic"),
+            *("value", "low", "high"),
+        ],
+        orient="row",
+    )
+
+
+def test_subgroups_have_a_line_each_and_small_ones_no_mark(tmp_path: Path) -> None:
+    figure = subgroups.draw(groups(), "behrt")
+    for axes in figure.axes:
+        marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
+        assert len(marks) == 2 * 2
+    text = words(figure, tmp_path)
+    for expected in ("men", "women", "median", "all eligible patients", "too small are hidden"):
+        assert expected in text

@@ -103,6 +103,8 @@ def finetune(stored: dict[str, Any], folder: Path, protocol: str, **changes: Any
         "settings": {**SHAPE, "readout": "mask"},
         "training": TRAINING,
         "protocol": protocol,
+        "labelled": True,
+        "task_name": "T1",
         **COMMON,
         **changes,
     }
@@ -172,7 +174,7 @@ def test_tuning_patients_choose_the_epoch_but_teach_nothing_under_the_strict_pro
     assert weights[0] == weights[1]
 
 
-def test_scores_of_the_held_out_are_written(
+def test_scores_of_tuning_and_held_out_patients_are_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="behrt")
@@ -188,14 +190,15 @@ def test_scores_of_the_held_out_are_written(
     assert {config[name] for name in ("kind", "task", "protocol")} == {"behrt", "T1", "strict"}
     scores = tmp_path / "scores.parquet"
     folder = outputs(tmp_path / "T1")
-    given = {name: folder[name] for name in ("weights", "model_config")}
+    given: dict[str, Any] = {name: folder[name] for name in ("weights", "model_config")}
+    given |= {"labelled": True, "task_name": "T1"}
     script("predict").main(**stored, **given, scores=scores, kind="behrt", **COMMON)
     frame = pl.read_parquet(scores)
     assert frame.schema == {
         "subject_id": pl.Int64(),
         "scores": pl.Array(pl.Float32, N_DISEASES),
     }
-    assert frame["subject_id"].to_list() == list(range(4, 90, 5))
+    assert frame["subject_id"].to_list() == sorted([*range(3, 90, 5), *range(4, 90, 5)])
     assert "chosen" in caplog.text
     assert not re.search(r"\d patients", caplog.text)  # a log has no gate for small counts
     other = tmp_path / "other.json"

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from meds import SubjectSplitSchema
 
 from behrt.errors import InputError
-from behrt.sequences.split import draw_splits, read_splits, read_subjects, write_splits
+from behrt.sequences.split import (
+    draw_splits,
+    read_practices,
+    read_splits,
+    read_subjects,
+    write_splits,
+)
 
 MANY = pl.Series("subject_id", range(1, 20_001), dtype=pl.Int64)
 
@@ -66,3 +72,41 @@ def test_shares_that_leave_a_split_out_are_refused(held_out: float, tuning: floa
 def test_an_empty_split_is_refused() -> None:
     with pytest.raises(InputError, match="no patient falls into"):
         draw_splits(MANY[:2], 0.2, 0.1, 1)
+
+
+@given(st.integers(0, 2**31))
+def test_a_practice_is_in_one_split(seed: int) -> None:
+    practice = MANY[:3000] % 300
+    drawn = draw_splits(MANY[:3000], 0.2, 0.1, seed, practice).with_columns(practice=practice)
+    assert drawn.group_by("practice").agg(pl.col("split").n_unique())["split"].max() == 1
+    fewer = pl.Series("subject_id", range(1, 3001, 7), dtype=pl.Int64)
+    again = draw_splits(fewer, 0.2, 0.1, seed, fewer % 300)
+    assert again.equals(drawn.filter(pl.col("subject_id") % 7 == 1).drop("practice"))
+
+
+def test_shares_of_practices_are_met_on_average() -> None:
+    practice = MANY.rename("practice")  # a practice of one patient each
+    shares = draw_splits(MANY, 0.2, 0.1, 4, practice)["split"].value_counts(normalize=True)
+    assert dict(shares.iter_rows())["held_out"] == pytest.approx(0.2, abs=0.012)
+
+
+def test_too_few_practices_are_refused() -> None:
+    with pytest.raises(InputError, match=r"no patient falls into .* Use more practices"):
+        draw_splits(MANY, 0.2, 0.1, 1, pl.repeat(7, len(MANY), dtype=pl.Int64, eager=True))
+
+
+def test_practices_are_read_for_every_subject_or_refused(tmp_path: Path) -> None:
+    events = {
+        "subject_id": [1, 1, 2, 2, 3],
+        "code": ["PRACTICE//12", "SEX//male", "PRACTICE//7", "PRACTICE//7", "PRACTICE//x"],
+    }
+    shard = tmp_path / "0.parquet"
+    pl.DataFrame(events).write_parquet(shard)
+    wanted = pl.Series("subject_id", [2, 1], dtype=pl.Int64)
+    assert read_practices([shard], wanted).to_list() == [7, 12]
+    for subjects in ([1, 2, 3], [1, 2, 4]):
+        with pytest.raises(InputError, match="a patient has no practice"):
+            read_practices([shard], pl.Series("subject_id", subjects, dtype=pl.Int64))
+    pl.DataFrame({"subject_id": [1], "code": ["PRACTICE//9"]}).write_parquet(tmp_path / "1.parquet")
+    with pytest.raises(InputError, match="or more than one"):
+        read_practices([shard, tmp_path / "1.parquet"], wanted)

@@ -5,6 +5,9 @@ its own score, and a negative of the same score counts half for the AUROC. Neith
 all scores: each positive is compared with the others, O(positives x classes).
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -85,6 +88,79 @@ def sample_auroc(
     return sample_metrics(scores, labels, mask)[1]
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Scored cases in order, ready to be weighed many times: a disease's, or those of all.
+
+    The distinct scores of the positive cases cut the line of scores into segments: 2k lies
+    between two of them, 2k + 1 is the k-th itself.
+
+    Attributes:
+        positives: (distinct scores, patients), positive cases at each, by patient.
+        negatives: (segments, patients), negative cases within each, by patient.
+    """
+
+    positives: csr_array
+    negatives: csr_array
+
+    def metrics(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the average precision and the AUROC of the cases under each weighting.
+
+        Args:
+            weights: float (patients, r), not negative; a case weighs what its patient does.
+
+        Returns:
+            float64 (r) each. NaN where undefined: positives without weight, and for the AUROC
+            also negatives without weight.
+        """
+        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
+        positives = np.asarray(self.positives @ weights, dtype=np.float64)
+        from_the_top = np.cumsum(negatives[::-1], axis=0)[::-1]
+        negatives_at_least, negatives_above = from_the_top[1::2], from_the_top[2::2]
+        positives_at_least = np.cumsum(positives[::-1], axis=0)[::-1]
+        all_positives, all_negatives = positives.sum(axis=0), negatives.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = positives_at_least / (positives_at_least + negatives_at_least)
+            # A group without weight may have nothing at or above it.
+            counted = np.where(positives > 0, positives * precision, 0.0).sum(axis=0)
+            average_precision = counted / all_positives
+            misranked = 0.5 * (positives * (negatives_at_least + negatives_above)).sum(axis=0)
+            pairs = all_positives * all_negatives
+            auroc = (pairs - misranked) / pairs
+        return average_precision, auroc
+
+
+def rank(
+    scores: np.ndarray, labels: np.ndarray, patient: np.ndarray, patients: int, dtype: Any = float
+) -> Ranking:
+    """Return cases in the order of their scores.
+
+    Args:
+        scores: float (cases), finite.
+        labels: bool (cases).
+        patient: integers (cases): the patient whose case it is, from 0 to `patients` - 1.
+        patients: how many there are.
+        dtype: of the sums; float32 is exact up to 2**24 weighted cases.
+    """
+    thresholds, group = np.unique(scores[labels], return_inverse=True)
+    others = scores[~labels]
+    segment = np.searchsorted(thresholds, others, "left")
+    segment += np.searchsorted(thresholds, others, "right")
+    return Ranking(
+        count(group, patient[labels], (len(thresholds), patients), dtype),
+        count(segment, patient[~labels], (2 * len(thresholds) + 1, patients), dtype),
+    )
+
+
+def count(
+    group: np.ndarray, patient: np.ndarray, shape: tuple[int, int], dtype: Any = float
+) -> csr_array:
+    """Return how many cases of each patient (columns) each group (rows) holds."""
+    cases = csr_array((np.ones(len(group), dtype), (group, patient)), shape=shape)
+    cases.sum_duplicates()
+    return cases
+
+
 def disease_metrics(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +173,7 @@ def disease_metrics(
             them; None for one weighting of ones.
 
     Returns:
-        float64 (r) each. NaN where undefined: positives without weight, and for the AUROC also
-        negatives without weight.
+        float64 (r) each, as `Ranking.metrics`.
 
     Raises:
         ValueError: as `sample_metrics`.
@@ -106,30 +181,4 @@ def disease_metrics(
     _checked(scores, labels, None)
     if weights is None:
         weights = np.ones((len(scores), 1))
-    # The distinct scores of the positives cut the line into segments: 2k lies between two of
-    # them, 2k + 1 is the k-th itself.
-    thresholds, group = np.unique(scores[labels], return_inverse=True)
-    others = scores[~labels]
-    segment = np.searchsorted(thresholds, others, "left")
-    segment += np.searchsorted(thresholds, others, "right")
-    negatives = _sums(segment, weights[~labels], 2 * len(thresholds) + 1)
-    positives = _sums(group, weights[labels], len(thresholds))
-    from_the_top = np.cumsum(negatives[::-1], axis=0)[::-1]
-    negatives_at_least, negatives_above = from_the_top[1::2], from_the_top[2::2]
-    positives_at_least = np.cumsum(positives[::-1], axis=0)[::-1]
-    all_positives, all_negatives = positives.sum(axis=0), negatives.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = positives_at_least / (positives_at_least + negatives_at_least)
-        # A group without weight may have nothing at or above it.
-        counted = np.where(positives > 0, positives * precision, 0.0).sum(axis=0)
-        average_precision = counted / all_positives
-        misranked = 0.5 * (positives * (negatives_at_least + negatives_above)).sum(axis=0)
-        pairs = all_positives * all_negatives
-        auroc = (pairs - misranked) / pairs
-    return average_precision, auroc
-
-
-def _sums(group: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:
-    """Return float64 (groups, r): the weights (n, r) summed by group (n)."""
-    members = (np.ones(len(group)), (group, np.arange(len(group))))
-    return np.asarray(csr_array(members, shape=(groups, len(group))) @ weights)
+    return rank(scores, labels, np.arange(len(scores)), len(scores)).metrics(weights)

@@ -26,31 +26,37 @@ class PatientMetrics(dy.Schema):
     auroc_first = dy.Float64(nullable=True, min=0, max=1)
 
 
-def read_held_out(task: Path, scores: Path, n_diseases: int) -> tuple[pl.DataFrame, np.ndarray]:
-    """Return the held-out patients who have a label, by subject_id, and their scores.
+def read_scored(
+    task: Path, scores: Path, n_diseases: int, split: str, labelled: bool = True
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the patients of a split, by subject_id, and their scores.
 
     Args:
         task: one task's examples (`behrt.sequences.frames.TaskExamples`).
         scores: a model's predictions: subject_id, scores (Array of n_diseases Float32).
         n_diseases: the number of phenotypes.
+        split: tuning or held_out.
+        labelled: leave out patients without a label, as the paper does.
 
     Returns:
-        The frame subject_id, label, known, and float32 (n, n_diseases).
+        The frame subject_id, input_visits, label, known, and float32 (n, n_diseases).
 
     Raises:
-        InputError: nobody is held out; a patient has no scores, or two; scores of another number
-            of diseases, or outside 0 to 1.
+        InputError: the split has no patient; a patient has no scores, or two; scores of another
+            number of diseases, or outside 0 to 1.
     """
     patients = (
         pl.scan_parquet(task)
-        .filter((pl.col("split") == held_out_split) & (pl.col("label").list.len() > 0))
-        .select("subject_id", "label", "known")
+        .filter((pl.col("split") == split) & ((pl.col("label").list.len() > 0) | (not labelled)))
+        .select("subject_id", "input_visits", "label", "known")
         .sort("subject_id")
         .collect()
     )
     if patients.is_empty():
         raise InputError(
-            task, "no held-out patient has a label", "Hold out a larger share, or take more people"
+            task,
+            f"no {split.replace('_', '-')} patient has a label",
+            "Give the split a larger share, or take more people",
         )
     again = "Run the predict rule again"
     predicted = pl.read_parquet(scores)
@@ -60,11 +66,18 @@ def read_held_out(task: Path, scores: Path, n_diseases: int) -> tuple[pl.DataFra
         raise InputError(scores, "a patient has two rows", again)
     joined = patients.join(predicted, on="subject_id", how="left", maintain_order="left")
     if joined["scores"].null_count():
-        raise InputError(scores, "a held-out patient has no scores", again)
+        raise InputError(scores, f"a {split.replace('_', '-')} patient has no scores", again)
     values = joined["scores"].to_numpy()
     if not ((values >= 0) & (values <= 1)).all():
         raise InputError(scores, "a score is not a probability from 0 to 1", again)
     return patients, values
+
+
+def read_held_out(
+    task: Path, scores: Path, n_diseases: int, labelled: bool = True
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the held-out patients and their scores; see `read_scored`."""
+    return read_scored(task, scores, n_diseases, held_out_split, labelled)
 
 
 def multi_hot(diseases: pl.Series, n_diseases: int) -> np.ndarray:
@@ -103,3 +116,8 @@ def score_patients(patients: pl.DataFrame, scores: np.ndarray) -> dy.DataFrame[P
         )
         parts.append(metrics.fill_nan(None))
     return PatientMetrics.validate(pl.concat(parts))
+
+
+def read_patient_metrics(path: Path) -> pl.DataFrame:
+    """Read one model's metrics (`PatientMetrics`), by subject_id."""
+    return pl.read_parquet(path).sort("subject_id")

@@ -6,12 +6,13 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-_EDGE = 1e-7
+EDGE = 1e-7
 """Scores are kept this far from 0 and 1, whose log-odds are infinite."""
 
 
-def _log_odds(scores: np.ndarray) -> np.ndarray:
-    odds: np.ndarray = logit(np.clip(scores.astype(np.float64), _EDGE, 1 - _EDGE))
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Return float64 log-odds of scores, which are kept within `EDGE` of 0 and 1."""
+    odds: np.ndarray = logit(np.clip(scores.astype(np.float64), EDGE, 1 - EDGE))
     return odds
 
 
@@ -24,7 +25,7 @@ class Recalibration:
 
     def risks(self, scores: np.ndarray) -> np.ndarray:
         """Return float64 risks for scores in [0, 1] of any shape; the order stays."""
-        risks: np.ndarray = expit(self.intercept + self.slope * _log_odds(scores))
+        risks: np.ndarray = expit(self.intercept + self.slope * log_odds(scores))
         return risks
 
 
@@ -45,6 +46,6 @@ def fit_recalibration(scores: np.ndarray, labels: np.ndarray) -> Recalibration:
     if labels.all() or not labels.any():
         raise ValueError("some, and not all, diseases must have been observed")
     fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(
-        _log_odds(scores).reshape(-1, 1), labels.reshape(-1)
+        log_odds(scores).reshape(-1, 1), labels.reshape(-1)
     )
     return Recalibration(float(fitted.intercept_[0]), float(fitted.coef_[0, 0]))

@@ -1,10 +1,11 @@
 """From MEDS events to one row a patient: the visits that hold a diagnosis, in order of time."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import dataframely as dy
 import polars as pl
-from meds.schema import birth_code
+from meds.schema import birth_code, held_out_split
 
 from behrt.errors import InputError
 from behrt.sequences.frames import Sequences
@@ -69,8 +70,29 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
     )
 
 
+def _cut(
+    subjects: pl.DataFrame, visits: pl.DataFrame, cut_off: date
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return subjects and visits without what training and tuning subjects have from a day on."""
+    held_out = pl.col("split") == held_out_split
+    kept = subjects.filter(held_out | (pl.col("follow_up_start") < cut_off))
+    ended = kept.with_columns(
+        follow_up_end=pl.when(held_out)
+        .then(pl.col("follow_up_end"))
+        .otherwise(pl.min_horizontal("follow_up_end", pl.lit(cut_off - timedelta(days=1))))
+    )
+    before = visits.join(kept.select("subject_id", "split"), on="subject_id").filter(
+        held_out | (pl.col("day") < cut_off)
+    )
+    return ended, before.drop("split").sort("subject_id", "day", "code")
+
+
 def build_sequences(
-    events: pl.DataFrame, splits: pl.DataFrame, vocabulary: Vocabulary, where: str | Path = "events"
+    events: pl.DataFrame,
+    splits: pl.DataFrame,
+    vocabulary: Vocabulary,
+    where: str | Path = "events",
+    cut_off: date | None = None,
 ) -> dy.DataFrame[Sequences]:
     """Return one row a subject, sorted by subject (checklist D3).
 
@@ -83,11 +105,17 @@ def build_sequences(
     the first to the last event after birth. Sex is unknown unless the subject has exactly one of
     SEX//male and SEX//female; region and practice are null where there is no number for them.
 
+    With a cut-off, training and tuning subjects end the day before it: their follow-up and visits
+    from then on are cut off here, where everything that learns reads, and those who join later
+    have no row. Held-out subjects keep theirs, since a prediction after the cut-off reads what
+    came before.
+
     Args:
         events: subject_id Int64, time Datetime (null for static events), code String.
         splits: subject_id Int64, split String.
         vocabulary: gives each phenotype its index.
         where: the file that an error names.
+        cut_off: the first day that is held out; None to split by subject alone.
 
     Raises:
         InputError: a code that the vocabulary lacks; an undated diagnosis; a subject without a
@@ -117,6 +145,8 @@ def build_sequences(
     if (subjects["follow_up_start"] > subjects["follow_up_end"]).any():
         raise InputError(where, "a follow-up ends before it starts", "Refuse such subjects")
 
+    if cut_off is not None:
+        subjects, visits = _cut(subjects, visits, cut_off)
     first_of_visit = pl.col("visit").is_first_distinct()
     histories = visits.group_by("subject_id", maintain_order=True).agg(
         visit_day=pl.col("day").filter(first_of_visit).cast(pl.Int32),

@@ -1,10 +1,12 @@
 """The three prediction tasks: where a patient's input ends, and what is to be predicted."""
 
+from datetime import date
 from pathlib import Path
 
 import dataframely as dy
 import numpy as np
 import polars as pl
+from meds.schema import held_out_split
 
 from behrt import hashing
 from behrt.errors import InputError
@@ -27,6 +29,7 @@ def draw_examples(
     months: int | None,
     minimum_visits: int,
     seed: int,
+    cut_off: date | None = None,
 ) -> dy.DataFrame[TaskExamples]:
     """Return one example for each subject who has one, sorted by subject.
 
@@ -41,14 +44,18 @@ def draw_examples(
     the other subjects or on the shards. Subjects whose window holds no disease are returned
     with an empty label.
 
+    With a cut-off, the last input visit of a held-out subject is not before it, so m is then at
+    least that visit's place. The others' sequences have ended by then.
+
     Args:
         sequences: whole histories.
         task: names the draw.
         months: the window, or None for the next visit.
         minimum_visits: the fewest visits of an input.
         seed: of the run.
+        cut_off: the first day on which a held-out prediction may be made; None for any.
     """
-    visits = sequences.select("subject_id", "follow_up_end", day="visit_day").explode(
+    visits = sequences.select("subject_id", "split", "follow_up_end", day="visit_day").explode(
         "day", empty_as_null=False
     )
     if months is None:
@@ -56,17 +63,21 @@ def draw_examples(
     else:
         visits = visits.with_columns(window_end=window_end(pl.col("day"), months))
         last_input = (pl.col("window_end") <= pl.col("follow_up_end")).sum()
+    first_input = pl.lit(minimum_visits, pl.Int64)
+    if cut_off is not None:
+        early = (pl.col("split") == held_out_split) & (pl.col("day").cast(pl.Date) < cut_off)
+        first_input = pl.max_horizontal(first_input, early.sum().cast(pl.Int64) + 1)
     eligible = (
         visits.group_by("subject_id")
-        .agg(last_input=last_input.cast(pl.Int64))
-        .filter(pl.col("last_input") >= minimum_visits)
+        .agg(first_input=first_input, last_input=last_input.cast(pl.Int64))
+        .filter(pl.col("last_input") >= pl.col("first_input"))
         .sort("subject_id")
     )
-    choices = eligible["last_input"].to_numpy() - minimum_visits + 1
+    choices = (eligible["last_input"] - eligible["first_input"]).to_numpy() + 1
     draw = hashing.uniform(eligible["subject_id"].to_numpy(), seed, task)
     examples = eligible.select(
         "subject_id",
-        input_visits=pl.Series(minimum_visits + np.floor(draw * choices)).cast(pl.Int16),
+        input_visits=(pl.col("first_input") + pl.Series(np.floor(draw * choices))).cast(pl.Int16),
     )
 
     input_visits = pl.col("input_visits")
@@ -97,7 +108,12 @@ def draw_examples(
 
 
 def draw_task(
-    sequences: list[Path], task: str, months: int | None, minimum_visits: int, seed: int
+    sequences: list[Path],
+    task: str,
+    months: int | None,
+    minimum_visits: int,
+    seed: int,
+    cut_off: date | None = None,
 ) -> dy.DataFrame[TaskExamples]:
     """Return the examples of all shards, sorted by subject, holding one shard at a time.
 
@@ -106,7 +122,7 @@ def draw_task(
     """
     drawn = [
         draw_examples(
-            Sequences.validate(pl.read_parquet(shard)), task, months, minimum_visits, seed
+            Sequences.validate(pl.read_parquet(shard)), task, months, minimum_visits, seed, cut_off
         )
         for shard in progress(sequences, label=task, unit="shards")
     ]

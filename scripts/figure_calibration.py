@@ -1,0 +1,18 @@
+"""Draw the reliability plots."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.evaluation.tidy import read_table
+from behrt.figures.calibration import draw
+from behrt.figures.style import save
+from behrt.logs import logger
+
+
+def main(table: Path, points: Path, png: Path, svg: Path, reference: str, data: str) -> None:
+    save(draw(read_table(table), read_table(points), reference), png, svg, data == "simulated")
+    logger.info("calibration: drawn, with %s as the reference", reference)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

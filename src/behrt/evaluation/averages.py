@@ -1,0 +1,230 @@
+"""One number for all diseases and patients: the ways to average, each with its resamples.
+
+*sample*: a metric of each patient over diseases, then the mean over patients (the paper's).
+*macro*: a metric of each disease over patients, then the mean over diseases.
+*weighted*: the same, weighted by how many patients have the disease.
+*micro*: one metric over all pairs of a patient and a disease.
+(Scikit-learn's `average`, of `average_precision_score` and `roc_auc_score`.)
+
+What is undefined, a patient or disease without a positive or a negative, is left out of a mean and
+counted.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from behrt.evaluation.bootstrap import draws, resampled_means
+from behrt.evaluation.metrics import Ranking, rank
+from behrt.evaluation.model_tables import LABEL_SETS, METRICS
+from behrt.logs import progress
+
+AVERAGES = ("sample", "macro", "micro", "weighted")
+_DRAWS_AT_ONCE = 64
+"""So that their weights stay in the processor's cache."""
+_EXACT_FLOAT32 = 2**24
+
+
+class Averages(dy.Schema):
+    """One row a label set, average and metric, with its value in each bootstrap resample.
+
+    `patients` and `diseases` are those that the value rests on; `undefined` and
+    `diseases_undefined` those without the metric, which are left out.
+    """
+
+    labels = dy.String(check=lambda labels: labels.is_in(list(LABEL_SETS)))
+    average = dy.String(check=lambda average: average.is_in(AVERAGES))
+    metric = dy.String()
+    value = dy.Float64(nullable=True, min=0, max=1)
+    resampled = dy.List(dy.Float64(nullable=True))
+    patients = dy.Int64(min=0)
+    undefined = dy.Int64(min=0)
+    diseases = dy.Int64(min=0)
+    diseases_undefined = dy.Int64(min=0)
+
+
+def sample_recall(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None, k: int
+) -> np.ndarray:
+    """Return each patient's recall at k: the share of the label among the k highest scores.
+
+    The denominator is the whole label, also where it holds more than k diseases (Choi et al.,
+    Doctor AI, 2016). Of equal scores around the k-th place, as many count as the places left are
+    to them: the expectation under a random order.
+
+    Args:
+        scores: float (n, d).
+        labels: bool (n, d).
+        mask: bool (n, d), False where a disease is left out for a patient; None keeps all.
+        k: from 1 to d.
+
+    Returns:
+        float64 (n), NaN without a positive.
+    """
+    if mask is not None:
+        labels = labels & mask
+        scores = np.where(mask, scores, -1.0)
+    edge = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
+    above, tied = scores > edge, scores == edge
+    places = (k - above.sum(axis=1)) / tied.sum(axis=1)
+    hits = (above & labels).sum(axis=1) + places * (tied & labels).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(hits / labels.sum(axis=1))
+
+
+def _rankings(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray
+) -> tuple[list[Ranking], Ranking, type]:
+    """Return the ranking of each disease over patients, and that of all pairs."""
+    patients, diseases = scores.shape
+    dtype = np.float32 if scores.size < _EXACT_FLOAT32 else np.float64
+    everyone = np.arange(patients)
+    one_disease = [
+        rank(scores[kept, d], labels[kept, d], everyone[kept], patients, dtype)
+        for d, kept in enumerate(mask.T)
+    ]
+    pairs = mask.ravel()
+    of_pair = np.repeat(everyone, diseases)[pairs]
+    everything = rank(scores.ravel()[pairs], labels.ravel()[pairs], of_pair, patients, dtype)
+    return one_disease, everything, dtype
+
+
+def _over_patients(
+    diseases: Sequence[Ranking], everything: Ranking, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return macro, micro and weighted metrics under each weighting, and how many are defined.
+
+    Args:
+        diseases, everything: as `_rankings` returns them.
+        weights: float (patients, r).
+
+    Returns:
+        float64 (3, 2, r): macro, micro, weighted; APS, AUROC. int64 (2, r): diseases with each.
+    """
+    values = np.stack([disease.metrics(weights) for disease in diseases], axis=1)
+    positives = np.stack([(disease.positives @ weights).sum(axis=0) for disease in diseases])
+    defined = ~np.isnan(values)
+    filled = np.where(defined, values, 0.0)
+    with np.errstate(invalid="ignore"):
+        macro = filled.sum(axis=1) / defined.sum(axis=1)
+        weighted = (filled * positives).sum(axis=1) / (defined * positives).sum(axis=1)
+    micro = np.stack(everything.metrics(weights))
+    return np.stack([macro, micro, weighted]), defined.sum(axis=1)
+
+
+def average(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    metrics: pl.DataFrame,
+    recall_at: Sequence[int],
+    resamples: int,
+    seed: int,
+    task: str,
+) -> dy.DataFrame[Averages]:
+    """Return every average of one model's scores, on all labels and on first incidence.
+
+    Args:
+        scores: float32 (patients, diseases).
+        labels: bool (patients, diseases): what is to be predicted.
+        known: bool (patients, diseases): left out on first incidence.
+        metrics: the same patients' APS and AUROC (`behrt.evaluation.patients.PatientMetrics`).
+        recall_at: the k of recall@k.
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+    """
+    parts = []
+    with progress(total=len(LABEL_SETS) * resamples, label="averages", unit="resamples") as bar:
+        for label_set, ending in LABEL_SETS.items():
+            mask = np.ones_like(labels) if label_set == "all" else ~known
+            columns = [f"{metric}_{ending}" for metric in METRICS.values()]
+            by_patient = np.column_stack(
+                [
+                    metrics.select(columns).fill_null(np.nan).to_numpy(),
+                    *(sample_recall(scores, labels, mask, k) for k in recall_at),
+                ]
+            )
+            names = [*METRICS, *(f"recall@{k}" for k in recall_at)]
+            samples = _of_patients(by_patient, names, labels.shape[1], resamples, seed, task)
+            others = _of_diseases(scores, labels & mask, mask, resamples, seed, task, bar)
+            parts.append(pl.concat([samples, others]).with_columns(labels=pl.lit(label_set)))
+    averages = pl.concat(parts).with_columns(
+        pl.col("value").fill_nan(None),
+        pl.col("resampled").list.eval(pl.element().fill_nan(None)),
+    )
+    return Averages.validate(averages.select(Averages.column_names()))
+
+
+def _of_patients(
+    by_patient: np.ndarray,
+    names: Sequence[str],
+    diseases: int,
+    resamples: int,
+    seed: int,
+    task: str,
+) -> pl.DataFrame:
+    """Return the rows of `Averages`, but for the label set, of metrics (patients, k) by patient."""
+    defined = (~np.isnan(by_patient)).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        means = np.nansum(by_patient, axis=0) / defined
+    return pl.DataFrame(
+        {
+            "average": "sample",
+            "metric": names,
+            "value": means,
+            "resampled": resampled_means(by_patient, resamples, seed, task).T.tolist(),
+            "patients": defined.astype(np.int64),
+            "undefined": (len(by_patient) - defined).astype(np.int64),
+            "diseases": diseases,
+            "diseases_undefined": 0,
+        },
+        schema_overrides={
+            "resampled": pl.List(pl.Float64),
+            "diseases": pl.Int64,
+            "diseases_undefined": pl.Int64,
+        },
+    )
+
+
+def _of_diseases(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    mask: np.ndarray,
+    resamples: int,
+    seed: int,
+    task: str,
+    bar: "tqdm[Any]",
+) -> pl.DataFrame:
+    """Return the rows of `Averages`, but for the label set, of metrics over patients."""
+    patients, diseases = scores.shape
+    one_disease, everything, dtype = _rankings(scores, labels, mask)
+    values, with_metric = _over_patients(one_disease, everything, np.ones((patients, 1), dtype))
+    drawn = []
+    for weights in draws(patients, resamples, seed, task):
+        for start in range(0, len(weights), _DRAWS_AT_ONCE):
+            some: np.ndarray = weights[start : start + _DRAWS_AT_ONCE].T.astype(dtype, order="C")
+            drawn.append(_over_patients(one_disease, everything, some)[0])
+            bar.update(some.shape[1])
+    resampled = np.concatenate(drawn, axis=2)
+    macro, micro = with_metric[:, 0], np.full(len(METRICS), diseases)
+    averaged = np.concatenate([macro, micro, macro])
+    return pl.DataFrame(
+        {
+            "average": np.repeat(["macro", "micro", "weighted"], len(METRICS)),
+            "metric": list(METRICS) * 3,
+            "value": values.ravel(),
+            "resampled": resampled.reshape(-1, resamples).tolist(),
+            "patients": patients,
+            "undefined": 0,
+            "diseases": averaged.astype(np.int64),
+            "diseases_undefined": (diseases - averaged).astype(np.int64),
+        },
+        schema_overrides={
+            "resampled": pl.List(pl.Float64),
+            "patients": pl.Int64,
+            "undefined": pl.Int64,
+        },
+    )

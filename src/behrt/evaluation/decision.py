@@ -1,0 +1,96 @@
+"""Net benefit: what acting on a model's risks is worth (Vickers and Elkin, 2006).
+
+Whoever acts at a risk of t or more holds that one missed patient weighs as much as (1 - t) / t
+patients who are treated in vain. The net benefit per patient is then TP / n - FP / n * t / (1 - t),
+to be compared with treating nobody, 0, and everybody (Medical Decision Making 26:565).
+
+Over all diseases, it is summed: each disease is a decision of its own, at the same t.
+"""
+
+from collections.abc import Sequence
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+
+from behrt.evaluation.bootstrap import interval, resampled_means
+
+THRESHOLDS = (
+    *(0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175),
+    *(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
+)
+MODEL, RECALIBRATED, EVERYBODY = "as trained", "recalibrated", "treat all"
+STRATEGIES = (MODEL, RECALIBRATED, EVERYBODY)
+
+
+class NetBenefit(dy.Schema):
+    """One row a disease (null: all together), strategy and threshold."""
+
+    disease = dy.Int16(nullable=True, min=0, description="phenotype index")
+    strategy = dy.String(check=lambda strategy: strategy.is_in(STRATEGIES))
+    threshold = dy.Float64(min=0, max=1)
+    value = dy.Float64(description="net true positives a patient")
+    low = dy.Float64()
+    high = dy.Float64()
+    patients = dy.Int64(min=0)
+    positives = dy.Int64(min=0, description="patients with a label among the diseases")
+    treated = dy.Int64(min=0, description="patients treated for at least one of the diseases")
+
+
+def net_benefits(
+    probability: np.ndarray, labels: np.ndarray, thresholds: Sequence[float]
+) -> np.ndarray:
+    """Return float64 (patients, thresholds): each patient's part in the net benefit.
+
+    Args:
+        probability: float (patients, diseases); whoever reaches the threshold is treated.
+        labels: bool (patients, diseases).
+        thresholds: risks within (0, 1).
+    """
+    columns = []
+    for threshold in thresholds:
+        treated = probability >= threshold
+        hits = (treated & labels).sum(axis=1)
+        columns.append(hits - (treated.sum(axis=1) - hits) * threshold / (1 - threshold))
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def decide(
+    probability: np.ndarray,
+    recalibrated: np.ndarray,
+    labels: np.ndarray,
+    diseases: Sequence[int],
+    resamples: int,
+    seed: int,
+    task: str,
+) -> dy.DataFrame[NetBenefit]:
+    """Return the decision curves of all diseases together and of some alone.
+
+    Args:
+        probability, recalibrated: float (patients, diseases).
+        labels: bool (patients, diseases).
+        diseases: indices of those that get curves of their own.
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+    """
+    sets = [(None, slice(None)), *((d, slice(d, d + 1)) for d in diseases)]
+    risks = {MODEL: probability, RECALIBRATED: recalibrated, EVERYBODY: np.ones_like(recalibrated)}
+    parts, values = [], []
+    for disease, chosen in sets:
+        for strategy, risk in risks.items():
+            values.append(net_benefits(risk[:, chosen], labels[:, chosen], THRESHOLDS))
+            highest = risk[:, chosen].max(axis=1)
+            parts.append(
+                pl.DataFrame({"threshold": THRESHOLDS}).with_columns(
+                    disease=pl.lit(disease, pl.Int16),
+                    strategy=pl.lit(strategy),
+                    patients=pl.lit(len(labels), pl.Int64),
+                    positives=pl.lit(int(labels[:, chosen].any(axis=1).sum()), pl.Int64),
+                    treated=pl.Series([(highest >= at).sum() for at in THRESHOLDS], dtype=pl.Int64),
+                )
+            )
+    everything = np.concatenate(values, axis=1)
+    low, high = interval(resampled_means(everything, resamples, seed, task))
+    frame = pl.concat(parts).with_columns(
+        value=pl.Series(everything.mean(axis=0)), low=pl.Series(low), high=pl.Series(high)
+    )
+    return NetBenefit.validate(frame.select(NetBenefit.column_names()))

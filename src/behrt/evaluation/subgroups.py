@@ -1,0 +1,267 @@
+"""How well a model does for some patients and for others.
+
+Sex, age at the prediction, and region have a row a group. Practices are not told apart: their
+scores are shown as a distribution, of those with enough patients.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from behrt.disclosure import hide_parts, suppress
+from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.tidy import DECIMALS
+from behrt.logs import progress
+
+SEXES = {1: "men", 2: "women", 0: "unknown"}
+AGES = (0, 18, 30, 40, 50, 60, 70, 80)
+"""The first year of each age band."""
+SUBGROUPS = ("sex", "age", "region", "practice")
+METRICS = ("APS", "AUROC", "observed / expected")
+LEAST_OF_A_PRACTICE = 20
+"""Patients that a practice needs for a score of its own."""
+_QUANTILES = {"5th percentile": 0.05, "median": 0.5, "95th percentile": 0.95}
+_SCORES = ("value", "low", "high")
+
+
+def age_band(years: int) -> str:
+    """Return the name of the band that an age lies in."""
+    place = int(np.searchsorted(AGES, years, side="right")) - 1
+    if place == len(AGES) - 1:
+        return f"{AGES[-1]} and over"
+    return f"{AGES[place]} to {AGES[place + 1] - 1}"
+
+
+def read_traits(sequences: list[Path], task: Path) -> pl.DataFrame:
+    """Return the traits of a task's patients.
+
+    Returns:
+        subject_id Int64; sex, age, region String, "unknown" where it is; practice Int64, null
+        where it is unknown. Age is that at the last input visit.
+    """
+    names = {year: age_band(year) for year in range(200)}
+    return (
+        pl.scan_parquet(sequences)
+        .select("subject_id", "sex", "region", "practice", "visit_age")
+        .join(
+            pl.scan_parquet(task).select("subject_id", "input_visits"), on="subject_id", how="inner"
+        )
+        .select(
+            "subject_id",
+            "practice",
+            sex=pl.col("sex").replace_strict(SEXES, return_dtype=pl.String),
+            age=(
+                pl.col("visit_age").list.get(pl.col("input_visits").cast(pl.Int64) - 1) // 12
+            ).replace_strict(names, return_dtype=pl.String),
+            region=pl.col("region").cast(pl.String).fill_null("unknown"),
+        )
+        .sort("subject_id")
+        .collect()
+    )
+
+
+def group_order(group: str) -> tuple[int, str]:
+    """Return what groups are sorted by: numbers as such, then texts."""
+    first = group.split(" ")[0]
+    return (int(first), "") if first.isdigit() else (1_000_000, group)
+
+
+class _Groups:
+    """Means of patients by group, under many weightings."""
+
+    def __init__(self, group: np.ndarray, groups: int, patients: pl.DataFrame) -> None:
+        n = len(group)
+        inside = group >= 0
+        self.members = csr_array(
+            (np.ones(inside.sum()), (group[inside], np.flatnonzero(inside))), shape=(groups, n)
+        )
+        self.values = [
+            patients[name].fill_null(np.nan).to_numpy() for name in ("aps_all", "auroc_all")
+        ]
+        self.observed = patients["observed"].to_numpy().astype(np.float64)
+        self.expected = patients["expected"].to_numpy()
+
+    def measure(self, weights: np.ndarray) -> np.ndarray:
+        """Return float64 (metrics, groups, r) under weightings (patients, r)."""
+        found = []
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for values in self.values:
+                defined = ~np.isnan(values)
+                total = self.members @ (np.where(defined, values, 0.0)[:, np.newaxis] * weights)
+                found.append(total / (self.members @ (defined[:, np.newaxis] * weights)))
+            observed = self.members @ (self.observed[:, np.newaxis] * weights)
+            found.append(observed / (self.members @ (self.expected[:, np.newaxis] * weights)))
+        return np.stack(found)
+
+    def support(self) -> np.ndarray:
+        """Return int64 (metrics, groups): the patients behind each measure."""
+        with_value = [(~np.isnan(values)).astype(np.float64) for values in self.values]
+        everybody = np.ones(len(self.observed))
+        counts = [self.members @ defined for defined in (*with_value, everybody)]
+        return np.stack(counts).astype(np.int64)
+
+
+def _resample(measure: _Groups, patients: int, resamples: int, seed: int, task: str) -> np.ndarray:
+    """Return float64 (metrics, groups, resamples)."""
+    return np.concatenate(
+        [measure.measure(weights.T) for weights in draws(patients, resamples, seed, task)], axis=2
+    )
+
+
+def _rows_of(
+    trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
+) -> pl.DataFrame:
+    """Return a row a group of a trait and metric, small groups without numbers."""
+    names = sorted(patients[trait].unique().to_list(), key=group_order)
+    place = {name: i for i, name in enumerate(names)}
+    group = patients[trait].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+    measure = _Groups(group, len(names), patients)
+    support = measure.support()
+    value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
+    drawn = _resample(measure, len(patients), resamples, seed, task)
+    ends = [interval(values.T) for values in drawn]
+    parts = []
+    for i, metric in enumerate(METRICS):
+        rows = pl.DataFrame(
+            {
+                "subgroup": trait,
+                "group": names,
+                "metric": metric,
+                "statistic": "mean" if i < 2 else "ratio",
+                "value": value[i],
+                "low": ends[i][0],
+                "high": ends[i][1],
+                "patients": support[i],
+                "practices": None,
+            },
+            schema_overrides={"group": pl.String, "practices": pl.Int64},
+        )
+        parts.append(suppress(rows, hide_parts(support[i], threshold), [*_SCORES, "patients"]))
+    return pl.concat(parts)
+
+
+def _shuffled(
+    measure: _Groups, group: np.ndarray, groups: int, resamples: int, seed: int, task: str
+) -> np.ndarray:
+    """Return float64 (metrics, groups, resamples): patients dealt to groups at random."""
+    generator = np.random.default_rng([seed, *f"practices of {task}".encode()])
+    inside = np.flatnonzero(group >= 0)
+    pairs = [(np.where(np.isnan(v), 0.0, v), (~np.isnan(v)).astype(float)) for v in measure.values]
+    pairs.append((measure.observed, measure.expected))
+    found = np.empty((len(METRICS), groups, resamples))
+    for r in range(resamples):
+        dealt = group[inside][generator.permutation(len(inside))]
+        for i, (above, below) in enumerate(pairs):
+            total, count = (np.bincount(dealt, v[inside], groups) for v in (above, below))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[i, :, r] = total / count
+    return found
+
+
+def _rows_of_practices(
+    patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
+) -> pl.DataFrame:
+    """Return the distribution of the practices' scores, of those with enough patients.
+
+    The practices of a resample would differ by chance twice over. So `low` and `high` are instead
+    the 95 % range that a quantile has where practices differ by chance alone: their patients are
+    dealt anew, `resamples` times.
+    """
+    least = max(LEAST_OF_A_PRACTICE, threshold)
+    practices = patients["practice"].drop_nulls().value_counts().sort("practice")
+    chosen = practices.filter(pl.col("count") >= least)["practice"].to_list()
+    place = {practice: i for i, practice in enumerate(chosen)}
+    group = (
+        patients["practice"]
+        .replace_strict(place, default=-1, return_dtype=pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )
+    measure = _Groups(group, len(chosen), patients)
+    support = measure.support()
+    value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
+    drawn = _shuffled(measure, group, len(chosen), resamples, seed, task)
+    shares = list(_QUANTILES.values())
+    parts = []
+    for i, metric in enumerate(METRICS):
+        enough = support[i] >= least
+        numbers = np.full((3, len(shares)), np.nan)
+        if enough.sum() >= max(threshold, 2):
+            numbers[0] = np.quantile(value[i][enough], shares)
+            numbers[1:] = interval(np.quantile(drawn[i][enough], shares, axis=0).T)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "subgroup": "practice",
+                    "group": f"practices with {least} patients or more",
+                    "metric": metric,
+                    "statistic": list(_QUANTILES),
+                    "value": numbers[0],
+                    "low": numbers[1],
+                    "high": numbers[2],
+                    "patients": None,
+                    "practices": int(enough.sum()),
+                },
+                schema_overrides={"patients": pl.Int64, "practices": pl.Int64},
+            )
+        )
+    return pl.concat(parts)
+
+
+def tabulate(
+    traits: pl.DataFrame,
+    patients: dict[str, pl.DataFrame],
+    resamples: int,
+    seed: int,
+    task: str,
+    threshold: int,
+) -> pl.DataFrame:
+    """Return every model's scores in every subgroup of one task.
+
+    Args:
+        traits: as `read_traits` returns them.
+        patients: by model, the held-out patients' metrics and burden: subject_id, aps_all,
+            auroc_all, observed, expected (recalibrated).
+        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        threshold: the smallest group of patients to show.
+
+    Returns:
+        task, model, subgroup, group, metric, statistic String; value, low, high Float64;
+        patients Int64 (null for practices) and practices Int64 (null for others).
+    """
+    parts = []
+    for model in progress(patients, label=f"subgroups of {task}", unit="models"):
+        scored = patients[model].sort("subject_id")
+        scored = scored.join(traits, on="subject_id", how="left", maintain_order="left")
+        rows = [
+            _rows_of(trait, scored, resamples, seed, task, threshold)
+            for trait in SUBGROUPS
+            if trait != "practice"
+        ]
+        rows.append(_rows_of_practices(scored, resamples, seed, task, threshold))
+        parts.append(pl.concat(rows).with_columns(task=pl.lit(task), model=pl.lit(model)))
+    columns = ["task", "model", "subgroup", "group", "metric", "statistic"]
+    return (
+        pl.concat(parts)
+        .select(*columns, *_SCORES, "patients", "practices")
+        .with_columns(pl.col(_SCORES).fill_nan(None).round(DECIMALS))
+    )
+
+
+def read_patients(metrics: Sequence[Path], burden: Path) -> dict[str, pl.DataFrame]:
+    """Return each model's `PatientMetrics` and `Burden` side by side, by model.
+
+    Args:
+        metrics: <model>.parquet each.
+        burden: of the same models, with a column model.
+    """
+    burdens = pl.read_parquet(burden)
+    return {
+        path.stem: pl.read_parquet(path).join(
+            burdens.filter(pl.col("model") == path.stem).drop("model"), on="subject_id"
+        )
+        for path in metrics
+    }

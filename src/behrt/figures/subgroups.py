@@ -1,0 +1,111 @@
+"""One model's scores by sex, age, region and practice, every task side by side."""
+
+from typing import cast
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from behrt.evaluation.subgroups import METRICS, SUBGROUPS
+from behrt.figures.models import TASKS, colours, facts, tasks_of
+from behrt.figures.style import FAINT, MARKERS, QUIET, new_figure
+
+_HEADINGS = {
+    "sex": "Sex",
+    "age": "Age at the prediction",
+    "region": "Region",
+    "practice": "Practices",
+}
+
+
+def draw(table: pl.DataFrame, reference: str) -> Figure:
+    """Return a panel a metric; a line a group, a mark a task, with 95 % intervals.
+
+    Args:
+        table: table *subgroups*.
+        reference: the model that is drawn.
+    """
+    one = table.filter(pl.col("model") == reference)
+    tasks = tasks_of(one)
+    lines = _lines(one)
+    height = 0.235 * len(lines) + 0.9
+    figure = new_figure(8.6, height)
+    grid = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)
+    places = -np.arange(len(lines))
+    colour = colours(tasks)
+    for axes, metric in zip(grid[0], METRICS, strict=True):
+        _panel(cast(Axes, axes), one.filter(pl.col("metric") == metric), lines, tasks)
+        axes.set_title(metric)
+    first = cast(Axes, grid[0, 0])
+    first.set_yticks(places, [text for _, _, text in lines])
+    for label, (_, group, _) in zip(first.get_yticklabels(), lines, strict=True):
+        if group is None:
+            label.set_fontweight("bold")
+    first.set_ylim(places[-1] - 0.7, 0.7)
+    figure.subplots_adjust(
+        left=0.2, right=0.98, top=1 - 0.25 / height, bottom=0.72 / height, wspace=0.1
+    )
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=colour[task],
+            marker=MARKERS[i % 4],
+            ms=4,
+            lw=1,
+            label=TASKS.get(task, task),
+        )
+        for i, task in enumerate(tasks)
+    ]
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.18, 0.42 / height), ncols=4)
+    note = (
+        f"{reference}, held-out patients, {facts(table)}. Groups that are too small are hidden. "
+        "Of practices, the line is what chance alone would make."
+    )
+    figure.text(0.19, 0.02 / height, note, fontsize=7, color=QUIET)
+    return figure
+
+
+def _lines(table: pl.DataFrame) -> list[tuple[str, str | None, str]]:
+    """Return subgroup, group (None for a heading) and text of every line."""
+    lines: list[tuple[str, str | None, str]] = []
+    for subgroup in SUBGROUPS:
+        some = table.filter(pl.col("subgroup") == subgroup)
+        if some.is_empty():
+            continue
+        lines.append((subgroup, None, _HEADINGS[subgroup]))
+        name = "statistic" if subgroup == "practice" else "group"
+        lines += [(subgroup, group, group) for group in some[name].unique(maintain_order=True)]
+    return lines
+
+
+def _panel(
+    axes: Axes, table: pl.DataFrame, lines: list[tuple[str, str | None, str]], tasks: list[str]
+) -> None:
+    axes.grid(True, axis="x", color=FAINT)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    if table["metric"].first() == "observed / expected":
+        axes.axvline(1, color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    colour = colours(tasks)
+    found = {
+        (task, subgroup, statistic if subgroup == "practice" else group): numbers
+        for task, subgroup, group, statistic, *numbers in table.select(
+            "task", "subgroup", "group", "statistic", "value", "low", "high"
+        ).iter_rows()
+    }
+    step = 0.62 / max(len(tasks), 1)
+    for i, task in enumerate(tasks):
+        for place, (subgroup, group, _) in enumerate(lines):
+            value, low, high = found.get((task, subgroup, group), (None, None, None))
+            y = -place + ((len(tasks) - 1) / 2 - i) * step
+            if value is None:
+                continue
+            if low is not None and high is not None:
+                axes.plot([low, high], [y, y], color=colour[task], lw=1, zorder=2)
+            axes.plot(
+                [value], [y], MARKERS[i % 4], color=colour[task], ms=3.6, mec="white", mew=0.4
+            )

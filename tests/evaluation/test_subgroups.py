@@ -1,0 +1,158 @@
+"""Subgroups: who is in which, their means and intervals, and what is not shown."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from behrt.disclosure import Rules, disclose
+from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.subgroups import (
+    AGES,
+    LEAST_OF_A_PRACTICE,
+    age_band,
+    group_order,
+    read_traits,
+    tabulate,
+)
+
+PATIENTS = 400
+PRACTICES = 8
+
+
+def test_ages_fall_into_bands() -> None:
+    assert [age_band(years) for years in (0, 17, 18, 29, 79, 80, 104)] == [
+        *("0 to 17", "0 to 17", "18 to 29", "18 to 29"),
+        *("70 to 79", "80 and over", "80 and over"),
+    ]
+    names = [age_band(first) for first in AGES]
+    backwards = names[::-1]
+    assert sorted(backwards, key=group_order) == names
+    assert sorted(["unknown", "10", "9"], key=group_order) == ["9", "10", "unknown"]
+
+
+def test_age_is_that_of_the_last_input_visit(tmp_path: Path) -> None:
+    sequences = pl.DataFrame(
+        {
+            "subject_id": [1, 2],
+            "sex": pl.Series([2, 0], dtype=pl.Int8),
+            "region": [None, 7],
+            "practice": [5, None],
+            "visit_age": [[12 * 29, 12 * 30 - 1, 12 * 30], [1000]],
+        }
+    )
+    sequences.write_parquet(tmp_path / "00.parquet")
+    task = pl.DataFrame({"subject_id": [2, 1], "input_visits": pl.Series([1, 2], dtype=pl.Int16)})
+    task.write_parquet(tmp_path / "T2.parquet")
+    traits = read_traits([tmp_path / "00.parquet"], tmp_path / "T2.parquet")
+    assert traits.select("subject_id", "sex", "age", "region", "practice").rows() == [
+        (1, "women", "18 to 29", "unknown", 5),
+        (2, "unknown", "80 and over", "7", None),
+    ]
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[pl.DataFrame, pl.DataFrame]:
+    random = np.random.default_rng(3)
+    subject = pl.Series("subject_id", range(PATIENTS), dtype=pl.Int64)
+    age = np.where(np.arange(PATIENTS) < 3, "0 to 17", "40 to 49")
+    age[200:] = "50 to 59"
+    traits = pl.DataFrame(
+        {
+            "subject_id": subject,
+            "sex": random.choice(["men", "women"], PATIENTS),
+            "age": age,
+            "region": "3",
+            "practice": 90_000 + np.arange(PATIENTS) % PRACTICES,
+        }
+    )
+    aps = pl.Series(random.random(PATIENTS)).set(pl.Series(np.arange(PATIENTS) % 5 == 0), None)
+    patients = pl.DataFrame(
+        {
+            "subject_id": subject,
+            "aps_all": aps,
+            "auroc_all": random.random(PATIENTS),
+            "observed": random.integers(0, 4, PATIENTS),
+            "expected": random.random(PATIENTS) * 3,
+        }
+    )
+    return traits, patients
+
+
+@pytest.fixture(scope="module")
+def table(case: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    traits, patients = case
+    return tabulate(traits, {"behrt": patients}, 200, 1, "T2", 5)
+
+
+def test_means_ratios_and_intervals_are_of_the_group(
+    case: tuple[pl.DataFrame, pl.DataFrame], table: pl.DataFrame
+) -> None:
+    traits, patients = case
+    women = patients.join(traits, on="subject_id").filter(pl.col("sex") == "women")
+    rows = table.filter(pl.col("group") == "women")
+    found = {row["metric"]: row for row in rows.iter_rows(named=True)}
+    assert found["APS"]["value"] == pytest.approx(women["aps_all"].mean(), abs=5e-5)
+    assert found["APS"]["patients"] == women["aps_all"].count()
+    ratio = women["observed"].sum() / women["expected"].sum()
+    assert found["observed / expected"]["value"] == pytest.approx(ratio, abs=5e-5)
+    assert found["observed / expected"]["patients"] == len(women)
+    chosen = (traits["sex"] == "women").to_numpy()
+    resampled = []
+    for weights in np.concatenate(list(draws(PATIENTS, 200, 1, "T2"))):
+        weight = weights * chosen
+        resampled.append(
+            (weight @ patients["observed"].to_numpy()) / (weight @ patients["expected"].to_numpy())
+        )
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    ends = found["observed / expected"]["low"], found["observed / expected"]["high"]
+    assert ends == pytest.approx((low, high), abs=5e-5)
+
+
+def test_a_small_group_and_what_gives_it_away_are_hidden(table: pl.DataFrame) -> None:
+    ages = table.filter((pl.col("subgroup") == "age") & (pl.col("metric") == "AUROC"))
+    assert ages["group"].to_list() == ["0 to 17", "40 to 49", "50 to 59"]
+    assert ages["patients"].to_list() == [None, None, 200]
+    disclose(table, Rules(5))
+    assert ages["value"].is_null().to_list() == [True, True, False]
+
+
+def test_practices_are_a_distribution_without_numbers(
+    case: tuple[pl.DataFrame, pl.DataFrame], table: pl.DataFrame
+) -> None:
+    traits, patients = case
+    rows = table.filter((pl.col("subgroup") == "practice") & (pl.col("metric") == "AUROC"))
+    means = (
+        patients.join(traits, on="subject_id").group_by("practice").agg(pl.col("auroc_all").mean())
+    )
+    expected = np.quantile(means["auroc_all"].to_numpy(), [0.05, 0.5, 0.95])
+    np.testing.assert_allclose(rows["value"].to_numpy(), expected, atol=5e-5)
+    assert (rows["practices"] == PRACTICES).all()
+    # Here practices differ by chance alone.
+    assert (rows["low"] < rows["value"]).all()
+    assert (rows["value"] < rows["high"]).all()
+    assert rows["patients"].null_count() == 3
+    assert not any("9000" in text for text in table["group"])
+
+
+def test_practices_that_differ_lie_beyond_chance(
+    case: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    traits, patients = case
+    better = (traits["practice"] - 90_000) / (2 * PRACTICES)
+    unlike = patients.with_columns(auroc_all=0.5 * patients["auroc_all"] + better)
+    rows = tabulate(traits, {"m": unlike}, 100, 1, "T2", 5).filter(
+        (pl.col("subgroup") == "practice") & (pl.col("metric") == "AUROC")
+    )
+    found = {row["statistic"]: row for row in rows.iter_rows(named=True)}
+    assert found["5th percentile"]["value"] < found["5th percentile"]["low"]
+    assert found["95th percentile"]["value"] > found["95th percentile"]["high"]
+
+
+def test_few_practices_are_not_shown(case: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    traits, patients = case
+    practice = pl.Series(np.where(np.arange(PATIENTS) < LEAST_OF_A_PRACTICE, 1, 2))
+    table = tabulate(traits.with_columns(practice=practice), {"m": patients}, 20, 1, "T2", 5)
+    rows = table.filter(pl.col("subgroup") == "practice")
+    assert rows["value"].null_count() == len(rows)
