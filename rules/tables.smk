@@ -40,6 +40,7 @@ rule table_population:
     input:
         sequences=SEQUENCES,
         tasks=expand("<results>/tasks/{task}.parquet", task=TASKS),
+        flow="<results>/cohort/flow.parquet",
     output:
         table=report(
             "<results>/tables/population.csv",

@@ -12,6 +12,7 @@ import yaml
 from behrt.configuration import (
     check,
     cut_off_of,
+    disclosure_of,
     drawn_as,
     every_model_of,
     labelled,
@@ -25,6 +26,7 @@ from behrt.configuration import (
 from behrt.cprd.cohort import Rules
 from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
+from behrt.disclosure import STYLES
 from behrt.errors import InputError
 from behrt.learning.run import (
     ACCELERATORS,
@@ -132,6 +134,20 @@ def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
     assert set(properties()["accelerator"]["enum"]) == set(ACCELERATORS)
     assert set(definition("training")["schedule"]["enum"]) == set(SCHEDULES)
     assert set(definition("behrt")["readout"]["enum"]) == set(behrt.READOUTS)
+    assert set(properties("disclosure")["style"]["enum"]) == set(STYLES)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"style": "cprd", "threshold": None, "rounding": None}, (5, 1)),
+        ({"style": "hes", "threshold": None, "rounding": None}, (8, 5)),
+        ({"style": "hes", "threshold": 10, "rounding": 1}, (10, 1)),
+    ],
+)
+def test_a_style_can_be_made_stricter(given: dict[str, Any], expected: tuple[int, int]) -> None:
+    found = disclosure_of({"disclosure": given})
+    assert (found["threshold"], found["rounding"]) == expected
 
 
 @pytest.mark.parametrize(

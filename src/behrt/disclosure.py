@@ -65,6 +65,7 @@ NUMBERS = (
     "intermediate",
     "layer",
     "layers",
+    "left_out",
     "max_length",
     "maximum_visits",
     "maximum_words",
@@ -202,6 +203,14 @@ def suppress(frame: pl.DataFrame, hidden: np.ndarray, columns: Sequence[str]) ->
     return frame.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in columns)
 
 
+def is_number(column: str, columns: Sequence[str]) -> bool:
+    """Return whether a column of a table holds whole numbers that count no patients.
+
+    A table of trials has the settings that were tried as columns, whatever their names.
+    """
+    return column in NUMBERS or (column not in COUNTS and "trial" in columns)
+
+
 def is_count(frame: pl.DataFrame, column: str) -> pl.Expr:
     """Return bool (rows): where a column of a table counts patients.
 
@@ -228,7 +237,7 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     for name, kind in frame.schema.items():
         if name in IDENTIFIERS or kind.is_temporal():
             raise ValueError(f"column {name!r} must not be in a table: it identifies patients")
-        if kind.is_integer() and name not in (*COUNTS, *NUMBERS):
+        if kind.is_integer() and name not in COUNTS and not is_number(name, frame.columns):
             raise ValueError(
                 f"column {name!r} holds whole numbers: if they count patients, add its name to "
                 "COUNTS of behrt.disclosure, else to NUMBERS"

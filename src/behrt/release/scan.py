@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from behrt.disclosure import COUNTS, IDENTIFIERS, NUMBERS, Rules
+from behrt.disclosure import COUNTS, IDENTIFIERS, Rules, is_number
 from behrt.errors import InputError
 
 IDENTIFIER = "a patient's id"
@@ -185,7 +185,7 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
     for name, all_whole in whole.items():
         if name in IDENTIFIERS:
             yield f"column {name!r}", IDENTIFIER
-        elif all_whole and name not in NUMBERS:
+        elif all_whole and not is_number(name, list(whole)):
             yield f"column {name!r}", UNKNOWN
 
 
