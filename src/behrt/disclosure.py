@@ -53,6 +53,7 @@ SUPPORTS = ("patients", "positives", "subjects")
 NUMBERS = (
     "batch_size",
     "bin",
+    "code",
     "diseases",
     "embedding_size",
     "epoch",
@@ -82,7 +83,7 @@ NUMBERS = (
     "step",
     "trial",
 )
-"""Columns of whole numbers that count no patients."""
+"""Columns of whole numbers, and of codes, that count no patients and are nobody's id."""
 
 IDENTIFIERS = ("patid", "person_id", "pracid", "practice", "subject_id")
 """Columns that no table may have."""
