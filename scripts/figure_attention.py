@@ -43,7 +43,7 @@ def main(
     who = [f"Simulated patient {chr(ord('A') + i)}" for i in range(len(rows))]
     save(draw(compared, who, names), png, svg, simulated=True)
     logger.info(
-        "attention: %d simulated patients drawn; rank correlation with integrated gradients %s",
+        "attention: %d simulated histories drawn; rank correlation with integrated gradients %s",
         len(rows),
         ", ".join(f"{one.agreement():.2f}" for one in compared),
     )

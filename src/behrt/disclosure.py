@@ -53,6 +53,7 @@ SUPPORTS = ("patients", "positives", "subjects")
 NUMBERS = (
     "batch_size",
     "bin",
+    "code",
     "diseases",
     "diseases_undefined",
     "embedding_size",
@@ -84,7 +85,7 @@ NUMBERS = (
     "step",
     "trial",
 )
-"""Columns of whole numbers that count no patients."""
+"""Columns of whole numbers, and of codes, that count no patients and are nobody's id."""
 
 IDENTIFIERS = ("patid", "person_id", "pracid", "practice", "subject_id")
 """Columns that no table may have."""

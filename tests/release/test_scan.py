@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from plotly.offline import get_plotlyjs
 from safetensors.torch import save_file
 
 from behrt.disclosure import Rules
@@ -88,6 +89,12 @@ WRITERS = {
     "run.log": lambda path, text: path.write_text(f"a line\n{text}\n"),
     "table.csv": table,
     "report.html": lambda path, text: path.write_text(f"<p>{text}</p>"),
+    "library.html": lambda path, text: path.write_text(
+        f"<script>{get_plotlyjs()}</script><script>x = '{text}';</script>"
+    ),
+    "longer.html": lambda path, text: path.write_text(
+        f"<script>{'x = 1e3;' * 200_000}y = '{text}';</script>"
+    ),
     "script.html": lambda path, text: path.write_text(f"<script>x = '{text}';</script>"),
     "figure.svg": svg,
     "figure.png": png,

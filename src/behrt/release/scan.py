@@ -13,12 +13,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from plotly.offline import get_plotlyjs
 
 from behrt.disclosure import COUNTS, IDENTIFIERS, Rules, is_number
 from behrt.errors import InputError
@@ -54,8 +56,6 @@ CODE_LISTS = ("caliber", "phenotypes")
 """Folders that hold public code lists, not patients."""
 
 _LEAST_DIGITS = 5
-_LIBRARY = 1_000_000
-"""A script of so many characters in a page is a library: its dates are nobody's."""
 
 _WHOLE = re.compile(r"(?<![\w.])\d{5,19}(?:\.0+)?(?![\w.]*\w)")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
@@ -110,11 +110,11 @@ class Watch:
             return False
         return bool(self.ids[np.searchsorted(self.ids, number)] == number)
 
-    def kinds(self, text: str, dates: bool = True) -> Iterator[str]:
+    def kinds(self, text: str) -> Iterator[str]:
         """Yield the kind of each finding in a text."""
         if any(self.knows(int(found[0].split(".")[0])) for found in _WHOLE.finditer(text)):
             yield IDENTIFIER
-        if dates and any(day not in self.dates for day in _days(text)):
+        if any(day not in self.dates for day in _days(text)):
             yield DATE
         counted = (int(found[1]) for pattern in _COUNTED for found in pattern.finditer(text))
         if any(0 < count < self.rules.threshold for count in counted):
@@ -179,8 +179,8 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
                 if kind := watch.kind_of_count(float(cell)):
                     yield f"line {number}, column {name!r}", kind
                 continue
-            for kind in watch.kinds(cell):
-                yield f"line {number}, column {name!r}", kind
+            if not is_number(name, list(row)):
+                yield from ((f"line {number}, column {name!r}", kind) for kind in watch.kinds(cell))
             whole[name] = whole.get(name, True) and re.fullmatch(r"-?\d+", cell) is not None
     for name, all_whole in whole.items():
         if name in IDENTIFIERS:
@@ -189,22 +189,25 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
             yield f"column {name!r}", UNKNOWN
 
 
-def _texts_of_page(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the texts of an SVG or HTML page, and whether dates in them may be a patient's."""
+@cache
+def _library() -> str:
+    return str(get_plotlyjs()).strip()
+
+
+def _texts_of_page(text: str) -> Iterator[str]:
+    """Yield the texts and scripts of an SVG or HTML page, all but the plotting library itself."""
     for script in re.findall(r"<script[^>]*>(.*?)</script>", text, re.S):
-        yield script, len(script) < _LIBRARY
+        if script.strip() != _library():
+            yield script
     text = re.sub(r"<(script|style)[^>]*>.*?</\1>", " ", text, flags=re.S)
-    for comment in re.findall(r"<!--(.*?)-->", text, re.S):
-        yield comment, True
-    for title in re.findall(r"\s(?:title|alt|data-[\w-]+|aria-label)=\"([^\"]*)\"", text):
-        yield title, True
-    for words in re.findall(r">([^<>]+)<", re.sub(r"<!--.*?-->", " ", text, flags=re.S)):
-        yield words, True
+    yield from re.findall(r"<!--(.*?)-->", text, re.S)
+    yield from re.findall(r"\s(?:title|alt|data-[\w-]+|aria-label)=\"([^\"]*)\"", text)
+    yield from re.findall(r">([^<>]+)<", re.sub(r"<!--.*?-->", " ", text, flags=re.S))
 
 
 def _in_page(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
-    for words, dates in _texts_of_page(text):
-        for kind in watch.kinds(" ".join(unescape(words).split()), dates):
+    for words in _texts_of_page(text):
+        for kind in watch.kinds(" ".join(unescape(words).split())):
             yield "a text", kind
 
 
