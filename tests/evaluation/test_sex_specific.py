@@ -154,6 +154,7 @@ def test_each_model_has_its_rows(shards: list[Path], tmp_path: Path) -> None:
         {
             "subject_id": [2, 3],
             "split": ["held_out", "held_out"],
+            "input_visits": [4, 4],
             "label": [[2], [0]],
             "known": [[0], [0]],
         },
