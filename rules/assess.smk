@@ -8,28 +8,11 @@ those to whom nothing happens: only these risks are those of a population.
 """
 
 POPULATIONS = {"": TASKS, "_all": ["T2_all", "T3_all"]}
+WHO = {"": "", "_all": ", all eligible patients"}
 
 
 wildcard_constraints:
     population="(_all)?",
-
-
-def assessments(frame):
-    """Return the input function that lists a frame of each of a population's tasks."""
-    return lambda wildcards: expand(
-        "<results>/assessment/{task}/{frame}.parquet",
-        task=POPULATIONS[wildcards.population],
-        frame=frame,
-    )
-
-
-def shows(text, form):
-    """Return the labels that a result has in the report."""
-    patients = {"": "", "_all": ", all eligible patients"}
-    return lambda wildcards: {
-        "shows": text + patients[wildcards.population],
-        "as": form,
-    }
 
 
 rule assess:
@@ -71,14 +54,20 @@ rule assess:
 
 rule table_averages:
     input:
-        averages=assessments("averages"),
+        averages=lambda wildcards: expand(
+            "<results>/assessment/{task}/averages.parquet",
+            task=POPULATIONS[wildcards.population],
+        ),
     output:
         table=report(
             "<results>/tables/metrics{population}.csv",
             caption="../workflow/report/table_averages.rst",
             category="Models",
             subcategory="Every average",
-            labels=shows("Every way to average, every model", "table"),
+            labels=lambda wildcards: {
+                "shows": f"Every way to average, every model{WHO[wildcards.population]}",
+                "as": "table",
+            },
         ),
     log:
         "<logs>/table_averages{population}.log",
@@ -106,22 +95,34 @@ rule table_averages:
 
 rule table_calibration:
     input:
-        calibration=assessments("calibration"),
-        reliability=assessments("reliability"),
+        calibration=lambda wildcards: expand(
+            "<results>/assessment/{task}/calibration.parquet",
+            task=POPULATIONS[wildcards.population],
+        ),
+        reliability=lambda wildcards: expand(
+            "<results>/assessment/{task}/reliability.parquet",
+            task=POPULATIONS[wildcards.population],
+        ),
     output:
         table=report(
             "<results>/tables/calibration{population}.csv",
             caption="../workflow/report/table_calibration.rst",
             category="Models",
             subcategory="Calibration",
-            labels=shows("Calibration of every model", "table"),
+            labels=lambda wildcards: {
+                "shows": f"Calibration of every model{WHO[wildcards.population]}",
+                "as": "table",
+            },
         ),
         points=report(
             "<results>/tables/reliability{population}.csv",
             caption="../workflow/report/table_reliability.rst",
             category="Models",
             subcategory="Calibration",
-            labels=shows("Points of the reliability plots", "table"),
+            labels=lambda wildcards: {
+                "shows": f"Points of the reliability plots{WHO[wildcards.population]}",
+                "as": "table",
+            },
         ),
     log:
         "<logs>/table_calibration{population}.log",
@@ -148,7 +149,10 @@ rule table_calibration:
 
 rule table_decision:
     input:
-        net_benefit=assessments("net_benefit"),
+        net_benefit=lambda wildcards: expand(
+            "<results>/assessment/{task}/net_benefit.parquet",
+            task=POPULATIONS[wildcards.population],
+        ),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(
@@ -156,7 +160,10 @@ rule table_decision:
             caption="../workflow/report/table_decision.rst",
             category="Models",
             subcategory="Decision curves",
-            labels=shows("Net benefit of every model", "table"),
+            labels=lambda wildcards: {
+                "shows": f"Net benefit of every model{WHO[wildcards.population]}",
+                "as": "table",
+            },
         ),
     log:
         "<logs>/table_decision{population}.log",
@@ -193,14 +200,20 @@ rule table_subgroups:
             task=POPULATIONS[wildcards.population],
             model=MODELS,
         ),
-        burdens=assessments("burden"),
+        burdens=lambda wildcards: expand(
+            "<results>/assessment/{task}/burden.parquet",
+            task=POPULATIONS[wildcards.population],
+        ),
     output:
         table=report(
             "<results>/tables/subgroups{population}.csv",
             caption="../workflow/report/table_subgroups.rst",
             category="Models",
             subcategory="Subgroups",
-            labels=shows("Scores by sex, age, region and practice", "table"),
+            labels=lambda wildcards: {
+                "shows": f"Scores by sex, age, region and practice{WHO[wildcards.population]}",
+                "as": "table",
+            },
         ),
     log:
         "<logs>/table_subgroups{population}.log",
@@ -235,14 +248,20 @@ rule figure_calibration:
             caption="../workflow/report/figure_calibration.rst",
             category="Models",
             subcategory="Calibration",
-            labels=shows("Reliability plots", "PNG"),
+            labels=lambda wildcards: {
+                "shows": f"Reliability plots{WHO[wildcards.population]}",
+                "as": "PNG",
+            },
         ),
         svg=report(
             "<results>/figures/calibration{population}.svg",
             caption="../workflow/report/figure_calibration.rst",
             category="Models",
             subcategory="Calibration",
-            labels=shows("Reliability plots", "SVG"),
+            labels=lambda wildcards: {
+                "shows": f"Reliability plots{WHO[wildcards.population]}",
+                "as": "SVG",
+            },
         ),
     log:
         "<logs>/figure_calibration{population}.log",
@@ -273,14 +292,20 @@ rule figure_decision:
             caption="../workflow/report/figure_decision.rst",
             category="Models",
             subcategory="Decision curves",
-            labels=shows("Decision curves", "PNG"),
+            labels=lambda wildcards: {
+                "shows": f"Decision curves{WHO[wildcards.population]}",
+                "as": "PNG",
+            },
         ),
         svg=report(
             "<results>/figures/decision{population}.svg",
             caption="../workflow/report/figure_decision.rst",
             category="Models",
             subcategory="Decision curves",
-            labels=shows("Decision curves", "SVG"),
+            labels=lambda wildcards: {
+                "shows": f"Decision curves{WHO[wildcards.population]}",
+                "as": "SVG",
+            },
         ),
     log:
         "<logs>/figure_decision{population}.log",
@@ -311,14 +336,20 @@ rule figure_subgroups:
             caption="../workflow/report/figure_subgroups.rst",
             category="Models",
             subcategory="Subgroups",
-            labels=shows("Scores by sex, age, region and practice", "PNG"),
+            labels=lambda wildcards: {
+                "shows": f"Scores by sex, age, region and practice{WHO[wildcards.population]}",
+                "as": "PNG",
+            },
         ),
         svg=report(
             "<results>/figures/subgroups{population}.svg",
             caption="../workflow/report/figure_subgroups.rst",
             category="Models",
             subcategory="Subgroups",
-            labels=shows("Scores by sex, age, region and practice", "SVG"),
+            labels=lambda wildcards: {
+                "shows": f"Scores by sex, age, region and practice{WHO[wildcards.population]}",
+                "as": "SVG",
+            },
         ),
     log:
         "<logs>/figure_subgroups{population}.log",
