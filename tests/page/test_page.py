@@ -116,7 +116,7 @@ def test_captions_state_n_protocol_and_seed(tmp_path: Path) -> None:
 
 def test_a_figure_leads_to_the_page_that_shows_more(tmp_path: Path) -> None:
     page = results_page(run(tmp_path), drawn(tmp_path, "attention"), [])
-    assert "N = 2 simulated histories; strict protocol; seed 7." in page
+    assert "2 simulated histories; strict protocol; seed 7." in page
     assert re.findall(r'<a href="(?!#)([^"]+)"', page) == ["figures/explorer.html"]
     assert "explorer" not in results_page(run(tmp_path), drawn(tmp_path, "diseases"), [])
 

@@ -158,7 +158,9 @@ def figures_of(paths: Sequence[Path], facts: Facts) -> list[Figure]:
             continue
         facts_of_run = [f"{facts.protocol} protocol", f"seed {facts.seed}"]
         if "n" in entry:
-            facts_of_run.insert(0, f"n = {_support(entry['n'], facts)} {entry['of']}")
+            support = f"{_support(entry['n'], facts)} {entry['of']}"
+            # Drawn patients are a choice, not a count of people, which n would say.
+            facts_of_run.insert(0, support if "number" in entry["n"] else f"n = {support}")
         label = "Simulated data. " if facts.simulated else ""
         figures.append(
             Figure(

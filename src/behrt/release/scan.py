@@ -34,6 +34,7 @@ OPAQUE = "a kind of file that the scan cannot read"
 ROWS = "rows of data outside the folders of patients' data"
 
 PATIENT_DATA = (
+    "assessment",
     "cohort",
     "delivery",
     "evaluation",
