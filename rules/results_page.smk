@@ -14,19 +14,31 @@ PAGE_FILES = [
     "tripod_ai.csv",
 ]
 
+RUN_FILES = dict(
+    cohort_flow="<results>/tables/cohort_flow.csv",
+    population="<results>/tables/population.csv",
+    table1="<results>/tables/table1.csv",
+    table2="<results>/tables/table2.csv",
+    models=[
+        "<results>/models/mlm/config.json",
+        *expand(
+            "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
+        ),
+    ],
+)
+RUN_FACTS = dict(
+    run=config["run"],
+    data=config["source"],
+    protocol=config["protocol"],
+    seed=config["seed"],
+    resamples=config["evaluation"]["resamples"],
+    threshold=DISCLOSURE["threshold"],
+)
+
 
 rule results_page:
     input:
-        cohort_flow="<results>/tables/cohort_flow.csv",
-        population="<results>/tables/population.csv",
-        table1="<results>/tables/table1.csv",
-        table2="<results>/tables/table2.csv",
-        models=[
-            "<results>/models/mlm/config.json",
-            *expand(
-                "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
-            ),
-        ],
+        **RUN_FILES,
         figures=lambda wildcards: expand(
             "<results>/figures/{figure}.png",
             figure=FIGURES_MADE + FIGURES_OF_PAPER * (wildcards.page == "paper"),
@@ -53,12 +65,7 @@ rule results_page:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
-        run=config["run"],
-        data=config["source"],
-        protocol=config["protocol"],
-        seed=config["seed"],
-        resamples=config["evaluation"]["resamples"],
-        threshold=DISCLOSURE["threshold"],
+        told=RUN_FACTS,
         code=code_hash(
             SCRIPTS / "results_page.py",
             *(f"page/{name}" for name in PAGE_FILES),
@@ -71,16 +78,7 @@ rule results_page:
 
 rule model_card:
     input:
-        cohort_flow="<results>/tables/cohort_flow.csv",
-        population="<results>/tables/population.csv",
-        table1="<results>/tables/table1.csv",
-        table2="<results>/tables/table2.csv",
-        models=[
-            "<results>/models/mlm/config.json",
-            *expand(
-                "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
-            ),
-        ],
+        **RUN_FILES,
     output:
         card=report(
             "<results>/model_card.md",
@@ -99,12 +97,7 @@ rule model_card:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
-        run=config["run"],
-        data=config["source"],
-        protocol=config["protocol"],
-        seed=config["seed"],
-        resamples=config["evaluation"]["resamples"],
-        threshold=DISCLOSURE["threshold"],
+        told=RUN_FACTS,
         code=code_hash(
             SCRIPTS / "model_card.py",
             *(f"page/{name}" for name in PAGE_FILES),

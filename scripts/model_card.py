@@ -1,6 +1,7 @@
 """Write the model card."""
 
 from pathlib import Path
+from typing import Any
 
 from behrt import stage
 from behrt.files import atomic
@@ -16,26 +17,10 @@ def main(
     table2: Path,
     models: list[Path],
     card: Path,
-    run: str,
-    data: str,
-    protocol: str,
-    seed: int,
-    resamples: int,
-    threshold: int,
+    told: dict[str, Any],
 ) -> None:
-    facts = gather(
-        cohort_flow,
-        population,
-        table1,
-        table2,
-        models,
-        run,
-        data,
-        protocol,
-        seed,
-        resamples,
-        threshold,
-    )
+    """`told` is what the configuration says of the run, as `gather` takes it."""
+    facts = gather(cohort_flow, population, table1, table2, models, **told)
     with atomic(card) as temporary:
         temporary.write_text(model_card(facts), encoding="utf-8")
     logger.info("model card: %d models trained", len(models))

@@ -1,6 +1,7 @@
 """Write the results page, with the model card and the TRIPOD+AI checklist."""
 
 from pathlib import Path
+from typing import Any
 
 from behrt import stage
 from behrt.files import atomic
@@ -18,26 +19,10 @@ def main(
     figures: list[Path],
     tables: list[Path],
     page: Path,
-    run: str,
-    data: str,
-    protocol: str,
-    seed: int,
-    resamples: int,
-    threshold: int,
+    told: dict[str, Any],
 ) -> None:
-    facts = gather(
-        cohort_flow,
-        population,
-        table1,
-        table2,
-        models,
-        run,
-        data,
-        protocol,
-        seed,
-        resamples,
-        threshold,
-    )
+    """`told` is what the configuration says of the run, as `gather` takes it."""
+    facts = gather(cohort_flow, population, table1, table2, models, **told)
     with atomic(page) as temporary:
         temporary.write_text(results_page(facts, figures, tables), encoding="utf-8")
     logger.info("results page: %d figures and %d tables", len(figures), len(tables))

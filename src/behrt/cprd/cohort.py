@@ -16,6 +16,7 @@ import dataframely as dy
 import polars as pl
 import pyarrow.parquet as pq
 
+from behrt import flow
 from behrt.cprd.databases import GOLD, Database
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.practices import (
@@ -28,6 +29,7 @@ from behrt.cprd.practices import (
 from behrt.cprd.shards import scan, scan_days, scan_shard
 from behrt.errors import InputError
 from behrt.files import atomic
+from behrt.flow import Flow
 
 
 class Cohort(dy.Schema):
@@ -47,14 +49,6 @@ class Cohort(dy.Schema):
     @dy.rule()
     def follow_up_is_not_empty(cls) -> pl.Expr:
         return cls.follow_up_start.col <= cls.follow_up_end.col
-
-
-class Flow(dy.Schema):
-    """Patients left after a step, one step a row."""
-
-    step = dy.Int8(primary_key=True, min=0)
-    name = dy.String()
-    patients = dy.Int64(min=0)
 
 
 @dataclass(frozen=True)
@@ -432,17 +426,9 @@ def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
     Raises:
         InputError: no patient is left.
     """
-    total = (
-        pl.concat([pl.read_parquet(path) for path in counts])
-        .group_by("step", "name")
-        .agg(pl.col("patients").sum())
-        .sort("step")
+    return flow.add_flows(
+        counts,
+        "cohort",
+        "patient",
+        "Check that step's table in the delivery, and the rules in config",
     )
-    if total["patients"][-1] == 0:
-        name = total.filter(patients=0)["name"][0]
-        raise InputError(
-            "cohort",
-            f"no patient is left after the step {name!r}",
-            "Check that step's table in the delivery, and the rules in config",
-        )
-    return Flow.validate(total)

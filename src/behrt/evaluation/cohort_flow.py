@@ -11,7 +11,7 @@ def tabulate(flow: pl.DataFrame, threshold: int) -> pl.DataFrame:
     """Return the steps with small counts, small exclusions and what would reveal them hidden.
 
     Args:
-        flow: step, name, patients (`behrt.cprd.cohort.Flow`), in order of the steps.
+        flow: step, name, patients (`behrt.flow.Flow`), in order of the steps.
         threshold: the smallest count of patients, or difference, to show.
 
     Returns:

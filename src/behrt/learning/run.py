@@ -26,6 +26,40 @@ def refusal(name: str, value: object, wanted: str) -> InputError:
     return InputError(name, f"it is {value!r}", f"It must be {wanted}")
 
 
+def check_counts(settings: object, *names: str) -> None:
+    """Refuse settings of these names that are not whole numbers of at least 1.
+
+    Raises:
+        InputError: naming the first.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if type(value) is not int or value < 1:
+            raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
+
+
+def check_share(settings: object, name: str) -> None:
+    """Refuse a setting that is not a share from 0 to below 1.
+
+    Raises:
+        InputError: naming it.
+    """
+    value = getattr(settings, name)
+    if not 0 <= value < 1:
+        raise InputError(name, f"{value} is no share", f"Give 0 <= {name} < 1")
+
+
+def check_positive(settings: object, name: str) -> None:
+    """Refuse a setting that is not above 0.
+
+    Raises:
+        InputError: naming it.
+    """
+    value = getattr(settings, name)
+    if not value > 0:
+        raise InputError(name, f"{value} is not above 0", "Give one above 0")
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """Where and how one model is trained or asked.

@@ -19,7 +19,6 @@ from scipy.special import expit
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_limits
 
-from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Estimated, Weights
 from behrt.learning.linear import (
@@ -29,7 +28,7 @@ from behrt.learning.linear import (
     head_scores,
     with_demographics,
 )
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import TrainingRun, check_counts, check_positive
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,8 @@ class Settings:
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "epochs", "batch_size"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
-        if not self.learning_rate > 0:
-            raise InputError(
-                "learning_rate", f"{self.learning_rate} is not above 0", "Give one above 0"
-            )
+        check_counts(self, "hidden", "epochs", "batch_size")
+        check_positive(self, "learning_rate")
         object.__setattr__(self, "penalties", check_penalties(self.penalties))
 
 

@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from behrt import logs
-from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Estimated, Weights
 from behrt.learning.linear import (
@@ -30,7 +29,7 @@ from behrt.learning.linear import (
     head_scores,
     with_demographics,
 )
-from behrt.learning.run import TrainingRun, generator
+from behrt.learning.run import TrainingRun, check_counts, check_positive, check_share, generator
 
 PERCENTILE = 99
 
@@ -58,16 +57,9 @@ class Settings:
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "epochs", "batch_size"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
-        if not 0 <= self.noise < 1:
-            raise InputError("noise", f"{self.noise} is no share", "Give 0 <= noise < 1")
-        if not self.learning_rate > 0:
-            raise InputError(
-                "learning_rate", f"{self.learning_rate} is not above 0", "Give one above 0"
-            )
+        check_counts(self, "hidden", "layers", "epochs", "batch_size")
+        check_share(self, "noise")
+        check_positive(self, "learning_rate")
         object.__setattr__(self, "penalties", check_penalties(self.penalties))
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Trained, start_at_prevalence
+from behrt.learning.run import check_counts, check_share
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
 DAYS_A_MONTH = DAYS_A_YEAR / 12
@@ -50,12 +50,10 @@ class Settings:
     maximum_visits: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("embedding_size", "hidden_size", "inner_size", "sex_size", "maximum_visits"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", f"{self.dropout} is no share", "Give 0 <= dropout < 1")
+        check_counts(
+            self, "embedding_size", "hidden_size", "inner_size", "sex_size", "maximum_visits"
+        )
+        check_share(self, "dropout")
 
 
 def collate(

@@ -19,6 +19,7 @@ from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.kinds import Trained, start_at_prevalence
+from behrt.learning.run import check_share
 
 PAD = 0
 RAREWORD = 1
@@ -63,8 +64,7 @@ class Settings:
             raise InputError(
                 "minimum_uses", f"{self.minimum_uses} is not a count", "Give a whole number >= 0"
             )
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", f"{self.dropout} is no share", "Give 0 <= dropout < 1")
+        check_share(self, "dropout")
 
 
 def gap_words(days: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Trained, start_at_prevalence
+from behrt.learning.run import check_counts, check_share
 from behrt.learning.visits import DAYS_A_YEAR, steps, visit_batch
 
 
@@ -44,12 +44,8 @@ class Settings:
     maximum_visits: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("embedding_size", "hidden_size", "layers", "sex_size", "maximum_visits"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", f"{self.dropout} is no share", "Give 0 <= dropout < 1")
+        check_counts(self, "embedding_size", "hidden_size", "layers", "sex_size", "maximum_visits")
+        check_share(self, "dropout")
 
 
 def collate(

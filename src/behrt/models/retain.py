@@ -17,6 +17,7 @@ from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Trained, start_at_prevalence
+from behrt.learning.run import check_share
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
 DISEASE_ROWS = {
@@ -50,8 +51,7 @@ class Settings:
         sizes = (self.embedding_size, self.hidden_size, self.sex_size, self.maximum_visits)
         if any(type(size) is not int or size < 1 for size in sizes):
             raise InputError("retain", f"a size in {self} is no count", "Give whole numbers >= 1")
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", f"{self.dropout} is no share", "Give 0 <= dropout < 1")
+        check_share(self, "dropout")
 
 
 def collate(

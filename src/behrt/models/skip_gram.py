@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from gensim.models import Word2Vec
 
-from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.kinds import Estimated, Weights
 from behrt.learning.linear import (
@@ -28,7 +27,7 @@ from behrt.learning.linear import (
     head_scores,
     with_demographics,
 )
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import TrainingRun, check_counts
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,7 @@ class Settings:
     penalties: tuple[float, ...] = (10.0, 100.0, 1000.0)
 
     def __post_init__(self) -> None:
-        for name in ("size", "window", "negative", "epochs"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(name, f"{value!r} is not a count", "Give a whole number >= 1")
+        check_counts(self, "size", "window", "negative", "epochs")
         object.__setattr__(self, "penalties", check_penalties(self.penalties))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,15 @@ class Facts:
 
     def published(self, table: int, task: str, model: str, metric: str) -> str:
         """Return the paper's figure, or nothing where it has none."""
-        found = pl.read_csv(PUBLISHED).filter(table=table, task=task, model=model, metric=metric)
-        return "" if found.is_empty() else f"{found['value'][0]:.3f}"
+        figure = _published().get((table, task, model, metric))
+        return "" if figure is None else f"{figure:.3f}"
+
+
+@cache
+def _published() -> dict[tuple[int, str, str, str], float]:
+    columns = ("table", "task", "model", "metric", "value")
+    rows = pl.read_csv(PUBLISHED).select(columns).iter_rows()
+    return {(table, task, model, metric): value for table, task, model, metric, value in rows}
 
 
 def in_words(count: float | None) -> str:

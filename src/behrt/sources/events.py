@@ -7,7 +7,8 @@ import dataframely as dy
 import polars as pl
 from meds.schema import birth_code, death_code
 
-from behrt.errors import InputError
+from behrt import flow
+from behrt.flow import Flow
 from behrt.sources.codes import SYSTEMS
 from behrt.sources.records import scan_records
 from behrt.sources.words import NO_SYSTEM, OWN
@@ -35,14 +36,6 @@ class Outcomes(dy.Schema):
     outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
     code = dy.String(nullable=True)
     rows = dy.Int64(min=1)
-
-
-class Flow(dy.Schema):
-    """Subjects left after a step, one step a row."""
-
-    step = dy.Int8(primary_key=True, min=0)
-    name = dy.String()
-    patients = dy.Int64(min=0)
 
 
 def make_events(
@@ -246,17 +239,9 @@ def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
     Raises:
         InputError: nobody is left.
     """
-    total = (
-        pl.concat([pl.read_parquet(path) for path in counts])
-        .group_by("step", "name")
-        .agg(pl.col("patients").sum())
-        .sort("step")
+    return flow.add_flows(
+        counts,
+        "source",
+        "subject",
+        "Check the births, the follow-up and the codes of the dataset, and `systems` in config",
     )
-    if total["patients"][-1] == 0:
-        name = total.filter(patients=0)["name"][0]
-        raise InputError(
-            "source",
-            f"no subject is left after the step {name!r}",
-            "Check the births, the follow-up and the codes of the dataset, and `systems` in config",
-        )
-    return Flow.validate(total)
