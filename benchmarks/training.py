@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from behrt.learning import engine
+from behrt.learning.device import begin, precision_of
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun, begin, precision_of
+from behrt.learning.run import Optimisation, TrainingRun
 from behrt.models import behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, PAD
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import checkpoint, engine
+from behrt.learning.device import begin
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun, begin
+from behrt.learning.run import Optimisation, TrainingRun
 
 N_DISEASES = 6
 FILES = ("config.json", "metrics.jsonl", "model.safetensors")
@@ -228,7 +229,7 @@ def test_the_best_epoch_is_kept_and_patience_ends(
     train(tmp_path, optimisation=Optimisation(20, 10, 0.3, patience=3))
     assert [line["tuning_aps"] for line in metrics(tmp_path)] == [0.2, 0.5, 0.4, 0.5, 0.3]
     assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["epoch"] == 2
-    kept = engine.artefacts.read_weights(tmp_path)["table.weight"]
+    kept = engine.read_weights(tmp_path)["table.weight"]
     assert torch.equal(kept, weights[1])
 
 
@@ -291,7 +292,7 @@ def test_a_loss_that_is_not_finite_is_refused(
 def test_predictions_are_probabilities_in_order(tmp_path: Path) -> None:
     train(tmp_path)
     model = Table(Settings())
-    model.load_state_dict(engine.artefacts.read_weights(tmp_path))
+    model.load_state_dict(engine.read_weights(tmp_path))
     asked = examples(30, 5)
     run = TrainingRun(tmp_path, 1, precision="32-true")
     scores = engine.predict(model, collate, asked, run, batch_size=7)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from behrt.errors import InputError
-from behrt.learning.run import Optimisation, TrainingRun, precision_of, read_settings
+from behrt.learning.device import precision_of
+from behrt.learning.run import Optimisation, TrainingRun, read_settings
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:

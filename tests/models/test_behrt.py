@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_average_precision
-from behrt.learning import artefacts
+from behrt.learning import artefacts, engine
 from behrt.learning.engine import Optimisation, TrainingRun, begin
 from behrt.learning.examples import Examples
 from behrt.models import behrt
@@ -448,9 +448,9 @@ def test_special_targets_make_pretraining_look_better(pretrained: Path, tmp_path
 
     assert accuracy(tmp_path) > accuracy(pretrained.parent) + 0.1
     assert artefacts.read_config(tmp_path)["masking"]["special_targets"] is True
-    own = artefacts.read_weights(tmp_path)
+    own = engine.read_weights(tmp_path)
     assert own["head.special_bias"].shape == (2,)
-    assert set(own) - {"head.special_bias"} == set(artefacts.read_weights(pretrained.parent))
+    assert set(own) - {"head.special_bias"} == set(engine.read_weights(pretrained.parent))
     for readout in ("mask", "cls"):
         settings = replace(SMALL, readout=readout)
         folder = tmp_path / readout
@@ -460,9 +460,7 @@ def test_special_targets_make_pretraining_look_better(pretrained: Path, tmp_path
 
 
 def test_positions_are_not_among_the_weights(pretrained: Path) -> None:
-    shapes = {
-        name: weight.shape for name, weight in artefacts.read_weights(pretrained.parent).items()
-    }
+    shapes = {name: weight.shape for name, weight in engine.read_weights(pretrained.parent).items()}
     assert not [name for name in shapes if "position" in name]
     assert SMALL.max_length not in {size for shape in shapes.values() for size in shape}
 
@@ -494,7 +492,7 @@ def test_the_first_scores_are_the_prevalences(readout: str, tmp_path: Path) -> N
 
 
 def test_both_read_outs_start_from_the_pretrained_head(pretrained: Path, tmp_path: Path) -> None:
-    before = artefacts.read_weights(pretrained.parent)
+    before = engine.read_weights(pretrained.parent)
     for readout, shared in (("mask", len(before) - 1), ("cls", len(before) - 5)):
         settings = replace(SMALL, readout=readout)
         folder = tmp_path / readout
@@ -506,7 +504,7 @@ def test_both_read_outs_start_from_the_pretrained_head(pretrained: Path, tmp_pat
             pretrained,
             run_in(folder),
         )
-        after = artefacts.read_weights(folder)
+        after = engine.read_weights(folder)
         kept = [
             name
             for name in before

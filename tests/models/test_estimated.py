@@ -12,14 +12,13 @@ from typing import Any
 import lightgbm as library
 import numpy as np
 import pytest
-import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.neural_network import BernoulliRBM
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import read_weights
 from behrt.learning.examples import Examples
-from behrt.learning.linear import ages, counts
+from behrt.learning.features import ages, counts
 from behrt.learning.run import Optimisation, TrainingRun
 from behrt.models import (
     bag_of_words,
@@ -202,7 +201,7 @@ def test_the_boltzmann_machines_vectors_are_scikit_learns(
     machine = BernoulliRBM(5, learning_rate=0.1, batch_size=10, n_iter=3, random_state=7)
     expected = machine.fit_transform((counts(train) > 0).astype(np.float32))
     actual = boltzmann_machine.patient_vectors(
-        weights["machine.weight"].numpy(), weights["machine.bias"].numpy(), train
+        weights["machine.weight"], weights["machine.bias"], train
     )
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
@@ -222,10 +221,10 @@ def test_autoencoders_learn_to_restore_their_input(
     weights = read_weights(tmp_path)
     sizes = [tuple(weights[f"encoder.{layer}.weight"].shape) for layer in range(3)]
     assert sizes == [(8, 12), (8, 8), (8, 8)]
-    hidden = values
+    hidden = values.numpy()
     for layer in range(3):
         weight, bias = weights[f"encoder.{layer}.weight"], weights[f"encoder.{layer}.bias"]
-        hidden = 1 / (1 + torch.exp(-(hidden @ weight.T + bias)))
+        hidden = 1 / (1 + np.exp(-(hidden @ weight.T + bias)))
     np.testing.assert_allclose(deep_patient.patient_vectors(weights, train), hidden, atol=1e-5)
     # Patients with the same counts have the same vector, and others another.
     same = build_examples([(1, [(0, [1]), (9, [2])], []), (1, [(0, [2]), (9, [1])], [])])
@@ -249,7 +248,7 @@ def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
     assert names == {"trees.9", "trees.10", "trees.11"}
     assert scores[:, 5] == pytest.approx(7 / 200)
     assert not scores[:, 6].any()
-    text = read_weights(tmp_path)["trees.9"].numpy().tobytes().decode()
+    text = read_weights(tmp_path)["trees.9"].tobytes().decode()
     assert text.startswith("tree\n")
     dense = np.column_stack([counts(train).toarray(), ages(train), train.sex])
     other = library.LGBMClassifier(
@@ -262,3 +261,9 @@ def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
     )
     other.fit(dense, train.label_matrix(np.arange(200))[:, 9], categorical_feature=[13])
     np.testing.assert_allclose(scores[:, 9], other.predict_proba(dense)[:, 1], atol=1e-6)
+
+
+def test_models_that_are_counted_or_grown_need_no_torch() -> None:
+    asked = "import sys, behrt.models.{0}; sys.exit('torch' in sys.modules)"
+    for kind in ("prevalence", "history", "lightgbm"):
+        subprocess.run([sys.executable, "-c", asked.format(kind)], check=True)

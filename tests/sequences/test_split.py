@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meds import SubjectSplitSchema
+from meds.schema import held_out_split, train_split, tuning_split
 
 from behrt.errors import InputError
+from behrt.sequences.frames import SPLITS
 from behrt.sequences.split import (
     draw_splits,
     read_practices,
@@ -21,6 +23,10 @@ from behrt.sequences.split import (
 )
 
 MANY = pl.Series("subject_id", range(1, 20_001), dtype=pl.Int64)
+
+
+def test_splits_are_those_of_meds() -> None:
+    assert (train_split, tuning_split, held_out_split) == SPLITS
 
 
 def test_shares_are_met_and_every_subject_has_one_split() -> None:

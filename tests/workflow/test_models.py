@@ -14,9 +14,8 @@ MODEL = '''
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from behrt.learning.kinds import Estimated
+from behrt.learning.estimated import Estimated
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Settings:
 
 
 def estimate(train, tuning, settings, run):
-    return {"chance": torch.full((train.n_diseases,), settings.chance)}
+    return {"chance": np.full(train.n_diseases, settings.chance, dtype=np.float32)}
 
 
 def score(settings, weights, examples):

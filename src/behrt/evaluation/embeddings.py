@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from meds.schema import train_split
 from safetensors import safe_open
 
 from behrt.errors import InputError
+from behrt.sequences.frames import TRAIN
 from behrt.sequences.vocabulary import FIRST_DISEASE, Vocabulary
 
 TENSOR = "encoder.words.weight"
@@ -61,7 +61,7 @@ def patients_with(sequences: list[Path], n_diseases: int) -> tuple[np.ndarray, i
 
     Patients without a diagnosis count among the patients.
     """
-    training = pl.scan_parquet(sequences).filter(pl.col("split") == train_split)
+    training = pl.scan_parquet(sequences).filter(pl.col("split") == TRAIN)
     counted = (
         training.select(code=pl.col("code").list.unique())
         .explode("code", empty_as_null=False)

@@ -5,10 +5,10 @@ from pathlib import Path
 import dataframely as dy
 import numpy as np
 import polars as pl
-from meds.schema import held_out_split
 
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
+from behrt.sequences.frames import HELD_OUT
 
 _PATIENTS_AT_ONCE = 20_000
 
@@ -77,7 +77,7 @@ def read_held_out(
     task: Path, scores: Path, n_diseases: int, labelled: bool = True
 ) -> tuple[pl.DataFrame, np.ndarray]:
     """Return the held-out patients and their scores; see `read_scored`."""
-    return read_scored(task, scores, n_diseases, held_out_split, labelled)
+    return read_scored(task, scores, n_diseases, HELD_OUT, labelled)
 
 
 def multi_hot(diseases: pl.Series, n_diseases: int) -> np.ndarray:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from meds.schema import held_out_split
 
 from behrt.disclosure import Rules, hide_steps
 from behrt.evaluation.differencing import protect
 from behrt.logs import progress
-from behrt.sequences.frames import SPLITS
+from behrt.sequences.frames import HELD_OUT, SPLITS
 
 HISTORIES = "histories"
 ALL_SPLITS = "all"
@@ -223,7 +222,7 @@ def _hidden(counts: pl.DataFrame, flow: Sequence[int], rules: Rules) -> set[Key]
         if parts[-1] not in values:
             values[parts[-1]] = values[whole] - values[parts[0]]
     rows = [tuple((*place, name) for name in names) for names in _ROWS for place in places]
-    held_out = [(task, split, "patients") for task, split in places if split == held_out_split]
+    held_out = [(task, split, "patients") for task, split in places if split == HELD_OUT]
     printed = {
         key for key in held_out if key[0] != HISTORIES and not 0 < values[key] < rules.threshold
     }

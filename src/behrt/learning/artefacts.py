@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
-from safetensors.torch import save as pack
+import numpy as np
+from safetensors.numpy import load_file
+from safetensors.numpy import save as pack
 
 from behrt.errors import InputError
 from behrt.files import atomic, read_json, write_json
@@ -22,7 +22,7 @@ def write_model(
     run: TrainingRun,
     settings: Any,
     n_diseases: int,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, np.ndarray],
     lines: Sequence[str] = (),
     **facts: Any,
 ) -> None:
@@ -32,11 +32,11 @@ def write_model(
         run: its folder, seed and facts.
         settings: the model's `Settings` (a dataclass), or a mapping.
         n_diseases: what the model predicts.
-        weights: tensors by name.
+        weights: arrays by name.
         lines: of metrics.jsonl, one JSON object an epoch.
         **facts: further entries of config.json.
     """
-    contents = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    contents = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     with atomic(run.folder / WEIGHTS) as temporary:
         temporary.write_bytes(pack(contents))
     with atomic(run.folder / METRICS) as temporary:
@@ -57,9 +57,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG)
 
 
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, np.ndarray]:
     """Read a trained model's weights by name."""
-    weights: dict[str, torch.Tensor] = load_file(folder / WEIGHTS)
+    weights: dict[str, np.ndarray] = load_file(folder / WEIGHTS)
     return weights
 
 

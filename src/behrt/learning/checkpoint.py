@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from behrt.files import atomic
+from behrt.learning.device import accelerator_of, precision_of
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun, accelerator_of, precision_of
+from behrt.learning.run import Optimisation, TrainingRun
 from behrt.logs import logger
 from behrt.provenance import code_hash
 

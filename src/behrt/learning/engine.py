@@ -5,16 +5,20 @@ rate follow from seed, epoch and step; the rest is in the checkpoint.
 """
 
 import json
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -23,15 +27,9 @@ from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, checkpoint
-from behrt.learning.examples import Examples
-from behrt.learning.run import (
-    Optimisation,
-    TrainingRun,
-    begin,
-    fabric_of,
-    generator,
-    precision_of,
-)
+from behrt.learning.device import accelerator_of, begin, precision_of
+from behrt.learning.examples import Examples, require_examples
+from behrt.learning.run import Optimisation, TrainingRun, generator
 from behrt.logs import logger
 
 __all__ = [
@@ -44,7 +42,6 @@ __all__ = [
     "fit",
     "fit_classifier",
     "predict",
-    "require_examples",
     "score_spread",
 ]
 
@@ -327,19 +324,21 @@ class _Training:
         return self.run.unpromising(scores)
 
 
-def require_examples(train: Examples, tuning: Examples) -> None:
-    """Refuse to learn from nobody, or to be judged by nobody.
+def fabric_of(run: TrainingRun) -> Fabric:
+    """Return the lightning-fabric that places a model and sets its precision."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(
+        accelerator=accelerator_of(run),
+        devices=1,
+        precision=precision_of(run),
+        plugins=[LightningEnvironment()],  # one process, also inside a SLURM allocation
+    )
 
-    Raises:
-        InputError: there is nothing to train or tune on.
-    """
-    for name, part in (("training", train), ("tuning", tuning)):
-        if not len(part):
-            raise InputError(
-                f"{name} examples",
-                "there are none",
-                "Use more patients, or check the split's shares and the task's rules",
-            )
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Return a trained model's weights by name, as tensors."""
+    weights: dict[str, Tensor] = load_file(folder / artefacts.WEIGHTS)
+    return weights
 
 
 def fit(
@@ -393,7 +392,7 @@ def fit(
         run,
         settings,
         objective.train.n_diseases,
-        progress.best,
+        {name: weights.numpy() for name, weights in progress.best.items()},
         progress.lines,
         optimisation=asdict(optimisation),
         precision=precision_of(run),

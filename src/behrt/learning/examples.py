@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from behrt.errors import InputError
+
 
 def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions start … start + length − 1 of every range, joined, and their offsets."""
@@ -109,3 +111,18 @@ class Examples:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array by name, for hashing and tests."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_diseases"}
+
+
+def require_examples(train: Examples, tuning: Examples) -> None:
+    """Refuse to learn from nobody, or to be judged by nobody.
+
+    Raises:
+        InputError: there is nothing to train or tune on.
+    """
+    for name, part in (("training", train), ("tuning", tuning)):
+        if not len(part):
+            raise InputError(
+                f"{name} examples",
+                "there are none",
+                "Use more patients, or check the split's shares and the task's rules",
+            )

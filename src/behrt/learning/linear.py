@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize
-from scipy.sparse import coo_array, csr_array, hstack, vstack
+from scipy.sparse import csr_array, vstack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -21,51 +21,12 @@ from behrt.logs import logger
 CHUNK = 32_768
 """Patients at a time, so that memory stays flat as they grow."""
 
-AGE_BANDS = 22
-BAND_MONTHS = 60
 LEAST_DECREASE = 1e-6
 """The optimiser stops when a step lowers the loss by less than this share of it."""
 
 STEPS = 300
 LEAST_SPREAD = 1e-6
 Features = csr_array | np.ndarray
-
-
-def counts(examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): in how many input visits each patient has each disease."""
-    codes = np.diff(examples.code_offsets[examples.visit_offsets])
-    rows = np.repeat(np.arange(len(examples)), codes)
-    ones = np.ones(len(rows), dtype=np.float32)
-    shape = (len(examples), examples.n_diseases)
-    return csr_array(coo_array((ones, (rows, examples.codes)), shape=shape))
-
-
-def ages(examples: Examples) -> np.ndarray:
-    """Return int64 (n): the age at the last input visit, in months.
-
-    Raises:
-        InputError: a patient has no visit.
-    """
-    if not np.diff(examples.visit_offsets).all():
-        raise InputError("examples", "a patient has no visit", "Draw the tasks again")
-    months: np.ndarray = examples.visit_age[examples.visit_offsets[1:] - 1].astype(np.int64)
-    return months
-
-
-def demographics(examples: Examples) -> csr_array:
-    """Return float32 (n, 25): one column a sex (unknown, male, female) and a band of 5 years."""
-    patients = np.arange(len(examples))
-    ones = np.ones(len(examples), dtype=np.float32)
-    band = np.minimum(ages(examples) // BAND_MONTHS, AGE_BANDS - 1)
-    sex = csr_array((ones, (patients, examples.sex)), shape=(len(examples), 3))
-    age = csr_array((ones, (patients, band)), shape=(len(examples), AGE_BANDS))
-    return csr_array(hstack([sex, age]))
-
-
-def with_demographics(vectors: np.ndarray, examples: Examples) -> np.ndarray:
-    """Return float32 (n, size + 25): vectors of patients (n, size) and demographics."""
-    people = demographics(examples).toarray()
-    return np.concatenate([vectors, people], axis=1, dtype=np.float32)
 
 
 def _parts(examples: Examples) -> Iterator[tuple[np.ndarray, Examples]]:
@@ -156,7 +117,7 @@ def fit_head(
     train: Examples,
     tuning: Examples,
     penalties: Sequence[float],
-) -> dict[str, torch.Tensor]:
+) -> dict[str, np.ndarray]:
     """Return the weights of logistic regressions with the penalty that suits the tuning patients.
 
     The penalty, one for all diseases, is chosen by the sample-averaged average precision of the
@@ -192,9 +153,9 @@ def fit_head(
                 weight = (axes @ weight) / spread[:, None]
                 bias = bias - mean @ weight
             head = {
-                "head.weight": torch.from_numpy(weight.astype(np.float32)),
-                "head.bias": torch.from_numpy(bias.astype(np.float32)),
-                "head.penalty": torch.tensor([penalty]),
+                "head.weight": weight.astype(np.float32),
+                "head.bias": bias.astype(np.float32),
+                "head.penalty": np.array([penalty], dtype=np.float32),
             }
             scores = head_scores(head, features, tuning)
             average_precision = float(np.nanmean(sample_average_precision(scores, labels)))
@@ -205,10 +166,10 @@ def fit_head(
 
 
 def head_scores(
-    weights: dict[str, torch.Tensor], features: Callable[[Examples], Features], examples: Examples
+    weights: dict[str, np.ndarray], features: Callable[[Examples], Features], examples: Examples
 ) -> np.ndarray:
     """Return float32 (n, n_diseases): the probabilities that `fit_head`'s weights give."""
-    weight, bias = weights["head.weight"].numpy(), weights["head.bias"].numpy()
+    weight, bias = weights["head.weight"], weights["head.bias"]
     scores = np.empty((len(examples), len(bias)), dtype=np.float32)
     with threadpool_limits(1):
         for rows, part in _parts(examples):

@@ -1,16 +1,11 @@
-"""What a training is told about where, how and on what to run."""
+"""What a training is told about where, how and on what to run. Nothing here needs torch."""
 
-import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from behrt.errors import InputError
 
@@ -168,47 +163,16 @@ def read_settings(kind: type[Given], given: Mapping[str, Any]) -> Given:
         raise InputError("settings", str(error), "Give every key that has no default") from None
 
 
-def begin(run: TrainingRun) -> None:
-    """Set threads, seed and determinism. Call it before a model's weights are drawn."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(run.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.manual_seed(run.seed)
-
-
 def generator(run: TrainingRun, *stream: int) -> np.random.Generator:
     """Return a generator that depends on the seed and the stream (epoch, step) alone."""
     return np.random.default_rng([run.seed, *stream])
 
 
-def _multiplies_bfloat16(accelerator: str) -> bool:
-    if accelerator == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+def refuse_pretrained(kind: str, pretrained: Path | None) -> None:
+    """Refuse weights to start from, for a kind of model that has no use for them.
 
-
-def precision_of(run: TrainingRun) -> Literal["32-true", "bf16-mixed"]:
-    """Return the precision that a run computes in, "auto" resolved on this machine."""
-    if run.precision == "auto":
-        return "bf16-mixed" if _multiplies_bfloat16(accelerator_of(run)) else "32-true"
-    return "bf16-mixed" if run.precision == "bf16-mixed" else "32-true"
-
-
-def accelerator_of(run: TrainingRun) -> str:
-    """Return "cpu" or "cuda", "auto" resolved on this machine."""
-    if run.accelerator == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return run.accelerator
-
-
-def fabric_of(run: TrainingRun) -> "Fabric":
-    """Return the lightning-fabric that places a model and sets its precision."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    return Fabric(
-        accelerator=accelerator_of(run),
-        devices=1,
-        precision=precision_of(run),
-        plugins=[LightningEnvironment()],  # one process, also inside a SLURM allocation
-    )
+    Raises:
+        InputError: `pretrained` is given.
+    """
+    if pretrained is not None:
+        raise InputError(kind, "it cannot start from MLM weights", "Leave `pretrained` out")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array, diags_array, hstack
 
+from behrt.learning.device import begin
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import check_penalties, counts, demographics, fit_head, head_scores
+from behrt.learning.features import counts, demographics
+from behrt.learning.linear import check_penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
 
 
@@ -56,13 +57,13 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
     """Count patients with each disease, and fit the head."""
     weighed = rarity(train)
     head = fit_head(partial(_features, weighed), train, tuning, settings.penalties)
-    return {"rarity": torch.from_numpy(weighed), **head}
+    return {"rarity": weighed, **head}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
-    return head_scores(weights, partial(_features, weights["rarity"].numpy()), examples)
+    return head_scores(weights, partial(_features, weights["rarity"]), examples)
 
 
-_kind = Estimated("bag_of_words", Settings, estimate, score)
+_kind = Estimated("bag_of_words", Settings, estimate, score, begin)
 fit, predict = _kind.fit, _kind.predict

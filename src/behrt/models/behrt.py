@@ -615,7 +615,7 @@ def load(folder: Path) -> tuple[Behrt, Settings]:
     config = artefacts.read_config(folder)
     settings = Settings(**config["settings"])
     model = Behrt(settings, config["n_diseases"])
-    model.load_state_dict(artefacts.read_weights(folder))
+    model.load_state_dict(engine.read_weights(folder))
     return model.eval(), settings
 
 
@@ -663,7 +663,7 @@ def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None
                 f"it is {now!r}, but the pretrained model has {before!r}",
                 "Give both the same, or set pretrained to false",
             )
-    weights = artefacts.read_weights(pretrained.parent)
+    weights = engine.read_weights(pretrained.parent)
     own = model.state_dict()
     wanted = {name for name in own if name.startswith("encoder.") or settings.readout == "mask"}
     if any(name not in weights or weights[name].shape != own[name].shape for name in wanted):

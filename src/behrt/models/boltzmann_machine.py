@@ -13,21 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_limits
 
+from behrt.learning.device import begin
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import (
-    check_penalties,
-    counts,
-    fit_head,
-    head_scores,
-    with_demographics,
-)
+from behrt.learning.features import counts, with_demographics
+from behrt.learning.linear import check_penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun, check_counts, check_positive
 
 
@@ -66,7 +61,7 @@ def patient_vectors(weight: np.ndarray, bias: np.ndarray, examples: Examples) ->
 
 
 def _features(weights: Weights, examples: Examples) -> np.ndarray:
-    weight, bias = weights["machine.weight"].numpy(), weights["machine.bias"].numpy()
+    weight, bias = weights["machine.weight"], weights["machine.bias"]
     return with_demographics(patient_vectors(weight, bias, examples), examples)
 
 
@@ -82,8 +77,8 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
     with threadpool_limits(1):
         machine.fit(ever(train))
     weights = {
-        "machine.weight": torch.from_numpy(machine.components_.astype(np.float32)),
-        "machine.bias": torch.from_numpy(machine.intercept_hidden_.astype(np.float32)),
+        "machine.weight": machine.components_.astype(np.float32),
+        "machine.bias": machine.intercept_hidden_.astype(np.float32),
     }
     head = fit_head(partial(_features, weights), train, tuning, settings.penalties)
     return {**weights, **head}
@@ -94,5 +89,5 @@ def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarra
     return head_scores(weights, partial(_features, weights), examples)
 
 
-_kind = Estimated("boltzmann_machine", Settings, estimate, score)
+_kind = Estimated("boltzmann_machine", Settings, estimate, score, begin)
 fit, predict = _kind.fit, _kind.predict

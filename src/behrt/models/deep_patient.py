@@ -20,15 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from behrt import logs
+from behrt.learning.device import begin
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import (
-    check_penalties,
-    counts,
-    fit_head,
-    head_scores,
-    with_demographics,
-)
+from behrt.learning.features import counts, with_demographics
+from behrt.learning.linear import check_penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun, check_counts, check_positive, check_share, generator
 
 PERCENTILE = 99
@@ -83,7 +79,8 @@ def inputs(highest: np.ndarray, examples: Examples) -> Tensor:
 def _encoded(weights: Weights, values: Tensor) -> Tensor:
     layer = 0
     while f"encoder.{layer}.weight" in weights:
-        weight, bias = weights[f"encoder.{layer}.weight"], weights[f"encoder.{layer}.bias"]
+        weight = torch.from_numpy(weights[f"encoder.{layer}.weight"])
+        bias = torch.from_numpy(weights[f"encoder.{layer}.bias"])
         values = torch.sigmoid(F.linear(values, weight, bias))
         layer += 1
     return values
@@ -91,7 +88,7 @@ def _encoded(weights: Weights, values: Tensor) -> Tensor:
 
 def patient_vectors(weights: Weights, examples: Examples) -> np.ndarray:
     """Return float32 (n, hidden): the last hidden layer, of inputs without noise."""
-    values = inputs(weights["highest"].numpy(), examples)
+    values = inputs(weights["highest"], examples)
     encoded: np.ndarray = _encoded(weights, values).numpy()
     return encoded
 
@@ -100,7 +97,7 @@ def _train_layer(
     weights: Weights, layer: int, train: Examples, settings: Settings, run: TrainingRun
 ) -> None:
     """Learn one more autoencoder on what those below it make of the inputs; add its encoder."""
-    highest = weights["highest"].numpy()
+    highest = weights["highest"]
     size = train.n_diseases if layer == 0 else settings.hidden
     encoder = nn.Linear(size, settings.hidden)
     nn.init.xavier_uniform_(encoder.weight)
@@ -124,8 +121,8 @@ def _train_layer(
             torch.autograd.backward(loss)
             optimiser.step()
     logs.logger.info("autoencoder %d: last loss %.4g", layer + 1, loss.item())
-    weights[f"encoder.{layer}.weight"] = encoder.weight.detach()
-    weights[f"encoder.{layer}.bias"] = encoder.bias.detach()
+    weights[f"encoder.{layer}.weight"] = encoder.weight.detach().numpy()
+    weights[f"encoder.{layer}.bias"] = encoder.bias.detach().numpy()
 
 
 def _features(weights: Weights, examples: Examples) -> np.ndarray:
@@ -134,7 +131,7 @@ def _features(weights: Weights, examples: Examples) -> np.ndarray:
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Train the autoencoders from the lowest up, and fit the head."""
-    weights: Weights = {"highest": torch.from_numpy(highest_counts(train))}
+    weights: Weights = {"highest": highest_counts(train)}
     for layer in range(settings.layers):
         _train_layer(weights, layer, train, settings, run)
     head = fit_head(partial(_features, weights), train, tuning, settings.penalties)
@@ -146,5 +143,5 @@ def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarra
     return head_scores(weights, partial(_features, weights), examples)
 
 
-_kind = Estimated("deep_patient", Settings, estimate, score)
+_kind = Estimated("deep_patient", Settings, estimate, score, begin)
 fit, predict = _kind.fit, _kind.predict

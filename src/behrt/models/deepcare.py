@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Trained, start_at_prevalence
 from behrt.learning.run import check_counts, check_share
+from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
 DAYS_A_MONTH = DAYS_A_YEAR / 12

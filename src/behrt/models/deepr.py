@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
-from behrt.learning.kinds import Trained, start_at_prevalence
 from behrt.learning.run import check_share
+from behrt.learning.trained import Trained, start_at_prevalence
 
 PAD = 0
 RAREWORD = 1

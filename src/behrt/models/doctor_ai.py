@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Trained, start_at_prevalence
 from behrt.learning.run import check_counts, check_share
+from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, steps, visit_batch
 
 

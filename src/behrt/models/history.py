@@ -12,11 +12,10 @@ Laplace's):
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from behrt.errors import InputError
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
 from behrt.learning.run import TrainingRun
 
 CHUNK = 65_536
@@ -62,13 +61,13 @@ def rates(train: Examples, pseudo_patients: float) -> tuple[np.ndarray, np.ndarr
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Count histories and labels."""
     with_it, without = rates(train, settings.pseudo_patients)
-    return {"with": torch.from_numpy(with_it), "without": torch.from_numpy(without)}
+    return {"with": with_it, "without": without}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return float32 (n, n_diseases): the share that fits each patient's history."""
     known = examples.known_matrix(np.arange(len(examples)))
-    return np.where(known, weights["with"].numpy(), weights["without"].numpy())
+    return np.where(known, weights["with"], weights["without"])
 
 
 _kind = Estimated("history", Settings, estimate, score)

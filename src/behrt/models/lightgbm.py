@@ -11,15 +11,14 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-import torch
 from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
 from behrt import logs
 from behrt.errors import InputError
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import ages, counts
+from behrt.learning.features import ages, counts
 from behrt.learning.run import TrainingRun
 
 PREVALENCE = "prevalence"
@@ -85,7 +84,7 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
     parameters = _parameters(settings, run.seed)
     labelled = np.bincount(train.labels, minlength=train.n_diseases)
     enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
-    weights = {PREVALENCE: torch.from_numpy(train.label_prevalence().astype(np.float32))}
+    weights = {PREVALENCE: train.label_prevalence().astype(np.float32)}
     patient_of_label = np.repeat(np.arange(len(train)), np.diff(train.label_offsets))
     with threadpool_limits(run.threads):
         table = lightgbm.Dataset(
@@ -101,7 +100,7 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
             table.set_label(label)
             booster = lightgbm.train(parameters, table, num_boost_round=settings.trees)
             text = booster.model_to_string().encode()
-            weights[f"trees.{disease}"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+            weights[f"trees.{disease}"] = np.frombuffer(text, dtype=np.uint8)
     logs.logger.info(
         "%d diseases have trees, %d too rare have their prevalence", enough.sum(), (~enough).sum()
     )
@@ -110,11 +109,11 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
-    scores = np.tile(weights[PREVALENCE].numpy(), (len(examples), 1))
+    scores = np.tile(weights[PREVALENCE], (len(examples), 1))
     table = features(examples)
     with threadpool_limits(1):
         for name in sorted(weights.keys() - {PREVALENCE}):
-            text = weights[name].numpy().tobytes().decode()
+            text = weights[name].tobytes().decode()
             disease = int(name.removeprefix("trees."))
             scores[:, disease] = lightgbm.Booster(model_str=text).predict(table)
     return scores

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
+from behrt.learning.device import begin
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import check_penalties, counts, demographics, fit_head, head_scores
+from behrt.learning.features import counts, demographics
+from behrt.learning.linear import check_penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
 
 
@@ -45,5 +47,5 @@ def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarra
     return head_scores(weights, features, examples)
 
 
-_kind = Estimated("logistic_regression", Settings, estimate, score)
+_kind = Estimated("logistic_regression", Settings, estimate, score, begin)
 fit, predict = _kind.fit, _kind.predict

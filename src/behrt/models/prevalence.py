@@ -6,10 +6,9 @@ What another model scores above this row, it owes to the patients' own histories
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
 from behrt.learning.run import TrainingRun
 
 
@@ -20,12 +19,12 @@ class Settings:
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Count the training labels."""
-    return {"prevalence": torch.from_numpy(train.label_prevalence().astype(np.float32))}
+    return {"prevalence": train.label_prevalence().astype(np.float32)}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return float32 (n, n_diseases), the same row for everybody."""
-    return np.tile(weights["prevalence"].numpy(), (len(examples), 1))
+    return np.tile(weights["prevalence"], (len(examples), 1))
 
 
 _kind = Estimated("prevalence", Settings, estimate, score)

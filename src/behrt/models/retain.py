@@ -16,8 +16,8 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Trained, start_at_prevalence
 from behrt.learning.run import check_share
+from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 
 DISEASE_ROWS = {

@@ -15,18 +15,13 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import torch
 from gensim.models import Word2Vec
 
+from behrt.learning.device import begin
+from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.kinds import Estimated, Weights
-from behrt.learning.linear import (
-    check_penalties,
-    counts,
-    fit_head,
-    head_scores,
-    with_demographics,
-)
+from behrt.learning.features import counts, with_demographics
+from behrt.learning.linear import check_penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun, check_counts
 
 
@@ -89,13 +84,13 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
     """Learn the diseases' vectors, and fit the head."""
     diseases = disease_vectors(train, settings, run.seed)
     head = fit_head(partial(_features, diseases), train, tuning, settings.penalties)
-    return {"diseases": torch.from_numpy(diseases), **head}
+    return {"diseases": diseases, **head}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
-    return head_scores(weights, partial(_features, weights["diseases"].numpy()), examples)
+    return head_scores(weights, partial(_features, weights["diseases"]), examples)
 
 
-_kind = Estimated("skip_gram", Settings, estimate, score)
+_kind = Estimated("skip_gram", Settings, estimate, score, begin)
 fit, predict = _kind.fit, _kind.predict

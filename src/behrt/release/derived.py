@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import polars as pl
-from meds.schema import held_out_split
 
 from behrt.disclosure import Rules
 from behrt.evaluation.differencing import Arithmetic, Interval
 from behrt.evaluation.population import FLOW, Key, flow_steps, nested, sums_of
+from behrt.sequences.frames import HELD_OUT
 
 _LEAST = 0.5
 TABLES = ("cohort_flow", "population", "table1", "table2", "diseases")
@@ -76,7 +76,7 @@ def _models(table: pl.DataFrame, label_set: str, rules: Rules) -> tuple[Known, S
     known: Known = {}
     sums: Sums = []
     for task in dict.fromkeys(table["task"]):
-        total = (task, held_out_split, "patients")
+        total = (task, HELD_OUT, "patients")
         for metric in ("APS", "AUROC"):
             name = f"{label_set} {metric}"
             sums.append((total, [(task, name, "patients"), (task, name, "undefined")]))
@@ -93,7 +93,7 @@ def _diseases(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
     known: Known = {}
     sums: Sums = []
     for row in table.iter_rows(named=True):
-        total = (row["task"], held_out_split, "patients")
+        total = (row["task"], HELD_OUT, "patients")
         with_it = (row["task"], row["disease"], "positives")
         sums.append((total, [with_it, (*with_it[:2], "negatives")]))
         for key, name in ((total, "patients"), (with_it, "positives")):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import dataframely as dy
 import polars as pl
-from meds.schema import birth_code, held_out_split
+from meds.schema import birth_code
 
 from behrt.errors import InputError
-from behrt.sequences.frames import Sequences
+from behrt.sequences.frames import HELD_OUT, Sequences
 from behrt.sequences.vocabulary import Vocabulary, is_word, word_of
 
 FOLLOW_UP_START = "FOLLOW_UP//START"
@@ -74,7 +74,7 @@ def _cut(
     subjects: pl.DataFrame, visits: pl.DataFrame, cut_off: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return subjects and visits without what training and tuning subjects have from a day on."""
-    held_out = pl.col("split") == held_out_split
+    held_out = pl.col("split") == HELD_OUT
     kept = subjects.filter(held_out | (pl.col("follow_up_start") < cut_off))
     ended = kept.with_columns(
         follow_up_end=pl.when(held_out)

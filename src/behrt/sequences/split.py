@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from meds.schema import SubjectSplitSchema, held_out_split, train_split, tuning_split
+from meds.schema import SubjectSplitSchema
 
 from behrt import hashing
 from behrt.errors import InputError
 from behrt.files import atomic
+from behrt.sequences.frames import HELD_OUT, TRAIN, TUNING
 
 PRACTICE = "PRACTICE//"
 
@@ -58,7 +59,7 @@ def draw_splits(
         )
     drawn, stream = (subject_id, "split") if practice is None else (practice, "practice")
     draw = hashing.uniform(drawn.to_numpy(), seed, stream)
-    names = np.array([held_out_split, tuning_split, train_split])
+    names = np.array([HELD_OUT, TUNING, TRAIN])
     split = names[np.digitize(draw, [held_out, held_out + tuning])]
     if missing := set(names) - set(split):
         raise InputError(

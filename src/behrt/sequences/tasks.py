@@ -6,12 +6,11 @@ from pathlib import Path
 import dataframely as dy
 import numpy as np
 import polars as pl
-from meds.schema import held_out_split
 
 from behrt import hashing
 from behrt.errors import InputError
 from behrt.logs import progress
-from behrt.sequences.frames import Sequences, TaskExamples
+from behrt.sequences.frames import HELD_OUT, Sequences, TaskExamples
 
 
 def window_end(day: pl.Expr, months: int) -> pl.Expr:
@@ -65,7 +64,7 @@ def draw_examples(
         last_input = (pl.col("window_end") <= pl.col("follow_up_end")).sum()
     first_input = pl.lit(minimum_visits, pl.Int64)
     if cut_off is not None:
-        early = (pl.col("split") == held_out_split) & (pl.col("day").cast(pl.Date) < cut_off)
+        early = (pl.col("split") == HELD_OUT) & (pl.col("day").cast(pl.Date) < cut_off)
         first_input = pl.max_horizontal(first_input, early.sum().cast(pl.Int64) + 1)
     eligible = (
         visits.group_by("subject_id")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from meds.schema import held_out_split
 
 from behrt.errors import InputError
+from behrt.sequences.frames import HELD_OUT
 from behrt.sequences.tasks import window_end
 from behrt.simulation.coding import Coding
 from behrt.simulation.oracle import (
@@ -36,7 +36,7 @@ def read_asked(sequences: list[Path], task: Path, months: int | None) -> pl.Data
     last = pl.col("visit_day").list.get(pl.col("input_visits") - 1)
     return (
         pl.scan_parquet(task)
-        .filter(pl.col("split") == held_out_split, pl.col("label").list.len() > 0)
+        .filter(pl.col("split") == HELD_OUT, pl.col("label").list.len() > 0)
         .join(
             pl.scan_parquet(sequences).select("subject_id", "visit_day"),
             on="subject_id",

@@ -1,9 +1,8 @@
-"""What the kinds of model share: how `fit` and `predict` begin and end.
+"""Networks that the engine trains as classifiers: how `fit` and `predict` go.
 
 A model's file says what is its own, and takes both functions from here.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,14 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from behrt.errors import InputError
-from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import engine
-from behrt.learning.artefacts import read_config, read_weights, write_model
+from behrt.learning.artefacts import read_config
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.learning.run import Optimisation, TrainingRun, read_settings, refuse_pretrained
 
 Settings = TypeVar("Settings")
-Weights = dict[str, Tensor]
 
 
 class Classifier(Protocol):
@@ -75,7 +72,7 @@ class Trained(Generic[Settings]):
             raise InputError(
                 self.kind, "it has no training settings", "Give it a `training` section"
             )
-        _refuse_pretrained(self.kind, pretrained)
+        refuse_pretrained(self.kind, pretrained)
         engine.begin(run)
         network = self.network(settings, train.n_diseases)
         network.prepare(train)
@@ -89,66 +86,5 @@ class Trained(Generic[Settings]):
         config = read_config(run.folder)
         settings = read_settings(self.settings, config["settings"])
         network = cast(nn.Module, self.network(settings, config["n_diseases"]))
-        network.load_state_dict(read_weights(run.folder))
+        network.load_state_dict(engine.read_weights(run.folder))
         return engine.predict(network, partial(self.collate, settings), examples, run)
-
-
-@dataclass(frozen=True)
-class Estimated(Generic[Settings]):
-    """A kind of model with no `training` section: it is counted, or fitted by a method of its own.
-
-    Attributes:
-        kind: its name.
-        settings: its dataclass.
-        estimate: what is learned from training and tuning examples, as tensors by name.
-        score: the probabilities, float32 (n, n_diseases), of examples.
-    """
-
-    kind: str
-    settings: type[Settings]
-    estimate: Callable[[Examples, Examples, Settings, TrainingRun], Weights]
-    score: Callable[[Settings, Weights, Examples], np.ndarray]
-
-    def fit(
-        self,
-        train: Examples,
-        tuning: Examples,
-        settings: Settings,
-        optimisation: Optimisation | None,
-        pretrained: Path | None,
-        run: TrainingRun,
-    ) -> None:
-        """Estimate; write config.json, model.safetensors and metrics.jsonl.
-
-        Raises:
-            InputError: `optimisation` or `pretrained` is given, or there are no examples.
-        """
-        if optimisation is not None:
-            raise InputError(
-                self.kind, "it is trained by no optimiser", "Leave its `training` section out"
-            )
-        _refuse_pretrained(self.kind, pretrained)
-        engine.require_examples(train, tuning)
-        engine.begin(run)
-        weights = self.estimate(train, tuning, settings, run)
-        line = _tuning_line(self.score(settings, weights, tuning), tuning)
-        write_model(run, settings, train.n_diseases, weights, [line])
-
-    def predict(self, examples: Examples, run: TrainingRun) -> np.ndarray:
-        """Return the probabilities, float32 (n, n_diseases), from the files in the run's folder."""
-        engine.begin(run)
-        settings = read_settings(self.settings, read_config(run.folder)["settings"])
-        return self.score(settings, read_weights(run.folder), examples)
-
-
-def _refuse_pretrained(kind: str, pretrained: Path | None) -> None:
-    if pretrained is not None:
-        raise InputError(kind, "it cannot start from MLM weights", "Leave `pretrained` out")
-
-
-def _tuning_line(scores: np.ndarray, tuning: Examples) -> str:
-    """Return the one line of metrics.jsonl of a model without epochs."""
-    metrics = sample_metrics(scores, tuning.label_matrix(np.arange(len(tuning))))
-    names = ("tuning_aps", "tuning_auroc")
-    means = (float(np.nanmean(metric)) for metric in metrics)
-    return json.dumps(dict(zip(names, means, strict=True)))
