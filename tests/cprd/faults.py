@@ -423,6 +423,12 @@ CONTAINERS = (
         ZIP,
     ),
     Fault(
+        "a zip whose member's name runs on into the rows",
+        edited("zipped", lambda text: text[:26] + b"\x90\x00" + text[28:]),
+        "it is damaged (its directory and its contents differ)",
+        ZIP,
+    ),
+    Fault(
         "a text named .zip",
         edited("zipped", lambda _: b"patid\teventdate\r\n"),
         "it is damaged (File is not a zip file",

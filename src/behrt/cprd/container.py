@@ -92,7 +92,10 @@ def _readable(name: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     # An OSError's own text holds the path, a BadZipFile's the member's name
     text = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
-    return text.split(" for file")[0].rstrip(".")
+    text = text.split(" for file")[0].rstrip(".")
+    if "'" in text or '"' in text:  # quoted bytes, which may be rows where a name should stand
+        return "its directory and its contents differ"
+    return text
 
 
 @contextmanager
