@@ -22,7 +22,7 @@ test: .venv/.installed-dev
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/python tests/audit.py
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 audit: .venv/.installed-dev
 	$(BIN)/python tests/audit.py

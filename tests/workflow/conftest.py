@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = ("config", "envs", "rules", "scripts", "src", "workflow")
@@ -91,10 +92,20 @@ def clean(sources: Copy, tmp_path: Path) -> Copy:
 
 @pytest.fixture(scope="session")
 def tiny(sources: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy in which config/test.yaml has run to the end. Not to be changed."""
-    copy = sources.copy(tmp_path_factory.mktemp("tiny") / "copy")
-    copy.snakemake("--cores", "2", *TINY)
-    return copy
+    """A copy in which config/test.yaml has run to the end. Not to be changed.
+
+    Workers of pytest-xdist share it: the first to ask makes it, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    finished = shared / "tiny"
+    with FileLock(shared / "tiny.lock"):
+        if not finished.exists():
+            made = sources.copy(tmp_path_factory.mktemp("tiny") / "copy")
+            made.snakemake("--cores", "2", *TINY)
+            made.folder.rename(finished)
+    return Copy(finished)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 
 def test_the_paper_target_plans_all_combinations_but_the_run_itself(tiny: Copy) -> None:

@@ -11,7 +11,7 @@ from behrt.simulation.layout import simulated_parts
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 AURUM = (*TINY, "--config", "run=aurum", "database=aurum")
 SHARDS = ("00", "01")

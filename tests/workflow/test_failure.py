@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 LONGER = "pretrain:\n  training: {epochs: 12, patience: 12}\n"
 

@@ -15,7 +15,7 @@ import yaml
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 
 def licensed(tiny: Copy, clean: Copy) -> Path:

@@ -6,7 +6,7 @@ import yaml
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 MODEL = '''
 """Everybody is given one chance."""

@@ -18,7 +18,7 @@ from behrt.release.scan import PATIENT_DATA, Finding, Watch, files_of_run, scan
 from .conftest import TINY, Copy
 from .test_run import TARGETS
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 RULES = Rules(5)
 

@@ -9,7 +9,7 @@ from behrt.provenance import files_used
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 SCRIPTS = {"table1": "table_models", "table2": "table_models"}
 MODULES = [

@@ -14,7 +14,7 @@ from behrt.simulation.layout import simulated_parts
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
 TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes", "disease_differences"}

@@ -13,7 +13,7 @@ from behrt.files import read_json
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 CONFIG = "search: {trials: 1, spaces: {mlm: null, retain: null}}\n"
 TARGETS = [f"results/test/figures/search.{form}" for form in ("png", "svg")]

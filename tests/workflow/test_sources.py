@@ -13,7 +13,7 @@ from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, S
 
 from .conftest import TINY, Copy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 GENERATED = """
 run: generated
