@@ -38,7 +38,8 @@ MONTHS = {"T1": None, "T2": 6, "T3": 12}
 MINIMUM_VISITS = 4
 PARTS = 10
 NOISY_DRAWS = 10
-# Continuations' worth of closed form by which shares are steadied, for what is compared so.
+# As many continuations' worth of the closed form are added to both sides of the last comparison,
+# whose weights would else break ties of diseases that were seldom drawn.
 STEADIED = 20
 
 
