@@ -6,8 +6,8 @@ import polars as pl
 
 from behrt import stage
 from behrt.evaluation.assessment import FRAMES, assess, read_examined
-from behrt.evaluation.disease_recalibration import fit_diseases, write_disease_recalibrations
 from behrt.evaluation.patients import read_patient_metrics
+from behrt.evaluation.recalibration import fit_recalibration, write_recalibrations
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.sequences.vocabulary import read_vocabulary
@@ -38,7 +38,7 @@ def main(
     for of_model, by_patient in zip(scores, metrics, strict=True):
         model = of_model.stem
         tuning = read_examined(task, of_model, n_diseases, "tuning", labelled)
-        recalibrations[model] = fit_diseases(tuning.scores, tuning.labels)
+        recalibrations[model] = fit_recalibration(tuning.scores, tuning.labels)
         assessment = assess(
             read_examined(task, of_model, n_diseases, "held_out", labelled),
             read_patient_metrics(by_patient),
@@ -52,7 +52,7 @@ def main(
         for name, frame in assessment.frames().items():
             found[name].append(frame.select(pl.lit(model).alias("model"), pl.all()))
         logger.info("%s, %s: %s", task_name, model, assessment.summary())
-    write_disease_recalibrations(recalibrations, recalibration)
+    write_recalibrations(recalibrations, recalibration)
     for name, path in zip(
         FRAMES, (averages, calibration, reliability, net_benefit, burden), strict=True
     ):

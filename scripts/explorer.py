@@ -61,17 +61,17 @@ def main(
         "diagnoses": diagnoses,
         "most_visits": most_visits,
         "tuning_patients": len(tuning),
-        "intercept": recalibration.intercept,
         "slope": recalibration.slope,
+        "spread": recalibration.spread,
     }
     with atomic(explorer) as temporary:
         text = page(histories, names, tuning.label_prevalence(), facts)
         temporary.write_text(text, encoding="utf-8")
     logger.info(
-        "explorer: %d simulated patients; recalibrated with intercept %.3f and slope %.3f",
+        "explorer: %d simulated patients; recalibrated, slope %.3f, spread of intercepts %.3f",
         len(shown),
-        recalibration.intercept,
         recalibration.slope,
+        recalibration.spread,
     )
 
 

@@ -17,8 +17,8 @@ from behrt.evaluation.assessment_tables import (
     tabulate_net_benefit,
     tabulate_reliability,
 )
-from behrt.evaluation.disease_recalibration import fit_diseases
 from behrt.evaluation.patients import score_patients
+from behrt.evaluation.recalibration import fit_recalibration
 from behrt.sequences.vocabulary import Vocabulary
 
 RESAMPLES = 60
@@ -53,7 +53,7 @@ def frames() -> dict[str, pl.DataFrame]:
         assessment = assess(
             patients,
             score_patients(frame, scores),
-            fit_diseases(tuning.scores, tuning.labels),
+            fit_recalibration(tuning.scores, tuning.labels),
             [1, 3],
             [2],
             RESAMPLES,
@@ -171,7 +171,7 @@ def test_tasks_are_read_from_their_folders(tmp_path: Path) -> None:
 def test_metrics_of_other_patients_and_a_k_too_high_are_refused() -> None:
     patients, _ = examined(20, 3, 1)
     metrics = pl.DataFrame({"subject_id": patients.subject_id})
-    recalibration = fit_diseases(patients.scores, patients.labels)
+    recalibration = fit_recalibration(patients.scores, patients.labels)
     for frame, k, told in ((metrics[1:], 2, "other patients"), (metrics, 4, "than the 3 diseases")):
         with pytest.raises(InputError, match=told):
             assess(patients, frame, recalibration, [0], [k], 10, 1, "T2")

@@ -33,11 +33,11 @@ from behrt.sequences.vocabulary import Vocabulary
 NAMES = ("Asthma", "<b>Bold</b> & 'quoted' \"name\"", "Gout", "</script><script>x", "Stroke_NOS")
 WORDS = Vocabulary(NAMES, ("Lungs", "A & B", "Joints", "Lungs", "Vessels"))
 SHAPE = {"hidden": 12, "layers": 2, "heads": 3, "intermediate": 16, "max_length": 40}
-LINE = Recalibration(-0.4, 0.8)
+LINE = Recalibration(0.8, (-0.4,) * len(NAMES), 0.1)
 FACTS = {
     "run": "a <run>", "model": "behrt", "readout": "cls", "task": "T2", "protocol": "strict",
     "window": "in the next 6 months", "seed": 7, "steps": 64, "diagnoses": [4, 9],
-    "most_visits": 9, "tuning_patients": 1234, "intercept": -0.4, "slope": 0.8,
+    "most_visits": 9, "tuning_patients": 1234, "slope": 0.8, "spread": 0.1,
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from behrt.simulation.coding import Coding, coding_of
+from behrt.simulation.coding import Coder, Coding, coding_of
 from behrt.simulation.primary_care import draw_favouring_the_first, favour_of
 
 
@@ -38,6 +38,15 @@ def test_a_shared_code_says_both_diseases() -> None:
     second = favour_of(np.array([1]), np.array([2]))[0]
     assert coding.gp == pytest.approx(np.array([[1, second, 0], [1, 1, 0], [0, 0, 0]]))
     assert coding.hospital == pytest.approx(np.diag([0.0, 1.0, 1.0]))
+
+    coder, draws = Coder.of(codes, mapping, 3), np.random.default_rng(2)
+    recordings = 50_000
+    disease = np.tile(np.arange(3), recordings)
+    for setting, expected in ((False, coding.gp), (True, coding.hospital)):
+        place, phenotype = coder.draw(disease, np.full(len(disease), setting), draws)
+        drawn = np.zeros((3, 3))
+        np.add.at(drawn, (disease[place], phenotype), 1 / recordings)
+        assert drawn == pytest.approx(expected, abs=0.01)
 
 
 def test_recordings_are_mapped_independently_or_once() -> None:

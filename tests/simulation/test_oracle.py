@@ -296,9 +296,9 @@ def test_the_next_recording_equals_simulated_ones(world: World, name: str, elaps
     end = np.full(people, onset + 3_000)
     crowd = process._make_people(world, 1, people, random, SETTINGS)
     if parameters.chronic[index]:
-        parts = process._reviews(parameters, crowd, everyone, disease, begin, end, random, SETTINGS)
+        parts = process.reviews(parameters, crowd, everyone, disease, begin, end, random, SETTINGS)
     else:
-        parts = process._flare_ups(parameters, everyone, disease, begin, end, random)
+        parts = process.flare_ups(parameters, everyone, disease, begin, end, random)
     second = np.full(people, 2**30)
     if len(parts) > 1:
         second[parts[1].row] = parts[1].day

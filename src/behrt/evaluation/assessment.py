@@ -12,8 +12,8 @@ from behrt.errors import InputError
 from behrt.evaluation.averages import Averages, average
 from behrt.evaluation.calibration import Calibration, Reliability, calibrate
 from behrt.evaluation.decision import MODEL, RECALIBRATED, NetBenefit, decide
-from behrt.evaluation.disease_recalibration import DiseaseRecalibration
 from behrt.evaluation.patients import multi_hot, read_scored
+from behrt.evaluation.recalibration import Recalibration
 
 FRAMES = ("averages", "calibration", "reliability", "net_benefit", "burden")
 
@@ -95,7 +95,7 @@ class Assessment:
 def assess(
     patients: Examined,
     metrics: pl.DataFrame,
-    recalibration: DiseaseRecalibration,
+    recalibration: Recalibration,
     diseases: Sequence[int],
     recall_at: Sequence[int],
     resamples: int,

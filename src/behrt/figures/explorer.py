@@ -66,7 +66,7 @@ def page(
         averages: float (diseases), how common each is among the tuning patients' outcomes.
         facts: what the page says of the run: run, model, readout, task, window, protocol, seed;
             diagnoses (fewest, most) and most_visits of who is shown; steps of the integrated
-            gradients; tuning_patients, intercept and slope of the recalibration.
+            gradients; tuning_patients, slope and spread of the recalibration.
     """
     shown = sorted(
         {

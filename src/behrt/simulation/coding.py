@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from behrt.simulation.primary_care import favour_of
+from behrt.simulation.primary_care import draw_favouring_the_first, favour_of
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,12 @@ def coding_of(codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> Codi
         mapping: system, code, phenotype (`behrt.cprd.diagnoses.read_mapping`).
         diseases: how many; phenotypes have the same order.
     """
-    diagnosis = codes.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
-    by_system = {
-        "medcode": pl.col("medcode").cast(pl.String),
-        "icd10": pl.col("icd").str.replace(".", "", literal=True),
-    }
     made = {}
-    for system, code in by_system.items():
+    for system, written in _codes_by_system(codes).items():
         place, size = pl.int_range(pl.len()).over("disease"), pl.len().over("disease")
-        written = (
-            diagnosis.select("disease", code=code)
-            .drop_nulls("code")
-            .with_columns(place=place, size=size)
-        )
-        drawn = written.with_columns(
-            share=pl.Series(favour_of(written["place"].to_numpy(), written["size"].to_numpy()))
+        drawn = written.with_columns(place=place, size=size)
+        drawn = drawn.with_columns(
+            share=pl.Series(favour_of(drawn["place"].to_numpy(), drawn["size"].to_numpy()))
         )
         maps = np.zeros((diseases, diseases))
         pairs = drawn.join(mapping.filter(pl.col("system") == system), on="code")
@@ -77,3 +68,81 @@ def coding_of(codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> Codi
         np.add.at(maps, place_of, pairs["share"].to_numpy())
         made[system] = np.minimum(maps, 1)
     return Coding(made["medcode"], made["icd10"])
+
+
+def _codes_by_system(codes: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return disease, code of each system, in the order in which a code is drawn."""
+    diagnosis = codes.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
+    by_system = {
+        "medcode": pl.col("medcode").cast(pl.String),
+        "icd10": pl.col("icd").str.replace(".", "", literal=True),
+    }
+    return {
+        system: diagnosis.select("disease", code=code).drop_nulls("code")
+        for system, code in by_system.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Codes of a system: those of disease d are `start[d]` to `start[d] + size[d]`.
+
+    Code c maps to the phenotypes `phenotype[first[c]:first[c] + count[c]]`.
+    """
+
+    start: np.ndarray
+    size: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+    phenotype: np.ndarray
+
+
+@dataclass(frozen=True)
+class Coder:
+    """Writes recordings with a code, drawn as the delivery draws it, and maps the code back."""
+
+    gp: _Drawn
+    hospital: _Drawn
+
+    @classmethod
+    def of(cls, codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> "Coder":
+        """Return what draws codes; arguments are those of `coding_of`."""
+        made = {}
+        for system, written in _codes_by_system(codes).items():
+            size = np.bincount(written["disease"].to_numpy(), minlength=diseases)
+            pairs = (
+                written.with_row_index("place")
+                .join(mapping.filter(pl.col("system") == system), on="code")
+                .sort("place", "phenotype")
+            )
+            count = np.bincount(pairs["place"].to_numpy(), minlength=len(written))
+            made[system] = _Drawn(
+                np.cumsum(size) - size,
+                size,
+                np.cumsum(count) - count,
+                count,
+                pairs["phenotype"].to_numpy(),
+            )
+        return cls(made["medcode"], made["icd10"])
+
+    @classmethod
+    def exact(cls, diseases: int) -> "Coder":
+        """Return a coder by which every recording maps to its own disease alone."""
+        each, one = np.arange(diseases), np.ones(diseases, dtype=np.int64)
+        drawn = _Drawn(each, one, each, one, each)
+        return cls(drawn, drawn)
+
+    def draw(
+        self, disease: np.ndarray, hospital: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pairs of a recording, as its place in `disease`, and what its code maps to."""
+        places, phenotypes = [], []
+        for codes, here in ((self.gp, ~hospital), (self.hospital, hospital)):
+            place = np.flatnonzero(here & (codes.size[disease] > 0))
+            of = disease[place]
+            code = draw_favouring_the_first(random, codes.start[of], codes.size[of])
+            count = codes.count[code]
+            pair = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            places.append(np.repeat(place, count))
+            phenotypes.append(codes.phenotype[pair + np.repeat(codes.first[code], count)])
+        return np.concatenate(places), np.concatenate(phenotypes)

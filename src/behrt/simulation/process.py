@@ -255,7 +255,7 @@ def simulate_block(
     """
     random = np.random.default_rng([seed, 2, first_person])
     crowd = _make_people(world, first_person, people, random, settings)
-    onset, cause = _make_onsets(world.parameters, crowd, random)
+    onset, cause = make_onsets(world.parameters, crowd, random)
     diagnoses, admissions = _make_recordings(world.parameters, crowd, onset, random, settings)
     contacts = _make_contacts(crowd, diagnoses, random, settings)
     return Block(
@@ -268,7 +268,7 @@ def simulate_block(
 
 
 @dataclass
-class _Crowd:
+class Crowd:
     """People as arrays, one entry a person; days as float32 until death is known."""
 
     person: np.ndarray
@@ -296,7 +296,7 @@ def _make_people(
     people: int,
     random: np.random.Generator,
     settings: ProcessSettings,
-) -> _Crowd:
+) -> Crowd:
     row = random.integers(len(world.practices), size=people)
     collected = world.practices["lcd"].to_numpy()[row].astype(np.float32)
     female = random.random(people) < 0.505
@@ -311,7 +311,7 @@ def _make_people(
     start = np.maximum(np.floor(known - random.exponential(stay)), birth)
     end = np.floor(known + 1 + random.exponential(stay))
     spread = settings.susceptibility_spread
-    return _Crowd(
+    return Crowd(
         person=np.arange(first_person, first_person + people, dtype=np.int64),
         female=female,
         birth=birth.astype(np.float32),
@@ -324,11 +324,11 @@ def _make_people(
         susceptibility=np.exp(spread * random.standard_normal(people) - spread**2 / 2).astype(
             np.float32
         ),
-        death=_baseline_death(female, birth, start, random, settings).astype(np.float32),
+        death=baseline_death(female, birth, start, random, settings).astype(np.float32),
     )
 
 
-def _baseline_death(
+def baseline_death(
     female: np.ndarray,
     birth: np.ndarray,
     start: np.ndarray,
@@ -406,7 +406,7 @@ class _Cause:
 
 
 def _spontaneous(
-    parameters: Parameters, crowd: _Crowd, disease: int, random: np.random.Generator
+    parameters: Parameters, crowd: Crowd, disease: int, random: np.random.Generator
 ) -> _Cause:
     hazard = parameters.hazard[:, disease].astype(np.float32)
     threshold = hazard[crowd.female.astype(np.int64)] * crowd.susceptibility
@@ -421,9 +421,33 @@ def _spontaneous(
     return _Cause(-1, np.arange(len(crowd.person)), draw)
 
 
+def _after(cause: _Cause, day: np.ndarray) -> _Cause:
+    """Return a cause given that it has not acted up to a day of each person."""
+
+    def draw(positions: np.ndarray) -> np.ndarray:
+        days = cause.draw(positions)
+        latest = day[cause.candidates[positions]]
+        early = np.flatnonzero(days <= latest)
+        for _ in range(ATTEMPTS):
+            if len(early) == 0:
+                return days
+            days[early] = cause.draw(positions[early])
+            early = early[days[early] <= latest[early]]
+        days[early] = NEVER
+        return days
+
+    return _Cause(cause.parent, cause.candidates, draw)
+
+
+def _begun(days: np.ndarray) -> _Cause:
+    """Return what stands for the causes of a disease in those in whom it began on known days."""
+    cases = np.flatnonzero(days < NEVER)
+    return _Cause(-1, cases, lambda positions: days[cases[positions]])
+
+
 def _caused(
     parameters: Parameters,
-    crowd: _Crowd,
+    crowd: Crowd,
     edge: Edge,
     cases: np.ndarray,
     since: np.ndarray,
@@ -445,7 +469,7 @@ def _caused(
 def _survived(
     parameters: Parameters,
     disease: int,
-    crowd: _Crowd,
+    crowd: Crowd,
     cause: _Cause,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -472,10 +496,18 @@ def _survived(
     return days, killed
 
 
-def _make_onsets(
-    parameters: Parameters, crowd: _Crowd, random: np.random.Generator
+def make_onsets(
+    parameters: Parameters,
+    crowd: Crowd,
+    random: np.random.Generator,
+    begun: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return onset float32 and cause int16, both (diseases, people); `crowd.death` is updated."""
+    """Return onset float32 and cause int16, both (diseases, people); `crowd.death` is updated.
+
+    With `begun`, float32 (diseases, people), all is given that has happened up to `crowd.start`:
+    these are the days of onset up to then, NEVER where there was none, and what is drawn comes
+    later. The cause of a known onset is not told.
+    """
     people = len(crowd.person)
     diseases = len(parameters.order)
     onset = np.full((diseases, people), NEVER, dtype=np.float32)
@@ -488,6 +520,11 @@ def _make_onsets(
             since = onset[edge.parent, struck]
             competing.append(_caused(parameters, crowd, edge, struck, since, random))
         killed = np.full(people, NEVER, dtype=np.float32)
+        if begun is not None:
+            competing = [_after(one, crowd.start) for one in competing]
+            known = _begun(begun[disease])
+            onset[disease] = begun[disease]
+            _, killed[known.candidates] = _survived(parameters, disease, crowd, known, random)
         for one in competing:
             days, kills = _survived(parameters, disease, crowd, one, random)
             sooner = days < onset[disease, one.candidates]
@@ -521,7 +558,7 @@ def next_review(phase: np.ndarray, day: np.ndarray, spacing: float) -> np.ndarra
 
 
 @dataclass
-class _Recordings:
+class Recordings:
     """Recordings as arrays, one entry each; `row` is the person's row in the block."""
 
     row: np.ndarray
@@ -531,7 +568,7 @@ class _Recordings:
     reason: np.ndarray
 
     @classmethod
-    def join(cls, parts: list["_Recordings"]) -> "_Recordings":
+    def join(cls, parts: list["Recordings"]) -> "Recordings":
         return cls(
             *(
                 np.concatenate([getattr(part, name) for part in parts])
@@ -539,8 +576,8 @@ class _Recordings:
             )
         )
 
-    def take(self, keep: np.ndarray) -> "_Recordings":
-        return _Recordings(
+    def take(self, keep: np.ndarray) -> "Recordings":
+        return Recordings(
             self.row[keep],
             self.disease[keep],
             self.day[keep],
@@ -551,8 +588,8 @@ class _Recordings:
 
 def _recordings(
     row: np.ndarray, disease: np.ndarray, day: np.ndarray, hospital: np.ndarray, reason: int
-) -> _Recordings:
-    return _Recordings(
+) -> Recordings:
+    return Recordings(
         row.astype(np.int32),
         disease.astype(np.int16),
         day.astype(np.int32),
@@ -561,14 +598,14 @@ def _recordings(
     )
 
 
-def _flare_ups(
+def flare_ups(
     parameters: Parameters,
     row: np.ndarray,
     disease: np.ndarray,
     day: np.ndarray,
     last_day: np.ndarray,
     random: np.random.Generator,
-) -> list[_Recordings]:
+) -> list[Recordings]:
     """Return the recordings of `once` and `recurrent` diseases, from their onsets on."""
     made = []
     while len(row):
@@ -584,16 +621,16 @@ def _flare_ups(
     return made
 
 
-def _reviews(
+def reviews(
     parameters: Parameters,
-    crowd: _Crowd,
+    crowd: Crowd,
     row: np.ndarray,
     disease: np.ndarray,
     day: np.ndarray,
     last_day: np.ndarray,
     random: np.random.Generator,
     settings: ProcessSettings,
-) -> list[_Recordings]:
+) -> list[Recordings]:
     """Return the recordings of `chronic` diseases other than admissions, from their onsets on.
 
     A disease that began before the first day of records enters at a random point of its
@@ -628,7 +665,7 @@ def _reviews(
 
 def _make_recordings(
     parameters: Parameters,
-    crowd: _Crowd,
+    crowd: Crowd,
     onset: np.ndarray,
     random: np.random.Generator,
     settings: ProcessSettings,
@@ -639,36 +676,48 @@ def _make_recordings(
     day = onset[disease, row].astype(np.int64)
     last_day = ends[row].astype(np.int64)
     chronic = parameters.chronic[disease]
-    parts = _flare_ups(
+    parts = flare_ups(
         parameters, row[~chronic], disease[~chronic], day[~chronic], last_day[~chronic], random
     )
     row, disease, day, last_day = row[chronic], disease[chronic], day[chronic], last_day[chronic]
-    parts += _reviews(parameters, crowd, row, disease, day, last_day, random, settings)
+    parts += reviews(parameters, crowd, row, disease, day, last_day, random, settings)
 
     since = np.maximum(day, settings.records_from)
+    parts.append(further_admissions(parameters, row, disease, since, last_day, random))
+
+    own = Recordings.join(parts)
+    own = own.take(own.day >= settings.records_from)
+    coded = comorbidities(own, row, disease, day, len(crowd.person), random, settings)
+    return _arrange(Recordings.join([own, coded]), crowd, random)
+
+
+def further_admissions(
+    parameters: Parameters,
+    row: np.ndarray,
+    disease: np.ndarray,
+    since: np.ndarray,
+    last_day: np.ndarray,
+    random: np.random.Generator,
+) -> Recordings:
+    """Return the admissions of `chronic` diseases, on the days after `since` up to `last_day`."""
     span = np.maximum(last_day - since, 0)
     often = np.flatnonzero(parameters.admissions[disease] > 0)
     count = random.poisson(parameters.admissions[disease[often]] * span[often])
     pair = np.repeat(often, count)
     then = since[pair] + np.ceil(random.random(len(pair)) * span[pair]).astype(np.int64)
     everyone = np.ones(len(pair), dtype=bool)
-    parts.append(_recordings(row[pair], disease[pair], then, everyone, ADMISSION))
-
-    own = _Recordings.join(parts)
-    own = own.take(own.day >= settings.records_from)
-    coded = _comorbidities(own, row, disease, day, len(crowd.person), random, settings)
-    return _arrange(_Recordings.join([own, coded]), crowd, random)
+    return _recordings(row[pair], disease[pair], then, everyone, ADMISSION)
 
 
-def _comorbidities(
-    own: _Recordings,
+def comorbidities(
+    own: Recordings,
     row: np.ndarray,
     disease: np.ndarray,
     since: np.ndarray,
     people: int,
     random: np.random.Generator,
     settings: ProcessSettings,
-) -> _Recordings:
+) -> Recordings:
     """Return what admissions code beside their causes: chronic diseases (row, disease, since)."""
     by_person = np.argsort(row, kind="stable")
     disease, since = disease[by_person], since[by_person]
@@ -690,10 +739,8 @@ def _comorbidities(
     return _recordings(admitted, disease[position], day, everyone, COMORBIDITY)
 
 
-def _arrange(
-    made: _Recordings, crowd: _Crowd, random: np.random.Generator
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Sort recordings, drop repeats within a visit, number the admissions and end them."""
+def once_a_visit(made: Recordings, random: np.random.Generator) -> tuple[Recordings, np.ndarray]:
+    """Return recordings without repeats within a visit, sorted, and each one's visit (from 0)."""
     shuffle = random.permutation(len(made.row))
     made = made.take(shuffle)
     # The first of equals in this order stays: a disease's own recording before a coded one.
@@ -703,8 +750,14 @@ def _arrange(
     visit = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
     _, kept = np.unique(visit * 512 + made.disease, return_index=True)
     kept.sort()
-    made, visit = made.take(kept), visit[kept]
+    return made.take(kept), visit[kept]
 
+
+def _arrange(
+    made: Recordings, crowd: Crowd, random: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sort recordings, drop repeats within a visit, number the admissions and end them."""
+    made, visit = once_a_visit(made, random)
     begins = np.flatnonzero(np.diff(visit, prepend=-1))
     in_hospital = made.hospital[begins]
     owner = made.row[begins]
@@ -748,7 +801,7 @@ def _arrange(
     return diagnoses, admissions
 
 
-def _is_first(made: _Recordings) -> np.ndarray:
+def _is_first(made: Recordings) -> np.ndarray:
     """Return bool: the first recording of the person's disease, in the order given."""
     _, index = np.unique(made.row.astype(np.int64) * 512 + made.disease, return_index=True)
     first = np.zeros(len(made.row), dtype=bool)
@@ -757,7 +810,7 @@ def _is_first(made: _Recordings) -> np.ndarray:
 
 
 def _make_contacts(
-    crowd: _Crowd, diagnoses: pl.DataFrame, random: np.random.Generator, settings: ProcessSettings
+    crowd: Crowd, diagnoses: pl.DataFrame, random: np.random.Generator, settings: ProcessSettings
 ) -> pl.DataFrame:
     """Return GP contacts without a diagnosis, while registered, more of them with age."""
     since = np.maximum(crowd.start, settings.records_from).astype(np.int64)
@@ -785,7 +838,7 @@ def _days_or_null(days: np.ndarray, known: np.ndarray) -> pl.Series:
     return pl.Series(np.where(known, days, 0).astype(np.int32)).set(pl.Series(~known), None)
 
 
-def _people_frame(crowd: _Crowd) -> pl.DataFrame:
+def _people_frame(crowd: Crowd) -> pl.DataFrame:
     died = crowd.death <= crowd.collected
     left = (crowd.end < crowd.death) & (crowd.end <= crowd.collected)
     died_here = died & ~left
@@ -806,7 +859,7 @@ def _people_frame(crowd: _Crowd) -> pl.DataFrame:
     )
 
 
-def _onsets_frame(crowd: _Crowd, onset: np.ndarray, cause: np.ndarray) -> pl.DataFrame:
+def _onsets_frame(crowd: Crowd, onset: np.ndarray, cause: np.ndarray) -> pl.DataFrame:
     disease, row = np.nonzero(onset <= crowd.last_day)
     day = onset[disease, row].astype(np.int32)
     order = np.lexsort((disease, day, row))
