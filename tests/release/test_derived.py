@@ -88,7 +88,7 @@ def test_tables_that_the_run_writes_give_nothing_away() -> None:
     steps = pl.DataFrame({"step": range(4), "patients": left})
     for rules in (Rules(5), Rules(8, 5), Rules(20), Rules(3, 10)):
         tables = {
-            "cohort_flow": disclose(cohort_flow.tabulate(steps, rules.threshold), rules),
+            "cohort_flow": disclose(cohort_flow.tabulate(steps, rules), rules),
             "population": disclose(population.tabulate(tallies, rules, "cprd", left), rules),
         }
         assert derived(tables, rules) == []

@@ -35,6 +35,8 @@ MEASURES = (
     "ICI",
     "E90",
 )
+OBSERVED = ("observed share", "observed / expected")
+"""Those that are as many times higher as there are labels."""
 RIGHT = {"observed / expected": 1.0, "intercept": 0.0, "slope": 1.0, "ICI": 0.0, "E90": 0.0}
 """What a perfect model has."""
 GROUPS = 10

@@ -34,12 +34,6 @@ def _flow(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
         for step, count in zip(steps, table["patients"], strict=True)
         if count is not None
     }
-    excluded = zip(steps, table["excluded"][1:], strict=False)
-    known |= {
-        (FLOW, step[1], "excluded"): _shown(rules, count)
-        for step, count in excluded
-        if count is not None
-    }
     return known, [(a, [b, (FLOW, a[1], "excluded")]) for a, b in pairwise(steps)]
 
 
