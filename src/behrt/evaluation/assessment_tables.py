@@ -152,7 +152,8 @@ def tabulate_reliability(reliability: pl.DataFrame, rules: Rules) -> pl.DataFram
     """
     scores = ["predicted", "observed", "low", "high"]
     counts = ["share", "patients", "positives"]
-    columns = ["task", "model", "risks", "kind", *scores, "pairs", *counts]
+    others = ["outside", "positive_elsewhere"]
+    columns = ["task", "model", "risks", "kind", *scores, "pairs", *counts, *others]
     parts = []
     named = reliability.rename({"patients_positive": "positives"}).with_columns(
         share=rules.share(pl.col("pairs"), pl.col("pairs").sum().over("task", "model", "risks"))
@@ -169,12 +170,17 @@ def tabulate_reliability(reliability: pl.DataFrame, rules: Rules) -> pl.DataFram
         )
         curve = part.filter(pl.col("kind") == "curve")
         too_few = bool(is_small(np.array(labels.sum()), rules.threshold))
+        # How many patients there are, and how many with a label, is printed elsewhere.
+        near = is_small((groups["patients"] - groups["positives"]).to_numpy(), rules.threshold)
+        for name in others:
+            near |= is_small(groups[name].to_numpy(), rules.threshold)
+        groups = suppress(groups, near, ["patients", "positives"])
         parts += [
             suppress(groups, few, [*scores, *counts]),
             suppress(curve, np.full(len(curve), too_few), scores),
         ]
     rounded = pl.col(*scores, "share").round(_SMALL_NUMBERS)
-    return pl.concat(parts).drop("pairs").with_columns(rounded)
+    return pl.concat(parts).drop("pairs", *others).with_columns(rounded)
 
 
 def _rows_of_each(table: pl.DataFrame, keys: Sequence[str]) -> list[np.ndarray]:
