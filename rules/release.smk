@@ -51,6 +51,7 @@ rule release:
         disclosure=DISCLOSURE,
         code=code_hash(
             SCRIPTS / "release.py",
+            "release/relations.toml",
             *(f"behrt.models.{model['kind']}" for model in MODELS.values()),
         ),
     message:

@@ -26,8 +26,8 @@ def main(
 ) -> None:
     """Tabulate; resamples and seed are those of the assessments, and told by the caption."""
     rules = Rules(**disclosure)
-    measures = tabulate_calibration(read_assessments(calibration), rules.threshold)
-    curves = tabulate_reliability(read_assessments(reliability), rules.threshold)
+    measures = tabulate_calibration(read_assessments(calibration), rules)
+    curves = tabulate_reliability(read_assessments(reliability), rules)
     write_table(with_facts(measures, data=data, protocol=protocol), table, rules)
     write_table(with_facts(curves, data=data, protocol=protocol), points, rules)
     logger.info("%s: %d rows", table.stem, len(measures))

@@ -11,7 +11,7 @@ from behrt.logs import logger
 
 def main(flow: Path, table: Path, disclosure: dict[str, int], data: str) -> None:
     rules = Rules(**disclosure)
-    steps = tabulate(read_flow(flow), rules.threshold)
+    steps = tabulate(read_flow(flow), rules)
     write_table(with_facts(steps, data=data, protocol="both"), table, rules)
     logger.info("cohort flow: %d steps, %d not shown", len(steps), steps["patients"].null_count())
 

@@ -23,7 +23,7 @@ def main(
     """Tabulate; resamples and seed are those of the assessments, and told by the caption."""
     rules = Rules(**disclosure)
     assessed = read_assessments(net_benefit)
-    curves = tabulate_net_benefit(assessed, read_vocabulary(vocabulary), rules.threshold)
+    curves = tabulate_net_benefit(assessed, read_vocabulary(vocabulary), rules)
     write_table(with_facts(curves, data=data, protocol=protocol), table, rules)
     logger.info("%s: %d rows", table.stem, len(curves))
 

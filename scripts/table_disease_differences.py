@@ -40,7 +40,7 @@ def main(
         resamples,
         seed,
         task_name,
-        rules.threshold,
+        rules,
     )
     write_table(with_facts(compared, data=data, protocol=protocol, task=task_name), table, rules)
     found = pl.col("p_benjamini_hochberg") < 0.05

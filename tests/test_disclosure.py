@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given
+from scipy.stats import binomtest
 
 from behrt.disclosure import (
     STYLES,
@@ -17,6 +18,7 @@ from behrt.disclosure import (
     hide_parts,
     hide_steps,
     rules_of,
+    shares,
     suppress,
     write_table,
 )
@@ -141,8 +143,45 @@ def test_a_table_in_long_form_counts_where_it_says_so() -> None:
         ("subject_id", [1], "identifies"),
         ("died", [date(2001, 2, 3)], "identifies"),
         ("number", [7], "COUNTS"),
+        ("dead_share", [0.25], "SHARES"),
     ],
 )
 def test_columns_that_no_table_may_have(column: str, values: list[object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         disclose(pl.DataFrame({column: values}), Rules(5))
+
+
+@given(
+    st.integers(8, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(8, n))),
+    st.tuples(st.integers(-2, 2), st.integers(-2, 2)),
+)
+def test_counts_that_are_shown_alike_have_the_same_shares(
+    counts: tuple[int, int], moved: tuple[int, int]
+) -> None:
+    """So that nobody can work the exact count out of a share and the rounded count beside it."""
+    rules = Rules(8, 5)
+
+    def shown(patients: int, positives: int) -> pl.DataFrame:
+        share = positives / patients
+        exact = binomtest(positives, patients).proportion_ci(method="exact")
+        row = {"patients_own": patients, "ranked_own": positives, "ranked_own_share": share}
+        ends = {"ranked_own_share_low": exact.low, "ranked_own_share_high": exact.high}
+        return disclose(pl.DataFrame([row | ends]), rules)
+
+    whole, part = counts
+    other = whole + moved[0], part + moved[1]
+    assume(8 <= other[1] <= other[0])
+    assume([rules.round(n) for n in other] == [rules.round(n) for n in counts])
+    assert shown(*other).equals(shown(whole, part))
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_shares_are_those_of_scipy(counts: tuple[int, int]) -> None:
+    part, whole = counts
+    exact = binomtest(part, whole).proportion_ci(method="exact")
+    found = shares(np.array([float(part)]), np.array([float(whole)]))
+    assert [values[0] for values in found.values()] == pytest.approx(
+        [part / whole, exact.low, exact.high]
+    )
+    hidden = shares(np.array([np.nan, 0.0]), np.array([float(whole), 0.0]))
+    assert all(np.isnan(values).all() for values in hidden.values())

@@ -115,3 +115,14 @@ def test_constraints_pin_every_dependency_and_name_no_registry() -> None:
         version = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
     assert "://" not in (REPOSITORY / "constraints.txt").read_text()
+
+
+def test_the_workflow_alone_can_make_its_provenance_report() -> None:
+    """`make demo` asks Snakemake for it in an environment without the checks' packages."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    (snakemake,) = [
+        requirement
+        for requirement in map(Requirement, project["dependencies"])
+        if requirement.name == "snakemake"
+    ]
+    assert "reports" in snakemake.extras

@@ -7,9 +7,11 @@ identify nobody; they may be rounded besides. (Hundepool et al., Statistical Dis
 2012, chapter 4.)
 
 A module that makes a table hides what follows by its own structure (`hide_parts`, `hide_steps`,
-`behrt.evaluation.differencing`). `write_table` then hides what is small, rounds, and writes.
+`behrt.evaluation.differencing`). `write_table` then hides what is small, rounds, computes every
+share from the counts as it shows them, and writes.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 import polars as pl
+from scipy.stats import beta
 
 from behrt.files import write_csv
 
@@ -87,6 +90,24 @@ NUMBERS = (
 )
 """Columns of whole numbers, and of codes, that count no patients and are nobody's id."""
 
+SHARES = {
+    "prevalence": ("positives", "patients"),
+    "share_of_other": ("patients_other", "disease_other"),
+    **{
+        f"{what}_{side}_share": (f"{what}_{side}", f"patients_{side}")
+        for what in ("predicted", "ranked")
+        for side in ("own", "other")
+    },
+}
+"""Columns that are shares of patients: the counts, in the same row, of the part and the whole."""
+
+SHARES_OF_PAIRS = ("share",)
+"""Shares of pairs of a patient and a disease: their module computes them, by `Rules.share`."""
+
+SHARE_DECIMALS = 4
+_SHARE = re.compile(r"(?:^|_)(?:share|proportion|percentage|rate)(?:_low|_high)?$")
+_LEVEL = 0.95
+
 IDENTIFIERS = ("patid", "person_id", "pracid", "practice", "subject_id")
 """Columns that no table may have."""
 
@@ -106,6 +127,23 @@ class Rules:
     def round(self, counts: Number) -> Number:
         """Return counts as the nearest multiples of `rounding`, halves up."""
         return (2 * counts + self.rounding) // (2 * self.rounding) * self.rounding
+
+    def share(self, part: Number, whole: Number) -> Number:
+        """Return a share as the shown counts have it: of exact ones, it would undo the rounding."""
+        shown: Number = self.round(part) / self.round(whole)  # type: ignore[assignment]
+        return shown
+
+    def decimals(self, patients: int, most: int) -> int:
+        """Return how many decimals a mean of whole numbers over `patients` may have.
+
+        With more, only some numbers of patients could have such a mean, and several means would
+        tell which of those behind a rounded number it is. (Brown and Heathers, "The GRIM test",
+        Social Psychological and Personality Science 2017.)
+        """
+        if self.rounding == 1:
+            return most
+        lowest, _ = self.interval(self.round(patients))
+        return min(most, len(str(max(lowest, 1))) - 1)
 
     def interval(self, shown: int) -> tuple[int, int]:
         """Return the lowest and the highest count that may stand behind a count that is shown."""
@@ -222,10 +260,49 @@ def is_count(frame: pl.DataFrame, column: str) -> pl.Expr:
     return pl.lit(column in COUNTS)
 
 
+def shares(part: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray]:
+    """Return shares and the ends of their exact 95 % intervals, by the ending of their columns.
+
+    The interval is that of Clopper and Pearson (Biometrika 1934).
+
+    Args:
+        part, whole: float64 (n), NaN where they are not shown. Of nobody there is no share: NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(whole > 0, part / whole, np.nan)
+    tail = (1 - _LEVEL) / 2
+    low = np.where(part == 0, 0.0, beta.ppf(tail, part, whole - part + 1))
+    high = np.where(part == whole, 1.0, beta.ppf(1 - tail, part + 1, whole - part))
+    undefined = np.isnan(share)
+    return {
+        "": share,
+        "_low": np.where(undefined, np.nan, low),
+        "_high": np.where(undefined, np.nan, high),
+    }
+
+
+def with_shares(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with every share of patients computed from its own counts."""
+    for name, counts in SHARES.items():
+        if name not in frame.columns:
+            continue
+        part, whole = (
+            frame[count].cast(pl.Float64).fill_null(np.nan).to_numpy() for count in counts
+        )
+        frame = frame.with_columns(
+            pl.Series(name + end, values).fill_nan(None).round(SHARE_DECIMALS)
+            for end, values in shares(part, whole).items()
+            if name + end in frame.columns
+        )
+    return frame
+
+
 def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return a table as it may be shown: small counts null, and all others rounded.
 
-    In a row whose support (`SUPPORTS`) is small, every number that is not whole goes with it.
+    In a row whose support (`SUPPORTS`) is small, every number that is not whole goes with it. A
+    share of patients (`SHARES`) is computed anew from the counts as they are shown, whatever its
+    module gives: beside rounded counts the exact share would tell the exact count.
 
     Args:
         frame: columns of counts are named as in `COUNTS`, other whole numbers as in `NUMBERS`.
@@ -233,7 +310,8 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         rules: what is small, and how to round.
 
     Raises:
-        ValueError: a column identifies somebody, holds dates, or whole numbers of unknown meaning.
+        ValueError: a column identifies somebody, holds dates, whole numbers of unknown meaning, or
+            shares of what is not known.
     """
     for name, kind in frame.schema.items():
         if name in IDENTIFIERS or kind.is_temporal():
@@ -242,6 +320,13 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
             raise ValueError(
                 f"column {name!r} holds whole numbers: if they count patients, add its name to "
                 "COUNTS of behrt.disclosure, else to NUMBERS"
+            )
+        share = name.removesuffix("_low").removesuffix("_high")
+        known = share in (*SHARES, *SHARES_OF_PAIRS) or "trial" in frame.columns
+        if _SHARE.search(name) and not known:
+            raise ValueError(
+                f"column {name!r} holds shares: say in SHARES of behrt.disclosure of which "
+                "counts, so that it is computed from them as they are shown"
             )
     for name in frame.columns:
         if name not in (*COUNTS, "value") or not frame.schema[name].is_numeric():
@@ -259,7 +344,7 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
             .cast(frame.schema[name])
             .alias(name)
         )
-    return frame
+    return with_shares(frame)
 
 
 def write_table(frame: pl.DataFrame, path: Path, rules: Rules) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from behrt.evaluation.assessment_tables import (
     tabulate_net_benefit,
     tabulate_reliability,
 )
+from behrt.evaluation.decision import EVERYBODY, THRESHOLDS
 from behrt.evaluation.patients import score_patients
 from behrt.evaluation.recalibration import fit_recalibration
 from behrt.sequences.vocabulary import Vocabulary
@@ -110,40 +111,79 @@ def test_few_undefined_patients_are_hidden(frames: dict[str, pl.DataFrame]) -> N
 
 
 def test_calibration_of_few_labels_is_hidden(frames: dict[str, pl.DataFrame]) -> None:
-    table = tabulate_calibration(frames["calibration"], 5)
+    table = tabulate_calibration(frames["calibration"], Rules(5))
     assert len(table) == 2 * 2 * 7
     assert table["value"].null_count() == 0
     few = frames["calibration"].with_columns(positives=pl.lit(4, pl.Int64))
-    assert tabulate_calibration(few, 5)["value"].null_count() == len(table)
+    assert tabulate_calibration(few, Rules(5))["value"].null_count() == len(table)
 
 
 def test_groups_of_few_are_hidden_and_never_alone(frames: dict[str, pl.DataFrame]) -> None:
-    shown = tabulate_reliability(frames["reliability"], 2)
+    shown = tabulate_reliability(frames["reliability"], Rules(2))
     assert shown["observed"].null_count() == 0
     lowest = (pl.col("kind") == "group") & (pl.col("predicted") < 0.02)
     few = frames["reliability"].with_columns(
         observed=pl.when(lowest).then(2 / pl.col("pairs")).otherwise("observed")
     )
-    table = tabulate_reliability(few, 5).filter(pl.col("kind") == "group")
+    table = tabulate_reliability(few, Rules(5)).filter(pl.col("kind") == "group")
     for part in table.partition_by("model", "risks"):
         hidden = part["observed"].null_count()
         assert hidden == 0 or hidden > 1
-        assert part["share"].null_count() == part["positives"].null_count() == hidden
+        assert part["share"].null_count() == hidden
+        assert not part.filter(pl.col("observed").is_null())["positives"].count()
 
 
 def test_what_few_treated_decide_is_hidden(
     frames: dict[str, pl.DataFrame], vocabulary: Vocabulary
 ) -> None:
     raw = frames["net_benefit"]
-    table = tabulate_net_benefit(raw, vocabulary, 5)
+    table = tabulate_net_benefit(raw, vocabulary, Rules(5))
     assert table["disease"].unique(maintain_order=True).to_list() == [
         ALL_DISEASES,
         *(vocabulary.phenotypes[i] for i in (1, 3)),
     ]
     few = ((raw["treated"] > 0) & (raw["treated"] < 5)).to_numpy()
     assert few.any()
-    assert table["value"].is_null().to_numpy()[few].all()
-    assert not table["value"].is_null().to_numpy()[~few].any()
+    hidden = table["value"].is_null().to_numpy()
+    assert hidden[few].all()
+    for column in ("rightly", "in_vain"):
+        counts = raw[column].to_numpy()
+        assert not ((counts[~hidden] > 0) & (counts[~hidden] < 5)).any()
+        for curve in range(0, len(raw), len(THRESHOLDS)):
+            rows = slice(curve, curve + len(THRESHOLDS))
+            falls = -np.diff(counts[rows][~hidden[rows]])
+            assert not ((falls > 0) & (falls < 5)).any()
+    assert hidden.mean() < 0.35
+
+
+def test_rounding_is_not_undone_by_shares_of_exact_numbers(
+    frames: dict[str, pl.DataFrame], vocabulary: Vocabulary
+) -> None:
+    """What an attacker would compute from a share is the rounded number that stands beside it."""
+    rules = Rules(8, 5)
+    raw = frames["net_benefit"].with_columns(patients=pl.col("patients") + 2)
+    curves = disclose(tabulate_net_benefit(raw, vocabulary, rules), rules).filter(
+        (pl.col("strategy") == EVERYBODY) & (pl.col("disease") != ALL_DISEASES)
+    )
+    odds = pl.col("threshold") / (1 - pl.col("threshold"))
+    told = curves.select(
+        exact=(pl.col("value") * pl.col("patients") + 300 * odds) / (1 + odds),
+        shown="positives",
+    ).drop_nulls()
+    assert len(told)
+    np.testing.assert_allclose(told["exact"], told["shown"], atol=0.01)
+
+    measures = disclose(tabulate_calibration(frames["calibration"], rules), rules)
+    share = measures.filter(measure="observed share")
+    told = share.select(labels=pl.col("value") * pl.col("patients") * 6, shown="positives")
+    np.testing.assert_allclose(told["labels"], told["shown"], atol=0.01)
+    of = [measures.filter(measure=name)["value"] for name in ("mean risk", "observed / expected")]
+    np.testing.assert_allclose(of[0] * of[1], share["value"], rtol=1e-4)
+
+    groups = tabulate_reliability(frames["reliability"], rules).filter(kind="group").drop_nulls()
+    pairs = (groups["share"] * 300 * 6).to_numpy()
+    for told_of in (pairs, pairs * groups["observed"].to_numpy()):
+        assert (np.abs(told_of - 5 * np.round(told_of / 5)) < 0.01).all()
 
 
 def test_every_table_may_be_written(
@@ -152,9 +192,9 @@ def test_every_table_may_be_written(
     rules = Rules(8, 5)
     for table in (
         tabulate_averages(frames["averages"], "good", 8),
-        tabulate_calibration(frames["calibration"], 8),
-        tabulate_reliability(frames["reliability"], 8),
-        tabulate_net_benefit(frames["net_benefit"], vocabulary, 8),
+        tabulate_calibration(frames["calibration"], rules),
+        tabulate_reliability(frames["reliability"], rules),
+        tabulate_net_benefit(frames["net_benefit"], vocabulary, rules),
     ):
         shown = disclose(table, rules)
         assert set((shown["patients"].drop_nulls() % 5).to_list()) == {0}

@@ -6,12 +6,19 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
+from behrt.disclosure import Rules
 from behrt.evaluation.bootstrap import draws
 from behrt.evaluation.disease_differences import comparisons, holm, tabulate
 from behrt.sequences.vocabulary import Vocabulary
 
 PATIENTS = 600
-SETTINGS = {"minimum_prevalence": 0.05, "resamples": 400, "seed": 5, "task": "T2", "threshold": 5}
+SETTINGS = {
+    "minimum_prevalence": 0.05,
+    "resamples": 400,
+    "seed": 5,
+    "task": "T2",
+    "rules": Rules(5),
+}
 
 
 @pytest.fixture(scope="module")

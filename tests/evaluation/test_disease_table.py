@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from behrt.disclosure import Rules
+from behrt.disclosure import Rules, disclose
 from behrt.evaluation.bootstrap import draws
 from behrt.evaluation.disease_table import tabulate
 from behrt.sequences.vocabulary import Vocabulary
@@ -106,3 +106,16 @@ def test_yardsticks_stand_beside_the_model(
     hidden = table.filter(pl.col("reason").str.contains("not shown"))
     assert hidden.select("aps_oracle", "auroc_prevalence").row(0) == (None, None)
     assert table.columns[-1] == "reason"
+
+
+def test_the_score_of_a_constant_does_not_tell_an_exact_count(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    """Its APS is the prevalence, which beside rounded counts would give them away."""
+    labels, _ = case
+    constant = np.broadcast_to(labels.mean(axis=0).astype(np.float32), labels.shape)
+    rules, beside = Rules(8, 5), {"prevalence": constant}
+    table = tabulate(labels, constant, vocabulary, 0.01, 100, 5, "T2", rules, beside)
+    shown = disclose(table.filter(reason=""), rules)
+    for column in ("aps", "aps_prevalence"):
+        np.testing.assert_allclose(shown[column], shown["prevalence"], atol=5e-5)

@@ -107,8 +107,8 @@ def test_statistics_equal_numpy(values: list[int]) -> None:
     one = pl.DataFrame(
         {"task": "T1", "split": "train", "tally": "visits", "value": values, "count": 1}
     )
-    found = {key[3]: value for key, value in lookup(describe(one)).items()}
-    assert found["mean"] == pytest.approx(np.mean(values))
+    found = {key[3]: value for key, value in lookup(describe(one, Rules(5))).items()}
+    assert found["mean"] == pytest.approx(np.mean(values), abs=5e-5)
     for name, share in (("lower quartile", 0.25), ("median", 0.5), ("upper quartile", 0.75)):
         assert found[name] == np.quantile(values, share, method="inverted_cdf")
 
@@ -172,3 +172,26 @@ def test_a_small_number_of_women_or_men_hides_the_share_alone() -> None:
     assert value["T1", "held_out", "women", "share"] is None
     assert value["T1", "tuning", "patients", "count"] == 30
     assert math.isclose(value["T1", "train", "women", "share"] or 0, 0.5)
+
+
+@given(st.integers(8, 3000), st.data())
+def test_means_fit_every_number_of_patients_behind_a_rounded_one(
+    patients: int, data: st.DataObject
+) -> None:
+    """Else those of visits, diseases and months would together tell which it is."""
+    rules = Rules(8, 5)
+    total = data.draw(st.integers(patients, 9 * patients))
+    most = pl.DataFrame(
+        {
+            "task": "T1",
+            "split": "train",
+            "tally": ["visits", "visits", "patients"],
+            "value": [total // patients, total // patients + 1, 1],
+            "count": [patients - total % patients, total % patients, patients],
+        }
+    )
+    mean = {key[3]: value for key, value in lookup(describe(most, rules)).items()}["mean"]
+    lowest, highest = rules.interval(int(rules.round(patients)))
+    decimals = len(str(lowest)) - 1
+    for other in range(lowest, highest + 1):
+        assert round(round(mean * other) / other, decimals) == pytest.approx(mean)

@@ -2,20 +2,25 @@
 
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import assume, given, settings
 
 from behrt.disclosure import Rules, disclose
 from behrt.evaluation.bootstrap import draws
 from behrt.evaluation.subgroups import (
     AGES,
     LEAST_OF_A_PRACTICE,
+    METRICS,
     age_band,
     group_order,
+    hide_supports,
     read_traits,
     tabulate,
 )
+from behrt.release.derived import derived
 
 PATIENTS = 400
 PRACTICES = 8
@@ -67,12 +72,12 @@ def case() -> tuple[pl.DataFrame, pl.DataFrame]:
             "practice": 90_000 + np.arange(PATIENTS) % PRACTICES,
         }
     )
-    aps = pl.Series(random.random(PATIENTS)).set(pl.Series(np.arange(PATIENTS) % 5 == 0), None)
+    auroc = pl.Series(random.random(PATIENTS)).set(pl.Series(np.arange(PATIENTS) % 5 == 0), None)
     patients = pl.DataFrame(
         {
             "subject_id": subject,
-            "aps_all": aps,
-            "auroc_all": random.random(PATIENTS),
+            "aps_all": random.random(PATIENTS),
+            "auroc_all": auroc,
             "observed": random.integers(0, 4, PATIENTS),
             "expected": random.random(PATIENTS) * 3,
         }
@@ -113,7 +118,7 @@ def test_means_ratios_and_intervals_are_of_the_group(
 def test_a_small_group_and_what_gives_it_away_are_hidden(table: pl.DataFrame) -> None:
     ages = table.filter((pl.col("subgroup") == "age") & (pl.col("metric") == "AUROC"))
     assert ages["group"].to_list() == ["0 to 17", "40 to 49", "50 to 59"]
-    assert ages["patients"].to_list() == [None, None, 200]
+    assert ages["patients"].to_list() == [None, None, 160]
     disclose(table, Rules(5))
     assert ages["value"].is_null().to_list() == [True, True, False]
 
@@ -156,3 +161,43 @@ def test_few_practices_are_not_shown(case: tuple[pl.DataFrame, pl.DataFrame]) ->
     table = tabulate(traits.with_columns(practice=practice), {"m": patients}, 20, 1, "T2", 5)
     rows = table.filter(pl.col("subgroup") == "practice")
     assert rows["value"].null_count() == len(rows)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 12)] * 3), min_size=1, max_size=5), st.sampled_from([5, 8])
+)
+def test_no_group_follows_from_others_or_from_the_table_of_the_labelled(
+    groups: list[tuple[int, int, int]], threshold: int
+) -> None:
+    """Groups by how many have an AUROC, an APS alone, and no label; beside those with a label."""
+    auroc, alone, unused = np.array(groups).T
+    assume(auroc.sum() >= threshold)
+    assume(all(n == 0 or n >= threshold for n in (alone.sum(), unused.sum())))
+
+    def table(task: str, counts: list[np.ndarray]) -> pl.DataFrame:
+        hidden = hide_supports(np.array(counts), threshold)
+        rows = [
+            (task, "sex", str(g), metric, None if hidden[i, g] else int(counts[i][g]))
+            for i, metric in enumerate(METRICS)
+            for g in range(len(groups))
+        ]
+        columns = ["task", "subgroup", "group", "metric", "patients"]
+        return pl.DataFrame(rows, columns, orient="row", infer_schema_length=None)
+
+    aps = auroc + alone
+    tables = {
+        "subgroups": table("T2", [aps, auroc, aps]),
+        "subgroups_all": table("T2_all", [aps, auroc, aps + unused]),
+    }
+    sample = [("T2", aps.sum(), 0), ("T2_all", aps.sum(), unused.sum())]
+    tables["metrics"] = pl.DataFrame(
+        [
+            (task, "all", "sample", metric, n - less, without + less)
+            for task, n, without in sample
+            for metric, less in (("APS", 0), ("AUROC", alone.sum()))
+        ],
+        ["task", "labels", "average", "metric", "patients", "undefined"],
+        orient="row",
+    )
+    assert derived(tables, Rules(threshold)) == []

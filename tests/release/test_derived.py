@@ -1,10 +1,14 @@
 """What follows from several published tables is recognised, and what does not is not."""
 
+import re
+from pathlib import Path
+
 import polars as pl
+import pytest
 
 from behrt.disclosure import Rules, disclose
 from behrt.evaluation import cohort_flow, population
-from behrt.release.derived import derived
+from behrt.release.derived import covered, derived
 
 
 def flow(*patients: int | None) -> pl.DataFrame:
@@ -68,6 +72,152 @@ def test_a_hidden_split_follows_from_the_others() -> None:
     assert "T1 held_out patients" in derived({"population": numbers}, Rules(5))
 
 
+def rows(**columns: object) -> pl.DataFrame:
+    """Return a table; a column that is no list has the same value in every row."""
+    length = max(len(values) for values in columns.values() if isinstance(values, list))
+    return pl.DataFrame(
+        {k: v if isinstance(v, list) else [v] * length for k, v in columns.items()}, strict=False
+    )
+
+
+CASES = {
+    "patients without a label": (
+        {
+            "calibration": rows(task="T2", patients=[90], positives=150),
+            "calibration_all": rows(task="T2_all", patients=[93], positives=150),
+        },
+        ["T2 held_out unused"],
+    ),
+    "and nobody else": (
+        {
+            "calibration": rows(task="T2", patients=[90], positives=150),
+            "calibration_all": rows(task="T2_all", patients=[95], positives=150),
+        },
+        [],
+    ),
+    "women without a label": (
+        {
+            "subgroups": rows(
+                task="T2", subgroup="sex", group=["women", "men"],
+                metric="observed / expected", patients=[40, 50],
+            ),
+            "subgroups_all": rows(
+                task="T2_all", subgroup="sex", group=["women", "men"],
+                metric="observed / expected", patients=[43, 60],
+            ),
+        },
+        ["T2 sex women unused"],
+    ),
+    "a subgroup that is left of a whole": (
+        {
+            "subgroups": rows(
+                task="T1", subgroup="age", group=["0 to 17", "18 to 29", "30 to 39"],
+                metric="observed / expected", patients=[None, 50, 30],
+            ),
+            "calibration": rows(task="T1", patients=[83], positives=100),
+        },
+        ["T1 age 0 to 17 patients"],
+    ),
+    "patients of unknown sex": (
+        {
+            "sex_specific": rows(
+                task="T2", model="a", disease="Endometriosis", sex=["female"], patients_own=40,
+                patients_other=47, recorded_own=None, recorded_other=0, predicted_own=10,
+                predicted_other=0, ranked_own=None, ranked_other=None, ranked_other_recorded=None,
+            ),
+            "diseases": rows(task="T2", disease="Asthma", patients=[90], positives=20),
+        },
+        ["T2 sex unknown patients"],
+    ),
+    "all women but few": (
+        {
+            "sex_specific": rows(
+                task="T2", model="a", disease="Endometriosis", sex=["female"], patients_own=40,
+                patients_other=None, recorded_own=20, recorded_other=0, predicted_own=38,
+                predicted_other=0, ranked_own=None, ranked_other=None, ranked_other_recorded=None,
+            ),
+        },
+        ["T2 a Endometriosis predicted own not"],
+    ),
+    "all patients of a disease but few": (
+        {
+            "decision": rows(task="T2", disease=["Asthma"], patients=None, positives=88),
+            "disease_differences": rows(task="T2", disease=["Gout"], patients=90, positives=30),
+        },
+        ["T2 Asthma negatives"],
+    ),
+    "a score that few lack": (
+        {
+            "metrics": rows(
+                task="T1", labels="first_incidence", average=["sample", "micro"], metric="APS",
+                patients=[87, 90], undefined=[None, 0],
+            ),
+        },
+        ["T1 first_incidence APS undefined"],
+    ),
+    "combinations and protocols": (
+        {
+            "ablation": rows(
+                task="T1", label_set="first_incidence", metric=["APS"], patients=80, undefined=10
+            ),
+            "protocols": rows(
+                task="T1", label_set="first_incidence", metric=["AUROC"], patients=78,
+                undefined=None,
+            ),
+        },
+        ["T1 first_incidence AUROC without"],
+    ),
+    "a group of risks that has nearly everybody": (
+        {
+            "reliability": rows(
+                task="T1", model="a", risks="as trained", kind=["group", "curve"],
+                predicted=[0.1, 0.2], patients=[86, None], positives=[20, None],
+            ),
+            "table1": models("T1", 90, 0),
+        },
+        ["T1 a as trained 0.1 outside"],
+    ),
+    "a code that nearly all have": (
+        {
+            "sex_agnostic_codes": rows(
+                disease="Endometriosis", system="medcode", code=["1"], patients_own=50,
+                patients_other=30, disease_other=32,
+            ),
+        },
+        ["events Endometriosis not medcode 1 other sex"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_several_tables_tell_together(case: str) -> None:
+    tables, found = CASES[case]
+    assert derived(tables, Rules(5)) == found
+    assert derived(tables, Rules(2)) == []
+
+
+def test_every_table_with_numbers_of_patients_is_covered() -> None:
+    """A table of the workflow that is not must be added to the relations, or to these."""
+    rules = (Path(__file__).parents[2] / "rules").glob("*.smk")
+    made = {
+        re.sub(r"{(searched|number|population)}", "1", name)
+        for path in rules
+        for name in re.findall(r'output:.*?"<results>/tables/([^"]+)\.csv"', path.read_text(), re.S)
+    }
+    assert len(made) > 12
+    without_patients = {"neighbours", "neighbour_overlap", "search_1"}
+    assert {name for name in made if not covered(name)} == without_patients
+
+
+def test_tables_that_contradict_one_another_are_refused() -> None:
+    tables = {
+        "decision": rows(task="T2", disease=["Asthma"], patients=90, positives=20),
+        "diseases": rows(task="T2", disease=["Asthma"], patients=90, positives=40),
+    }
+    with pytest.raises(ValueError, match="contradict"):
+        derived(tables, Rules(5))
+
+
 def test_tables_that_the_run_writes_give_nothing_away() -> None:
     """Small tallies of three tasks and a flow, as in a tiny cohort, at several thresholds."""
     left = [400, 312, 309, 250]
@@ -88,7 +238,7 @@ def test_tables_that_the_run_writes_give_nothing_away() -> None:
     steps = pl.DataFrame({"step": range(4), "patients": left})
     for rules in (Rules(5), Rules(8, 5), Rules(20), Rules(3, 10)):
         tables = {
-            "cohort_flow": disclose(cohort_flow.tabulate(steps, rules.threshold), rules),
+            "cohort_flow": disclose(cohort_flow.tabulate(steps, rules), rules),
             "population": disclose(population.tabulate(tallies, rules, "cprd", left), rules),
         }
         assert derived(tables, rules) == []

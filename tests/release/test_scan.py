@@ -140,6 +140,19 @@ def test_small_counts_are_known_by_the_names_of_columns_and_keys(tmp_path: Path)
     assert finding.kind == scanning.ROUNDED
 
 
+def test_a_share_of_other_counts_than_those_shown_is_found(tmp_path: Path) -> None:
+    """A share of 133 and 1,002 beside 135 and 1,000 tells them both."""
+    rounded = Watch(np.array([]), Rules(8, 5))
+    header = "positives,patients,prevalence\n"
+    for name, row in (("a", "135,1000,0.135"), ("b", "135,1000,0.1327"), ("c", ",1000,0.13")):
+        (tmp_path / f"{name}.csv").write_text(header + row + "\n")
+    (tmp_path / "d.csv").write_text(header + ",1000,\n")
+    found = [str(finding) for finding in scan(tmp_path, sorted(tmp_path.iterdir()), rounded)]
+    assert found == [
+        f"{name}.csv, line 2, column 'prevalence': {scanning.EXACT}" for name in ("b", "c")
+    ]
+
+
 def test_what_cannot_be_looked_into_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "cohort").mkdir()
     (tmp_path / "tables").mkdir()

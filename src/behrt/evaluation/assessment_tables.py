@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from behrt.disclosure import hide_parts, hide_steps, is_small, suppress
+from behrt.disclosure import Rules, hide_parts, hide_steps, is_small, suppress
 from behrt.evaluation.bootstrap import LEVEL, interval
+from behrt.evaluation.calibration import OBSERVED
+from behrt.evaluation.decision import EVERYBODY
 from behrt.evaluation.tidy import DECIMALS
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -110,30 +112,38 @@ def _hide_averages(table: pl.DataFrame, threshold: int) -> pl.DataFrame:
     return suppress(suppress(table, rows, _SCORES), hidden, ["patients", "undefined"])
 
 
-def tabulate_calibration(calibration: pl.DataFrame, threshold: int) -> pl.DataFrame:
+def tabulate_calibration(calibration: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return the measures of calibration before and after recalibration.
+
+    What is observed, alone and over what is expected, is of the numbers as they are shown.
 
     Args:
         calibration: task, model, and `behrt.evaluation.assessment.CalibrationOfBoth`.
-        threshold: the smallest count of patients, or of labels, to show.
+        rules: which count of patients, or of labels, is too small to show, and how to round.
 
     Returns:
         task, model, risks, measure String; value, low, high Float64; patients, positives Int64.
     """
     scores = ["value", "low", "high"]
     columns = ["task", "model", "risks", "measure", *scores, "patients", "positives"]
-    table = calibration.select(columns).with_columns(pl.col(scores).round(_SMALL_NUMBERS))
-    few = is_small(table["patients"].to_numpy(), threshold)
-    few |= is_small(table["positives"].to_numpy(), threshold)
+    positives, patients = pl.col("positives"), pl.col("patients")
+    as_shown = rules.share(positives, patients) / (positives / patients)
+    observed = pl.col("measure").is_in(OBSERVED) & (positives > 0)
+    table = calibration.select(columns).with_columns(
+        (pl.col(scores) * pl.when(observed).then(as_shown).otherwise(1.0)).round(_SMALL_NUMBERS)
+    )
+    few = is_small(table["patients"].to_numpy(), rules.threshold)
+    few |= is_small(table["positives"].to_numpy(), rules.threshold)
     return suppress(table, few, [*scores, "patients", "positives"])
 
 
-def tabulate_reliability(reliability: pl.DataFrame, threshold: int) -> pl.DataFrame:
+def tabulate_reliability(reliability: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return the points of the reliability plots.
 
     Args:
         reliability: task, model, and `behrt.evaluation.assessment.ReliabilityOfBoth`.
-        threshold: the smallest count of patients to show.
+        rules: which count of patients is too small to show, and how pairs and labels are rounded
+            before a share is computed from them.
 
     Returns:
         task, model, risks, kind String; predicted, observed, low, high Float64; share Float64 of
@@ -142,51 +152,84 @@ def tabulate_reliability(reliability: pl.DataFrame, threshold: int) -> pl.DataFr
     """
     scores = ["predicted", "observed", "low", "high"]
     counts = ["share", "patients", "positives"]
-    columns = ["task", "model", "risks", "kind", *scores, "pairs", *counts]
+    others = ["outside", "positive_elsewhere"]
+    columns = ["task", "model", "risks", "kind", *scores, "pairs", *counts, *others]
     parts = []
     named = reliability.rename({"patients_positive": "positives"}).with_columns(
-        share=pl.col("pairs") / pl.col("pairs").sum().over("task", "model", "risks")
+        share=rules.share(pl.col("pairs"), pl.col("pairs").sum().over("task", "model", "risks"))
     )
     for part in named.select(columns).partition_by("task", "model", "risks"):
         groups = part.filter(pl.col("kind") == "group")
         labels = (groups["observed"] * groups["pairs"]).round().cast(pl.Int64)
-        few = hide_parts(labels.to_numpy(), threshold)
+        few = hide_parts(labels.to_numpy(), rules.threshold)
         for name in ("patients", "positives"):
-            few |= is_small(groups[name].to_numpy(), threshold)
+            few |= is_small(groups[name].to_numpy(), rules.threshold)
+        as_shown = rules.share(labels, groups["pairs"]) / (labels / groups["pairs"])
+        groups = groups.with_columns(
+            (pl.col("observed", "low", "high") * as_shown.fill_nan(1.0)).clip(0, 1)
+        )
         curve = part.filter(pl.col("kind") == "curve")
-        too_few = bool(is_small(np.array(labels.sum()), threshold))
+        too_few = bool(is_small(np.array(labels.sum()), rules.threshold))
+        # How many patients there are, and how many with a label, is printed elsewhere.
+        near = is_small((groups["patients"] - groups["positives"]).to_numpy(), rules.threshold)
+        for name in others:
+            near |= is_small(groups[name].to_numpy(), rules.threshold)
+        groups = suppress(groups, near, ["patients", "positives"])
         parts += [
             suppress(groups, few, [*scores, *counts]),
             suppress(curve, np.full(len(curve), too_few), scores),
         ]
     rounded = pl.col(*scores, "share").round(_SMALL_NUMBERS)
-    return pl.concat(parts).drop("pairs").with_columns(rounded)
+    return pl.concat(parts).drop("pairs", *others).with_columns(rounded)
+
+
+def _rows_of_each(table: pl.DataFrame, keys: Sequence[str]) -> list[np.ndarray]:
+    """Return the places of the rows of each group, in their order."""
+    groups = table.select(keys).with_row_index().group_by(keys, maintain_order=True)
+    return [rows.to_numpy() for rows in groups.agg("index")["index"]]
 
 
 def tabulate_net_benefit(
-    net_benefit: pl.DataFrame, vocabulary: Vocabulary, threshold: int
+    net_benefit: pl.DataFrame, vocabulary: Vocabulary, rules: Rules
 ) -> pl.DataFrame:
     """Return the decision curves; treating everybody is the same whatever the model.
+
+    A net benefit to six decimals tells how many are treated rightly, and how many in vain. So it
+    is null where few are, or few of those that could be are not, or few more than at the next
+    threshold that is shown; and it is computed from these two as they would be shown.
 
     Args:
         net_benefit: task, model, and `behrt.evaluation.decision.NetBenefit`.
         vocabulary: names the diseases.
-        threshold: the smallest count of patients to show.
+        rules: which count of patients is too small to show, and how to round.
 
     Returns:
         task, model, disease, strategy String; threshold, value, low, high Float64; patients,
-        positives Int64. A value that fewer than `threshold` treated patients decide is null.
+        positives Int64.
     """
     scores = ["value", "low", "high"]
     names = pl.Series(vocabulary.phenotypes)
+    worth, patients = net_benefit["value"], pl.col("patients")
+    odds = pl.col("threshold") / (1 - pl.col("threshold"))
+    as_shown = rules.share(pl.col("rightly"), patients) - odds * rules.share(
+        pl.col("in_vain"), patients
+    )
     table = net_benefit.with_columns(
-        pl.col(scores).round(_SMALL_NUMBERS),
+        (pl.col(scores) + as_shown - worth).round(_SMALL_NUMBERS),
         disease=names.gather(net_benefit["disease"]).fill_null(ALL_DISEASES),
     )
-    few = is_small(table["treated"].to_numpy(), threshold)
+    few = is_small(table["treated"].to_numpy(), rules.threshold)
+    curve = ["task", "model", "disease"]
+    everybody = table.filter(strategy=EVERYBODY)
+    totals = everybody.group_by(curve).agg(pl.col("rightly", "in_vain").first())
+    for rows in _rows_of_each(table, [*curve, "strategy"]):
+        (total,) = table[rows[:1]].select(curve).join(totals, on=curve).iter_rows(named=True)
+        for name in ("rightly", "in_vain"):
+            falling = np.concatenate([[total[name]], table[rows][name].to_numpy()])
+            few[rows] |= hide_steps(falling, rules.threshold)[1:]
     hidden = [
-        hide_parts(np.array([n, patients - n]), threshold).any()
-        for n, patients in table.select("positives", "patients").iter_rows()
+        hide_parts(np.array([n, all_of_them - n]), rules.threshold).any()
+        for n, all_of_them in table.select("positives", "patients").iter_rows()
     ]
     table = suppress(table, few | np.array(hidden), scores)
     table = suppress(table, np.array(hidden), ["positives"])

@@ -35,6 +35,8 @@ MEASURES = (
     "ICI",
     "E90",
 )
+OBSERVED = ("observed share", "observed / expected")
+"""Those that are as many times higher as there are labels."""
 RIGHT = {"observed / expected": 1.0, "intercept": 0.0, "slope": 1.0, "ICI": 0.0, "E90": 0.0}
 """What a perfect model has."""
 GROUPS = 10
@@ -72,6 +74,8 @@ class Reliability(dy.Schema):
     pairs = dy.Int64(nullable=True, min=0)
     patients = dy.Int64(nullable=True, min=0)
     patients_positive = dy.Int64(nullable=True, min=0, description="with a label in the group")
+    outside = dy.Int64(nullable=True, min=0, description="patients with no pair in the group")
+    positive_elsewhere = dy.Int64(nullable=True, min=0, description="with labels in others alone")
 
 
 class Cells:
@@ -238,6 +242,7 @@ def calibrate(
     pairs, positives = members @ cells.pairs, members @ cells.positives
     expected = members @ (cells.pairs.sum(axis=1) * cells.risk)
     held = pairs.sum(axis=1)
+    inside, with_label = (pairs > 0).sum(axis=1), (positives > 0).sum(axis=1)
     with np.errstate(invalid="ignore"):
         mean_risk = expected / held
     groups = frame(
@@ -245,8 +250,10 @@ def calibrate(
         kind=pl.lit("group"),
         predicted=pl.Series(mean_risk),
         pairs=pl.Series(held).cast(pl.Int64),
-        patients=pl.Series((pairs > 0).sum(axis=1)).cast(pl.Int64),
-        patients_positive=pl.Series((positives > 0).sum(axis=1)).cast(pl.Int64),
+        patients=pl.Series(inside).cast(pl.Int64),
+        patients_positive=pl.Series(with_label).cast(pl.Int64),
+        outside=pl.Series(patients - inside).cast(pl.Int64),
+        positive_elsewhere=pl.Series(labels.any(axis=1).sum() - with_label).cast(pl.Int64),
     ).filter(pl.col("pairs") > 0)
     none = pl.lit(None, pl.Int64)
     curve = frame(
@@ -256,6 +263,8 @@ def calibrate(
         pairs=none,
         patients=none,
         patients_positive=none,
+        outside=none,
+        positive_elsewhere=none,
     )
     measures = frame(
         0,

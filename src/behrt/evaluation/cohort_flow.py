@@ -4,23 +4,24 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.disclosure import hide_steps, suppress
+from behrt.disclosure import Rules, hide_steps, suppress
 
 
-def tabulate(flow: pl.DataFrame, threshold: int) -> pl.DataFrame:
+def tabulate(flow: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return the steps with small counts, small exclusions and what would reveal them hidden.
 
     Args:
         flow: step, name, patients (`behrt.flow.Flow`), in order of the steps.
-        threshold: the smallest count of patients, or difference, to show.
+        rules: which count of patients, or difference, is too small to show, and how to round.
 
     Returns:
-        step Int8, name String, patients Int64 left after the step, excluded Int64 by it (null at
-        the first step, and where one of its two numbers is hidden).
+        step Int8, name String, patients Int64 left after the step, excluded Int64 by it: the
+        difference of two numbers as they are shown (null at the first step, and where one of the
+        two is hidden).
     """
-    hidden = hide_steps(flow["patients"].to_numpy(), threshold)
+    hidden = hide_steps(flow["patients"].to_numpy(), rules.threshold)
     return suppress(flow, hidden, ["patients"]).with_columns(
-        excluded=pl.col("patients").shift() - pl.col("patients")
+        excluded=-rules.round(pl.col("patients")).diff()
     )
 
 

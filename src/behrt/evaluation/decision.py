@@ -35,24 +35,35 @@ class NetBenefit(dy.Schema):
     patients = dy.Int64(min=0)
     positives = dy.Int64(min=0, description="patients with a label among the diseases")
     treated = dy.Int64(min=0, description="patients treated for at least one of the diseases")
+    rightly = dy.Int64(min=0, description="pairs of a patient and a disease treated, with a label")
+    in_vain = dy.Int64(min=0, description="pairs treated without a label")
 
 
-def net_benefits(
+def treatments(
     probability: np.ndarray, labels: np.ndarray, thresholds: Sequence[float]
-) -> np.ndarray:
-    """Return float64 (patients, thresholds): each patient's part in the net benefit.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64 (patients, thresholds) twice: diseases treated rightly, and in vain.
 
     Args:
         probability: float (patients, diseases); whoever reaches the threshold is treated.
         labels: bool (patients, diseases).
         thresholds: risks within (0, 1).
     """
-    columns = []
+    rightly, treated = [], []
     for threshold in thresholds:
-        treated = probability >= threshold
-        hits = (treated & labels).sum(axis=1)
-        columns.append(hits - (treated.sum(axis=1) - hits) * threshold / (1 - threshold))
-    return np.stack(columns, axis=1).astype(np.float64)
+        chosen = probability >= threshold
+        rightly.append((chosen & labels).sum(axis=1))
+        treated.append(chosen.sum(axis=1))
+    hits = np.stack(rightly, axis=1)
+    return hits, np.stack(treated, axis=1) - hits
+
+
+def net_benefits(
+    rightly: np.ndarray, in_vain: np.ndarray, thresholds: Sequence[float]
+) -> np.ndarray:
+    """Return float64 (patients, thresholds): each patient's part in the net benefit."""
+    odds = np.array(thresholds) / (1 - np.array(thresholds))
+    return np.asarray(rightly - in_vain * odds)
 
 
 def decide(
@@ -77,7 +88,8 @@ def decide(
     parts, values = [], []
     for disease, chosen in sets:
         for strategy, risk in risks.items():
-            values.append(net_benefits(risk[:, chosen], labels[:, chosen], THRESHOLDS))
+            rightly, in_vain = treatments(risk[:, chosen], labels[:, chosen], THRESHOLDS)
+            values.append(net_benefits(rightly, in_vain, THRESHOLDS))
             highest = risk[:, chosen].max(axis=1)
             parts.append(
                 pl.DataFrame({"threshold": THRESHOLDS}).with_columns(
@@ -86,6 +98,8 @@ def decide(
                     patients=pl.lit(len(labels), pl.Int64),
                     positives=pl.lit(int(labels[:, chosen].any(axis=1).sum()), pl.Int64),
                     treated=pl.Series([(highest >= at).sum() for at in THRESHOLDS], dtype=pl.Int64),
+                    rightly=pl.Series(rightly.sum(axis=0), dtype=pl.Int64),
+                    in_vain=pl.Series(in_vain.sum(axis=0), dtype=pl.Int64),
                 )
             )
     everything = np.concatenate(values, axis=1)

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import false_discovery_control, norm
 
-from behrt.disclosure import suppress
+from behrt.disclosure import Rules, suppress
 from behrt.evaluation.bootstrap import interval
 from behrt.evaluation.disease_table import choose, score_diseases
 from behrt.evaluation.tidy import DECIMALS
@@ -67,7 +67,7 @@ def tabulate(
     resamples: int,
     seed: int,
     task: str,
-    threshold: int,
+    rules: Rules,
 ) -> pl.DataFrame:
     """Return one row a comparison, metric and disease of the table *diseases*.
 
@@ -75,7 +75,7 @@ def tabulate(
         labels: bool (patients, diseases).
         scores: of each model, float32 (patients, diseases).
         references: the models that are compared with all others.
-        vocabulary, minimum_prevalence, resamples, seed, task, threshold: as
+        vocabulary, minimum_prevalence, resamples, seed, task, rules: as
             `behrt.evaluation.disease_table.tabulate`, whose diseases and resamples these are.
 
     Returns:
@@ -84,10 +84,10 @@ def tabulate(
         p_benjamini_hochberg, p_holm Float64, null where undefined or not shown. A disease that is
         not shown is in no family. In each comparison and metric the largest difference is first.
     """
-    chosen, hidden = choose(labels, minimum_prevalence, threshold)
+    chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
     shown = chosen[~hidden]
     scored = {
-        model: score_diseases(labels, own, shown, resamples, seed, task)
+        model: score_diseases(labels, own, shown, resamples, seed, task, rules)
         for model, own in scores.items()
     }
     names, chapters = np.array(vocabulary.phenotypes)[chosen], np.array(vocabulary.chapters)[chosen]

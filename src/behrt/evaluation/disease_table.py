@@ -54,11 +54,20 @@ def choose(
     return chosen, hidden
 
 
-def estimate(labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return float64 (2, chosen): APS and AUROC of some diseases, NaN where undefined."""
+def estimate(
+    labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray, rules: Rules
+) -> np.ndarray:
+    """Return float64 (2, chosen): APS and AUROC of some diseases, NaN where undefined.
+
+    Where all patients have the same score, the APS is the prevalence: of the counts as shown.
+    """
     estimates = np.full((2, len(chosen)), np.nan)
     for column, disease in enumerate(chosen):
-        estimates[:, column] = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+        aps, auroc = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+        if np.ptp(scores[:, disease]) == 0 and not np.isnan(aps):
+            positives = labels[:, disease].sum(keepdims=True)
+            (aps,) = rules.share(positives, np.array([max(len(labels), rules.rounding)]))
+        estimates[:, column] = aps, auroc
     return estimates
 
 
@@ -69,6 +78,7 @@ def score_diseases(
     resamples: int,
     seed: int,
     task: str,
+    rules: Rules,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return APS and AUROC of some diseases, and the same of every resample of patients.
 
@@ -76,6 +86,7 @@ def score_diseases(
         labels, scores: bool and float (patients, diseases).
         chosen: int64 (k), the diseases.
         resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        rules: of disclosure.
 
     Returns:
         float64 (2, k) and (2, resamples, k), NaN where undefined.
@@ -92,7 +103,10 @@ def score_diseases(
                 )
             done += len(weights)
             bar.update(len(weights))
-    return estimate(labels, scores, chosen), resampled
+    estimates = estimate(labels, scores, chosen, rules)
+    # An interval's middle would tell the exact share where the estimate is of rounded counts.
+    resampled += (estimates - estimate(labels, scores, chosen, Rules(0)))[:, np.newaxis]
+    return estimates, resampled
 
 
 def tabulate(
@@ -126,11 +140,13 @@ def tabulate(
     patients = len(labels)
     positives = labels.sum(axis=0)
     chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
-    estimates, resampled = score_diseases(labels, scores, chosen, resamples, seed, task)
+    estimates, resampled = score_diseases(labels, scores, chosen, resamples, seed, task, rules)
     others = {
         f"{metric}_{name}": values
         for name, other in (beside or {}).items()
-        for metric, values in zip(("aps", "auroc"), estimate(labels, other, chosen), strict=True)
+        for metric, values in zip(
+            ("aps", "auroc"), estimate(labels, other, chosen, rules), strict=True
+        )
     }
     (aps_low, auroc_low), (aps_high, auroc_high) = np.stack(
         [interval(metric) for metric in resampled], axis=1

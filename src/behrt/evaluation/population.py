@@ -13,6 +13,7 @@ import polars as pl
 
 from behrt.disclosure import Rules, hide_steps
 from behrt.evaluation.differencing import protect
+from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 from behrt.sequences.frames import HELD_OUT, SPLITS
 
@@ -117,8 +118,20 @@ def count(tallies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def describe(tallies: pl.DataFrame) -> pl.DataFrame:
-    """Return task, split, measure, statistic String, value Float64 of every quantity."""
+def describe(tallies: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Return task, split, measure, statistic String, value Float64 of every quantity.
+
+    Means have four decimals, or as many as the rounding of counts allows.
+    """
+    decimals = [
+        (row["task"], row["split"], rules.decimals(row["patients"], DECIMALS))
+        for row in count(tallies).iter_rows(named=True)
+    ]
+    places = pl.DataFrame(
+        decimals,
+        schema={"task": pl.String, "split": pl.String, "decimals": pl.Int64},
+        orient="row",
+    )
     names = {name: text for name, (text, _) in _MEASURES.items()}
     units = {name: unit for name, (_, unit) in _MEASURES.items()}
     return (
@@ -135,6 +148,14 @@ def describe(tallies: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             measure=pl.col("tally").replace_strict(names),
             value=pl.col("value") / pl.col("tally").replace_strict(units),
+        )
+        .join(places, on=["task", "split"], how="left", maintain_order="left")
+        .with_columns(
+            value=pl.when(pl.col("statistic") == "mean")
+            .then(
+                (pl.col("value") * 10.0 ** pl.col("decimals")).round() / 10.0 ** pl.col("decimals")
+            )
+            .otherwise("value")
         )
         .select("task", "split", "measure", "statistic", "value")
     )
@@ -268,7 +289,7 @@ def tabulate(
             ("women", "share", pl.when(shown).then(rules.round(women) / rules.round(patients))),
         )
     ]
-    described = describe(tallies).join(
+    described = describe(tallies, rules).join(
         counts.select("task", "split", "hidden"), on=["task", "split"]
     )
     measures = ["eligible patients", "patients", "women", *(text for text, _ in _MEASURES.values())]
@@ -287,7 +308,7 @@ def tabulate(
             "split",
             "measure",
             "statistic",
-            value=pl.when(~pl.col("hidden")).then(pl.col("value").round(4)),
+            value=pl.when(~pl.col("hidden")).then(pl.col("value").round(DECIMALS)),
             data=pl.lit(data),
             protocol=pl.lit("both"),
         )

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
 
 from behrt.caliber.sex_specific import SEXES, SexSpecific
-from behrt.disclosure import hide_parts, is_small
+from behrt.disclosure import hide_parts, is_small, with_shares
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import LEVEL, draws, interval
+from behrt.evaluation.bootstrap import draws, interval
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import DECIMALS, with_facts
@@ -26,11 +25,6 @@ INTEGERS = (
     "ranked_own",
     "ranked_other",
     "ranked_other_recorded",
-)
-SHARES = tuple(
-    f"{what}_share{end}"
-    for what in ("predicted_own", "predicted_other", "ranked_own", "ranked_other")
-    for end in ("", "_low", "_high")
 )
 AUROC = ("auroc", "auroc_low", "auroc_high")
 
@@ -72,15 +66,11 @@ def patients_by_sex(sequences: Sequence[Path], n_diseases: int) -> np.ndarray:
     return counts
 
 
-def _share(name: str, found: int, of: int, threshold: int) -> dict[str, float | int | None]:
-    """Return a count and its share with the exact 95 % interval, null where not to be shown."""
-    keys = [name, *(f"{name}_share{end}" for end in ("", "_low", "_high"))]
+def _part(found: int, of: int, threshold: int) -> int | None:
+    """Return a count of some of `of` patients, None where it is not to be shown."""
     if of == 0 or is_small(np.array([of]), threshold).any():
-        return dict.fromkeys(keys)
-    if hide_parts(np.array([found, of - found]), threshold).any():
-        return dict.fromkeys(keys)
-    exact = binomtest(found, of).proportion_ci(LEVEL, method="exact")
-    return dict(zip(keys, (found, found / of, exact.low, exact.high), strict=True))
+        return None
+    return None if hide_parts(np.array([found, of - found]), threshold).any() else found
 
 
 def tabulate_model(
@@ -148,7 +138,7 @@ def tabulate_model(
             count = recorded[disease.disease, number]
             row[f"recorded_{side}"] = None if is_small(count, threshold) else int(count)
             for what, rule in (("predicted", predicted), ("ranked", ranked)):
-                row |= _share(f"{what}_{side}", int((rule & group).sum()), n, threshold)
+                row[f"{what}_{side}"] = _part(int((rule & group).sum()), n, threshold)
         before = int((ranked & other & known[:, disease.disease]).sum())
         parts = np.array([before, int((ranked & other).sum()) - before])
         shown = row["ranked_other"] is not None and not hide_parts(parts, threshold).any()
@@ -157,7 +147,7 @@ def tabulate_model(
             (auroc,) = disease_metrics(chosen[known_sex], own[known_sex])[1].ravel()
             row |= dict(zip(AUROC, (auroc, low[column], high[column]), strict=True))
         rows.append(row)
-    return pl.DataFrame(
+    table = pl.DataFrame(
         rows,
         schema={
             "disease": pl.String,
@@ -172,7 +162,8 @@ def tabulate_model(
             "ranked_other_recorded": pl.Int64,
             **dict.fromkeys(AUROC, pl.Float64),
         },
-    ).with_columns(pl.col(*SHARES, *AUROC).fill_nan(None).round(DECIMALS))
+    )
+    return with_shares(table).with_columns(pl.col(*AUROC).fill_nan(None).round(DECIMALS))
 
 
 def tabulate(

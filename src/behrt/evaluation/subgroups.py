@@ -4,17 +4,22 @@ Sex, age at the prediction, and region have a row a group. Practices are not tol
 scores are shown as a distribution, of those with enough patients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from behrt.disclosure import hide_parts, suppress
+from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.differencing import protect
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
+
+Key = tuple[str, str]
+"""Of a number of patients: what is defined for them, and their group."""
 
 SEXES = {1: "men", 2: "women", 0: "unknown"}
 AGES = (0, 18, 30, 40, 50, 60, 70, 80)
@@ -111,6 +116,69 @@ def _resample(measure: _Groups, patients: int, resamples: int, seed: int, task: 
     )
 
 
+def hide_supports(support: np.ndarray, threshold: int) -> np.ndarray:
+    """Return bool (metrics, groups): which numbers of patients to hide.
+
+    The groups of a trait add up to everybody. In each, those with an AUROC are some of those with
+    an APS, and these some of all. Those with an APS or AUROC are the same patients whether or not
+    the table has patients without a label. So what is hidden of them does not depend on the others.
+
+    Args:
+        support: int64 (metrics, groups), in the order of `METRICS`.
+        threshold: the smallest count, or difference, to show.
+    """
+    aps, auroc, everybody = range(len(METRICS))
+    hidden = np.stack([hide_parts(counts, threshold) for counts in support])
+    hidden = _hide_differences(support, hidden, [aps, auroc], {aps, auroc}, threshold)
+    return _hide_differences(support, hidden, [everybody, aps, auroc], {everybody}, threshold)
+
+
+def _hide_differences(
+    support: np.ndarray,
+    hidden: np.ndarray,
+    nested: Sequence[int],
+    choice: Collection[int],
+    threshold: int,
+) -> np.ndarray:
+    """Return `hidden`, and what else of the metrics of `choice` is to be hidden.
+
+    Args:
+        support: as `hide_supports` takes it.
+        hidden: bool (metrics, groups).
+        nested: metrics, each of which is defined for some of the patients of the one before it.
+        choice: those of which more may be hidden.
+        threshold: the smallest count, or difference, to show.
+    """
+    values: dict[Key, int] = {}
+    sums: list[tuple[Key, list[Key]]] = []
+    rows: list[list[Key]] = []
+    printed: set[Key] = set()
+    names = [str(group) for group in range(support.shape[1])]
+    for metric in nested:
+        whole = (str(metric), "all")
+        parts = [(str(metric), name) for name in names]
+        values |= dict(zip(parts, support[metric].tolist(), strict=True))
+        values[whole] = int(support[metric].sum())
+        sums.append((whole, parts))
+        if not is_small(support[metric].sum(), threshold):
+            printed.add(whole)
+        shown = [part for part, gone in zip(parts, hidden[metric], strict=True) if not gone]
+        if metric in choice:
+            rows += [[part] for part in shown]
+        else:
+            printed |= set(shown)
+    for outer, inner in pairwise(nested):
+        for name in names:
+            whole, part, rest = (str(outer), name), (str(inner), name), (f"not {inner}", name)
+            values[rest] = values[whole] - values[part]
+            sums.append((whole, [part, rest]))
+    found = protect(values, sums, rows, printed, Rules(threshold))
+    more = hidden.copy()
+    for metric, group in product(choice, range(support.shape[1])):
+        more[metric, group] |= (str(metric), names[group]) in found
+    return more
+
+
 def _rows_of(
     trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
 ) -> pl.DataFrame:
@@ -123,6 +191,7 @@ def _rows_of(
     value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
     drawn = _resample(measure, len(patients), resamples, seed, task)
     ends = [interval(values.T) for values in drawn]
+    hidden = hide_supports(support, threshold)
     parts = []
     for i, metric in enumerate(METRICS):
         rows = pl.DataFrame(
@@ -139,7 +208,8 @@ def _rows_of(
             },
             schema_overrides={"group": pl.String, "practices": pl.Int64},
         )
-        parts.append(suppress(rows, hide_parts(support[i], threshold), [*_SCORES, "patients"]))
+        rows = suppress(rows, hide_parts(support[i], threshold), _SCORES)
+        parts.append(suppress(rows, hidden[i], ["patients"]))
     return pl.concat(parts)
 
 

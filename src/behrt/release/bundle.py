@@ -18,7 +18,7 @@ from behrt.errors import InputError
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json, write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS
-from behrt.release.derived import TABLES, derived
+from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, Watch, scan
 from behrt.release.weights import erase, patients_behind
 from behrt.sequences.vocabulary import read_vocabulary
@@ -43,6 +43,9 @@ _ALWAYS = {
     "logs": "they are for whoever runs it",
     "provenance.html": "it tells when and where the run was; make it outside again",
 }
+_FIRST = ("cohort_flow", "population", "table1", "table2", "diseases")
+"""Tables that are withheld last."""
+
 _TOLD = 10
 """Findings that an error names, at most."""
 
@@ -115,22 +118,35 @@ def suppressed(table: pl.DataFrame) -> int:
     return hidden - int(first)  # the first step excludes nobody
 
 
+def _importance(path: Path) -> tuple[int, str]:
+    """Return what tables are sorted by: of two that are not safe together, the first is kept."""
+    return _FIRST.index(path.stem) if path.stem in _FIRST else len(_FIRST), path.name
+
+
+def _derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
+    """Return what small numbers follow from tables.
+
+    Raises:
+        InputError: they contradict one another.
+    """
+    try:
+        return derived(tables, rules)
+    except ValueError:
+        raise InputError(
+            "tables", "their numbers contradict one another", "Make all tables again"
+        ) from None
+
+
 def _choose(files: Sequence[Path], rules: Rules) -> tuple[list[Path], dict[Path, str]]:
     """Return the files to release, and why others are not."""
     withheld: dict[Path, str] = {}
     chosen: dict[str, pl.DataFrame] = {}
-    for name in TABLES:
-        for path in files:
-            if path.name != f"{name}.csv":
-                continue
-            together = {**chosen, name: read_table(path)}
-            try:
-                small = derived(together, rules)
-            except ValueError:
-                raise InputError(
-                    path.name, "it contradicts the tables before it", "Make all tables again"
-                ) from None
-            if small:
+    tables = {path: read_table(path) for path in files if path.suffix == ".csv"}
+    read_together = sorted((path for path in tables if covered(path.stem)), key=_importance)
+    if _derived({path.stem: tables[path] for path in read_together}, rules):
+        for path in read_together:
+            together = {**chosen, path.stem: tables[path]}
+            if small := _derived(together, rules):
                 withheld[path] = f"small numbers follow from it and others: {len(small)}"
             else:
                 chosen = together

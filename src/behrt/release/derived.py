@@ -2,48 +2,52 @@
 
 Each table hides what follows from itself, and from what it knows others to print. This is the check
 on all of them: it reads the tables as they are published, knows no hidden number, and works out
-what a reader could. (See `behrt.evaluation.differencing`.)
+what a reader could. (See `behrt.evaluation.differencing`.) How the numbers of all tables but the
+first two add up is data, `relations.toml`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
+<<<<<<< HEAD
+=======
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+>>>>>>> gaps4
 
 from behrt.disclosure import Rules
 from behrt.evaluation.differencing import Arithmetic, Interval
 from behrt.evaluation.population import FLOW, Key, flow_steps, nested, sums_of
+<<<<<<< HEAD
 from behrt.sequences.frames import HELD_OUT
+=======
+from behrt.release.relations import Sums, tables_related, told
+>>>>>>> gaps4
 
 _LEAST = 0.5
-TABLES = ("cohort_flow", "population", "table1", "table2", "diseases")
-"""The tables whose numbers add up to one another's, by file name."""
 
 Known = dict[Key, Interval]
-Sums = list[tuple[Key, list[Key]]]
+Read = tuple[list[tuple[Key, Interval]], Sums]
 
 
 def _shown(rules: Rules, count: float) -> Interval:
     return rules.interval(round(count))
 
 
-def _flow(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
+def _flow(table: pl.DataFrame, rules: Rules) -> Read:
     steps = flow_steps(table.height)
     known = {
         step: _shown(rules, count)
         for step, count in zip(steps, table["patients"], strict=True)
         if count is not None
     }
-    excluded = zip(steps, table["excluded"][1:], strict=False)
-    known |= {
-        (FLOW, step[1], "excluded"): _shown(rules, count)
-        for step, count in excluded
-        if count is not None
-    }
-    return known, [(a, [b, (FLOW, a[1], "excluded")]) for a, b in pairwise(steps)]
+    return list(known.items()), [(a, [b, (FLOW, a[1], "excluded")]) for a, b in pairwise(steps)]
 
 
-def _population(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
+def _population(table: pl.DataFrame, rules: Rules) -> Read:
     numbers = {
         (row["task"], row["split"], row["measure"].removesuffix(" patients")): row["value"]
         for row in table.filter(pl.col("statistic").is_in(["count", "share"])).iter_rows(named=True)
@@ -69,9 +73,10 @@ def _population(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
             return False
         return outer not in known or inner not in known or known[outer][1] >= known[inner][0]
 
-    return known, sums_of(places, nested(places, encloses), 0)
+    return list(known.items()), sums_of(places, nested(places, encloses), 0)
 
 
+<<<<<<< HEAD
 def _models(table: pl.DataFrame, label_set: str, rules: Rules) -> tuple[Known, Sums]:
     known: Known = {}
     sums: Sums = []
@@ -100,44 +105,74 @@ def _diseases(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
             if row[name] is not None:
                 known[key] = _shown(rules, row[name])
     return known, sums
+=======
+_READERS = {"cohort_flow": _flow, "population": _population}
+"""Of tables whose numbers are not named by a row's columns."""
+
+
+def covered(name: str) -> bool:
+    """Return whether it is known how the numbers of a table add up to those of others."""
+    patterns = [*_READERS, *tables_related()]
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _related(name: str, table: pl.DataFrame, rules: Rules) -> Read:
+    numbers, sums = told(name, table)
+    return [(key, _shown(rules, count)) for key, count in numbers], sums
+
+
+def _apart(sums: Sums, known: Known) -> Iterator[Sums]:
+    """Yield sums that have no number in common but those that are known exactly."""
+    exact = {key for key, (low, high) in known.items() if low == high}
+    keys = {key: place for place, key in enumerate({key: None for s in sums for key in _of(s)})}
+    cells = [(row, keys[key]) for row, s in enumerate(sums) for key in _of(s) if key not in exact]
+    rows, columns = np.array(cells or np.empty((0, 2), dtype=int)).T
+    graph = coo_array(
+        (np.ones(len(rows)), (rows, len(sums) + columns)), shape=(len(sums) + len(keys),) * 2
+    )
+    _, labels = connected_components(graph, directed=False)
+    parts: dict[int, Sums] = {}
+    for row, s in enumerate(sums):
+        parts.setdefault(int(labels[row]), []).append(s)
+    yield from parts.values()
+
+
+def _of(whole_and_parts: tuple[Key, list[Key]]) -> tuple[Key, ...]:
+    whole, parts = whole_and_parts
+    return (whole, *parts)
+>>>>>>> gaps4
 
 
 def derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
     """Return the numbers of patients that a reader can tell to be from 1 to threshold - 1.
 
     Args:
-        tables: published tables by name; those of `TABLES` are read together.
+        tables: published tables by name; those that are not `covered` are passed over.
         rules: as the tables were published by.
 
     Raises:
         ValueError: the tables contradict one another.
     """
-    read = {
-        "cohort_flow": _flow,
-        "population": _population,
-        "table1": lambda table, rules: _models(table, "all", rules),
-        "table2": lambda table, rules: _models(table, "first_incidence", rules),
-        "diseases": _diseases,
-    }
     known: Known = {}
-    sums: Sums = []
-    for name in TABLES:
-        if name in tables:
-            more, equations = read[name](tables[name], rules)
-            known |= {
-                key: (
-                    max(interval[0], known.get(key, interval)[0]),
-                    min(interval[1], known.get(key, interval)[1]),
-                )
-                for key, interval in more.items()
-            }
-            sums += equations
-    arithmetic = Arithmetic(sums)
+    sums: dict[tuple[Key, tuple[Key, ...]], None] = {}
+    for name, table in tables.items():
+        read = _READERS.get(name)
+        more, equations = read(table, rules) if read else _related(name, table, rules)
+        for key, interval in more:
+            before = known.get(key, interval)
+            known[key] = max(interval[0], before[0]), min(interval[1], before[1])
+        sums |= {(whole, tuple(parts)): None for whole, parts in equations}
+    if any(low > high for low, high in known.values()):
+        raise ValueError("the numbers contradict one another")
     found = []
-    for key in dict.fromkeys(key for whole, parts in sums for key in (whole, *parts)):
-        highest, _ = arithmetic.extreme(known, key, highest=True)
-        if _LEAST < highest < rules.threshold - _LEAST:
-            lowest, _ = arithmetic.extreme(known, key, highest=False)
-            if lowest > _LEAST:
-                found.append(" ".join(str(part) for part in key))
-    return found
+    for together in _apart([(whole, list(parts)) for whole, parts in sums], known):
+        arithmetic = Arithmetic(together)
+        for key in dict.fromkeys(key for s in together for key in _of(s)):
+            if known.get(key, (0, 0))[0] >= rules.threshold:
+                continue
+            highest, _ = arithmetic.extreme(known, key, highest=True)
+            if _LEAST < highest < rules.threshold - _LEAST:
+                lowest, _ = arithmetic.extreme(known, key, highest=False)
+                if lowest > _LEAST:
+                    found.append(" ".join(key))
+    return list(dict.fromkeys(found))

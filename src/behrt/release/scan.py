@@ -10,7 +10,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -22,13 +22,22 @@ import numpy as np
 import torch
 from plotly.offline import get_plotlyjs
 
-from behrt.disclosure import COUNTS, IDENTIFIERS, Rules, is_number
+from behrt.disclosure import (
+    COUNTS,
+    IDENTIFIERS,
+    SHARE_DECIMALS,
+    SHARES,
+    Rules,
+    is_number,
+    shares,
+)
 from behrt.errors import InputError
 
 IDENTIFIER = "a patient's id"
 DATE = "an exact date"
 SMALL = "a small count of patients"
 ROUNDED = "a count that is not rounded"
+EXACT = "a share that is not of the counts beside it"
 UNKNOWN = "whole numbers of unknown meaning"
 OPAQUE = "a kind of file that the scan cannot read"
 ROWS = "rows of data outside the folders of patients' data"
@@ -183,11 +192,22 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
             if not is_number(name, list(row)):
                 yield from ((f"line {number}, column {name!r}", kind) for kind in watch.kinds(cell))
             whole[name] = whole.get(name, True) and re.fullmatch(r"-?\d+", cell) is not None
+        yield from ((f"line {number}, column {name!r}", EXACT) for name in _exact_shares(row))
     for name, all_whole in whole.items():
         if name in IDENTIFIERS:
             yield f"column {name!r}", IDENTIFIER
         elif all_whole and not is_number(name, list(whole)):
             yield f"column {name!r}", UNKNOWN
+
+
+def _exact_shares(row: Mapping[str, str]) -> Iterator[str]:
+    """Yield the columns of a row that are shares, but not of the row's own counts."""
+    for name, counts in SHARES.items():
+        part, whole = (np.array([float(row.get(count) or "nan")]) for count in counts)
+        for end, (right,) in shares(part, whole).items():
+            shown = row.get(name + end)
+            if shown and not abs(float(shown) - right) <= 10.0**-SHARE_DECIMALS:
+                yield name + end
 
 
 @cache
