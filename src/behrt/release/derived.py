@@ -12,20 +12,13 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-<<<<<<< HEAD
-=======
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
->>>>>>> gaps4
 
 from behrt.disclosure import Rules
 from behrt.evaluation.differencing import Arithmetic, Interval
 from behrt.evaluation.population import FLOW, Key, flow_steps, nested, sums_of
-<<<<<<< HEAD
-from behrt.sequences.frames import HELD_OUT
-=======
 from behrt.release.relations import Sums, tables_related, told
->>>>>>> gaps4
 
 _LEAST = 0.5
 
@@ -76,36 +69,6 @@ def _population(table: pl.DataFrame, rules: Rules) -> Read:
     return list(known.items()), sums_of(places, nested(places, encloses), 0)
 
 
-<<<<<<< HEAD
-def _models(table: pl.DataFrame, label_set: str, rules: Rules) -> tuple[Known, Sums]:
-    known: Known = {}
-    sums: Sums = []
-    for task in dict.fromkeys(table["task"]):
-        total = (task, HELD_OUT, "patients")
-        for metric in ("APS", "AUROC"):
-            name = f"{label_set} {metric}"
-            sums.append((total, [(task, name, "patients"), (task, name, "undefined")]))
-            rows = table.filter((pl.col("task") == task) & (pl.col("metric") == metric))
-            for column in ("patients", "undefined"):
-                if len(counts := rows[column].drop_nulls()):
-                    known[task, name, column] = _shown(rules, counts[0])
-        within = (task, f"{label_set} AUROC", "patients")
-        sums.append(((task, f"{label_set} APS", "patients"), [within, (*within[:2], "rest")]))
-    return known, sums
-
-
-def _diseases(table: pl.DataFrame, rules: Rules) -> tuple[Known, Sums]:
-    known: Known = {}
-    sums: Sums = []
-    for row in table.iter_rows(named=True):
-        total = (row["task"], HELD_OUT, "patients")
-        with_it = (row["task"], row["disease"], "positives")
-        sums.append((total, [with_it, (*with_it[:2], "negatives")]))
-        for key, name in ((total, "patients"), (with_it, "positives")):
-            if row[name] is not None:
-                known[key] = _shown(rules, row[name])
-    return known, sums
-=======
 _READERS = {"cohort_flow": _flow, "population": _population}
 """Of tables whose numbers are not named by a row's columns."""
 
@@ -140,7 +103,6 @@ def _apart(sums: Sums, known: Known) -> Iterator[Sums]:
 def _of(whole_and_parts: tuple[Key, list[Key]]) -> tuple[Key, ...]:
     whole, parts = whole_and_parts
     return (whole, *parts)
->>>>>>> gaps4
 
 
 def derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
