@@ -1,6 +1,8 @@
 """What is gathered, what is withheld with what it shows, and what is not told of the machine."""
 
 import json
+import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from behrt.disclosure import Rules
 from behrt.errors import InputError
 from behrt.release.bundle import Data, days_of, release, suppressed, without_places
 from behrt.release.scan import Watch
 
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 RULES = Rules(5)
 CONFIG = {
     "disclosure": {"style": "cprd", "weights": False},
@@ -123,3 +127,27 @@ def test_suppressed_counts_are_counted() -> None:
     table = pl.DataFrame({"step": [0, 1], "patients": [9, None], "excluded": [None, None]})
     assert suppressed(table) == 2
     assert suppressed(pl.DataFrame({"aps": [None, 0.5]})) == 0
+
+
+def test_every_key_of_the_config_that_names_a_place_is_known() -> None:
+    """Each text whose description speaks of a file or folder; a path tells of the machine."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+    def places(
+        properties: dict[str, Any], above: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, ...]]:
+        for name, inner in properties.items():
+            is_text = "string" in (inner.get("type") or [])
+            if is_text and re.match(r"(A|The) ([\w.]+ )?(file|folder)", inner["description"]):
+                yield (*above, name)
+            yield from places(inner.get("properties", {}), (*above, name))
+
+    found = list(places(schema["properties"]))
+    assert len(found) > 7
+    config: dict[str, Any] = {}
+    for *above, name in found:
+        inside = config
+        for key in above:
+            inside = inside.setdefault(key, {})
+        inside[name] = "/home/somebody/secret"
+    assert "secret" not in json.dumps(without_places(config))

@@ -40,6 +40,17 @@ def kinds(text: str) -> set[str]:
         (f"0.{PATIENT}", set()),
         ("3,920,054 patients", set()),
         ("12 patients", set()),  # too short to be known as an id
+        ("row 12, line 12", set()),
+        ("patient 12 refused", {ID}),  # but for what says that it is one
+        ("patient 13 refused", set()),
+        ("patient id: 12", {ID}),
+        ("the first patient, 12 of whose visits", set()),
+        ("example patient: 7 visits", set()),
+        ("subject_id=7", {ID}),
+        ('{"person_id": "7"}', {ID}),
+        ("subject_ids [7, 8]", {ID}),
+        ("patid 7", {ID}),
+        ("subject_id Int64, subject_id: 'x'", set()),
         ("born on 2003-02-11", {DAY}),
         ("11/02/2003", {DAY}),
         ("2003/02/11 00:00", {DAY}),
@@ -138,6 +149,33 @@ def test_small_counts_are_known_by_the_names_of_columns_and_keys(tmp_path: Path)
     (tmp_path / "a.csv").write_text("patients\n41\n40\n")
     (finding,) = scan(tmp_path, [tmp_path / "a.csv"], rounded)
     assert finding.kind == scanning.ROUNDED
+
+
+def test_short_ids_are_known_by_what_they_are_called(tmp_path: Path) -> None:
+    """A MEDS dataset may number its subjects from 1: each small number is somebody's id."""
+    watch = Watch(np.arange(1, 400), Rules(5))
+    leaks = {
+        "a.csv": "Subject_ID,aps\n12,0.5\n",
+        "b.csv": "reference_person_id,aps\n12.0,0.5\n",
+        "c.json": '{"subject_ids": [12, 13]}',
+        "d.json": '{"kept": {"subject_id": "12"}}',
+        "e.log": "refused: subject_id=12",
+        "f.log": "subject 12 has no birth",
+        "g.html": "<table><tr><th>subject_id</th></tr><tr><td>12</td></tr></table>",
+        "h.jsonl": '{"subject_id": 12}',
+        "i.svg": "<svg><text>patient 12</text></svg>",
+    }
+    others = {
+        "u.csv": "rank,epoch,patients,aps\n1,12,120,0.5\n",
+        "v.json": '{"epoch": 12, "seed": 7, "patients": 120, "codes": {"12": "Asthma"}}',
+        "w.log": "epoch 12 of 40: loss 1.2, 120 patients, 13 subjects refused",
+        "x.html": "<th>Patients</th><td>120</td><p>figure 12</p>",
+        "y.svg": "<svg><text>12</text></svg>",
+    }
+    for name, text in (leaks | others).items():
+        (tmp_path / name).write_text(text)
+    found = scan(tmp_path, sorted(tmp_path.iterdir()), watch)
+    assert {(finding.file, finding.kind) for finding in found} == {(name, ID) for name in leaks}
 
 
 def test_a_share_of_other_counts_than_those_shown_is_found(tmp_path: Path) -> None:

@@ -29,12 +29,16 @@ KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
 
 _PAGES = (".html", ".md", ".txt")
 _PLACES = (
+    ("aurum", "merged_practices"),
+    ("aurum", "snomed"),
     ("caliber",),
     ("caliber_release",),
     ("codes", "crosswalk"),
     ("delivery",),
     ("meds", "folder"),
+    ("neighbours", "reference"),
     ("omop", "folder"),
+    ("sex_analysis", "diseases"),
 )
 _ALWAYS = {
     **dict.fromkeys(PATIENT_DATA, "it holds rows of patients"),

@@ -67,6 +67,16 @@ CODE_LISTS = ("caliber", "phenotypes")
 
 _LEAST_DIGITS = 5
 
+_NAMED = r"(?:patid|(?:person|patient|subject)_?id)s?"
+_NAME = re.compile(rf"(?:\w+[_.])?{_NAMED}", re.IGNORECASE)
+"""What an id is called, in a column, a key or a heading."""
+_AFTER_NAME = re.compile(rf"(?<![a-z]){_NAMED}[\"']?\s*[=:#]?\s*[\[({{]*\s*[\"']?\d", re.IGNORECASE)
+_AFTER_WHO = re.compile(
+    r"(?<!\w)(?:patient|person|subject)(?: (?:id|no\.?|number)\s*:?)?\s*[=#]?\s*[\"']?"
+    r"(\d{1,19})(?![\w.,]*\d)",
+    re.IGNORECASE,
+)
+
 _WHOLE = re.compile(r"(?<![\w.])\d{5,19}(?:\.0+)?(?![\w.]*\w)")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DATES = (
@@ -101,7 +111,8 @@ class Watch:
 
     Attributes:
         ids: int64, the patients' ids. Those of fewer than five digits cannot be told from other
-            numbers and are passed over.
+            numbers, and are found where a name says what they are: a column or key such as
+            `subject_id`, "subject_id=12", "patient 12".
         rules: which counts are small.
         dates: days that may be named, such as the study's.
     """
@@ -112,17 +123,26 @@ class Watch:
 
     def __post_init__(self) -> None:
         ids = np.unique(np.asarray(self.ids, dtype=np.int64))
-        object.__setattr__(self, "ids", ids[ids >= 10 ** (_LEAST_DIGITS - 1)])
+        object.__setattr__(self, "ids", ids)
 
-    def knows(self, number: int) -> bool:
-        """Return whether a whole number is a patient's id."""
+    def knows(self, number: int, named: bool = False) -> bool:
+        """Return whether a whole number is a patient's id.
+
+        Args:
+            number: any.
+            named: whether something says that it is an id, so that a short one counts, too.
+        """
         if not len(self.ids) or number > self.ids[-1]:
+            return False
+        if not named and number < 10 ** (_LEAST_DIGITS - 1):
             return False
         return bool(self.ids[np.searchsorted(self.ids, number)] == number)
 
     def kinds(self, text: str) -> Iterator[str]:
         """Yield the kind of each finding in a text."""
-        if any(self.knows(int(found[0].split(".")[0])) for found in _WHOLE.finditer(text)):
+        known = any(self.knows(int(found[0].split(".")[0])) for found in _WHOLE.finditer(text))
+        called = (int(found[1]) for found in _AFTER_WHO.finditer(text))
+        if known or _AFTER_NAME.search(text) or any(self.knows(id_, True) for id_ in called):
             yield IDENTIFIER
         if any(day not in self.dates for day in _days(text)):
             yield DATE
@@ -135,6 +155,11 @@ class Watch:
         if 0 < count < self.rules.threshold:
             return SMALL
         return ROUNDED if count % self.rules.rounding else None
+
+
+def names_ids(name: str) -> bool:
+    """Return whether a column or key of this name holds ids."""
+    return name in IDENTIFIERS or _NAME.fullmatch(name.strip()) is not None
 
 
 def _days(text: str) -> Iterator[date]:
@@ -166,10 +191,12 @@ def _in_values(value: Any, watch: Watch, key: str = "") -> Iterator[tuple[str, s
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _in_values(inner, watch, key)
+    elif isinstance(value, str) and names_ids(key) and value.strip().isdigit():
+        yield f"key {key!r}", IDENTIFIER
     elif isinstance(value, str):
         yield from ((f"key {key!r}", found) for found in watch.kinds(value))
     elif isinstance(value, int) and not isinstance(value, bool):
-        if key in IDENTIFIERS or watch.knows(value):
+        if names_ids(key) or watch.knows(value):
             yield f"key {key!r}", IDENTIFIER
         elif key in COUNTS and (kind := watch.kind_of_count(value)):
             yield f"key {key!r}", kind
@@ -194,7 +221,7 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
             whole[name] = whole.get(name, True) and re.fullmatch(r"-?\d+", cell) is not None
         yield from ((f"line {number}, column {name!r}", EXACT) for name in _exact_shares(row))
     for name, all_whole in whole.items():
-        if name in IDENTIFIERS:
+        if names_ids(name):
             yield f"column {name!r}", IDENTIFIER
         elif all_whole and not is_number(name, list(whole)):
             yield f"column {name!r}", UNKNOWN
@@ -228,6 +255,8 @@ def _texts_of_page(text: str) -> Iterator[str]:
 
 def _in_page(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
     for words in _texts_of_page(text):
+        if _NAME.fullmatch(words.strip()):
+            yield "a heading", IDENTIFIER
         for kind in watch.kinds(" ".join(unescape(words).split())):
             yield "a text", kind
 
