@@ -13,9 +13,7 @@ from behrt.configuration import (
     check,
     cut_off_of,
     disclosure_of,
-    drawn_as,
     every_model_of,
-    labelled,
     models_of,
     options_for,
     search_for,
@@ -36,6 +34,7 @@ from behrt.learning.run import (
     read_settings,
 )
 from behrt.models import behrt, model_named
+from behrt.populations import drawn_as, labelled
 from behrt.sequences.split import BY
 
 REPOSITORY = Path(__file__).parents[1]

@@ -12,6 +12,7 @@ import yaml
 from behrt.ablation import EMBEDDINGS
 from behrt.disclosure import rules_of
 from behrt.errors import InputError
+from behrt.populations import drawn_as
 
 
 def _innermost(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
@@ -106,20 +107,6 @@ def every_model_of(config: Mapping[str, Any]) -> dict[str, Any]:
             f"config, more_models.{twice[0]}", "it is one of `models` too", "Give it another name"
         )
     return {**models, **more}
-
-
-EVERYBODY = "_all"
-"""Ends the name of a task on all eligible patients: T2_all is T2 with those who get no disease."""
-
-
-def drawn_as(task: str) -> str:
-    """Return the task whose examples a task takes: T2 for T2_all."""
-    return task.removesuffix(EVERYBODY)
-
-
-def labelled(task: str) -> bool:
-    """Return whether a task leaves out patients without a disease to predict, as the paper does."""
-    return not task.endswith(EVERYBODY)
 
 
 def cut_off_of(config: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 import polars as pl
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from behrt.files import write_csv
 
@@ -176,7 +176,8 @@ def hide_parts(counts: np.ndarray, threshold: int) -> np.ndarray:
 
     Small parts are hidden, then the smallest others until at least two are, they add up to the
     threshold, and they are not all 1. What is left hidden can then take several values each.
-    A total that is itself small must be hidden too: its parts cannot be protected.
+    A total that is itself small, or of parts that are all 1, must be hidden too: its parts cannot
+    be protected.
 
     Args:
         counts: integers (n), not negative.
@@ -271,8 +272,8 @@ def shares(part: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(whole > 0, part / whole, np.nan)
     tail = (1 - _LEVEL) / 2
-    low = np.where(part == 0, 0.0, beta.ppf(tail, part, whole - part + 1))
-    high = np.where(part == whole, 1.0, beta.ppf(1 - tail, part + 1, whole - part))
+    low = np.where(part == 0, 0.0, betaincinv(part, whole - part + 1, tail))
+    high = np.where(part == whole, 1.0, betaincinv(part + 1, whole - part, 1 - tail))
     undefined = np.isnan(share)
     return {
         "": share,

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from behrt.configuration import drawn_as
 from behrt.evaluation.population import Key
+from behrt.populations import drawn_as
 
 DATA = Path(__file__).with_name("relations.toml")
 
