@@ -111,8 +111,9 @@ CASES = {
     "a subgroup that is left of a whole": (
         {
             "subgroups": rows(
-                task="T1", subgroup="age", group=["0 to 17", "18 to 29", "30 to 39"],
-                metric="observed / expected", patients=[None, 50, 30],
+                task="T1", subgroup=["age"] * 3 + ["sex"] * 2,
+                group=["0 to 17", "18 to 29", "30 to 39", "women", "men"],
+                metric="observed / expected", patients=[None, 50, 30, 43, 40],
             ),
             "calibration": rows(task="T1", patients=[83], positives=100),
         },

@@ -124,6 +124,12 @@ def derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
             before = known.get(key, interval)
             known[key] = max(interval[0], before[0]), min(interval[1], before[1])
         sums |= {(whole, tuple(parts)): None for whole, parts in equations}
+    unknown = (0.0, np.inf)
+    for whole, parts in sums:
+        lowest, highest = np.sum([known.get(part, unknown) for part in parts], axis=0)
+        low, high = known.get(whole, unknown)
+        if low > highest or high < lowest:
+            raise ValueError("the numbers contradict one another")
     if any(low > high for low, high in known.values()):
         raise ValueError("the numbers contradict one another")
     found = []
