@@ -28,7 +28,7 @@ def estimate(train, tuning, settings, run):
 
 
 def score(settings, weights, examples):
-    return np.tile(weights["chance"].numpy(), (len(examples), 1))
+    return np.tile(weights["chance"], (len(examples), 1))
 
 
 _kind = Estimated("one_chance", Settings, estimate, score)
