@@ -156,6 +156,6 @@ def pruning(
         trial = _study(space, earlier, higher, 0).ask()
         for epoch, score in enumerate(scores):
             trial.report(score, epoch)
-        return trial.should_prune()
+        return bool(trial.should_prune())  # numpy's would not go into JSON
 
     return unpromising
