@@ -19,7 +19,6 @@ from typing import TypeVar
 
 import numpy as np
 import polars as pl
-from scipy.special import betaincinv
 
 from behrt.files import write_csv
 
@@ -269,6 +268,8 @@ def shares(part: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         part, whole: float64 (n), NaN where they are not shown. Of nobody there is no share: NaN.
     """
+    from scipy.special import betaincinv  # half of this module's start, for the one who asks
+
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(whole > 0, part / whole, np.nan)
     tail = (1 - _LEVEL) / 2
@@ -323,7 +324,7 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
                 "COUNTS of behrt.disclosure, else to NUMBERS"
             )
         share = name.removesuffix("_low").removesuffix("_high")
-        known = share in (*SHARES, *SHARES_OF_PAIRS) or "trial" in frame.columns
+        known = share in (*SHARES, *SHARES_OF_PAIRS) or is_number(name, frame.columns)
         if _SHARE.search(name) and not known:
             raise ValueError(
                 f"column {name!r} holds shares: say in SHARES of behrt.disclosure of which "

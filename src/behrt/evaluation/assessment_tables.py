@@ -222,10 +222,13 @@ def tabulate_net_benefit(
     curve = ["task", "model", "disease"]
     everybody = table.filter(strategy=EVERYBODY)
     totals = everybody.group_by(curve).agg(pl.col("rightly", "in_vain").first())
+    of_curve = table.select(curve).join(totals, on=curve, how="left", maintain_order="left")
+    numbers = [
+        (table[name].to_numpy(), of_curve[name].to_numpy()) for name in ("rightly", "in_vain")
+    ]
     for rows in _rows_of_each(table, [*curve, "strategy"]):
-        (total,) = table[rows[:1]].select(curve).join(totals, on=curve).iter_rows(named=True)
-        for name in ("rightly", "in_vain"):
-            falling = np.concatenate([[total[name]], table[rows][name].to_numpy()])
+        for number, total in numbers:
+            falling = np.concatenate([total[rows[:1]], number[rows]])
             few[rows] |= hide_steps(falling, rules.threshold)[1:]
     hidden = [
         hide_parts(np.array([n, all_of_them - n]), rules.threshold).any()

@@ -63,12 +63,20 @@ def estimate(
     """
     estimates = np.full((2, len(chosen)), np.nan)
     for column, disease in enumerate(chosen):
-        aps, auroc = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
-        if np.ptp(scores[:, disease]) == 0 and not np.isnan(aps):
-            positives = labels[:, disease].sum(keepdims=True)
-            (aps,) = rules.share(positives, np.array([max(len(labels), rules.rounding)]))
-        estimates[:, column] = aps, auroc
+        estimates[:, column] = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+    prevalence = _without_ranking(labels, scores, chosen, rules)
+    told = np.isnan(prevalence) | np.isnan(estimates[0])
+    estimates[0] = np.where(told, estimates[0], prevalence)
     return estimates
+
+
+def _without_ranking(
+    labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray, rules: Rules
+) -> np.ndarray:
+    """Return float64 (chosen): the prevalence as shown, NaN where patients' scores differ."""
+    patients = np.array(max(len(labels), rules.rounding))
+    prevalence = rules.share(labels[:, chosen].sum(axis=0), patients)
+    return np.where(np.ptp(scores[:, chosen], axis=0) == 0, prevalence, np.nan)
 
 
 def score_diseases(
@@ -105,7 +113,9 @@ def score_diseases(
             bar.update(len(weights))
     estimates = estimate(labels, scores, chosen, rules)
     # An interval's middle would tell the exact share where the estimate is of rounded counts.
-    resampled += (estimates - estimate(labels, scores, chosen, Rules(0)))[:, np.newaxis]
+    moved = _without_ranking(labels, scores, chosen, rules)
+    moved -= _without_ranking(labels, scores, chosen, Rules(0))
+    resampled[0] += np.nan_to_num(moved)
     return estimates, resampled
 
 
