@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,54 @@ def test_names_become_arguments(tmp_path: Path) -> None:
         "seed": 7,
         "threads": 3,
     }
+
+
+@dataclass(frozen=True)
+class Limits:
+    threshold: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    name: str
+    limits: Limits
+    steps: tuple[Limits, ...] = ()
+    other: Limits | None = None
+
+
+def test_a_mapping_becomes_the_dataclass_that_the_annotation_names(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    def main(
+        source: Path,
+        parts: list[Path],
+        whole: Settings,
+        several: list[Limits],
+        named: dict[str, Limits],
+        plain: dict[str, int],
+    ) -> None:
+        seen.extend([whole, several, named, plain])
+
+    given = {"name": "a", "limits": {"threshold": 5}, "steps": [{"threshold": 1}], "other": None}
+    params = {"whole": given, "several": [{"threshold": 2}], "named": {"x": {"threshold": 3}}}
+    stage.run(main, rule(tmp_path / "log", **params, plain={"threshold": 4}))
+    assert seen == [
+        Settings("a", Limits(5), (Limits(1),), None),
+        [Limits(2)],
+        {"x": Limits(3)},
+        {"threshold": 4},
+    ]
+
+
+def test_an_unknown_key_of_a_dataclass_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main(source: Path, parts: list[Path], limits: Limits) -> None:
+        raise AssertionError("not reached")
+
+    monkeypatch.setenv("BEHRT_SHOW_ERRORS", "1")
+    with pytest.raises(TypeError, match="treshold"):
+        stage.run(main, rule(tmp_path / "log", limits={"treshold": 5}))
 
 
 def test_what_a_script_writes_is_its_users_alone(tmp_path: Path) -> None:

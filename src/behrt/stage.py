@@ -1,11 +1,13 @@
-"""The one bridge between Snakemake and a script's typed function."""
+"""The bridge between Snakemake and a script's typed function."""
 
 import inspect
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from behrt import logs
 from behrt.errors import InputError
@@ -16,27 +18,70 @@ def _paths(value: Any) -> Path | list[Path]:
     return Path(value) if isinstance(value, str) else [Path(item) for item in value]
 
 
+def typed(value: Any, annotation: Any) -> Any:
+    """Return a param as the type that an annotation names.
+
+    A mapping becomes the dataclass of the annotation, as do the dataclasses of its fields and
+    those in a list, a tuple or a dictionary. Any other value is returned as it is.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Task:
+    ...     name: str
+    ...     months: int | None = None
+    >>> typed({"name": "T2", "months": 6}, Task)
+    Task(name='T2', months=6)
+    >>> typed([{"name": "T1"}], tuple[Task, ...])
+    (Task(name='T1', months=None),)
+
+    Raises:
+        TypeError: a mapping has a key that its dataclass lacks, or lacks one that it requires.
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if is_dataclass(annotation) and isinstance(annotation, type) and isinstance(value, Mapping):
+        types = get_type_hints(annotation)
+        return annotation(**{name: typed(item, types.get(name)) for name, item in value.items()})
+    if origin in (Union, UnionType):
+        for member in inner:
+            converted = typed(value, member)
+            if converted is not value:
+                return converted
+    if origin in (list, tuple) and isinstance(value, (list, tuple)):
+        return origin(typed(item, inner[0]) for item in value)
+    if isinstance(value, Mapping) and len(inner) == 2:  # dict[str, …], Mapping[str, …]
+        return {name: typed(item, inner[1]) for name, item in value.items()}
+    return value
+
+
 def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
-    Inputs and outputs arrive as Path or list[Path]; params as they are, `code` (the rerun
-    trigger) left out. A function that takes `threads` gets the rule's, unless a param says them:
-    where they change the result, it must not hang on `--cores`. An InputError is logged and ends
-    the script: its text says all that helps. Of any other error the kind and the place are
-    logged, but not the text, which may quote a patient's values; the environment variable
-    BEHRT_SHOW_ERRORS=1 lets it through. What the script writes is its user's alone.
+    * Inputs and outputs arrive as Path or list[Path].
+    * A param that is a mapping arrives as the dataclass that the function's annotation names
+      (`typed`); other params arrive as they are. `code`, which triggers reruns, is left out.
+    * A function with an argument `threads` receives the rule's threads, unless a param gives them:
+      where they change the result, the result must not depend on `--cores`.
+
+    An InputError is logged and ends the script. Of any other error only the kind and the place are
+    logged, because its text may quote a patient's values; the environment variable
+    BEHRT_SHOW_ERRORS=1 shows the text. Only the current user can read the files that are written.
     """
     keep_private()
-    # The whole config, not a param: what a log may tell changes no output, so nothing runs again.
-    told = getattr(snakemake, "config", {}).get("disclosure", {})
-    limits = {name: told[name] for name in ("threshold", "rounding") if name in told}
+    # Not a param: what a log may show changes no output, so a change of it must rerun nothing.
+    disclosure = getattr(snakemake, "config", {}).get("disclosure", {})
+    limits = {name: disclosure[name] for name in ("threshold", "rounding") if name in disclosure}
     logs.start(Path(snakemake.log[0]) if snakemake.log else None, **limits)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
     arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
-    arguments |= {name: value for name, value in snakemake.params.items() if name != "code"}
-    if "threads" in inspect.signature(function).parameters:
-        arguments.setdefault("threads", snakemake.threads)
     try:
+        types = get_type_hints(function)
+        arguments |= {
+            name: typed(value, types.get(name))
+            for name, value in snakemake.params.items()
+            if name != "code"
+        }
+        if "threads" in inspect.signature(function).parameters:
+            arguments.setdefault("threads", snakemake.threads)
         function(**arguments)
     except InputError as error:
         logs.logger.error("%s", error)
@@ -45,7 +90,7 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
         if os.environ.get("BEHRT_SHOW_ERRORS") == "1":
             raise
         logs.logger.error(
-            "%s (its text is withheld, as it may quote patients' data; run again with "
+            "%s (its text is withheld because it may quote patients' data; run again with "
             "BEHRT_SHOW_ERRORS=1 to see it)\n%s",
             type(error).__name__,
             "".join(traceback.format_tb(error.__traceback__)),
