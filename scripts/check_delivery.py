@@ -7,7 +7,7 @@ from typing import Any
 from behrt import stage
 from behrt.cprd.check import Settings, check
 from behrt.cprd.check_report import as_text
-from behrt.cprd.cohort import Rules
+from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
@@ -42,7 +42,7 @@ def main(
     settings = Settings(
         database=DATABASES[database],
         diagnoses=diagnoses,
-        rules=Rules.read(rules),
+        rules=CohortRules.read(rules),
         options={name: Options.read(values, tables[name]) for name, values in options.items()},
         maximum_refused=maximum_refused,
         shards=shards,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from behrt import logs, stage
-from behrt.cprd.cohort import Rules, add_flows, join_cohorts, recognise
+from behrt.cprd.cohort import CohortRules, add_flows, join_cohorts, recognise
 from behrt.cprd.databases import DATABASES
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
@@ -30,7 +30,9 @@ def main(
     total = add_flows(counts)
     join_cohorts(shards, cohort)
     write_parquet(total, flow)
-    found = recognise(patient, practice, coverage, Rules.read(rules), DATABASES[database], merged)
+    found = recognise(
+        patient, practice, coverage, CohortRules.read(rules), DATABASES[database], merged
+    )
     write_json(
         {
             "database": database,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from behrt import stage
-from behrt.cprd.cohort import Rules, Sources, select_cohort
+from behrt.cprd.cohort import CohortRules, CohortSources, select_cohort
 from behrt.cprd.databases import DATABASES
 from behrt.files import write_parquet
 from behrt.logs import logger
@@ -35,7 +35,7 @@ def main(
     `merged` is the list of merged practices, if there is one; the last five inputs are needed for
     `rules["visits"] == "diagnosis"`.
     """
-    sources = Sources(
+    sources = CohortSources(
         patient,
         practice,
         eligibility,
@@ -51,7 +51,7 @@ def main(
         merged,
         DATABASES[database],
     )
-    selected, flow = select_cohort(sources, shard, Rules.read(rules))
+    selected, flow = select_cohort(sources, shard, CohortRules.read(rules))
     write_parquet(selected, cohort)
     write_parquet(flow, counts)
     logger.info("cohort, shard %d: %d steps done", shard, flow.height)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from behrt import stage
-from behrt.cprd.events import Sources, make_events
+from behrt.cprd.events import EventSources, make_events
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds import write_events
@@ -27,7 +27,7 @@ def main(
 
     `pointers` are the parts of the tables that point at those rows that are diagnoses, if any.
     """
-    sources = Sources(
+    sources = EventSources(
         cohort,
         diagnoses,
         consultations,

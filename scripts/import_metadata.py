@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from behrt import logs, stage
+from behrt.diagnosis_outcomes import add_outcomes, share_mapped
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds import list_codes, write_codes, write_dataset
-from behrt.sources.events import add_flows, add_outcomes, share_mapped
+from behrt.sources.events import add_flows
 from behrt.sources.words import read_listed
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.caliber.lists import describe_phenotypes
-from behrt.cprd.events import add_outcomes
+from behrt.diagnosis_outcomes import add_outcomes
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds import list_codes, write_codes, write_dataset

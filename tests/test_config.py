@@ -21,7 +21,7 @@ from behrt.configuration import (
     settings_for,
     training_for,
 )
-from behrt.cprd.cohort import Rules
+from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.disclosure import STYLES
@@ -111,7 +111,7 @@ def test_the_schema_is_strict_and_describes_every_key() -> None:
         (definition("training"), Optimisation),
         *((definition(kind), model_named(kind).Settings) for kind in KINDS),
         (properties("pretrain", "masking"), behrt.Masking),
-        (properties("cohort"), Rules),
+        (properties("cohort"), CohortRules),
         ({k: v for k, v in properties("extract").items() if k != "maximum_refused"}, Options),
     ],
     ids=["training", *KINDS, "masking", "cohort", "extract"],

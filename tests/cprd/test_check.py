@@ -16,7 +16,7 @@ from faults import write_aurum_delivery
 
 from behrt.cprd.check import Runs, Settings, check
 from behrt.cprd.check_report import as_text
-from behrt.cprd.cohort import Rules
+from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import AURUM
 from behrt.cprd.delivery import find_parts
 from behrt.errors import InputError
@@ -131,7 +131,7 @@ def settings(tmp_path: Path) -> Settings:
         path.write_text(text)
     return Settings(
         diagnoses=["clinical"],
-        rules=Rules(),
+        rules=CohortRules(),
         options={},
         maximum_refused=0.01,
         shards=2,
@@ -228,7 +228,7 @@ def test_the_disk_holds_a_score_for_each_disease(delivery: Path, look: Look) -> 
 
 
 def test_visits_with_a_diagnosis(delivery: Path, look: Look) -> None:
-    report = look(delivery, rules=Rules(visits="diagnosis", minimum_visits=3))
+    report = look(delivery, rules=CohortRules(visits="diagnosis", minimum_visits=3))
     # every second clinical record is mapped: 3 of 6 or more visits
     mapped = [n for n in ACCEPTABLE if len(days(n)) // 2 >= 3]
     first = [n for n in ACCEPTABLE if n % 3 == 0 and len(days(n)) // 2 == 2]

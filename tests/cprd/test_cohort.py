@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from behrt.cprd.cohort import (
-    Rules,
-    Sources,
+    CohortRules,
+    CohortSources,
     acceptable,
     add_flows,
     birth_year_known,
@@ -200,10 +200,10 @@ def test_hes_coverage_comes_from_the_delivery_or_the_rules(tmp_path: Path) -> No
             "end": [day("2020-01-01"), day("2014-03-31"), day("2020-01-01")],
         }
     ).write_parquet(path)
-    assert hes_coverage([path], Rules()) == (day("1997-04-01"), day("2014-03-31"))
-    stated = Rules.read({"hes_start": "1998-01-01"})
+    assert hes_coverage([path], CohortRules()) == (day("1997-04-01"), day("2014-03-31"))
+    stated = CohortRules.read({"hes_start": "1998-01-01"})
     assert hes_coverage([path], stated) == (day("1998-01-01"), day("2014-03-31"))
-    both = Rules.read({"hes_start": "1998-01-01", "hes_end": datetime.date(2000, 1, 1)})
+    both = CohortRules.read({"hes_start": "1998-01-01", "hes_end": datetime.date(2000, 1, 1)})
     assert hes_coverage([], both) == (day("1998-01-01"), day("2000-01-01"))
     with pytest.raises(InputError, match="no first and last day for data_source hes"):
         hes_coverage([], stated)
@@ -215,7 +215,7 @@ def test_hes_coverage_comes_from_the_delivery_or_the_rules(tmp_path: Path) -> No
 )
 def test_unknown_rules_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Rules.read(values)
+        CohortRules.read(values)
 
 
 def test_flows_of_shards_add_up(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_an_empty_cohort_is_an_error_that_names_the_step(tmp_path: Path) -> None
 
 def test_visits_with_a_diagnosis_need_the_code_lists() -> None:
     with pytest.raises(InputError, match="need the code lists"):
-        visit_days(Sources([], [], [], [], [], [], []), 0, Rules(visits="diagnosis"))
+        visit_days(CohortSources([], [], [], [], [], [], []), 0, CohortRules(visits="diagnosis"))
 
 
 def test_aurum_knows_no_up_to_standard_date() -> None:

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from behrt.cprd.cohort import Cohort
-from behrt.cprd.events import Sources, add_outcomes, make_events
+from behrt.cprd.events import EventSources, make_events
+from behrt.diagnosis_outcomes import add_outcomes
 
 START, END = datetime.date(2000, 2, 28), datetime.date(2000, 3, 2)
 
@@ -69,7 +70,7 @@ class Case:
             schema={"index": pl.Int16, "code": pl.String},
         ).write_parquet(folder / "phenotypes")
         events, outcomes = make_events(
-            Sources(
+            EventSources(
                 folder / "cohort",
                 [folder / "clinical"],
                 [folder / "consultation"],

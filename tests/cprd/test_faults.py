@@ -25,11 +25,10 @@ from snakemake.utils import validate
 
 from behrt.caliber.snomed import read_snomed
 from behrt.configuration import check, options_for
-from behrt.cprd.cohort import Rules, Sources, add_flows, select_cohort
+from behrt.cprd.cohort import CohortRules, CohortSources, add_flows, select_cohort
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import Part, find_parts, require
-from behrt.cprd.events import Sources as EventSources
-from behrt.cprd.events import make_events
+from behrt.cprd.events import EventSources, make_events
 from behrt.cprd.extract import extract_part
 from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.values import Options
@@ -138,7 +137,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         [path for table in tables for path in rows[table]] for tables in database.diagnoses(chosen)
     )
     merged = config["aurum"]["merged_practices"]
-    sources = Sources(
+    sources = CohortSources(
         rows["patient"],
         rows["practice"],
         rows["linkage_eligibility"],
@@ -149,7 +148,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         merged=merged and Path(merged),
         database=database,
     )
-    cohort, flow = select_cohort(sources, 0, Rules.read(config["cohort"]))
+    cohort, flow = select_cohort(sources, 0, CohortRules.read(config["cohort"]))
     cohort.write_parquet(out / "cohort.parquet")
     flow.write_parquet(out / "flow.parquet")
     total = add_flows([out / "flow.parquet"])

@@ -102,7 +102,7 @@ class Settings:
     """
 
     diagnoses: Sequence[str] | None
-    rules: cohort.Rules
+    rules: cohort.CohortRules
     options: Mapping[str, Options]
     maximum_refused: float
     shards: int
@@ -513,7 +513,7 @@ def _cohort(
         lacking.append("the code lists")
     if lacking:
         return {"expected": None, "why": f"not estimated without {', '.join(lacking)}"}
-    sources = cohort.Sources(
+    sources = cohort.CohortSources(
         patient=_paths(by_table, ["patient"]),
         practice=_paths(by_table, ["practice"]),
         eligibility=_paths(by_table, ["linkage_eligibility"]),

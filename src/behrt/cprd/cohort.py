@@ -52,7 +52,7 @@ class Cohort(dy.Schema):
 
 
 @dataclass(frozen=True)
-class Rules:
+class CohortRules:
     """What may be set about the cohort.
 
     Attributes:
@@ -74,7 +74,7 @@ class Rules:
     practice_digits: int | None = None
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "Rules":
+    def read(cls, values: Mapping[str, Any]) -> "CohortRules":
         """Read rules from config (dates as YYYY-MM-DD), refusing the unknown with an InputError."""
         names = [item.name for item in fields(cls)]
         read: dict[str, Any] = {}
@@ -98,7 +98,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Sources:
+class CohortSources:
     """The extracted parts that the cohort is made from.
 
     Attributes:
@@ -249,7 +249,9 @@ def _with_follow_up(patients: pl.DataFrame) -> pl.DataFrame:
     return patients.filter(pl.col("follow_up_start") <= pl.col("follow_up_end"))
 
 
-def hes_coverage(coverage: Sequence[Path], rules: Rules) -> tuple[datetime.date, datetime.date]:
+def hes_coverage(
+    coverage: Sequence[Path], rules: CohortRules
+) -> tuple[datetime.date, datetime.date]:
     """Return the first and last day that HES APC covers: the rules', else linkage_coverage's.
 
     Raises:
@@ -291,7 +293,7 @@ def recognise(
     patient: Sequence[Path],
     practice: Sequence[Path],
     coverage: Sequence[Path],
-    rules: Rules,
+    rules: CohortRules,
     database: Database = GOLD,
     merged: Path | None = None,
 ) -> Recognised:
@@ -313,7 +315,7 @@ def recognise(
 
 
 def select_cohort(
-    sources: Sources, shard: int, rules: Rules
+    sources: CohortSources, shard: int, rules: CohortRules
 ) -> tuple[dy.DataFrame[Cohort], dy.DataFrame[Flow]]:
     """Apply all steps to one shard; the cohort and the patients left after each step.
 
@@ -369,7 +371,7 @@ def select_cohort(
     return _as_cohort(patients, shard), Flow.validate(flow, cast=True)
 
 
-def visit_days(sources: Sources, shard: int, rules: Rules) -> pl.LazyFrame:
+def visit_days(sources: CohortSources, shard: int, rules: CohortRules) -> pl.LazyFrame:
     """Scan subject_id and day of what counts as a visit under the rules, days repeated.
 
     Raises:

@@ -7,31 +7,20 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
-from behrt.cprd.diagnoses import ICD, MEDCODE, read_mapping, scan_diagnoses
+from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.shards import scan_days
-
-SEXES = {0: "unknown", 1: "male", 2: "female"}
-OUTCOMES = (
-    "not in the cohort",
-    "no code",
-    "no date",
-    "outside follow-up",
-    "unmapped",
-    "mapped",
+from behrt.diagnosis_outcomes import (
+    DiagnosisOutcomes,
+    count_outcomes,
+    first_outcome,
+    sort_outcomes,
 )
 
-
-class Outcomes(dy.Schema):
-    """What became of the diagnosis rows: rows by system and outcome, unmapped ones by code too."""
-
-    system = dy.String(check=lambda system: system.is_in([MEDCODE, ICD]))
-    outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
-    code = dy.String(nullable=True)
-    rows = dy.Int64(min=1)
+SEXES = {0: "unknown", 1: "male", 2: "female"}
 
 
 @dataclass(frozen=True)
-class Sources:
+class EventSources:
     """The files that a shard's events are made from.
 
     Attributes:
@@ -55,7 +44,9 @@ class Sources:
     pointers: Sequence[Path] = ()
 
 
-def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFrame[Outcomes]]:
+def make_events(
+    sources: EventSources, shard: int
+) -> tuple[pl.DataFrame, dy.DataFrame[DiagnosisOutcomes]]:
     """Make one shard's events.
 
     An event counts on the days of follow-up, first and last included; so does death. What a patient
@@ -81,10 +72,7 @@ def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFram
         .select("subject_id", "day", code="event")
         .unique()
     )
-    unmapped_code = pl.when(pl.col("outcome") == "unmapped").then("code")
-    outcomes = rows.group_by("system", "outcome", unmapped_code.alias("code")).agg(
-        rows=pl.len().cast(pl.Int64)
-    )
+    outcomes = count_outcomes(rows)
     visits = [
         _visits("VISIT//GP", [*sources.consultations, *sources.diagnoses], "eventdate", shard),
         _visits("VISIT//HOSPITAL", [*sources.admissions, *sources.hospital], "admidate", shard),
@@ -99,7 +87,7 @@ def make_events(sources: Sources, shard: int) -> tuple[pl.DataFrame, dy.DataFram
         [pl.concat([diagnoses, *followed]), outcomes], engine="streaming"
     )
     events = pl.concat([describe(cohort), _timed(dated)]).sort("subject_id", "time", "code")
-    return events, _sorted_outcomes(counted)
+    return events, sort_outcomes(counted)
 
 
 def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:
@@ -114,18 +102,16 @@ def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame
     joined = rows.join(window, on="subject_id", how="left").join(
         known, on=["system", "code"], how="left"
     )
-    conditions = (
-        pl.col("follow_up_start").is_null(),
-        pl.col("code").is_null(),
-        pl.col("day").is_null(),
-        ~_in_follow_up(),
-        pl.col("mapped").is_null(),
+    outcome = first_outcome(
+        {
+            "not in the cohort": pl.col("follow_up_start").is_null(),
+            "no code": pl.col("code").is_null(),
+            "no date": pl.col("day").is_null(),
+            "outside follow-up": ~_in_follow_up(),
+            "unmapped": pl.col("mapped").is_null(),
+        }
     )
-    first = pl.coalesce(
-        pl.when(condition).then(pl.lit(outcome))
-        for condition, outcome in zip(conditions, OUTCOMES, strict=False)
-    )
-    return joined.with_columns(outcome=first.fill_null("mapped"))
+    return joined.with_columns(outcome=outcome)
 
 
 def describe(cohort: pl.DataFrame) -> pl.DataFrame:
@@ -169,16 +155,3 @@ def _visits(code: str, parts: Sequence[Path], date: str, shard: int) -> pl.LazyF
 
 def _timed(events: pl.DataFrame) -> pl.DataFrame:
     return events.select("subject_id", pl.col("day").cast(pl.Datetime("us")).alias("time"), "code")
-
-
-def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[Outcomes]:
-    """Add the shards' outcomes up, the commonest unmapped codes first."""
-    scanned = pl.scan_parquet(list(shards))
-    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
-    return _sorted_outcomes(total.collect())
-
-
-def _sorted_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[Outcomes]:
-    return Outcomes.validate(
-        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
-    )

@@ -8,10 +8,15 @@ import polars as pl
 from meds.schema import birth_code, death_code
 
 from behrt import flow
+from behrt.diagnosis_outcomes import (
+    DiagnosisOutcomes,
+    count_outcomes,
+    first_outcome,
+    sort_outcomes,
+)
 from behrt.flow import Flow
-from behrt.sources.codes import SYSTEMS
 from behrt.sources.records import scan_records
-from behrt.sources.words import NO_SYSTEM, OWN
+from behrt.sources.words import NO_SYSTEM
 
 STEPS = (
     "Subjects of the dataset",
@@ -19,28 +24,11 @@ STEPS = (
     "With follow-up after birth",
     "With a diagnosis of the vocabulary in follow-up",
 )
-OUTCOMES = (
-    "not in the cohort",
-    "no code",
-    "no date",
-    "outside follow-up",
-    "unmapped",
-    "mapped",
-)
-
-
-class Outcomes(dy.Schema):
-    """What became of the diagnoses: rows by system and outcome, unmapped ones by code too."""
-
-    system = dy.String(check=lambda system: system.is_in([*SYSTEMS, OWN, NO_SYSTEM]))
-    outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
-    code = dy.String(nullable=True)
-    rows = dy.Int64(min=1)
 
 
 def make_events(
     parts: Sequence[Path], words: Path, shard: int
-) -> tuple[pl.DataFrame, dy.DataFrame[Outcomes], dy.DataFrame[Flow]]:
+) -> tuple[pl.DataFrame, dy.DataFrame[DiagnosisOutcomes], dy.DataFrame[Flow]]:
     """Make one shard's events.
 
     A diagnosis counts on the days of follow-up, first and last included; so do visits and death.
@@ -61,12 +49,7 @@ def make_events(
     diagnoses = judge(records, followed, pl.read_parquet(words))
     mapped = diagnoses.filter(pl.col("outcome") == "mapped")
     cohort = followed.join(mapped, on="subject_id", how="semi")
-    unmapped_code = pl.when(pl.col("outcome") == "unmapped").then("code")
-    outcomes = (
-        diagnoses.unique("row")
-        .group_by("system", "outcome", unmapped_code.alias("code"))
-        .agg(rows=pl.len().cast(pl.Int64))
-    )
+    outcomes = count_outcomes(diagnoses.unique("row").lazy()).collect()
     visits = _within(records.filter(pl.col("kind") == "visit"), cohort)
     events = pl.concat(
         [
@@ -91,7 +74,7 @@ def make_events(
     )
     return (
         timed.unique().sort("subject_id", "time", "code"),
-        _sorted_outcomes(outcomes),
+        sort_outcomes(outcomes),
         Flow.validate(flow),
     )
 
@@ -153,7 +136,7 @@ def follow(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge(records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
-    """Return every diagnosis with its outcome, one of OUTCOMES, the first that applies.
+    """Return every diagnosis with its outcome, as `behrt.diagnosis_outcomes` names it.
 
     Args:
         records: of a shard.
@@ -170,20 +153,18 @@ def judge(records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame) ->
         .join(followed.select("subject_id", "start", "end"), on="subject_id", how="left")
         .join(words, on="code", how="left")
     )
-    conditions = (
-        pl.col("start").is_null(),
-        pl.col("code").is_null(),
-        pl.col("day").is_null(),
-        ~pl.col("day").is_between("start", "end"),
-        pl.col("event").is_null(),
+    outcome = first_outcome(
+        {
+            "not in the cohort": pl.col("start").is_null(),
+            "no code": pl.col("code").is_null(),
+            "no date": pl.col("day").is_null(),
+            "outside follow-up": ~pl.col("day").is_between("start", "end"),
+            "unmapped": pl.col("event").is_null(),
+        }
     )
-    first = pl.coalesce(
-        pl.when(condition).then(pl.lit(outcome))
-        for condition, outcome in zip(conditions, OUTCOMES, strict=False)
+    return joined.with_columns(outcome=outcome, system=pl.col("system").fill_null(NO_SYSTEM)).drop(
+        "start", "end"
     )
-    return joined.with_columns(
-        outcome=first.fill_null(OUTCOMES[-1]), system=pl.col("system").fill_null(NO_SYSTEM)
-    ).drop("start", "end")
 
 
 def _within(rows: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
@@ -210,26 +191,6 @@ def _dated(cohort: pl.DataFrame) -> pl.DataFrame:
             (pl.col("end"), "FOLLOW_UP//END"),
             (death, death_code),
         )
-    )
-
-
-def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[Outcomes]:
-    """Add the shards' outcomes up, the commonest unmapped codes first."""
-    scanned = pl.scan_parquet(list(shards))
-    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
-    return _sorted_outcomes(total.collect())
-
-
-def share_mapped(outcomes: pl.DataFrame) -> float:
-    """Return which share of the diagnoses became events."""
-    rows = outcomes.group_by("outcome").agg(pl.col("rows").sum())
-    counts: dict[str, int] = dict(rows.iter_rows())
-    return counts.get(OUTCOMES[-1], 0) / max(sum(counts.values()), 1)
-
-
-def _sorted_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[Outcomes]:
-    return Outcomes.validate(
-        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
     )
 
 

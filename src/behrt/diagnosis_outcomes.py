@@ -1,0 +1,84 @@
+"""What became of each diagnosis row: which rows became events, and why the others did not."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dataframely as dy
+import polars as pl
+
+MAPPED = "mapped"
+UNMAPPED = "unmapped"
+OUTCOMES = (
+    "not in the cohort",
+    "no code",
+    "no date",
+    "outside follow-up",
+    UNMAPPED,
+    MAPPED,
+)
+
+
+class DiagnosisOutcomes(dy.Schema):
+    """Diagnosis rows by coding system and outcome; unmapped rows also by code."""
+
+    system = dy.String(min_length=1)
+    outcome = dy.String(check=lambda outcome: outcome.is_in(OUTCOMES))
+    code = dy.String(nullable=True)
+    rows = dy.Int64(min=1)
+
+
+def first_outcome(conditions: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Return the first outcome, in the order of OUTCOMES, whose condition holds, else "mapped".
+
+    Args:
+        conditions: a Boolean expression for each outcome that can occur; null counts as false.
+
+    >>> rows = pl.DataFrame({"code": ["I10", None, "Z99"], "listed": [True, None, False]})
+    >>> unmapped, no_code = ~pl.col("listed"), pl.col("code").is_null()
+    >>> outcome = first_outcome({"unmapped": unmapped, "no code": no_code})
+    >>> rows.select(outcome.alias("outcome"))["outcome"].to_list()
+    ['mapped', 'no code', 'unmapped']
+    """
+    if unknown := set(conditions) - set(OUTCOMES):
+        raise ValueError(f"not an outcome: {', '.join(sorted(unknown))}")
+    ordered = [outcome for outcome in OUTCOMES if outcome in conditions]
+    return pl.coalesce(
+        *(pl.when(conditions[outcome]).then(pl.lit(outcome)) for outcome in ordered),
+        pl.lit(MAPPED),
+    )
+
+
+def count_outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Count rows by system and outcome, unmapped rows by code as well.
+
+    Args:
+        rows: one row per diagnosis: system, outcome, code (String).
+
+    Returns:
+        The columns of `DiagnosisOutcomes`, in no particular order.
+    """
+    unmapped_code = pl.when(pl.col("outcome") == UNMAPPED).then("code")
+    return rows.group_by("system", "outcome", unmapped_code.alias("code")).agg(
+        rows=pl.len().cast(pl.Int64)
+    )
+
+
+def sort_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[DiagnosisOutcomes]:
+    """Sort by system and outcome, the most frequent unmapped codes first."""
+    return DiagnosisOutcomes.validate(
+        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
+    )
+
+
+def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[DiagnosisOutcomes]:
+    """Add up the outcomes of all shards."""
+    scanned = pl.scan_parquet(list(shards))
+    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
+    return sort_outcomes(total.collect())
+
+
+def share_mapped(outcomes: pl.DataFrame) -> float:
+    """Return the share of the rows that became events; 0 without rows."""
+    rows = outcomes.group_by("outcome").agg(pl.col("rows").sum())
+    counts: dict[str, int] = dict(rows.iter_rows())
+    return counts.get(MAPPED, 0) / max(sum(counts.values()), 1)
