@@ -7,7 +7,7 @@ tables/ and figures/, as they are named and with the ending _all for all eligibl
 those to whom nothing happens: only these risks are those of a population.
 """
 
-POPULATIONS = {"": TASKS, "_all": ["T2_all", "T3_all"]}
+POPULATIONS = {"": TASKS, "_all": ON_ALL_ELIGIBLE}
 WHO = {"": "", "_all": ", all eligible patients"}
 
 
@@ -39,7 +39,7 @@ rule assess:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=120,
     params:
-        labelled=lambda wildcards: labelled(wildcards.task),
+        labelled=lambda wildcards: TASK[wildcards.task].labelled,
         recall_at=config["evaluation"]["recall_at"],
         diseases=config["evaluation"]["decision_diseases"],
         resamples=config["evaluation"]["resamples"],
@@ -193,7 +193,7 @@ rule table_subgroups:
         sequences=SEQUENCES,
         examples=lambda wildcards: expand(
             "<results>/tasks/{task}.parquet",
-            task=map(drawn_as, POPULATIONS[wildcards.population]),
+            task=map(key_of, POPULATIONS[wildcards.population]),
         ),
         metrics=lambda wildcards: expand(
             "<results>/evaluation/{task}/{model}.parquet",

@@ -45,8 +45,10 @@ rule figure_trends:
 
 rule table_disease_differences:
     input:
-        task="<results>/tasks/T2.parquet",
-        scores=expand("<results>/predictions/T2/{model}.parquet", model=MODELS),
+        task=f"<results>/tasks/{SHOWN_TASK}.parquet",
+        scores=expand(
+            f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=MODELS
+        ),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(
@@ -74,7 +76,7 @@ rule table_disease_differences:
         protocol=config["protocol"],
         data=config["source"],
         disclosure=DISCLOSURE,
-        task_name="T2",
+        task_name=SHOWN_TASK,
         code=code_hash(SCRIPTS / "table_disease_differences.py"),
     message:
         "Compare the models disease by disease"

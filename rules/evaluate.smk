@@ -23,7 +23,7 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        labelled=lambda wildcards: labelled(wildcards.task),
+        labelled=lambda wildcards: TASK[wildcards.task].labelled,
         task_name=lambda wildcards: wildcards.task,
         code=code_hash(SCRIPTS / "evaluate.py"),
     message:

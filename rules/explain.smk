@@ -8,7 +8,7 @@ Out: figures/attention.{png,svg} and figures/explorer.html.
 rule figure_attention:
     input:
         sequences=SEQUENCES,
-        task="<results>/tasks/T2.parquet",
+        task=f"<results>/tasks/{SHOWN_TASK}.parquet",
         vocabulary="<results>/vocabulary.json",
         weights="<results>/models/mlm/model.safetensors",
         model_config="<results>/models/mlm/config.json",
@@ -53,10 +53,10 @@ rule figure_attention:
 rule explorer:
     input:
         sequences=SEQUENCES,
-        task="<results>/tasks/T2.parquet",
+        task=f"<results>/tasks/{SHOWN_TASK}.parquet",
         vocabulary="<results>/vocabulary.json",
-        weights=f"<results>/models/T2/{EXPLAINED[0]}/model.safetensors",
-        model_config=f"<results>/models/T2/{EXPLAINED[0]}/config.json",
+        weights=f"<results>/models/{SHOWN_TASK}/{EXPLAINED[0]}/model.safetensors",
+        model_config=f"<results>/models/{SHOWN_TASK}/{EXPLAINED[0]}/config.json",
     output:
         explorer=report(
             "<results>/figures/explorer.html",
@@ -78,7 +78,7 @@ rule explorer:
     params:
         run=config["run"],
         model=EXPLAINED[0],
-        window="in the next 6 months",
+        window=TASK[SHOWN_TASK].window,
         protocol=config["protocol"],
         seed=config["seed"],
         patients=12,

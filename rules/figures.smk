@@ -146,14 +146,20 @@ rule figure_diseases:
             caption="../workflow/report/figure_diseases.rst",
             category="Diseases",
             subcategory="Scores",
-            labels={"shows": "Figure 6: scores of each disease in T2", "as": "PNG"},
+            labels={
+                "shows": f"Figure 6: scores of each disease in {SHOWN_TASK}",
+                "as": "PNG",
+            },
         ),
         svg=report(
             "<results>/figures/diseases.svg",
             caption="../workflow/report/figure_diseases.rst",
             category="Diseases",
             subcategory="Scores",
-            labels={"shows": "Figure 6: scores of each disease in T2", "as": "SVG"},
+            labels={
+                "shows": f"Figure 6: scores of each disease in {SHOWN_TASK}",
+                "as": "SVG",
+            },
         ),
     log:
         "<logs>/figure_diseases.log",

@@ -46,7 +46,7 @@ rule finetune:
         threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
-        labelled=lambda wildcards: labelled(wildcards.task),
+        labelled=lambda wildcards: TASK[wildcards.task].labelled,
         task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "finetune.py",

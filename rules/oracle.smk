@@ -28,7 +28,7 @@ rule oracle:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        months=lambda wildcards: config["tasks"][wildcards.task]["months"],
+        months=lambda wildcards: TASK[wildcards.task].months,
         practices=config["simulation"]["practices"],
         seed=config["seed"],
         process=config["simulation"]["process"],

@@ -34,7 +34,7 @@ rule predict:
         threads=config["training_threads"],
         precision=config["precision"],
         accelerator=config["accelerator"],
-        labelled=lambda wildcards: labelled(wildcards.task),
+        labelled=lambda wildcards: TASK[wildcards.task].labelled,
         task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "predict.py",

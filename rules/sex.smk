@@ -15,8 +15,10 @@ rule table_sex_specific:
     input:
         **ONE_SEX,
         sequences=SEQUENCES,
-        task="<results>/tasks/T2.parquet",
-        scores=expand("<results>/predictions/T2/{model}.parquet", model=MODELS),
+        task=f"<results>/tasks/{SHOWN_TASK}.parquet",
+        scores=expand(
+            f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=MODELS
+        ),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(

@@ -150,9 +150,11 @@ rule table2:
 
 rule table_diseases:
     input:
-        task="<results>/tasks/T2.parquet",
+        task=f"<results>/tasks/{SHOWN_TASK}.parquet",
         scores=REFERENCE_SCORES,
-        beside=expand("<results>/predictions/T2/{model}.parquet", model=YARDSTICKS),
+        beside=expand(
+            f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=YARDSTICKS
+        ),
         vocabulary="<results>/vocabulary.json",
     output:
         table=report(
@@ -160,7 +162,7 @@ rule table_diseases:
             caption="../workflow/report/table_diseases.rst",
             category="Diseases",
             subcategory="Scores",
-            labels={"shows": "Scores of each disease in T2", "as": "table"},
+            labels={"shows": f"Scores of each disease in {SHOWN_TASK}", "as": "table"},
         ),
     log:
         "<logs>/table_diseases.log",
@@ -180,7 +182,7 @@ rule table_diseases:
         data=config["source"],
         disclosure=DISCLOSURE,
         model=config["evaluation"]["reference"],
-        task_name="T2",
+        task_name=SHOWN_TASK,
         code=code_hash(SCRIPTS / "table_diseases.py"),
     message:
         "Tabulate the diseases"

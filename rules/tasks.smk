@@ -15,7 +15,7 @@ rule task:
     benchmark:
         "<benchmarks>/task/{task}.jsonl"
     wildcard_constraints:
-        task="T[123]",
+        task="|".join(TASKS),
     conda:
         "../envs/etl.yaml"
     threads: 1
@@ -23,9 +23,8 @@ rule task:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        task=lambda wildcards: wildcards.task,
-        months=lambda wildcards: config["tasks"][wildcards.task]["months"],
-        minimum_visits=config["tasks"]["minimum_visits"],
+        task=lambda wildcards: asdict(TASK[wildcards.task]),
+        minimum_visits=config["examples"]["minimum_visits"],
         seed=config["seed"],
         cut_off=cut_off_of(config),
         code=code_hash(SCRIPTS / "task.py"),

@@ -7,29 +7,29 @@ from behrt import logs, stage
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.sequences.tasks import draw_task
+from behrt.tasks import Task
 
 
 def main(
     sequences: list[Path],
     examples: Path,
-    task: str,
-    months: int | None,
+    task: Task,
     minimum_visits: int,
     seed: int,
     cut_off: str | None,
 ) -> None:
     drawn = draw_task(
         sequences,
-        task,
-        months,
+        task.key,
+        task.months,
         minimum_visits,
         seed,
         date.fromisoformat(cut_off) if cut_off else None,
     )
     write_parquet(drawn, examples)
     logger.info(
-        "%s: %s input visits a patient; with a label are %s of the eligible patients",
-        task,
+        "%s: %s input visits per patient; %s of the eligible patients have a label",
+        task.name,
         logs.mean(drawn["input_visits"].to_numpy(), ".1f"),
         logs.share(int((drawn["label"].list.len() > 0).sum()), drawn.height),
     )

@@ -12,7 +12,7 @@ import yaml
 from behrt.ablation import EMBEDDINGS
 from behrt.disclosure import rules_of
 from behrt.errors import InputError
-from behrt.populations import drawn_as
+from behrt.tasks import key_of
 
 
 def _innermost(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
@@ -125,7 +125,7 @@ def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     """
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     shape = config["pretrain"]["settings"] if chosen["kind"] == "behrt" else {}
-    special = chosen.get("tasks", {}).get(drawn_as(task), {})
+    special = chosen.get("tasks", {}).get(key_of(task), {})
     settings = {**shape, **chosen["settings"], **special.get("settings", {})}
     for key in set(SHAPE) & set(shape):
         if chosen.get("pretrained") and settings[key] != shape[key]:
@@ -214,7 +214,7 @@ def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     if "training" not in chosen:
         return None
-    special = chosen.get("tasks", {}).get(drawn_as(task), {})
+    special = chosen.get("tasks", {}).get(key_of(task), {})
     return {**chosen["training"], **special.get("training", {})}
 
 

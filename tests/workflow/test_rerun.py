@@ -98,7 +98,7 @@ def test_an_edited_script_runs_again(editable: Copy) -> None:
 
 def test_a_changed_parameter_reruns_what_uses_it(editable: Copy) -> None:
     path = editable.folder / "config" / "test.yaml"
-    path.write_text(path.read_text() + "\ntasks:\n  minimum_visits: 5\n")
+    path.write_text(path.read_text() + "\nexamples:\n  minimum_visits: 5\n")
     rules = editable.summary(*TINY)
     assert {r for r, found in rules.items() if "params changed" in found["status"]} == {"task"}
     assert rules["pretrain"]["plan"] == {"no update"}

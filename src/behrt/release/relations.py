@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from behrt.evaluation.population import Key
-from behrt.populations import drawn_as
+from behrt.tasks import key_of
 
 DATA = Path(__file__).with_name("relations.toml")
 
@@ -43,7 +43,7 @@ class Relation:
         facts = _data()[0].get(name, {})
         for row in table.iter_rows(named=True):
             if "task" in row:
-                row["base"] = drawn_as(row["task"])
+                row["base"] = key_of(row["task"])
             row |= {fact: text.format(**row) for fact, text in facts.items()}
             if all(fnmatchcase(str(row[column]), text) for column, text in self.where.items()):
                 yield row
