@@ -67,7 +67,7 @@ def extract(folder: Path, threads: int, *, zipped: bool = False) -> None:
     extract_part(
         folder / ("part.zip" if zipped else MEMBER),
         MEMBER if zipped else None,
-        GOLD.tables["clinical"],
+        GOLD.source_tables["clinical"],
         folder / "extract.parquet",
         shards=32,
         maximum_refused=0.0,

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from behrt.cprd.databases import AURUM, GOLD, Database
 from behrt.cprd.delivery import find_parts
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 
 PATID = "8112920001"
@@ -60,22 +60,22 @@ edits = st.lists(
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> tuple[Database, Table, bytes]:
+def texts(draw: st.DrawFn) -> tuple[Database, SourceTable, bytes]:
     """Draw a database's table and a text of it, sound but for its values."""
     database = draw(st.sampled_from([GOLD, AURUM]))
-    table = draw(st.sampled_from(list(database.tables.values())))
-    columns = draw(st.sampled_from(list(table.generations.values())))
+    source_table = draw(st.sampled_from(list(database.source_tables.values())))
+    columns = draw(st.sampled_from(list(source_table.generations.values())))
     end = draw(st.sampled_from(["\r\n", "\n"]))
     lines = ["\t".join(columns)]
     for _ in range(draw(st.integers(0, 6))):
         values = []
         for name in columns:
-            kind = table.types.get(table.ours(name))
+            kind = source_table.types.get(source_table.ours(name))
             usual = draw(st.integers(0, 7)) > 0
             known = VALUES[kind] if kind else ["1"]
             values.append(known[0] if usual else draw(st.sampled_from(known)))
         lines.append("\t".join(values))
-    return database, table, "".join(line + end for line in lines).encode()
+    return database, source_table, "".join(line + end for line in lines).encode()
 
 
 def spoilt(content: bytes, changes: list[Edit]) -> bytes:
@@ -121,7 +121,7 @@ def main() -> None:
         manifest = extract_part(
             part.path,
             part.member,
-            database.tables[part.table],
+            database.source_tables[part.source_table],
             rows,
             shards=2,
             maximum_refused=1.0,
@@ -151,17 +151,17 @@ def main() -> None:
         batch_bytes=st.sampled_from([7, 100, 2**20]),
     )
     def case(
-        drawn: tuple[Database, Table, bytes],
+        drawn: tuple[Database, SourceTable, bytes],
         inner: list[Edit],
         outer: list[Edit],
         zipped: bool,
         method: int,
         batch_bytes: int,
     ) -> None:
-        database, table, text = drawn
+        database, source_table, text = drawn
         text = spoilt(text, inner)
-        own = table.name in database.numbered
-        stem = f"x_Extract_{table.name.capitalize()}_001" if own else table.name
+        own = source_table.name in database.numbered
+        stem = f"x_Extract_{source_table.name.capitalize()}_001" if own else source_table.name
         path = folder / f"{stem}.{'zip' if zipped else 'txt'}"
         for old in folder.iterdir():
             old.unlink()

@@ -32,7 +32,8 @@ rule check_delivery:
         diagnoses=config["events"]["tables"],
         rules=config["cohort"],
         options={
-            table: options_for(config["extract"], table) for table in DATABASE.tables
+            source_table: options_for(config["extract"], source_table)
+            for source_table in DATABASE.source_tables
         },
         named=config["delivery"]["files"],
         maximum_refused=config["extract"]["maximum_refused"],

@@ -8,14 +8,16 @@ read, kept and refused.
 
 rule extract:
     input:
-        source=lambda wildcards: path_of(wildcards.table, wildcards.part, PARTS, FAULT),
+        source=lambda wildcards: path_of(
+            wildcards.source_table, wildcards.part, PARTS, FAULT
+        ),
     output:
-        rows="<results>/extracted/{table}/{part}.parquet",
-        manifest="<results>/extracted/{table}/{part}.json",
+        rows="<results>/extracted/{source_table}/{part}.parquet",
+        manifest="<results>/extracted/{source_table}/{part}.json",
     log:
-        "<logs>/extract/{table}/{part}.log",
+        "<logs>/extract/{source_table}/{part}.log",
     benchmark:
-        "<benchmarks>/extract/{table}/{part}.jsonl"
+        "<benchmarks>/extract/{source_table}/{part}.jsonl"
     conda:
         "../envs/etl.yaml"
     threads: 1
@@ -24,16 +26,16 @@ rule extract:
         runtime=120,
     params:
         database=DATABASE.name,
-        table=lambda wildcards: wildcards.table,
+        source_table=lambda wildcards: wildcards.source_table,
         unread=lambda wildcards: DATABASE.unread(
-            wildcards.table, config["events"]["tables"]
+            wildcards.source_table, config["events"]["tables"]
         ),
-        member=lambda wildcards: PARTS[wildcards.table, wildcards.part].member,
+        member=lambda wildcards: PARTS[wildcards.source_table, wildcards.part].member,
         shards=config["shards"],
         maximum_refused=config["extract"]["maximum_refused"],
-        options=lambda wildcards: options_for(config["extract"], wildcards.table),
+        options=lambda wildcards: options_for(config["extract"], wildcards.source_table),
         code=code_hash(SCRIPTS / "extract.py", "cprd/layouts.toml"),
     message:
-        "Read {wildcards.table}, part {wildcards.part}"
+        "Read {wildcards.source_table}, part {wildcards.part}"
     script:
         "../scripts/extract.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from behrt import stage
-from behrt.cprd.check import Settings, check
+from behrt.cprd.check import CheckSettings, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES
@@ -38,12 +38,14 @@ def main(
 
     `files` and `own_lists` are what is there, for Snakemake to know of a change.
     """
-    tables = DATABASES[database].tables
-    settings = Settings(
+    source_tables = DATABASES[database].source_tables
+    settings = CheckSettings(
         database=DATABASES[database],
         diagnoses=diagnoses,
         rules=CohortRules.read(rules),
-        options={name: Options.read(values, tables[name]) for name, values in options.items()},
+        options={
+            name: Options.read(values, source_tables[name]) for name, values in options.items()
+        },
         maximum_refused=maximum_refused,
         shards=shards,
         threshold=threshold,

@@ -16,7 +16,7 @@ def main(
     rows: Path,
     manifest: Path,
     database: str,
-    table: str,
+    source_table: str,
     member: str | None,
     shards: int,
     maximum_refused: float,
@@ -27,7 +27,7 @@ def main(
 
     `options` are the settings of `behrt.cprd.values.Options`.
     """
-    layout = DATABASES[database].tables[table].without(unread)
+    layout = DATABASES[database].source_tables[source_table].without(unread)
     summary = extract_part(
         source,
         member,

@@ -122,7 +122,7 @@ def test_the_schema_has_the_keys_that_the_code_reads(keys: dict[str, Any], datac
 
 def test_the_schema_offers_the_choices_that_the_code_knows() -> None:
     assert RULES["$defs"]["table"]["enum"] == list(
-        dict.fromkeys(name for database in DATABASES.values() for name in database.tables)
+        dict.fromkeys(name for database in DATABASES.values() for name in database.source_tables)
     )
     assert properties()["database"]["enum"] == list(DATABASES)
     assert RULES["$defs"]["date_format"]["enum"] == list(DATE_FORMATS)
@@ -332,7 +332,7 @@ def test_a_table_is_read_with_its_own_options(given: Any, expected: Any) -> None
     options = options_for(defaults | config["extract"], "clinical")
     assert options["date_format"] == expected
     assert options["columns"] == {"code": "medcode"}
-    assert Options.read(options, GOLD.tables["clinical"]).blank == ["NULL"]
+    assert Options.read(options, GOLD.source_tables["clinical"]).blank == ["NULL"]
 
 
 @pytest.mark.parametrize(

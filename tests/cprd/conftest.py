@@ -13,13 +13,13 @@ Writer = Callable[..., Path]
 
 def write_delivered(
     path: Path,
-    table: str,
+    source_table: str,
     rows: Iterable[dict[str, object]],
     *,
     line_end: str = "\r\n",
 ) -> Path:
     """Write rows, given by column name, as CPRD delivers a table; zipped if the name says so."""
-    columns = GOLD.tables[table].columns
+    columns = GOLD.source_tables[source_table].columns
     lines = ["\t".join(columns)]
     for row in rows:
         unknown = set(row) - {column.lower() for column in columns}

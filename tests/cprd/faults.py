@@ -88,8 +88,8 @@ class Delivery:
 def write_delivery(folder: Path) -> Delivery:
     """Write twelve patients of one practice, each with five visits and one admission."""
 
-    def write(name: str, table: str, rows: list[dict[str, object]]) -> None:
-        write_layout(LAYOUT, folder / FILES[name], table, rows)
+    def write(name: str, source_table: str, rows: list[dict[str, object]]) -> None:
+        write_layout(LAYOUT, folder / FILES[name], source_table, rows)
 
     visits = write_shared(write)
     write("zipped", "clinical", visits[:30])
@@ -100,8 +100,8 @@ def write_delivery(folder: Path) -> Delivery:
 def write_aurum_delivery(folder: Path) -> Delivery:
     """Write the same patients as CPRD Aurum delivers them."""
 
-    def write(name: str, table: str, rows: list[dict[str, object]]) -> None:
-        write_layout(AURUM_LAYOUT, folder / AURUM_FILES[name], table, rows)
+    def write(name: str, source_table: str, rows: list[dict[str, object]]) -> None:
+        write_layout(AURUM_LAYOUT, folder / AURUM_FILES[name], source_table, rows)
 
     visits = [
         {**row, "medcode": GOUT, "obsid": 10**17 + number}
@@ -204,7 +204,8 @@ class Fault:
             return f"error: “{self.error}”, names {self.where}"
         if self.refused:
             return "; ".join(
-                f"refused, counted: {reason} ({table})" for table, reason in self.refused
+                f"refused, counted: {reason} ({source_table})"
+                for source_table, reason in self.refused
             )
         if self.step:
             return f"patient left out, counted: {self.step}"
@@ -297,9 +298,12 @@ def renamed(name: str, other: str) -> Callable[[Delivery], None]:
     return lambda delivery: delivery.path(name).rename(delivery.path(name).parent / other)
 
 
-def appended(name: str, table: str, **values: object) -> Callable[[Delivery], None]:
+def appended(name: str, source_table: str, **values: object) -> Callable[[Delivery], None]:
     def spoil(delivery: Delivery) -> None:
-        row = [str(values.get(column.lower(), "")) for column in GOLD.tables[table].columns]
+        row = [
+            str(values.get(column.lower(), ""))
+            for column in GOLD.source_tables[source_table].columns
+        ]
         delivery.edit(name, lambda text: text + "\t".join(row).encode() + b"\r\n")
 
     return spoil
@@ -386,13 +390,13 @@ MANY = "of the rows cannot be used"
 PATID = str(PATIDS[6]).encode()
 
 
-def unusable(name: str, column: str, value: str, reason: str, table: str = "") -> Fault:
+def unusable(name: str, column: str, value: str, reason: str, source_table: str = "") -> Fault:
     """One cell that makes its row unusable."""
     told = f"{column} {value!r}" if value else f"no {column}"
     return Fault(
-        f"{told} in {table or name}",
+        f"{told} in {source_table or name}",
         cell(name, column, value),
-        refused={(table or name, f"{reason} {column}"): 1},
+        refused={(source_table or name, f"{reason} {column}"): 1},
     )
 
 
@@ -894,13 +898,15 @@ def of_aurum(name: str, spoil: Callable[[Delivery], Any] = nothing, **outcome: A
     return Fault(name, spoil, database="aurum", **outcome)
 
 
-def unusable_in_aurum(name: str, column: str, value: str, reason: str, table: str = "") -> Fault:
+def unusable_in_aurum(
+    name: str, column: str, value: str, reason: str, source_table: str = ""
+) -> Fault:
     """One cell that makes its row unusable; the file's own name of the column is told."""
     told = f"{column} {value!r}" if value else f"no {column}"
     return of_aurum(
-        f"{told} in {table or name}",
+        f"{told} in {source_table or name}",
         cell(name, column, value),
-        refused={(table or name, f"{reason} {column}"): 1},
+        refused={(source_table or name, f"{reason} {column}"): 1},
     )
 
 
@@ -1192,9 +1198,9 @@ def page() -> str:
     named = {"linked to either": LINKED, "look-up of CPRD Aurum": LOOK_UPS}
     named = {database.title: database.numbered for database in DATABASES.values()} | named
     lines += [
-        f"| {table.name}, {family} | {'; '.join(table.generations)} |"
-        for family, tables in named.items()
-        for table in tables.values()
+        f"| {source_table.name}, {family} | {'; '.join(source_table.generations)} |"
+        for family, source_tables in named.items()
+        for source_table in source_tables.values()
     ]
     lines += [
         "",

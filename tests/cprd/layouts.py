@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 
 WITH_TEXTID = MappingProxyType(
     dict.fromkeys(("clinical", "referral", "immunisation", "test", "therapy"), "A with textid")
@@ -68,17 +68,21 @@ class Layout:
     database: str = "gold"
 
     @property
-    def tables(self) -> dict[str, Table]:
-        return DATABASES[self.database].tables
+    def source_tables(self) -> dict[str, SourceTable]:
+        return DATABASES[self.database].source_tables
 
-    def columns(self, table: str) -> tuple[str, ...]:
-        return self.tables[table].generations[self.generation(table)]
+    def columns(self, source_table: str) -> tuple[str, ...]:
+        return self.source_tables[source_table].generations[self.generation(source_table)]
 
-    def generation(self, table: str) -> str:
-        return self.generations.get(table, next(iter(self.tables[table].generations)))
+    def generation(self, source_table: str) -> str:
+        return self.generations.get(
+            source_table, next(iter(self.source_tables[source_table].generations))
+        )
 
-    def format_of(self, table: str) -> str:
-        return self.dates if table in DATABASES[self.database].numbered else self.linked_dates
+    def format_of(self, source_table: str) -> str:
+        return (
+            self.dates if source_table in DATABASES[self.database].numbered else self.linked_dates
+        )
 
 
 OLD = {"years": 1800, "practices": (1, 2, 307), "digits": 3}
@@ -184,39 +188,48 @@ LAYOUTS = (
 )
 
 
-def write(layout: Layout, path: Path, table: str, rows: Iterable[Mapping[str, object]]) -> Path:
+def write(
+    layout: Layout, path: Path, source_table: str, rows: Iterable[Mapping[str, object]]
+) -> Path:
     """Write rows, given by our names, as a file of the layout; `path` says name, part and folder.
 
     Returns the file written.
     """
-    columns = layout.columns(table)
+    columns = layout.columns(source_table)
     names = [layout.prefix + (name.upper() if layout.upper else name) for name in columns]
     lines = ["\t".join(names).encode()]
     for row in rows:
-        lines.append(_line(layout, table, row))
-        if table == "death_patient" and layout.deaths_again and row.get("dod"):
-            lines.append(_line(layout, table, {**row, "dod": f"{str(row['dod'])[:6]}2019"}))
+        lines.append(_line(layout, source_table, row))
+        if source_table == "death_patient" and layout.deaths_again and row.get("dod"):
+            lines.append(_line(layout, source_table, {**row, "dod": f"{str(row['dod'])[:6]}2019"}))
     text = b"".join(line + layout.line_end.encode() for line in lines)
-    return _place(layout, path, table, text)
+    return _place(layout, path, source_table, text)
 
 
-def _line(layout: Layout, table: str, row: Mapping[str, object]) -> bytes:
+def _line(layout: Layout, source_table: str, row: Mapping[str, object]) -> bytes:
     values = []
-    for name in layout.columns(table):
-        ours = layout.tables[table].ours(name)
-        kind = layout.tables[table].types.get(ours)
+    for name in layout.columns(source_table):
+        ours = layout.source_tables[source_table].ours(name)
+        kind = layout.source_tables[source_table].types.get(ours)
         if kind is None:
             values.append(layout.filler)
         else:
-            values.append(_written(layout, table, ours, kind, str(row.get(ours, ""))).encode())
+            values.append(
+                _written(layout, source_table, ours, kind, str(row.get(ours, ""))).encode()
+            )
     line = b"\t".join(values)
     return line.rstrip(b"\t") if layout.short else line
 
 
-def _written(layout: Layout, table: str, name: str, kind: str, value: str) -> str:
+def _written(layout: Layout, source_table: str, name: str, kind: str, value: str) -> str:
     if kind == "date" and value:
         day, month, year = value.split("/")
-        return layout.format_of(table).replace("%d", day).replace("%m", month).replace("%Y", year)
+        return (
+            layout.format_of(source_table)
+            .replace("%d", day)
+            .replace("%m", month)
+            .replace("%Y", year)
+        )
     if kind == "year" and value:
         return str(int(value) + 1800 - layout.years)
     if name == "icd" and not layout.dotted and value != "-.":
@@ -226,14 +239,14 @@ def _written(layout: Layout, table: str, name: str, kind: str, value: str) -> st
     return value
 
 
-def _place(layout: Layout, path: Path, table: str, text: bytes) -> Path:
+def _place(layout: Layout, path: Path, source_table: str, text: bytes) -> Path:
     """Put the text where the layout has it; GOLD's parts in zips, linked files mostly loose."""
     name = path.with_suffix(".txt").name
     zipped = path.suffix == ".zip"
     if layout.container == "loose" or (layout.container == "outer names" and not zipped):
         path = path.with_suffix(".txt")
     elif layout.container == "folders":
-        path = path.parent / table.capitalize() / name
+        path = path.parent / source_table.capitalize() / name
     elif layout.container == "outer names":
         path = path.with_name(f"1234.{path.name}")
     elif layout.container == "one zip":

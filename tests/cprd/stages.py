@@ -49,20 +49,20 @@ def run_stages(
     parts: dict[str, list[Path]] = {}
     extract = script("extract")
     for part in find_parts(delivery, database=database):
-        rows = out / "extracted" / part.table / f"{part.part}.parquet"
+        rows = out / "extracted" / part.source_table / f"{part.part}.parquet"
         extract(
             source=part.path,
             rows=rows,
             manifest=rows.with_suffix(".json"),
             database=database,
-            table=part.table,
+            source_table=part.source_table,
             member=part.member,
             shards=shards,
             maximum_refused=0.0,
             options={},
-            unread=known.unread(part.table, diagnoses),
+            unread=known.unread(part.source_table, diagnoses),
         )
-        parts.setdefault(part.table, []).append(rows)
+        parts.setdefault(part.source_table, []).append(rows)
     tables = ("phenotypes", "medcodes", "icd", "read_codes")
     codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
     script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
@@ -78,7 +78,8 @@ def run_stages(
             snomed=snomed,
         )
     coded, pointers = (
-        [path for table in tables for path in parts[table]] for tables in known.diagnoses(diagnoses)
+        [path for source_table in source_tables for path in parts[source_table]]
+        for source_tables in known.diagnoses(diagnoses)
     )
     mapping = {"medcodes": medcodes, "icd": codes["icd"]}
     cohorts, counts, data, unmapped = (
@@ -92,7 +93,7 @@ def run_stages(
             eligibility=parts["linkage_eligibility"],
             coverage=parts["linkage_coverage"],
             deaths=parts["death_patient"],
-            visits=[path for table in known.records for path in parts[table]],
+            visits=[path for source_table in known.records for path in parts[source_table]],
             admissions=parts["hes_hospital"],
             diagnoses=coded,
             pointers=pointers,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from faults import write_aurum_delivery
 
-from behrt.cprd.check import Runs, Settings, check
+from behrt.cprd.check import CheckSettings, Runs, check
 from behrt.cprd.check_report import as_text
 from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import AURUM
@@ -118,7 +118,7 @@ def delivery(tmp_path: Path, delivered: Writer) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> CheckSettings:
     lists = {
         "dictionary.csv": "phenotype,CPRD,ICD\nGout,CPRD_gout.csv,ICD_gout.csv\n",
         "phenotype_categories_mapping.csv": "Phenotype,Category\nGout,Joints\n",
@@ -129,7 +129,7 @@ def settings(tmp_path: Path) -> Settings:
         path = tmp_path / "lists" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Settings(
+    return CheckSettings(
         diagnoses=["clinical"],
         rules=CohortRules(),
         options={},
@@ -142,7 +142,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def look(settings: Settings, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def look(settings: CheckSettings, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Check a delivery, with some settings changed; what a report must never hold is looked for."""
 
     def checked(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -166,8 +166,9 @@ def test_a_good_delivery_is_ready_and_its_cohort_counted(delivery: Path, look: L
     report = look(delivery)
     assert report["ready"]
     assert report["errors"] == report["warnings"] == report["missing"] == []
-    assert {table: entry["parts"] for table, entry in report["tables"].items()} == {
-        table: PARTS if table in ("patient", "consultation", "clinical") else 1 for table in TABLES
+    assert {source_table: entry["parts"] for source_table, entry in report["tables"].items()} == {
+        source_table: PARTS if source_table in ("patient", "consultation", "clinical") else 1
+        for source_table in TABLES
     }
     assert report["tables"]["patient"]["rows"] == PEOPLE
     assert report["tables"]["patient"]["rows_are"] == "counted"
@@ -237,18 +238,18 @@ def test_visits_with_a_diagnosis(delivery: Path, look: Look) -> None:
     assert report["cohort"]["expected"] == len(mapped) + len(by_hospital)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("source_table", TABLES)
 def test_a_missing_table_is_an_error_with_its_meaning(
-    delivery: Path, look: Look, table: str
+    delivery: Path, look: Look, source_table: str
 ) -> None:
     for part in find_parts(delivery):
-        if part.table == table:
+        if part.source_table == source_table:
             part.path.unlink()
     report = look(delivery)
     assert not report["ready"]
-    assert [entry["table"] for entry in report["missing"]] == [table]
-    assert any(text.startswith(f"{table}: no file") for text in report["errors"])
-    if table not in ("linkage_coverage", "hes_diagnosis_hosp"):
+    assert [entry["table"] for entry in report["missing"]] == [source_table]
+    assert any(text.startswith(f"{source_table}: no file") for text in report["errors"])
+    if source_table not in ("linkage_coverage", "hes_diagnosis_hosp"):
         assert report["cohort"]["expected"] is None
 
 
@@ -354,7 +355,7 @@ def test_an_empty_part_and_unknown_files_are_told(
 
 
 def test_code_lists_that_are_not_there_or_do_not_fit(
-    delivery: Path, look: Look, settings: Settings
+    delivery: Path, look: Look, settings: CheckSettings
 ) -> None:
     report = look(delivery, lists=Path("nowhere"))
     assert "snakemake caliber" in report["errors"][0]

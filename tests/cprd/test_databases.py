@@ -22,7 +22,7 @@ def test_diagnoses_come_from_the_tables_chosen(
     needed = database.needed(chosen)
     assert {*coded, *pointing, *database.records, "patient", "death_patient"} <= set(needed)
     assert len(needed) == len(set(needed))
-    assert set(needed) <= set(database.tables)
+    assert set(needed) <= set(database.source_tables)
 
 
 def test_an_obsid_is_read_only_where_tables_point_by_it() -> None:
@@ -30,19 +30,19 @@ def test_an_obsid_is_read_only_where_tables_point_by_it() -> None:
     assert AURUM.unread("observation", ["problem"]) == []
     assert AURUM.unread("problem", None) == []
     assert GOLD.unread("clinical", None) == []
-    kept = AURUM.tables["observation"].without(["obsid"])
+    kept = AURUM.source_tables["observation"].without(["obsid"])
     assert list(kept.types) == ["patid", "eventdate", "medcode"]
 
 
-@pytest.mark.parametrize(("database", "table"), [(GOLD, "observation"), (AURUM, "test")])
-def test_a_table_of_the_other_database_is_refused(database: Database, table: str) -> None:
-    with pytest.raises(InputError, match=f"has no diagnoses in '{table}'"):
-        database.diagnoses([table])
+@pytest.mark.parametrize(("database", "source_table"), [(GOLD, "observation"), (AURUM, "test")])
+def test_a_table_of_the_other_database_is_refused(database: Database, source_table: str) -> None:
+    with pytest.raises(InputError, match=f"has no diagnoses in '{source_table}'"):
+        database.diagnoses([source_table])
 
 
 def test_what_means_the_same_has_one_name_in_both_databases() -> None:
-    patient, observation = AURUM.tables["patient"], AURUM.tables["observation"]
-    assert set(patient.types) - set(GOLD.tables["patient"].types) == {"pracid"}
+    patient, observation = AURUM.source_tables["patient"], AURUM.source_tables["observation"]
+    assert set(patient.types) - set(GOLD.source_tables["patient"].types) == {"pracid"}
     assert [patient.theirs(name) for name in ("crd", "tod", "deathdate", "accept")] == [
         "regstartdate",
         "regenddate",
@@ -50,4 +50,4 @@ def test_what_means_the_same_has_one_name_in_both_databases() -> None:
         "acceptable",
     ]
     assert observation.ours("MedCodeId") == "medcode"
-    assert "uts" not in AURUM.tables["practice"].types
+    assert "uts" not in AURUM.source_tables["practice"].types

@@ -20,7 +20,7 @@ def _touch(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "part"),
+    ("name", "source_table", "part"),
     [
         ("18_188_all_dec2018_Extract_Patient_001.txt", "patient", "001"),
         ("20_000228_ch1_1_Extract_Clinical_012.txt", "clinical", "012"),
@@ -38,18 +38,18 @@ def _touch(path: Path) -> None:
     ],
 )
 def test_a_loose_file_is_known_by_its_name(
-    tmp_path: Path, name: str, table: str, part: str
+    tmp_path: Path, name: str, source_table: str, part: str
 ) -> None:
     _touch(tmp_path / name)
     (found,) = find_parts(tmp_path)
-    assert (found.table, found.part, found.path) == (table, part, tmp_path / name)
+    assert (found.source_table, found.part, found.path) == (source_table, part, tmp_path / name)
     assert found.member is None
 
 
 def test_a_zip_may_be_named_unlike_its_member(tmp_path: Path) -> None:
     _zip(tmp_path / "1234.aa1_Extract_Practice_001.zip", "aa1_Extract_Practice_001.txt")
     (found,) = find_parts(tmp_path)
-    assert (found.table, found.member) == ("practice", "aa1_Extract_Practice_001.txt")
+    assert (found.source_table, found.member) == ("practice", "aa1_Extract_Practice_001.txt")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_parts_are_sorted_by_table_and_number(tmp_path: Path) -> None:
     for number in (3, 1, 2):
         _touch(tmp_path / f"x_Extract_Clinical_{number:03d}.txt")
     _touch(tmp_path / "x_Extract_Additional_001.txt")
-    found = [(part.table, part.part) for part in find_parts(tmp_path)]
+    found = [(part.source_table, part.part) for part in find_parts(tmp_path)]
     assert found == [
         ("additional", "001"),
         ("clinical", "001"),
@@ -124,7 +124,7 @@ def test_a_zip_of_two_parts_or_no_zip_at_all_is_refused(tmp_path: Path) -> None:
 
 def test_parts_in_a_zip_of_another_name_are_found(tmp_path: Path) -> None:
     _zip(tmp_path / "Results.zip", "a/x_Extract_Test_001.txt", "a/hes_hospital_1.txt", "notes.txt")
-    found = [(part.table, part.member) for part in find_parts(tmp_path)]
+    found = [(part.source_table, part.member) for part in find_parts(tmp_path)]
     assert found == [("hes_hospital", "a/hes_hospital_1.txt"), ("test", "a/x_Extract_Test_001.txt")]
 
 
@@ -142,7 +142,7 @@ def test_files_of_other_names_are_found_by_pattern(tmp_path: Path) -> None:
 
 def test_both_spellings_of_immunisation_are_known(tmp_path: Path) -> None:
     _touch(tmp_path / "x_Extract_Immunization_001.txt")
-    assert [part.table for part in find_parts(tmp_path)] == ["immunisation"]
+    assert [part.source_table for part in find_parts(tmp_path)] == ["immunisation"]
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
@@ -162,15 +162,17 @@ def test_aurum_s_linked_files_are_passed_over_by_their_folder(tmp_path: Path) ->
 
 
 def test_tables_of_the_whole_build_may_come_with_every_extract(tmp_path: Path) -> None:
-    for table in ("Practice", "Clinical"):
+    for source_table in ("Practice", "Clinical"):
         for folder in "ab":
-            path = tmp_path / folder / f"x_Extract_{table}_001.txt"
+            path = tmp_path / folder / f"x_Extract_{source_table}_001.txt"
             _touch(path)
             path.write_text("pracid\n1\n")
     with pytest.raises(InputError, match=r"b/x_Extract_Clinical_001.txt: the same rows as in a/"):
         find_parts(tmp_path)
     (tmp_path / "b/x_Extract_Clinical_001.txt").write_text("pracid\n2\n")
-    assert [part.table for part in find_parts(tmp_path)] == ["clinical"] * 2 + ["practice"] * 2
+    assert [part.source_table for part in find_parts(tmp_path)] == ["clinical"] * 2 + [
+        "practice"
+    ] * 2
 
 
 def test_all_missing_tables_are_named_at_once(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "part"),
+    ("name", "source_table", "part"),
     [
         ("Aurum_AllPatID_set1_Extract_Observation_012.txt", "observation", "012"),
         ("20_000_Extract_DrugIssue_001.TXT", "drugissue", "001"),
@@ -200,11 +202,11 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_aurum_is_known_by_its_name(
-    tmp_path: Path, name: str, table: str, part: str
+    tmp_path: Path, name: str, source_table: str, part: str
 ) -> None:
     _touch(tmp_path / name)
     (found,) = find_parts(tmp_path, database="aurum")
-    assert (found.table, found.part, found.path) == (table, part, tmp_path / name)
+    assert (found.source_table, found.part, found.path) == (source_table, part, tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,14 @@ CLINICAL = "patid\teventdate\tsysdate\tconstype\tconsid\tmedcode\tstaffid\tepiso
 
 
 def _extract(
-    text: str | bytes, folder: Path, table: str = "clinical", **settings: Any
+    text: str | bytes, folder: Path, source_table: str = "clinical", **settings: Any
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     source = folder / "source.txt"
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     arguments: dict[str, Any] = {"shards": 3, "maximum_refused": 1.0, **settings}
-    manifest = extract_part(source, None, GOLD.tables[table], folder / "rows.parquet", **arguments)
+    manifest = extract_part(
+        source, None, GOLD.source_tables[source_table], folder / "rows.parquet", **arguments
+    )
     return pl.read_parquet(folder / "rows.parquet"), manifest
 
 
@@ -261,7 +263,7 @@ def test_a_zipped_part_gives_the_bytes_of_a_loose_one(tmp_path: Path) -> None:
     extract_part(
         tmp_path / "source.zip",
         "source.txt",
-        GOLD.tables["clinical"],
+        GOLD.source_tables["clinical"],
         tmp_path / "zipped.parquet",
         shards=3,
         maximum_refused=0,

@@ -27,7 +27,7 @@ from behrt.caliber.snomed import read_snomed
 from behrt.configuration import check, options_for
 from behrt.cprd.cohort import CohortRules, CohortSources, add_flows, select_cohort
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.delivery import Part, find_parts, require
+from behrt.cprd.delivery import DeliveredPart, find_parts, require
 from behrt.cprd.events import EventSources, make_events
 from behrt.cprd.extract import extract_part
 from behrt.cprd.medical_dictionary import map_medcodes
@@ -88,7 +88,7 @@ def settings(defaults: dict[str, Any], fault: Fault, folder: Path) -> dict[str, 
     return config
 
 
-def rows_in(part: Part) -> int:
+def rows_in(part: DeliveredPart) -> int:
     """Count the rows of a part, knowing nothing of how it is read."""
     if part.member is None:
         text = part.path.read_bytes()
@@ -107,22 +107,24 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     needed = database.needed(chosen)
     parts = find_parts(folder, named=config["delivery"]["files"], database=database.name)
     require(parts, needed, folder, database.name)
-    rows: dict[str, list[Path]] = {table: [] for table in needed}
+    rows: dict[str, list[Path]] = {source_table: [] for source_table in needed}
     kept: Counter[str] = Counter()
     outcome = Outcome()
     for part in parts:
-        if part.table not in needed:
+        if part.source_table not in needed:
             continue
-        table = database.tables[part.table].without(database.unread(part.table, chosen))
-        path = out / part.table / f"{part.part}.parquet"
+        source_table = database.source_tables[part.source_table].without(
+            database.unread(part.source_table, chosen)
+        )
+        path = out / part.source_table / f"{part.part}.parquet"
         manifest = extract_part(
             part.path,
             part.member,
-            table,
+            source_table,
             path,
             shards=1,
             maximum_refused=config["extract"]["maximum_refused"],
-            options=Options.read(options_for(config["extract"], part.table), table),
+            options=Options.read(options_for(config["extract"], part.source_table), source_table),
         )
         assert manifest["rows_read"] == rows_in(part)
         refused = sum(manifest["rows_refused"].values())
@@ -130,11 +132,12 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         assert manifest["rows_kept"] == pl.read_parquet(path).height
         assert set(manifest["first_refused"]) == set(manifest["rows_refused"])
         for reason, count in manifest["rows_refused"].items():
-            outcome.refused[part.table, reason] += count
-        kept[part.table] += manifest["rows_kept"]
-        rows[part.table].append(path)
+            outcome.refused[part.source_table, reason] += count
+        kept[part.source_table] += manifest["rows_kept"]
+        rows[part.source_table].append(path)
     coded, pointers = (
-        [path for table in tables for path in rows[table]] for tables in database.diagnoses(chosen)
+        [path for source_table in source_tables for path in rows[source_table]]
+        for source_tables in database.diagnoses(chosen)
     )
     merged = config["aurum"]["merged_practices"]
     sources = CohortSources(
@@ -143,7 +146,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         rows["linkage_eligibility"],
         rows["linkage_coverage"],
         rows["death_patient"],
-        [path for table in database.records for path in rows[table]],
+        [path for source_table in database.records for path in rows[source_table]],
         rows["hes_hospital"],
         merged=merged and Path(merged),
         database=database,
@@ -169,7 +172,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     )
     outcome.events = events
     outcome.outcomes = dict(outcomes.group_by("outcome").agg(pl.col("rows").sum()).iter_rows())
-    records = sum(kept[table] for table in database.diagnoses(chosen)[0])
+    records = sum(kept[source_table] for source_table in database.diagnoses(chosen)[0])
     assert sum(outcome.outcomes.values()) == records + kept["hes_diagnosis_hosp"]
     return outcome
 

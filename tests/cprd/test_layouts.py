@@ -21,7 +21,7 @@ VALUES = {
 
 
 def test_headers_seen_in_deliveries_are_in_the_registry() -> None:
-    for table, header in {
+    for source_table, header in {
         "clinical": "patid eventdate sysdate constype consid medcode staffid episode enttype adid",
         "practice": "pracid region lcd uts",
         "patient": "patid vmid gender yob mob marital famnum CHSreg CHSdate prescr capsup frd crd "
@@ -29,21 +29,21 @@ def test_headers_seen_in_deliveries_are_in_the_registry() -> None:
         "linkage_eligibility": "patid pracid linkdate hes_e death_e cr_e minap_e lsoa_e",
         "hes_diagnosis_hosp": "patid spno admidate discharged ICD ICDx",
     }.items():
-        assert tuple(header.split()) in GOLD.tables[table].generations.values()
+        assert tuple(header.split()) in GOLD.source_tables[source_table].generations.values()
 
 
 def test_every_generation_of_every_table_is_in_a_layout_that_is_tested() -> None:
     generations = {
         (database.name, name, generation)
         for database in DATABASES.values()
-        for name, table in database.tables.items()
-        for generation in table.generations
+        for name, source_table in database.source_tables.items()
+        for generation in source_table.generations
         if database is GOLD or name not in GOLD.others
     }
     tested = {
         (layout.database, name, layout.generation(name))
         for layout in LAYOUTS
-        for name in layout.tables
+        for name in layout.source_tables
         if layout.database == GOLD.name or name not in GOLD.others
     }
     assert tested == generations
@@ -53,37 +53,38 @@ def test_every_generation_of_every_table_is_in_a_layout_that_is_tested() -> None
 def test_every_table_says_the_same_in_every_layout(tmp_path: Path, layout: Layout) -> None:
     expected = {}
     database = DATABASES[layout.database]
-    for table in layout.tables.values():
+    for source_table in layout.source_tables.values():
         rows = [
-            {name: VALUES[kind][index] for name, kind in table.types.items()} for index in (0, 1)
+            {name: VALUES[kind][index] for name, kind in source_table.types.items()}
+            for index in (0, 1)
         ]
         name = (
-            f"x_Extract_{table.name}_001.zip"
-            if table.name in database.numbered
-            else f"{table.name}.txt"
+            f"x_Extract_{source_table.name}_001.zip"
+            if source_table.name in database.numbered
+            else f"{source_table.name}.txt"
         )
-        write(layout, tmp_path / "delivery" / name, table.name, rows)
-        expected[table.name] = rows
+        write(layout, tmp_path / "delivery" / name, source_table.name, rows)
+        expected[source_table.name] = rows
     parts = find_parts(tmp_path / "delivery", database=layout.database)
-    assert [part.table for part in parts] == sorted(layout.tables)
+    assert [part.source_table for part in parts] == sorted(layout.source_tables)
     for part in parts:
-        table = layout.tables[part.table]
+        source_table = layout.source_tables[part.source_table]
         path = tmp_path / "rows.parquet"
         manifest = extract_part(
-            part.path, part.member, table, path, shards=1, maximum_refused=0, batch_bytes=50
+            part.path, part.member, source_table, path, shards=1, maximum_refused=0, batch_bytes=50
         )
-        assert manifest["generation"] == layout.generation(part.table)
+        assert manifest["generation"] == layout.generation(part.source_table)
         assert manifest["unknown_columns"] == manifest["absent_columns"] == []
-        written = layout.format_of(part.table)
+        written = layout.format_of(part.source_table)
         for code, word in {"%d": "DD", "%m": "MM", "%Y": "YYYY"}.items():
             written = written.replace(code, word)
-        dates = [name for name, kind in table.types.items() if kind == "date"]
+        dates = [name for name, kind in source_table.types.items() if kind == "date"]
         assert {manifest["formats"][name] for name in dates} <= {written}
         frame = pl.read_parquet(path)
         again = len(frame) - 2
-        assert again == (2 if layout.deaths_again and part.table == "death_patient" else 0)
-        for name, kind in table.types.items():
-            first, second = (row[name] for row in expected[part.table])
+        assert again == (2 if layout.deaths_again and part.source_table == "death_patient" else 0)
+        for name, kind in source_table.types.items():
+            first, second = (row[name] for row in expected[part.source_table])
             column = frame[name]
             if kind == "date":
                 column = column.dt.to_string("%d/%m/%Y")
@@ -120,10 +121,10 @@ def test_a_new_layout_is_new_data(tmp_path: Path) -> None:
         'renamed = { person = "patid" }\n'
         '[gold.table.generations]\nA = "patid x"\n"2030" = "Person x y"\n'
     )
-    table = read_registry(path)["gold"]["table"]
+    source_table = read_registry(path)["gold"]["table"]
     (tmp_path / "x.txt").write_text("person\tx\ty\n7\t1\t2\n")
     manifest = extract_part(
-        tmp_path / "x.txt", None, table, tmp_path / "x.parquet", shards=1, maximum_refused=0
+        tmp_path / "x.txt", None, source_table, tmp_path / "x.parquet", shards=1, maximum_refused=0
     )
     assert (manifest["generation"], manifest["columns"]) == ("2030", {"patid": "person"})
     assert pl.read_parquet(tmp_path / "x.parquet")["patid"].to_list() == [7]

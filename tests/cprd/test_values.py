@@ -116,10 +116,10 @@ def test_a_format_may_be_stated_for_one_column() -> None:
 )
 def test_unknown_options_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(InputError):
-        Options.read(values, GOLD.tables["clinical"])
+        Options.read(values, GOLD.source_tables["clinical"])
 
 
 def test_options_are_read() -> None:
-    assert Options.read({"date_format": None}, GOLD.tables["clinical"]) == Options()
-    named = Options.read({"columns": {"E_Code": "medcode"}}, GOLD.tables["clinical"])
+    assert Options.read({"date_format": None}, GOLD.source_tables["clinical"]) == Options()
+    named = Options.read({"columns": {"E_Code": "medcode"}}, GOLD.source_tables["clinical"])
     assert named.columns == {"code": "medcode"}

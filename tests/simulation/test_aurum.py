@@ -69,10 +69,10 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, p
 def test_every_table_has_its_layout(delivered: dict[str, dict[str, pl.DataFrame]]) -> None:
     for name in (*ONCE, *IN_PARTS["aurum"]):
         frame = delivered["aurum"][name]
-        assert tuple(frame.columns) == AURUM.tables[name].columns
+        assert tuple(frame.columns) == AURUM.source_tables[name].columns
         assert frame.height
     dictionary = delivered["aurum"]["medical"]
-    assert tuple(dictionary.columns) == AURUM.tables["emismedicaldictionary"].columns
+    assert tuple(dictionary.columns) == AURUM.source_tables["emismedicaldictionary"].columns
 
 
 def test_an_observation_is_a_row_of_gold_under_its_code_in_the_dictionary(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behrt.caliber.lists import read_lists
-from behrt.cprd.layout import GOLD, LINKED, Table
+from behrt.cprd.layout import GOLD, LINKED, SourceTable
 from behrt.errors import InputError
 from behrt.simulation import delivery, linked_data, primary_care
 from behrt.simulation.code_lists import read_codes
@@ -128,12 +128,12 @@ def by_patient(rows: list[Row]) -> dict[str, Row]:
 SIMULATED = [
     table
     for name, table in {**GOLD, **LINKED}.items()
-    if name in {part.table for part in simulated_parts(Path(), 1)}
+    if name in {part.source_table for part in simulated_parts(Path(), 1)}
 ]
 
 
 @pytest.mark.parametrize("table", SIMULATED, ids=lambda table: table.name)
-def test_every_table_has_its_layout(flawed: Delivery, table: Table) -> None:
+def test_every_table_has_its_layout(flawed: Delivery, table: SourceTable) -> None:
     content = flawed.content(table.name)
     assert content.endswith(b"\r\n")
     assert content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r")

@@ -38,21 +38,21 @@ class Phenotypes(dy.Schema):
     code = dy.String(min_length=1)
 
 
-class Medcodes(dy.Schema):
+class ListedMedcodes(dy.Schema):
     """One pair of a CPRD medcode and a phenotype a row."""
 
     medcode = dy.Int64(primary_key=True, min=1)
     phenotype = dy.Int16(primary_key=True, min=0)
 
 
-class IcdCodes(dy.Schema):
+class ListedIcdCodes(dy.Schema):
     """One pair of an ICD-10 code and a phenotype a row; three characters cover their children."""
 
     icd = dy.String(primary_key=True, regex=icd.CODE)
     phenotype = dy.Int16(primary_key=True, min=0)
 
 
-class ReadCodes(dy.Schema):
+class ListedReadCodes(dy.Schema):
     """One pair of a Read code, of seven characters, and a phenotype a row."""
 
     read = dy.String(primary_key=True, regex=read_codes.CODE)
@@ -60,17 +60,17 @@ class ReadCodes(dy.Schema):
 
 
 @dataclass(frozen=True)
-class Lists:
+class CodeLists:
     """The four tables, and a manifest of what was read, kept and refused."""
 
     phenotypes: dy.DataFrame[Phenotypes]
-    medcodes: dy.DataFrame[Medcodes]
-    icd: dy.DataFrame[IcdCodes]
-    read: dy.DataFrame[ReadCodes]
+    medcodes: dy.DataFrame[ListedMedcodes]
+    icd: dy.DataFrame[ListedIcdCodes]
+    read: dy.DataFrame[ListedReadCodes]
     manifest: dict[str, Any]
 
 
-def read_lists(folder: Path) -> Lists:
+def read_lists(folder: Path) -> CodeLists:
     """Read a folder of code lists.
 
     A phenotype is a row of the dictionary with a CPRD or an ICD list; OPCS lists are not read. A
@@ -134,11 +134,11 @@ def read_lists(folder: Path) -> Lists:
     read, read_manifest = _read(folder / "primary_care", listed)
     _require_a_code(folder / "primary_care", listed, "cprd", medcodes)
     _require_a_code(folder / "secondary_care", listed, "icd", icd_codes)
-    return Lists(
+    return CodeLists(
         Phenotypes.validate(phenotypes, cast=True),
-        Medcodes.validate(medcodes),
-        IcdCodes.validate(icd_codes),
-        ReadCodes.validate(read),
+        ListedMedcodes.validate(medcodes),
+        ListedIcdCodes.validate(icd_codes),
+        ListedReadCodes.validate(read),
         {
             "phenotypes": len(listed),
             "dictionary_rows_without_a_list": len(dictionary) - len(listed),

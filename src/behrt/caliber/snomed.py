@@ -13,7 +13,7 @@ CONCEPT = r"^[1-9][0-9]{5,17}$"
 COLUMNS = ("phenotype", "snomedctconceptid")
 
 
-class SnomedCodes(dy.Schema):
+class ListedConcepts(dy.Schema):
     """One pair of a SNOMED CT concept and a phenotype a row."""
 
     snomed = dy.Int64(primary_key=True, min=1)
@@ -22,7 +22,7 @@ class SnomedCodes(dy.Schema):
 
 def read_snomed(
     path: Path, phenotypes: pl.DataFrame
-) -> tuple[dy.DataFrame[SnomedCodes], dict[str, Any]]:
+) -> tuple[dy.DataFrame[ListedConcepts], dict[str, Any]]:
     """Read a CSV file with the columns `phenotype` and `snomedctconceptid`, a concept a row.
 
     Others are not read. A concept's id is read as digits alone: what a spreadsheet has made of one
@@ -71,7 +71,7 @@ def read_snomed(
         )
     pairs = typed.drop_nulls("snomed").select("snomed", phenotype=pl.col("index").cast(pl.Int16))
     refused = typed["snomed"].is_null()
-    return SnomedCodes.validate(pairs.unique().sort(pl.all())), {
+    return ListedConcepts.validate(pairs.unique().sort(pl.all())), {
         "rows_read": rows.height,
         "rows_refused": {
             "blank concept": int((refused & typed["blank"]).sum()),

@@ -22,10 +22,10 @@ from behrt.caliber.snomed import read_snomed
 from behrt.cprd import cohort
 from behrt.cprd.container import open_text
 from behrt.cprd.databases import GOLD, Database
-from behrt.cprd.delivery import Part, file_pattern, find_parts
+from behrt.cprd.delivery import DeliveredPart, file_pattern, find_parts
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.extract import extract_part
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.shards import scan
 from behrt.cprd.text import split_columns
@@ -80,7 +80,7 @@ Z95 = 1.959964
 
 
 @dataclass(frozen=True)
-class Settings:
+class CheckSettings:
     """What a run would do with the delivery, and how much of it is looked at.
 
     Attributes:
@@ -116,14 +116,14 @@ class Settings:
     snomed: Path | None = None
 
     @property
-    def tables(self) -> list[str]:
+    def source_tables(self) -> list[str]:
         """The tables that the run reads."""
         return self.database.needed(self.diagnoses)
 
-    def layout(self, table: str) -> Table:
+    def layout(self, source_table: str) -> SourceTable:
         """Return a table as the run reads it."""
-        unread = self.database.unread(table, self.diagnoses)
-        return self.database.tables[table].without(unread)
+        unread = self.database.unread(source_table, self.diagnoses)
+        return self.database.source_tables[source_table].without(unread)
 
     @property
     def coded(self) -> list[str]:
@@ -152,7 +152,7 @@ class Sample:
         runs: for the tables whose rows are visits or diagnoses in general practice.
     """
 
-    part: Part
+    part: DeliveredPart
     name: str
     header: list[str] = field(default_factory=list)
     text_bytes: int = 0
@@ -200,7 +200,7 @@ class Runs:
         return cls(patients[starts][alone], lengths[alone], bool((counts == 1).mean() >= 0.95))
 
 
-def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
+def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
     """Look at a delivery.
 
     Args:
@@ -229,21 +229,24 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
             bar.update(min(part.path.stat().st_size, settings.sample_bytes))
     by_table: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        by_table[sample.part.table].append(sample)
-    present = {part.table for part in parts}
+        by_table[sample.part.source_table].append(sample)
+    present = {part.source_table for part in parts}
     missing = [
         {
-            "table": table,
-            "file": file_pattern(table, settings.database.name),
-            "means": MEANING.get(table, "it is needed"),
+            "table": source_table,
+            "file": file_pattern(source_table, settings.database.name),
+            "means": MEANING.get(source_table, "it is needed"),
         }
-        for table in settings.tables
-        if table not in present
+        for source_table in settings.source_tables
+        if source_table not in present
     ]
     mapping = _mapping(by_table, settings, work, problems)
     selected = _cohort(by_table, settings, mapping, problems)
     report = {
-        "tables": {table: _table(by_table[table], settings) for table in sorted(by_table)},
+        "tables": {
+            source_table: _table(by_table[source_table], settings)
+            for source_table in sorted(by_table)
+        },
         "missing": missing,
         "missing_parts": _gaps(parts),
         "not_recognised": _not_recognised(folder, parts, problems),
@@ -254,7 +257,11 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
         "needs": _needs(by_table, settings, selected, mapping),
         "sample": {
             "megabytes_a_file": settings.sample_bytes / 1e6,
-            "tables_read_whole": [table for table in WHOLE if table in settings.database.tables],
+            "tables_read_whole": [
+                source_table
+                for source_table in WHOLE
+                if source_table in settings.database.source_tables
+            ],
         },
     }
     errors = [str(problem) for problem in problems]
@@ -268,17 +275,17 @@ def check(folder: Path, settings: Settings, work: Path) -> dict[str, Any]:
     return {**report, "errors": errors, "warnings": warnings, "ready": not errors}
 
 
-def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
+def _sample(part: DeliveredPart, name: str, settings: CheckSettings, work: Path) -> Sample:
     sample = Sample(part, name)
     limit: int | None = settings.sample_bytes
-    if part.table in WHOLE:
+    if part.source_table in WHOLE:
         limit = None
-    elif part.table not in settings.tables:
+    elif part.source_table not in settings.source_tables:
         limit = settings.sample_bytes // UNUSED
     text = work / "text" / part.path.with_suffix(".txt").name
     text.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    records = part.table in (*settings.database.records, *settings.coded)
+    records = part.source_table in (*settings.database.records, *settings.coded)
     with open_text(part.path, part.member) as stream, text.open("wb") as copy:
         sample.text_bytes = stream.size
         line = stream.line()
@@ -296,16 +303,16 @@ def _sample(part: Part, name: str, settings: Settings, work: Path) -> Sample:
                 break
     sample.read_bytes += len(line)
     sample.fingerprint = digest.hexdigest()
-    rows = work / "rows" / part.table / f"{part.part}.parquet"
+    rows = work / "rows" / part.source_table / f"{part.part}.parquet"
     try:
         sample.manifest = extract_part(
             text,
             None,
-            settings.layout(part.table),
+            settings.layout(part.source_table),
             rows,
             shards=settings.shards,
             maximum_refused=settings.maximum_refused,
-            options=settings.options.get(part.table),
+            options=settings.options.get(part.source_table),
         )
         sample.rows = rows
         if records:
@@ -325,7 +332,7 @@ def _runs(text: Path, sample: Sample) -> Runs:
     return Runs.of(patients, sample.whole)
 
 
-def _table(samples: Sequence[Sample], settings: Settings) -> dict[str, Any]:
+def _table(samples: Sequence[Sample], settings: CheckSettings) -> dict[str, Any]:
     read = sum(sample.manifest["rows_read"] for sample in samples)
     refused: dict[str, int] = defaultdict(int)
     formats: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -358,20 +365,20 @@ def _table(samples: Sequence[Sample], settings: Settings) -> dict[str, Any]:
     }
 
 
-def _gaps(parts: Iterable[Part]) -> dict[str, list[str]]:
+def _gaps(parts: Iterable[DeliveredPart]) -> dict[str, list[str]]:
     """Return, by table, the numbers below the highest that no part has."""
     numbers: dict[str, set[int]] = defaultdict(set)
     for part in parts:
-        numbers[part.table].add(int(part.part))
+        numbers[part.source_table].add(int(part.part))
     gaps = {
-        table: [f"{number:03d}" for number in range(1, max(found)) if number not in found]
-        for table, found in sorted(numbers.items())
+        source_table: [f"{number:03d}" for number in range(1, max(found)) if number not in found]
+        for source_table, found in sorted(numbers.items())
     }
-    return {table: missing for table, missing in gaps.items() if missing}
+    return {source_table: missing for source_table, missing in gaps.items() if missing}
 
 
 def _not_recognised(
-    folder: Path, parts: Iterable[Part], problems: Iterable[InputError]
+    folder: Path, parts: Iterable[DeliveredPart], problems: Iterable[InputError]
 ) -> dict[str, Any]:
     known = {part.path.name for part in parts} | {Path(error.where).name for error in problems}
     others = sorted(
@@ -387,7 +394,7 @@ def _duplicated(samples: Iterable[Sample]) -> list[dict[str, Any]]:
     same: dict[tuple[str, int, str], list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.manifest["rows_read"]:
-            same[sample.part.table, sample.text_bytes, sample.fingerprint].append(sample)
+            same[sample.part.source_table, sample.text_bytes, sample.fingerprint].append(sample)
     return [
         {
             "files": [sample.name for sample in group],
@@ -399,7 +406,7 @@ def _duplicated(samples: Iterable[Sample]) -> list[dict[str, Any]]:
 
 
 def _without_patient_row(
-    by_table: Mapping[str, Sequence[Sample]], settings: Settings
+    by_table: Mapping[str, Sequence[Sample]], settings: CheckSettings
 ) -> list[dict[str, Any]]:
     """Find the parts with patients whom no part of Patient has; shares of the patients read."""
     patients = [sample.rows for sample in by_table.get("patient", ()) if sample.rows]
@@ -407,9 +414,9 @@ def _without_patient_row(
         return []
     known = pl.scan_parquet(patients).select("patid").unique().collect()
     found = []
-    for table, samples in sorted(by_table.items()):
-        types = settings.database.tables[table].types
-        if table in ("patient", *OF_THE_BUILD) or "patid" not in types:
+    for source_table, samples in sorted(by_table.items()):
+        types = settings.database.source_tables[source_table].types
+        if source_table in ("patient", *OF_THE_BUILD) or "patid" not in types:
             continue
         for sample in samples:
             if sample.rows is None:
@@ -419,13 +426,13 @@ def _without_patient_row(
             if unknown:
                 small = unknown < settings.threshold or ids.height < settings.threshold
                 share = None if small else round(unknown / ids.height, 3)
-                found.append({"file": sample.name, "table": table, "share": share})
+                found.append({"file": sample.name, "table": source_table, "share": share})
     return found
 
 
 def _mapping(
     by_table: Mapping[str, Sequence[Sample]],
-    settings: Settings,
+    settings: CheckSettings,
     work: Path,
     problems: list[InputError],
 ) -> Path | None:
@@ -451,12 +458,17 @@ def _mapping(
     return work / "lists"
 
 
-def _paths(by_table: Mapping[str, Sequence[Sample]], tables: Iterable[str]) -> list[Path]:
-    return [sample.rows for table in tables for sample in by_table.get(table, ()) if sample.rows]
+def _paths(by_table: Mapping[str, Sequence[Sample]], source_tables: Iterable[str]) -> list[Path]:
+    return [
+        sample.rows
+        for source_table in source_tables
+        for sample in by_table.get(source_table, ())
+        if sample.rows
+    ]
 
 
 def _codes(
-    by_table: Mapping[str, Sequence[Sample]], settings: Settings, lists: Path | None
+    by_table: Mapping[str, Sequence[Sample]], settings: CheckSettings, lists: Path | None
 ) -> dict[str, Any]:
     """Count, by system, which share of the rows read and of their codes the lists map."""
     practice = _paths(by_table, settings.coded)
@@ -499,7 +511,7 @@ def _codes(
 
 def _cohort(
     by_table: Mapping[str, Sequence[Sample]],
-    settings: Settings,
+    settings: CheckSettings,
     lists: Path | None,
     problems: list[InputError],
 ) -> dict[str, Any]:
@@ -508,7 +520,7 @@ def _cohort(
     records = settings.coded if by_diagnosis else list(settings.database.records)
     admissions = "hes_diagnosis_hosp" if by_diagnosis else "hes_hospital"
     needed = ["patient", "practice", "linkage_eligibility", "death_patient", admissions, *records]
-    lacking = [table for table in needed if not _paths(by_table, [table])]
+    lacking = [source_table for source_table in needed if not _paths(by_table, [source_table])]
     if by_diagnosis and lists is None:
         lacking.append("the code lists")
     if lacking:
@@ -541,7 +553,7 @@ def _cohort(
     total = pl.concat(flows).group_by("step", "name").agg(pl.col("patients").sum()).sort("step")
     in_cohort = pl.concat(members).to_numpy()
     lowest, highest = total["patients"][-1], total["patients"][-2]
-    used = [sample for table in [*records, admissions] for sample in by_table[table]]
+    used = [sample for source_table in [*records, admissions] for sample in by_table[source_table]]
     counted = all(sample.whole for sample in used)
     steps = total if counted else total.head(-1)
     hidden = hide_steps(steps["patients"].to_numpy(), settings.threshold)
@@ -562,8 +574,8 @@ def _cohort(
             "why": "every record that can be read was",
         }
     guesses = [
-        _estimate([sample for sample in by_table[table] if sample.runs], in_cohort)
-        for table in records
+        _estimate([sample for sample in by_table[source_table] if sample.runs], in_cohort)
+        for source_table in records
     ]
     known = [guess for guess in guesses if guess is not None]
     bounds = {
@@ -622,7 +634,7 @@ def _estimate(samples: Sequence[Sample], in_cohort: np.ndarray) -> tuple[float, 
 
 def _needs(
     by_table: Mapping[str, Sequence[Sample]],
-    settings: Settings,
+    settings: CheckSettings,
     selected: Mapping[str, Any],
     mapping: Path | None,
 ) -> dict[str, Any]:
@@ -635,12 +647,12 @@ def _needs(
     )
     scores = patients * settings.predictions * diseases * BYTES_A_SCORE
     extracted = rows = 0.0
-    for table in settings.tables:
-        for sample in by_table.get(table, ()):
+    for source_table in settings.source_tables:
+        for sample in by_table.get(source_table, ()):
             if sample.rows:
                 factor = sample.text_bytes / max(sample.read_bytes, 1)
                 extracted += sample.rows.stat().st_size * factor
-                if "patid" in settings.database.tables[table].types:
+                if "patid" in settings.database.source_tables[source_table].types:
                     rows += sample.all_rows
     shard_rows = rows / settings.shards
     memory = MEGABYTES_A_PROCESS * 1e6 + shard_rows * BYTES_A_ROW
@@ -669,29 +681,33 @@ def _needs(
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
     warnings += [
-        f"{table}: no part {', '.join(numbers[:10])}, though later ones are there"
-        for table, numbers in report["missing_parts"].items()
+        f"{source_table}: no part {', '.join(numbers[:10])}, though later ones are there"
+        for source_table, numbers in report["missing_parts"].items()
     ]
     warnings += [
         f"the same file twice ({group['compared']} alike): {', '.join(group['files'])}"
         for group in report["duplicated"]
     ]
-    for table, entry in report["tables"].items():
+    for source_table, entry in report["tables"].items():
         warnings += [f"{name}: no row" for name in entry["empty_parts"]]
         for column, labels in entry["formats"].items():
             if len(labels) > 1:
                 found = ", ".join(f"{label} in {parts}" for label, parts in sorted(labels.items()))
-                warnings.append(f"{table}: {column} is written differently among parts ({found})")
+                warnings.append(
+                    f"{source_table}: {column} is written differently among parts ({found})"
+                )
         if len(entry["layouts"]) > 1:
-            warnings.append(f"{table}: {len(entry['layouts'])} different header lines among parts")
+            warnings.append(
+                f"{source_table}: {len(entry['layouts'])} different header lines among parts"
+            )
     orphans: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in report["without_patient_row"]:
         orphans[entry["table"]].append(entry)
-    for table, entries in sorted(orphans.items()):
+    for source_table, entries in sorted(orphans.items()):
         worst = max(entries, key=lambda entry: entry["share"] or 0.0)
         share = f"{worst['share']:.1%}" if worst["share"] else "a few"
         warnings.append(
-            f"{table}: {len(entries)} parts have patients without a Patient row, "
+            f"{source_table}: {len(entries)} parts have patients without a Patient row, "
             f"at worst {share} of them in {worst['file']}; is a part of Patient missing"
         )
     for system, entry in report["codes"].items():

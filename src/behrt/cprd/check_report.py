@@ -45,9 +45,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _tables(tables: Mapping[str, Any]) -> Iterator[str]:
+def _tables(source_tables: Mapping[str, Any]) -> Iterator[str]:
     yield f"{'table':<24}{'parts':>6}{'size':>10}{'as text':>10}{'rows':>16}  recognised"
-    for table, entry in tables.items():
+    for source_table, entry in source_tables.items():
         about = "" if entry["rows_are"] == "counted" else "~"
         found = [f"{column} {' or '.join(labels)}" for column, labels in entry["formats"].items()]
         if len(entry["layouts"]) == 1:
@@ -60,7 +60,7 @@ def _tables(tables: Mapping[str, Any]) -> Iterator[str]:
             f"refused, {why}: {_share(share)}" for why, share in entry["refused_share"].items()
         ]
         yield (
-            f"{table:<24}{entry['parts']:>6}{_size(entry['file_bytes']):>10}"
+            f"{source_table:<24}{entry['parts']:>6}{_size(entry['file_bytes']):>10}"
             f"{_size(entry['text_bytes']):>10}{about + _count(entry['rows']):>16}  "
             f"{'; '.join(found)}"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from behrt.cprd import layout
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 
 _LINKED_THAT_A_RUN_READS = (
@@ -38,8 +38,8 @@ class Database:
 
     name: str
     title: str
-    numbered: Mapping[str, Table]
-    others: Mapping[str, Table]
+    numbered: Mapping[str, SourceTable]
+    others: Mapping[str, SourceTable]
     records: tuple[str, ...]
     coded: tuple[str, ...]
     pointing: tuple[str, ...]
@@ -50,7 +50,7 @@ class Database:
     practice_in_patid: bool
 
     @property
-    def tables(self) -> dict[str, Table]:
+    def source_tables(self) -> dict[str, SourceTable]:
         """Every table that a delivery may hold, by name."""
         return {**self.numbered, **self.others}
 
@@ -72,25 +72,25 @@ class Database:
         Raises:
             InputError: the database has no such table.
         """
-        tables = list(chosen) if chosen else [self.usual]
+        source_tables = list(chosen) if chosen else [self.usual]
         known = (*self.coded, *self.pointing)
-        for table in tables:
-            if table not in known:
+        for source_table in source_tables:
+            if source_table not in known:
                 raise InputError(
                     "config, events.tables",
-                    f"{self.title} has no diagnoses in {table!r}",
+                    f"{self.title} has no diagnoses in {source_table!r}",
                     f"Use {', '.join(known)}, or null",
                 )
-        coded = [table for table in tables if table in self.coded]
-        return (coded, []) if coded else ([self.usual], tables)
+        coded = [source_table for source_table in source_tables if source_table in self.coded]
+        return (coded, []) if coded else ([self.usual], source_tables)
 
-    def unread(self, table: str, chosen: Sequence[str] | None) -> list[str]:
+    def unread(self, source_table: str, chosen: Sequence[str] | None) -> list[str]:
         """Return the columns of a table that a run has no use for, given config's events.tables.
 
         An obsid costs more to keep than all else of an observation.
         """
         coded, pointing = self.diagnoses(chosen)
-        return ["obsid"] if self.pointing and not pointing and table in coded else []
+        return ["obsid"] if self.pointing and not pointing and source_table in coded else []
 
 
 GOLD = Database(

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from behrt.cprd.container import open_archive, open_text
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 
 _CHUNK = 2**20
@@ -43,8 +43,12 @@ class _Names:
 
 @cache
 def _names(database: str) -> _Names:
-    def spelt(tables: Mapping[str, Table]) -> str:
-        return "|".join(name for table in tables.values() for name in (table.name, *table.also))
+    def spelt(source_tables: Mapping[str, SourceTable]) -> str:
+        return "|".join(
+            name
+            for source_table in source_tables.values()
+            for name in (source_table.name, *source_table.also)
+        )
 
     known = DATABASES[database]
     numbered, others = spelt(known.numbered), spelt(known.others)
@@ -55,16 +59,16 @@ def _names(database: str) -> _Names:
         r"\.(?:txt|zip|7z|gz|tgz|tar|rar|bz2|xz|zst)$",
     )
     spellings = {
-        spelling: table.name
-        for table in known.tables.values()
-        for spelling in (table.name, *table.also)
+        spelling: source_table.name
+        for source_table in known.source_tables.values()
+        for spelling in (source_table.name, *source_table.also)
     }
     own, linked, unusable = (re.compile(pattern, re.IGNORECASE) for pattern in patterns)
     return _Names(own, linked, unusable, spellings)
 
 
 @dataclass(frozen=True, order=True)
-class Part:
+class DeliveredPart:
     """One delivered file.
 
     Attributes:
@@ -74,7 +78,7 @@ class Part:
         member: name of the .txt inside the zip; None for a loose .txt.
     """
 
-    table: str
+    source_table: str
     part: str
     path: Path
     member: str | None
@@ -84,7 +88,7 @@ class Part:
 class _File:
     """A delivered text before its part is numbered."""
 
-    table: str
+    source_table: str
     number: str
     path: Path
     member: str | None
@@ -115,7 +119,7 @@ def find_parts(
     problems: list[InputError] | None = None,
     named: Mapping[str, str | Sequence[str]] | None = None,
     database: str = "gold",
-) -> list[Part]:
+) -> list[DeliveredPart]:
     """List the parts of a CPRD delivery, sorted by table and part.
 
     Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>` for
@@ -144,16 +148,16 @@ def find_parts(
             folder, "no such folder", "Set `delivery` to the folder CPRD's files are in"
         )
     patterns = [
-        (table, pattern)
-        for table, given in (named or {}).items()
+        (source_table, pattern)
+        for source_table, given in (named or {}).items()
         for pattern in ([given] if isinstance(given, str) else given)
     ]
-    tables = DATABASES[database].tables
-    for table in named or {}:
-        if table not in tables:
+    source_tables = DATABASES[database].source_tables
+    for source_table in named or {}:
+        if source_table not in source_tables:
             title = DATABASES[database].title
             raise InputError(
-                "config, delivery.files", f"{title} has no table {table}", "Leave it out"
+                "config, delivery.files", f"{title} has no table {source_table}", "Leave it out"
             )
     paths = {path: path.relative_to(folder) for path in _walk(folder)}
     for _, pattern in patterns:
@@ -169,12 +173,12 @@ def find_parts(
             if known is not None:
                 _refuse_twin(path, relative, stems)
             for file in _texts(path, relative, known, database):
-                found[file.table].append(file)
+                found[file.source_table].append(file)
         except InputError as error:
             _raise_or_keep(error, problems)
     parts = []
-    for table, files in found.items():
-        if not tables[table].whole_build:
+    for source_table, files in found.items():
+        if not source_tables[source_table].whole_build:
             try:
                 _refuse_repeated(files, folder)
             except InputError as error:
@@ -182,7 +186,7 @@ def find_parts(
         again = len({file.number for file in files}) < len(files)
         for index, file in enumerate(files, start=1):
             number = f"{index:03d}" if again else file.number
-            parts.append(Part(table, number, file.path, file.member))
+            parts.append(DeliveredPart(source_table, number, file.path, file.member))
     return sorted(parts)
 
 
@@ -208,13 +212,15 @@ def _table_of(
     relative: Path, patterns: Sequence[tuple[str, str]], database: str
 ) -> tuple[str, str] | None:
     """Return the table and number of a file by the patterns, else by its name."""
-    tables = sorted({table for table, pattern in patterns if _matches(relative, pattern)})
-    if len(tables) > 1:
+    source_tables = sorted(
+        {source_table for source_table, pattern in patterns if _matches(relative, pattern)}
+    )
+    if len(source_tables) > 1:
         raise InputError(
-            relative, f"named as {' and '.join(tables)}", "Mend delivery.files in config"
+            relative, f"named as {' and '.join(source_tables)}", "Mend delivery.files in config"
         )
-    if tables:
-        return tables[0], _number(relative.stem)
+    if source_tables:
+        return source_tables[0], _number(relative.stem)
     if _is_of_another(relative, database):
         return None
     known = _names(database).table_of(relative.name)
@@ -225,7 +231,7 @@ def _table_of(
             "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for the database's own "
             "tables), or move it out of the folder",
         )
-    if known is not None and known[0] in {table for table, _ in patterns}:
+    if known is not None and known[0] in {source_table for source_table, _ in patterns}:
         return None
     return known
 
@@ -342,17 +348,20 @@ def _refuse_repeated(files: Sequence[_File], folder: Path) -> None:
 
 
 def require(
-    parts: Iterable[Part], tables: Iterable[str], folder: Path, database: str = "gold"
+    parts: Iterable[DeliveredPart],
+    source_tables: Iterable[str],
+    folder: Path,
+    database: str = "gold",
 ) -> None:
     """Raise an InputError that lists every table of `tables` that has no part.
 
     It says so where the folder holds a delivery of CPRD's other database.
     """
-    present = {part.table for part in parts}
+    present = {part.source_table for part in parts}
     missing = [
-        f"{table} ({file_pattern(table, database)})"
-        for table in sorted(set(tables))
-        if table not in present
+        f"{source_table} ({file_pattern(source_table, database)})"
+        for source_table in sorted(set(source_tables))
+        if source_table not in present
     ]
     if missing:
         others = [
@@ -370,7 +379,7 @@ def require(
 
 def _holds(folder: Path, database: str) -> bool:
     """Tell whether a folder has a file of a table that this database alone has."""
-    shared = set.intersection(*(set(other.tables) for other in DATABASES.values()))
+    shared = set.intersection(*(set(other.source_tables) for other in DATABASES.values()))
     names = _names(database)
     found = (
         names.table_of(path.name)
@@ -381,16 +390,19 @@ def _holds(folder: Path, database: str) -> bool:
 
 
 def path_of(
-    table: str, number: str, parts: Mapping[tuple[str, str], Part], fault: InputError | None
+    source_table: str,
+    number: str,
+    parts: Mapping[tuple[str, str], DeliveredPart],
+    fault: InputError | None,
 ) -> Path:
     """Return the path of a part, by table and number; raise the delivery's fault, if it has one."""
     if fault is not None:
         raise fault
-    return parts[table, number].path
+    return parts[source_table, number].path
 
 
-def file_pattern(table: str, database: str = "gold") -> str:
+def file_pattern(source_table: str, database: str = "gold") -> str:
     """Return how the files of a table are named."""
-    if table in DATABASES[database].numbered:
-        return f"…_Extract_{table.capitalize()}_001.zip or .txt"
-    return f"…{table}….txt or .zip"
+    if source_table in DATABASES[database].numbered:
+        return f"…_Extract_{source_table.capitalize()}_001.zip or .txt"
+    return f"…{source_table}….txt or .zip"

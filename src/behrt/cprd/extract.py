@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from behrt import logs
 from behrt.cprd.container import Text, open_text
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.cprd.text import as_utf8, batches, split_columns
 from behrt.cprd.values import DATE_FORMATS, DTYPES, Formats, Options
 from behrt.errors import InputError
@@ -36,7 +36,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 def extract_part(
     source: Path,
     member: str | None,
-    table: Table,
+    source_table: SourceTable,
     rows: Path,
     *,
     shards: int,
@@ -74,9 +74,9 @@ def extract_part(
         InputError: a column is missing, or mixes two formats; too many rows are refused; the file
             may not be read, is damaged or cut short, or is no text with TABs between values.
     """
-    reader = _Reader(table, Formats(source.name, options or Options()))
+    reader = _Reader(source_table, Formats(source.name, options or Options()))
     schema: dict[str, type[pl.DataType]] = {
-        name: DTYPES[kind] for name, kind in table.types.items()
+        name: DTYPES[kind] for name, kind in source_table.types.items()
     }
     sharded = "patid" in schema
     with atomic(rows) as temporary, _folder_beside(rows) as folder:
@@ -105,7 +105,7 @@ def extract_part(
 class _Reader:
     """Types one batch after the other; remembers what was decided and counted."""
 
-    table: Table
+    source_table: SourceTable
     formats: Formats
     header: list[str] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
@@ -136,35 +136,40 @@ class _Reader:
             )
         names = line.decode("utf-8-sig", errors="replace").split("\t")
         self.delivered = [name.strip().lower().removeprefix("e_") for name in names]
-        renamed = {**self.table.renamed, **self.formats.options.columns}
+        renamed = {**self.source_table.renamed, **self.formats.options.columns}
         self.header = [renamed.get(name, name) for name in self.delivered]
         self._check_header(line)
-        self.formats.told = {name: self.delivered_as(name) for name in self.table.types}
+        self.formats.told = {name: self.delivered_as(name) for name in self.source_table.types}
         if unknown := self.unknown_columns():
             logs.logger.warning("%s: columns not known, not read: %s", file, ", ".join(unknown))
 
     def _check_header(self, line: bytes) -> None:
         """Refuse a header that lacks a column, or is none; the error shows nothing of a row."""
-        file, wanted = self.formats.file, ", ".join(map(self.table.theirs, self.table.types))
-        missing = [name for name in self.table.types if name not in self.header]
-        mend = f"A {self.table.name} file needs a TAB-separated header line with {wanted}"
-        if b"\t" not in line and len(self.table.types) > 1:
+        file, wanted = (
+            self.formats.file,
+            ", ".join(map(self.source_table.theirs, self.source_table.types)),
+        )
+        missing = [name for name in self.source_table.types if name not in self.header]
+        mend = f"A {self.source_table.name} file needs a TAB-separated header line with {wanted}"
+        if b"\t" not in line and len(self.source_table.types) > 1:
             other = {",": "commas", ";": "semicolons", "|": "vertical bars"}
             found = [name for mark, name in other.items() if mark.encode() in line]
             kind = f", but has {found[0]}" if found else ""
             raise InputError(file, f"its first line has no TABs{kind}", mend)
         if missing:
-            known = set(self.delivered) & (self.table.known() | set(self.table.renamed))
+            known = set(self.delivered) & (
+                self.source_table.known() | set(self.source_table.renamed)
+            )
             if not known:
                 raise InputError(file, "its first line is no header line", mend)
             raise InputError(
                 file,
-                f"no column {', '.join(map(self.table.theirs, missing))} in the first line",
+                f"no column {', '.join(map(self.source_table.theirs, missing))} in the first line",
                 f"{mend}; if it has another name, give it in config, extract.columns",
             )
-        twice = [name for name in self.table.types if self.header.count(name) > 1]
+        twice = [name for name in self.source_table.types if self.header.count(name) > 1]
         if twice:
-            twice = list(map(self.table.theirs, twice))
+            twice = list(map(self.source_table.theirs, twice))
             raise InputError(file, f"two columns {', '.join(twice)}", "Ask CPRD for it anew")
         odd = [
             index
@@ -175,7 +180,11 @@ class _Reader:
             raise InputError(file, f"field {odd[0]} of its first line is no column's name", mend)
 
     def unknown_columns(self) -> list[str]:
-        known = self.table.known() | set(self.table.renamed) | set(self.table.types)
+        known = (
+            self.source_table.known()
+            | set(self.source_table.renamed)
+            | set(self.source_table.types)
+        )
         known |= set(self.formats.options.columns)
         return sorted(name for name in set(self.delivered) - known if name)
 
@@ -194,7 +203,7 @@ class _Reader:
             text += b"\n"
         lines, other_lines = as_utf8(text, self.formats.options.encoding)
         self.other_lines += other_lines
-        rows = split_columns(lines, self.header, list(self.table.types))
+        rows = split_columns(lines, self.header, list(self.source_table.types))
         raw = rows.columns
 
         def line_of(row: int, before: int = self.lines_read) -> int:
@@ -204,14 +213,14 @@ class _Reader:
         for blank in self.formats.options.blank:
             raw = raw.with_columns(pl.all().replace(blank, None))
         # CPRD writes 0 for a year that is not known.
-        years = [name for name, kind in self.table.types.items() if kind == "year"]
+        years = [name for name, kind in self.source_table.types.items() if kind == "year"]
         raw = raw.with_columns(pl.col(name).replace("0", None) for name in years)
         reasons: dict[str, pl.Series] = {}
         if rows.surplus is not None and rows.damaged is not None:
             self.short_rows += int((rows.surplus < 0).sum())
             reasons["NUL bytes"] = rows.damaged
             reasons["too many fields"] = rows.surplus > 0
-        key = next(iter(self.table.types))
+        key = next(iter(self.source_table.types))
         reasons["header line again"] = (
             raw[key].str.to_lowercase().str.strip_prefix("e_") == self.delivered_as(key)
         ).fill_null(value=False)
@@ -219,12 +228,12 @@ class _Reader:
             if bad.any():  # what is refused already must not decide a format
                 raw = raw.with_columns(pl.when(~bad).then(pl.all()))
         typed = raw.select(
-            self.formats.typed(raw[name], kind) for name, kind in self.table.types.items()
+            self.formats.typed(raw[name], kind) for name, kind in self.source_table.types.items()
         )
-        for name in self.table.types:
+        for name in self.source_table.types:
             told = self.delivered_as(name)
             reasons[f"unreadable {told}"] = raw[name].is_not_null() & typed[name].is_null()
-            if name in self.table.required:
+            if name in self.source_table.required:
                 reasons[f"blank {told}"] = typed[name].is_null()
         usable = pl.Series([True]).new_from_index(0, raw.height)
         for reason, bad in reasons.items():
@@ -249,7 +258,7 @@ class _Reader:
         ]
         date = any(
             self.refused[f"unreadable {self.delivered_as(name)}"]
-            for name, kind in self.table.types.items()
+            for name, kind in self.source_table.types.items()
             if kind == "date"
         )
         formats = f" (dates are read as {', '.join(DATE_FORMATS)})" if date else ""
@@ -261,12 +270,12 @@ class _Reader:
         )
 
     def manifest(self) -> dict[str, Any]:
-        generation = self.table.nearest_generation(self.delivered)
-        usual = {name.lower() for name in self.table.generations[generation]}
+        generation = self.source_table.nearest_generation(self.delivered)
+        usual = {name.lower() for name in self.source_table.generations[generation]}
         renamed = zip(self.header, self.delivered, strict=True)
         return {
             "file": self.formats.file,
-            "table": self.table.name,
+            "table": self.source_table.name,
             "generation": generation,
             "columns": {ours: name for ours, name in renamed if ours != name},
             "formats": self.formats.found,

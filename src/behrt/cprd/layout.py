@@ -16,7 +16,7 @@ REGISTRY = Path(__file__).with_name("layouts.toml")
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """One delivered table.
 
     Attributes:
@@ -51,7 +51,7 @@ class Table:
         """Return what the first generation calls a column that is read, lower case."""
         return next(name.lower() for name in self.columns if self.ours(name) == ours)
 
-    def without(self, columns: Iterable[str]) -> "Table":
+    def without(self, columns: Iterable[str]) -> "SourceTable":
         """Return the table with some columns, by our names, left unread."""
         kept = {name: kind for name, kind in self.types.items() if name not in set(columns)}
         return replace(self, types=kept)
@@ -72,21 +72,21 @@ class Table:
         )
 
 
-def read_registry(path: Path) -> dict[str, dict[str, Table]]:
+def read_registry(path: Path) -> dict[str, dict[str, SourceTable]]:
     """Read the tables by family and name.
 
     Raises:
         ValueError: a generation lacks a column that is read, or a table's entry names one that is
             not.
     """
-    families: dict[str, dict[str, Table]] = {}
+    families: dict[str, dict[str, SourceTable]] = {}
     for family, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():
         families[family] = {name: _table(name, entry) for name, entry in entries.items()}
     return families
 
 
-def _table(name: str, entry: dict[str, Any]) -> Table:
-    table = Table(
+def _table(name: str, entry: dict[str, Any]) -> SourceTable:
+    source_table = SourceTable(
         name,
         {generation: tuple(text.split()) for generation, text in entry["generations"].items()},
         entry["types"],
@@ -95,18 +95,18 @@ def _table(name: str, entry: dict[str, Any]) -> Table:
         tuple(entry.get("also", ())),
         entry.get("whole_build", False),
     )
-    _check(table)
-    return table
+    _check(source_table)
+    return source_table
 
 
-def _check(table: Table) -> None:
-    if odd := {*table.required, *table.renamed.values()} - set(table.types):
-        raise ValueError(f"{table.name}: {', '.join(sorted(odd))} is not among its types")
-    for generation, columns in table.generations.items():
-        names = [table.ours(name) for name in columns]
-        for name in table.types:
+def _check(source_table: SourceTable) -> None:
+    if odd := {*source_table.required, *source_table.renamed.values()} - set(source_table.types):
+        raise ValueError(f"{source_table.name}: {', '.join(sorted(odd))} is not among its types")
+    for generation, columns in source_table.generations.items():
+        names = [source_table.ours(name) for name in columns]
+        for name in source_table.types:
             if names.count(name) != 1:
-                raise ValueError(f"{table.name}, {generation}: not one column {name}")
+                raise ValueError(f"{source_table.name}, {generation}: not one column {name}")
 
 
 _FAMILIES = read_registry(REGISTRY)

@@ -10,13 +10,13 @@ import dataframely as dy
 import polars as pl
 
 from behrt.caliber import read_codes
-from behrt.caliber.lists import Medcodes
+from behrt.caliber.lists import ListedMedcodes
 from behrt.cprd.diagnoses import MEDCODE
 
 
 def map_medcodes(
     dictionary: pl.DataFrame, listed: pl.DataFrame, snomed: pl.DataFrame | None = None
-) -> tuple[dy.DataFrame[Medcodes], dict[str, Any]]:
+) -> tuple[dy.DataFrame[ListedMedcodes], dict[str, Any]]:
     """Find the phenotypes of Aurum's medical codes.
 
     A code's Read code is the cleansed one, else the original one. One of seven characters must be
@@ -58,7 +58,7 @@ def map_medcodes(
     )
     pairs = pl.concat([by_read, by_concept]).filter(pl.col("medcode") > 0).sort(pl.all())
     wanted = set(listed["phenotype"]) | set(concepts["phenotype"])
-    return Medcodes.validate(pairs), {
+    return ListedMedcodes.validate(pairs), {
         "codes": codes["medcode"].n_unique(),
         "with_a_read_code": codes.drop_nulls("read")["medcode"].n_unique(),
         "with_a_snomed_concept": codes.drop_nulls("snomed")["medcode"].n_unique(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from behrt.cprd.layout import ColumnType, Table
+from behrt.cprd.layout import ColumnType, SourceTable
 from behrt.errors import InputError
 
 DATE_FORMATS = {
@@ -49,20 +49,26 @@ class Options:
     blank: Sequence[str] = ()
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], table: Table) -> "Options":
+    def read(cls, values: Mapping[str, Any], source_table: SourceTable) -> "Options":
         """Read a table's options from config, refusing the unknown with an InputError."""
         allowed = [item.name for item in fields(cls)]
         for key in values:
             _require("config, extract", key, allowed)
         options = cls(**values)
-        where = f"config, extract, {table.name}"
+        where = f"config, extract, {source_table.name}"
         if isinstance(options.date_format, Mapping):
-            dates = [table.theirs(name) for name, kind in table.types.items() if kind == "date"]
+            dates = [
+                source_table.theirs(name)
+                for name, kind in source_table.types.items()
+                if kind == "date"
+            ]
             for column, label in options.date_format.items():
-                if table.ours(column) not in map(table.ours, dates):
+                if source_table.ours(column) not in map(source_table.ours, dates):
                     _require(f"{where}, date_format", column, dates)
                 _require(f"{where}, date_format, {column}", label, DATE_FORMATS)
-            formats = {table.ours(name): label for name, label in options.date_format.items()}
+            formats = {
+                source_table.ours(name): label for name, label in options.date_format.items()
+            }
             options = replace(options, date_format=formats)
         elif options.date_format is not None:
             _require("config, extract, date_format", options.date_format, DATE_FORMATS)
@@ -71,10 +77,10 @@ class Options:
         if options.encoding is not None:
             _require("config, extract, encoding", options.encoding, ENCODINGS)
         for name in options.columns.values():
-            if table.ours(name) not in table.types:
-                _require(f"{where}, columns", name, map(table.theirs, table.types))
+            if source_table.ours(name) not in source_table.types:
+                _require(f"{where}, columns", name, map(source_table.theirs, source_table.types))
         named = {
-            delivered.lower().removeprefix("e_"): table.ours(name)
+            delivered.lower().removeprefix("e_"): source_table.ours(name)
             for delivered, name in options.columns.items()
         }
         return replace(options, columns=named)

@@ -16,7 +16,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.caliber.lists import Lists, read_lists
+from behrt.caliber.lists import CodeLists, read_lists
 from behrt.errors import InputError
 from behrt.simulation.text import whole_folder
 
@@ -411,7 +411,7 @@ def _bare(code: str) -> str:
     return code.replace(".", "")
 
 
-def _written_icd(lists: Lists) -> list[tuple[int, str]]:
+def _written_icd(lists: CodeLists) -> list[tuple[int, str]]:
     listed = set(lists.icd["icd"])
     written = []
     for code, disease in lists.icd.sort("phenotype", "icd").select("icd", "phenotype").iter_rows():

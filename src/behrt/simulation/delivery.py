@@ -71,7 +71,7 @@ def write_world(
     Raises:
         InputError: the lists given are not of the simulated diseases.
     """
-    tables = DATABASES[database].tables
+    tables = DATABASES[database].source_tables
     listed = write_lists(world.diseases, lists) if own_lists else read_medical(lists)
     unmapped = unmapped_medical(listed)
     written = codes_to_write(lists, world.diseases, unmapped)
@@ -203,7 +203,7 @@ def write_part(
         seed: of the simulation.
         database: a key of `behrt.cprd.databases.DATABASES`.
     """
-    layouts = DATABASES[database].tables
+    layouts = DATABASES[database].source_tables
     gp = primary_care.gp_codes(codes, len(world.diseases))
     hospital = linked_data.icd_codes(codes, len(world.diseases))
     truth_people, truth_onsets = [], []

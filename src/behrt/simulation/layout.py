@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behrt.cprd.delivery import Part
+from behrt.cprd.delivery import DeliveredPart
 
 IN_PARTS = {
     "gold": ("patient", "consultation", "clinical", "additional", "referral", "test", "therapy"),
@@ -43,7 +43,7 @@ def look_up_file(database: str) -> str:
     return _LOOK_UPS[database]
 
 
-def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[Part]:
+def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[DeliveredPart]:
     """List what `behrt.cprd.delivery.find_parts` will find once the delivery is simulated.
 
     Args:
@@ -56,8 +56,13 @@ def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[Pa
     found = []
     for table, number in numbered:
         path = folder / numbered_file(database, table, f"{number:03d}")
-        found.append(Part(table, f"{number:03d}", path, path.with_suffix(".txt").name))
-    found += [Part(table, "001", folder / linked_file(database, table), None) for table in _LINKED]
+        found.append(DeliveredPart(table, f"{number:03d}", path, path.with_suffix(".txt").name))
+    found += [
+        DeliveredPart(table, "001", folder / linked_file(database, table), None)
+        for table in _LINKED
+    ]
     if database == "aurum":
-        found.append(Part("emismedicaldictionary", "001", folder / look_up_file(database), None))
+        found.append(
+            DeliveredPart("emismedicaldictionary", "001", folder / look_up_file(database), None)
+        )
     return sorted(found)

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 import polars as pl
 
-from behrt.cprd.layout import Table
+from behrt.cprd.layout import SourceTable
 from behrt.files import atomic
 
 NO_DAY = np.iinfo(np.int32).min
@@ -45,12 +45,12 @@ def blank_where(values: np.ndarray, blank: np.ndarray) -> pl.Series:
     return frame.select(pl.when(~pl.col("blank")).then("value")).to_series()
 
 
-def write_header(table: Table, stream: IO[bytes]) -> None:
+def write_header(table: SourceTable, stream: IO[bytes]) -> None:
     """Write the header row, in delivered case and order."""
     stream.write(("\t".join(table.columns) + "\r\n").encode("ascii"))
 
 
-def write_rows(table: Table, columns: Mapping[str, object], stream: IO[bytes]) -> int:
+def write_rows(table: SourceTable, columns: Mapping[str, object], stream: IO[bytes]) -> int:
     """Write rows without a header, and return how many.
 
     `columns` are arrays, series or scalars by delivered name.
