@@ -328,6 +328,6 @@ def test_the_first_prefix_with_a_code_after_it_tells_the_system() -> None:
         ("G20..", "read", "G20.."),
         ("X/401", "icd9cm", "401"),
         ("I21.4*", "icd10", "I214"),
-        ("I10 text", None, None),
+        ("I10 text", "icd10", "I10"),
         ("?", None, None),
     ]

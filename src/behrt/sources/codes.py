@@ -12,15 +12,6 @@ from behrt.caliber.lists import CODE_PREFIX
 from behrt.errors import InputError
 
 
-def _icd10(code: pl.Expr) -> pl.Expr:
-    """Return an ICD-10 or ICD-10-CM code at level 4; null if it is none.
-
-    Stricter than what a HES file needs, as other codes may stand beside: `G20..` is a Read code.
-    """
-    whole = code.str.strip_chars().str.contains(r"^[A-Za-z][0-9]{2}(\.?[0-9A-Za-z]{1,4})?[+*†]?$")
-    return pl.when(whole).then(icd.at_level_4(code))
-
-
 def _icd9(code: pl.Expr) -> pl.Expr:
     """Return an ICD-9-CM code undotted, in upper case; null if it is none."""
     bare = code.str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
@@ -32,7 +23,7 @@ def _phenotype(code: pl.Expr) -> pl.Expr:
 
 
 SYSTEMS = {
-    "icd10": _icd10,
+    "icd10": icd.at_level_4,
     "icd9cm": _icd9,
     "read": read_codes.of_a_record,
     "caliber": _phenotype,
