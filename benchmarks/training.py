@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from behrt.learning import engine
 from behrt.learning.device import begin, precision_of
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, PAD
 
@@ -192,8 +192,8 @@ def main() -> None:
     examples = synthetic(4096)
     tokens = engine._tokens(examples)
     with tempfile.TemporaryDirectory() as folder:
-        run = TrainingRun(Path(folder), 1, chosen.threads)
-        full = replace(run, precision="32-true")
+        run = TrainingRun(Path(folder), Compute(1, chosen.threads))
+        full = replace(run, compute=replace(run.compute, precision="32-true"))
         print(
             f"{settings.hidden}/{settings.layers}, batch {chosen.batch}, {chosen.threads} threads"
         )

@@ -35,17 +35,15 @@ rule finetune:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=2880,
-        gpu=lambda wildcards: config["gpu"]
-        * ("training" in EVERY_MODEL[wildcards.model]),
+        gpu=lambda wildcards: int(
+            compute_for(config, wildcards.model)["accelerator"] == "gpu"
+        ),
     params:
         kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
         settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),
         training=lambda wildcards: training_for(config, wildcards.model, wildcards.task),
         protocol=config["protocol"],
-        seed=config["seed"],
-        threads=config["training_threads"],
-        precision=config["precision"],
-        accelerator=config["accelerator"],
+        compute=lambda wildcards: compute_for(config, wildcards.model),
         labelled=lambda wildcards: TASK[wildcards.task].labelled,
         task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
@@ -53,6 +51,6 @@ rule finetune:
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Train {wildcards.model} for {wildcards.task}"
+        "Train {wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/finetune.py"

@@ -26,14 +26,12 @@ rule predict:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=240,
-        gpu=lambda wildcards: config["gpu"]
-        * ("training" in EVERY_MODEL[wildcards.model]),
+        gpu=lambda wildcards: int(
+            compute_for(config, wildcards.model)["accelerator"] == "gpu"
+        ),
     params:
         kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
-        seed=config["seed"],
-        threads=config["training_threads"],
-        precision=config["precision"],
-        accelerator=config["accelerator"],
+        compute=lambda wildcards: compute_for(config, wildcards.model),
         labelled=lambda wildcards: TASK[wildcards.task].labelled,
         task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
@@ -41,6 +39,6 @@ rule predict:
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Ask {wildcards.model} about {wildcards.task}"
+        "Predict {wildcards.task} with {wildcards.model} ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/predict.py"

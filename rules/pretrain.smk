@@ -28,18 +28,15 @@ rule pretrain:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=2880,
-        gpu=config["gpu"],
+        gpu=int(config["accelerator"] == "gpu"),
     params:
         settings=config["pretrain"]["settings"],
         training=config["pretrain"]["training"],
         masking=config["pretrain"]["masking"],
         protocol=config["protocol"],
-        seed=config["seed"],
-        threads=config["training_threads"],
-        precision=config["precision"],
-        accelerator=config["accelerator"],
+        compute=compute_for(config, "mlm"),
         code=code_hash(SCRIPTS / "pretrain.py"),
     message:
-        "Pretrain"
+        "Pretrain ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/pretrain.py"

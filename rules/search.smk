@@ -80,7 +80,7 @@ rule search_trial:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=1440,
-        gpu=config["gpu"],
+        gpu=int(config["accelerator"] == "gpu"),
     params:
         searched=lambda wildcards: wildcards.searched,
         kind=lambda wildcards: SEARCHED[wildcards.searched]["kind"],
@@ -90,16 +90,13 @@ rule search_trial:
         masking=config["pretrain"]["masking"],
         round_number=lambda wildcards: int(wildcards.round),
         number=lambda wildcards: int(wildcards.number),
-        seed=config["seed"],
-        threads=config["training_threads"],
-        precision=config["precision"],
-        accelerator=config["accelerator"],
+        compute=lambda wildcards: compute_for(config, wildcards.searched),
         code=lambda wildcards: code_hash(
             SCRIPTS / "search_trial.py",
             f"behrt.models.{SEARCHED[wildcards.searched]['kind']}",
         ),
     message:
-        "Try {wildcards.searched}, round {wildcards.round}, trial {wildcards.number}"
+        "Try {wildcards.searched}, round {wildcards.round}, trial {wildcards.number} ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/search_trial.py"
 

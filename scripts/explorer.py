@@ -13,7 +13,7 @@ from behrt.interpretation.patients import choose
 from behrt.interpretation.predictions import explain
 from behrt.learning.artefacts import check_vocabulary
 from behrt.learning.load import load_examples
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
 from behrt.models import behrt
 from behrt.sequences.vocabulary import read_vocabulary
@@ -39,7 +39,7 @@ def main(
     """Explain; `weights` and `model_config` are files of one folder."""
     names = read_vocabulary(vocabulary)
     check_vocabulary(weights.parent, names.version)
-    asked = TrainingRun(weights.parent, seed, precision="32-true")
+    asked = TrainingRun(weights.parent, Compute(seed, precision="32-true"))
     tuning = load_examples(sequences, task, "tuning", vocabulary, labelled=False)
     labels = tuning.label_matrix(np.arange(len(tuning)))
     recalibration = fit_recalibration(behrt.predict(tuning, asked), labels)

@@ -8,7 +8,7 @@ from behrt import stage
 from behrt.learning.chosen import apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
-from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.logs import logger
 from behrt.models import model_named
 from behrt.sequences.vocabulary import read_vocabulary
@@ -25,10 +25,7 @@ def main(
     settings: dict[str, Any],
     training: dict[str, Any] | None,
     protocol: str,
-    seed: int,
-    precision: str,
-    accelerator: str,
-    threads: int,
+    compute: Compute,
     labelled: bool,
     task_name: str,
     pretrained: Path | None = None,
@@ -43,10 +40,7 @@ def main(
     splits = protocol_named(protocol)
     run = TrainingRun(
         folder=weights.parent,
-        seed=seed,
-        threads=threads,
-        precision=precision,
-        accelerator=accelerator,
+        compute=compute,
         facts={
             "kind": kind,
             "task": task_name,

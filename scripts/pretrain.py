@@ -8,7 +8,7 @@ from behrt import stage
 from behrt.learning.chosen import MLM, apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
-from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.models.behrt import Masking, Settings
 from behrt.models.behrt import pretrain as pretrain_behrt
 from behrt.sequences.vocabulary import read_vocabulary
@@ -24,10 +24,7 @@ def main(
     training: dict[str, Any],
     masking: dict[str, Any],
     protocol: str,
-    seed: int,
-    precision: str,
-    accelerator: str,
-    threads: int,
+    compute: Compute,
     tuned: Sequence[Path] = (),
 ) -> None:
     """Pretrain; `weights`, `model_config` and `metrics` are the three files of one folder.
@@ -38,10 +35,7 @@ def main(
     splits = protocol_named(protocol)
     run = TrainingRun(
         folder=weights.parent,
-        seed=seed,
-        threads=threads,
-        precision=precision,
-        accelerator=accelerator,
+        compute=compute,
         facts={
             "kind": "behrt",
             "protocol": protocol,

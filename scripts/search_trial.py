@@ -9,7 +9,7 @@ from behrt.files import read_json
 from behrt.learning.chosen import METRICS, MLM, Trial, read_trials, write_trial
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
-from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.learning.search import pruning
 from behrt.logs import logger
 from behrt.models import model_named
@@ -36,10 +36,7 @@ def main(
     masking: dict[str, Any],
     round_number: int,
     number: int,
-    seed: int,
-    precision: str,
-    accelerator: str,
-    threads: int,
+    compute: Compute,
 ) -> None:
     """Train; `weights`, `model_config`, `metrics` and `trial` are files of one folder.
 
@@ -57,10 +54,7 @@ def main(
     optimisation = read_settings(Optimisation, {**training, **tried["training"]})
     run = TrainingRun(
         folder=weights.parent,
-        seed=seed,
-        threads=threads,
-        precision=precision,
-        accelerator=accelerator,
+        compute=compute,
         facts={"kind": kind, "vocabulary": read_vocabulary(vocabulary).version},
         unpromising=unpromising,
     )

@@ -14,7 +14,7 @@ from behrt.errors import InputError
 from behrt.files import keep_private, write_csv, write_json, write_parquet
 from behrt.learning import checkpoint
 from behrt.learning.artefacts import write_model
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import Compute, TrainingRun
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ FRAME = pl.DataFrame({"number": torch.rand(20_000).numpy()})
     "write",
     [
         lambda folder: checkpoint.save(folder, {"weights": MUCH}),
-        lambda folder: write_model(TrainingRun(folder, seed=1), {}, 3, {"weights": MUCH}),
+        lambda folder: write_model(TrainingRun(folder, Compute(1)), {}, 3, {"weights": MUCH}),
         lambda folder: write_parquet(FRAME, folder / "a.parquet"),
         lambda folder: write_csv(FRAME, folder / "a.csv"),
         lambda folder: write_json({"a": "b" * 20_000}, folder / "a.json"),

@@ -218,6 +218,24 @@ def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     return {**chosen["training"], **special.get("training", {})}
 
 
+def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return how a model is trained and used, as `behrt.learning.run.Compute` takes it.
+
+    Models without `training` use the CPU, whatever the accelerator of the run.
+
+    Args:
+        config: the whole configuration.
+        model: a model's name, or "mlm" for pretraining.
+    """
+    trained = model == "mlm" or "training" in every_model_of(config)[model]
+    return {
+        "seed": config["seed"],
+        "threads": config["training_threads"],
+        "precision": config["precision"],
+        "accelerator": config["accelerator"] if trained else "cpu",
+    }
+
+
 def ablated_models(config: Mapping[str, Any]) -> list[str]:
     """Return the models that the ablation is of, in their order.
 

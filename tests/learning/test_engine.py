@@ -17,7 +17,7 @@ from behrt.learning import checkpoint, engine
 from behrt.learning.device import begin
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 
 N_DISEASES = 6
 FILES = ("config.json", "metrics.jsonl", "model.safetensors")
@@ -72,8 +72,7 @@ OPTIMISATION = Optimisation(epochs=4, batch_size=10, learning_rate=0.3)
 def train(folder: Path, **changes: Any) -> None:
     run = TrainingRun(
         folder,
-        changes.pop("seed", 1),
-        precision="32-true",
+        Compute(changes.pop("seed", 1), precision="32-true"),
         checkpoint_seconds=0.0,
         unpromising=changes.pop("unpromising", None),
     )
@@ -294,7 +293,7 @@ def test_predictions_are_probabilities_in_order(tmp_path: Path) -> None:
     model = Table(Settings())
     model.load_state_dict(engine.read_weights(tmp_path))
     asked = examples(30, 5)
-    run = TrainingRun(tmp_path, 1, precision="32-true")
+    run = TrainingRun(tmp_path, Compute(1, precision="32-true"))
     scores = engine.predict(model, collate, asked, run, batch_size=7)
     expected = torch.sigmoid(model.table.weight[asked.codes.astype(np.int64)]).detach().numpy()
     assert scores.dtype == np.float32

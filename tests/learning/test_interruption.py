@@ -14,7 +14,7 @@ import numpy as np
 
 from behrt import logs
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import behrt
 
 logs.start(None)
@@ -47,7 +47,7 @@ behrt.pretrain(
     behrt.Settings(hidden=16, layers=1, heads=2, intermediate=16, max_length=40),
     behrt.Masking(),
     Optimisation(epochs=4, batch_size=5, learning_rate=1e-3),
-    TrainingRun(Path(sys.argv[1]), seed=1, checkpoint_seconds=0.05),
+    TrainingRun(Path(sys.argv[1]), Compute(1), checkpoint_seconds=0.05),
 )
 """
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from behrt.errors import InputError
-from behrt.learning.device import precision_of
-from behrt.learning.run import Optimisation, TrainingRun, read_settings
+from behrt.learning.device import begin, precision_of
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:
@@ -56,14 +56,22 @@ def test_a_missing_setting_is_named() -> None:
     ("name", "value"), [("precision", "16"), ("accelerator", "tpu"), ("threads", 0), ("seed", -1)]
 )
 def test_bad_runs_are_refused_by_name(name: str, value: Any) -> None:
-    given: dict[str, Any] = {"folder": Path(), "seed": 1, name: value}
+    given: dict[str, Any] = {"seed": 1, name: value}
     with pytest.raises(InputError, match=name):
-        TrainingRun(**given)
+        Compute(**given)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(
+        InputError, match=r"config, accelerator: it is gpu, but torch finds no CUDA"
+    ):
+        begin(TrainingRun(Path(), Compute(1, accelerator="gpu")))
 
 
 def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = TrainingRun(Path(), seed=1)
+    run = TrainingRun(Path(), Compute(1))
     for has, expected in ((True, "bf16-mixed"), (False, "32-true")):
         monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: {"avx512_bf16": has})
         assert precision_of(run) == expected
-    assert precision_of(TrainingRun(Path(), seed=1, precision="bf16-mixed")) == "bf16-mixed"
+    assert precision_of(TrainingRun(Path(), Compute(1, precision="bf16-mixed"))) == "bf16-mixed"

@@ -14,6 +14,7 @@ import pytest
 from behrt.errors import InputError
 from behrt.files import read_json
 from behrt.learning.protocol import COMPARED, PROTOCOLS
+from behrt.learning.run import Compute
 from behrt.sequences.frames import Sequences, TaskExamples
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 
@@ -21,7 +22,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 N_DISEASES = 12
 SHAPE = {"hidden": 8, "layers": 1, "heads": 2, "intermediate": 8, "max_length": 30}
 TRAINING = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
-COMMON = {"seed": 1, "precision": "32-true", "accelerator": "cpu", "threads": 1}
+COMMON = {"compute": Compute(1, precision="32-true")}
 FILES = ("config.json", "model.safetensors", "metrics.jsonl")
 
 

@@ -22,6 +22,7 @@ from behrt.evaluation.metrics import sample_average_precision
 from behrt.learning import artefacts, engine
 from behrt.learning.engine import Optimisation, TrainingRun, begin
 from behrt.learning.examples import Examples
+from behrt.learning.run import Compute
 from behrt.models import behrt
 from behrt.models.behrt import Behrt, Masking, Settings, batch_of, mask_words, words_of
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
@@ -89,8 +90,8 @@ def logits_of(model: Behrt, examples: Examples, settings: Settings) -> torch.Ten
         return model(**behrt._collate(settings)(examples, every_row(examples), None))
 
 
-def run_in(folder: Path, **changes: Any) -> TrainingRun:
-    return TrainingRun(folder, **{"seed": 1, "precision": "32-true", **changes})
+def run_in(folder: Path, precision: str = "32-true") -> TrainingRun:
+    return TrainingRun(folder, Compute(1, precision=precision))
 
 
 # --- Words ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from torch import nn
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import deepcare, deepr, doctor_ai, retain
 
 Build = Callable[..., Examples]
@@ -111,7 +111,7 @@ def test_learns_a_planted_rule_and_writes_it_down(
 ) -> None:
     train, tuning = build_examples(draw_patients(400, 4)), build_examples(draw_patients(100, 5))
     held_out = build_examples(draw_patients(200, 6))
-    run = TrainingRun(folder=tmp_path, seed=7, precision="32-true")
+    run = TrainingRun(tmp_path, Compute(7, precision="32-true"))
     kind.fit(train, tuning, SETTINGS[kind], OPTIMISATION, None, run)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json",
@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_bytes(
     train, tuning = build_examples(draw_patients(60, 8)), build_examples(draw_patients(20, 9))
     optimisation = Optimisation(epochs=2, batch_size=16, learning_rate=0.01)
     for folder in ("a", "b"):
-        run = TrainingRun(folder=tmp_path / folder, seed=1)
+        run = TrainingRun(tmp_path / folder, Compute(1))
         kind.fit(train, tuning, SETTINGS[kind], optimisation, None, run)
     for name in ("config.json", "model.safetensors", "metrics.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -140,7 +140,7 @@ def test_refuses_what_it_cannot_use(
     kind: ModuleType, build_examples: Build, draw_patients: Draw, tmp_path: Any
 ) -> None:
     examples = build_examples(draw_patients(5, 1))
-    run = TrainingRun(folder=tmp_path, seed=1)
+    run = TrainingRun(tmp_path, Compute(1))
     with pytest.raises(InputError, match="training"):
         kind.fit(examples, examples, SETTINGS[kind], None, None, run)
     with pytest.raises(InputError, match="pretrained"):

@@ -19,7 +19,7 @@ from behrt.errors import InputError
 from behrt.learning.artefacts import read_weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import ages, counts
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import (
     bag_of_words,
     boltzmann_machine,
@@ -50,7 +50,7 @@ PROGRAM = """
 import importlib.util, json, sys
 from pathlib import Path
 
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import Compute, TrainingRun
 from behrt.models import model_named
 
 spec = importlib.util.spec_from_file_location("small", sys.argv[1])
@@ -59,7 +59,7 @@ spec.loader.exec_module(small)
 train, tuning = small.build(small.draw(300, 1)), small.build(small.draw(60, 2))
 for kind, settings in json.loads(sys.argv[2]).items():
     model = model_named(kind)
-    run = TrainingRun(Path(sys.argv[3]) / kind, seed=3, threads=int(sys.argv[4]))
+    run = TrainingRun(Path(sys.argv[3]) / kind, Compute(3, threads=int(sys.argv[4])))
     model.fit(train, tuning, model.Settings(**settings), None, None, run)
 """
 
@@ -72,7 +72,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def fitted(
     model: ModuleType, settings: dict[str, Any], train: Examples, tuning: Examples, folder: Path
 ) -> TrainingRun:
-    run = TrainingRun(folder=folder, seed=7)
+    run = TrainingRun(folder, Compute(7))
     model.fit(train, tuning, model.Settings(**settings), None, None, run)
     return run
 
@@ -122,7 +122,7 @@ def test_refuses_what_it_cannot_use(
 ) -> None:
     model = model_named(kind)
     examples = build_examples(draw_patients(5, 1))
-    run = TrainingRun(folder=tmp_path, seed=1)
+    run = TrainingRun(tmp_path, Compute(1))
     settings = model.Settings(**SETTINGS[kind])
     training = Optimisation(epochs=1, batch_size=1, learning_rate=1.0)
     with pytest.raises(InputError, match="training"):

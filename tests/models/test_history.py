@@ -8,7 +8,7 @@ import pytest
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
-from behrt.learning.run import TrainingRun
+from behrt.learning.run import Compute, TrainingRun
 from behrt.models import history
 
 Build = Callable[..., Examples]
@@ -26,7 +26,7 @@ def test_shares_with_and_without_the_disease_in_the_history(
             (2, [(0, [2])], [3]),
         ]
     )
-    run = TrainingRun(folder=tmp_path, seed=1)
+    run = TrainingRun(tmp_path, Compute(1))
     history.fit(train, train, history.Settings(pseudo_patients=2), None, None, run)
     scores = history.predict(train, run)
     assert scores.dtype == np.float32

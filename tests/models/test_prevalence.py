@@ -9,7 +9,7 @@ import pytest
 from behrt.errors import InputError
 from behrt.files import read_json
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import prevalence
 
 Build = Callable[..., Examples]
@@ -20,7 +20,7 @@ def test_everybody_gets_the_training_prevalence(build_examples: Build, tmp_path:
         [(1, [(0, [2])], [0]), (1, [(0, [2])], [0, 1]), (1, [(0, [2])], [0]), (2, [(0, [1])], [3])]
     )
     tuning = build_examples([(1, [(0, [2])], [0]), (1, [(0, [2])], [1])])
-    run = TrainingRun(folder=tmp_path, seed=1)
+    run = TrainingRun(tmp_path, Compute(1))
     prevalence.fit(train, tuning, prevalence.Settings(), None, None, run)
     scores = prevalence.predict(tuning, run)
     assert scores.dtype == np.float32
@@ -34,7 +34,7 @@ def test_everybody_gets_the_training_prevalence(build_examples: Build, tmp_path:
 
 def test_there_is_nothing_to_train(build_examples: Build, tmp_path: Path) -> None:
     train = build_examples([(1, [(0, [2])], [0])])
-    run = TrainingRun(folder=tmp_path, seed=1)
+    run = TrainingRun(tmp_path, Compute(1))
     training = Optimisation(epochs=1, batch_size=1, learning_rate=1.0)
     with pytest.raises(InputError, match="training"):
         prevalence.fit(train, train, prevalence.Settings(), training, None, run)

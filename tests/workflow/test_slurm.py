@@ -143,15 +143,15 @@ def cluster() -> Iterator[Path]:
 
 
 def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, clean: Copy, tiny: Copy) -> None:
-    """From raw text to the scores of one model; training asks for the GPU that the node claims."""
-    (clean.folder / "config" / "gpu.yaml").write_text("gpu: 1\n")
+    """From raw text to the scores of one model; training requests the GPU that the node claims."""
     done = clean.snakemake(
         "results/test/tables/diseases.csv",
         *("--workflow-profile", "slurm"),
         *("--slurm-status-command", "squeue"),
         *("--slurm-init-seconds-before-status-checks", "1"),
         *("--seconds-between-status-checks", "1"),
-        *("--configfile", "config/test.yaml", "config/gpu.yaml"),
+        *("--set-resources", "pretrain:gpu=1", "finetune:gpu=1"),
+        *("--configfile", "config/test.yaml"),
     )
     assert "has been submitted with SLURM jobid" in done.stdout
     scheduled = (cluster / "slurmctld.log").read_text()

@@ -42,7 +42,7 @@ def write_model(
     with atomic(run.folder / METRICS) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     written = dict(settings) if isinstance(settings, Mapping) else asdict(settings)
-    facts = {"n_diseases": n_diseases, "seed": run.seed, **run.facts, **facts}
+    facts = {"n_diseases": n_diseases, "seed": run.compute.seed, **run.facts, **facts}
     write_json({"settings": written, **facts}, run.folder / CONFIG)
 
 

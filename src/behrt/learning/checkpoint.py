@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from behrt.files import atomic
-from behrt.learning.device import accelerator_of, precision_of
+from behrt.learning.device import device_of, precision_of
 from behrt.learning.examples import Examples
 from behrt.learning.run import Optimisation, TrainingRun
 from behrt.logs import logger
@@ -34,10 +34,10 @@ def fingerprint(
         "settings": settings if isinstance(settings, Mapping) else asdict(settings),
         "optimisation": asdict(optimisation),
         "facts": dict(run.facts),
-        "seed": run.seed,
-        "threads": run.threads,
+        "seed": run.compute.seed,
+        "threads": run.compute.threads,
         "precision": precision_of(run),
-        "accelerator": accelerator_of(run),
+        "accelerator": device_of(run),
         "torch": torch.__version__,
         "code": code_hash(Path(inspect.getfile(type(model))), "behrt.learning.engine"),
     }

@@ -1,38 +1,47 @@
-"""What torch is told before it computes: threads, seed, precision and device."""
+"""Set up torch for a run: threads, seed, precision and device."""
 
 import os
 from typing import Literal
 
 import torch
 
+from behrt.errors import InputError
 from behrt.learning.run import TrainingRun
 
 
 def begin(run: TrainingRun) -> None:
-    """Set threads, seed and determinism. Call it before a model's weights are drawn."""
+    """Set threads, seed and determinism. Call it before a model's weights are drawn.
+
+    Raises:
+        InputError: the run is to use a GPU, and torch finds none.
+    """
+    if device_of(run) == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "config, accelerator",
+            "it is gpu, but torch finds no CUDA device on this machine",
+            "Set it to cpu, or run where there is a GPU and torch is built for it",
+        )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(run.threads)
+    torch.set_num_threads(run.compute.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.manual_seed(run.seed)
+    torch.manual_seed(run.compute.seed)
 
 
-def _multiplies_bfloat16(accelerator: str) -> bool:
-    if accelerator == "cuda":
+def _multiplies_bfloat16(device: str) -> bool:
+    if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
 def precision_of(run: TrainingRun) -> Literal["32-true", "bf16-mixed"]:
-    """Return the precision that a run computes in, "auto" resolved on this machine."""
-    if run.precision == "auto":
-        return "bf16-mixed" if _multiplies_bfloat16(accelerator_of(run)) else "32-true"
-    return "bf16-mixed" if run.precision == "bf16-mixed" else "32-true"
+    """Return the precision of a run's computation; "auto" depends on this machine."""
+    if run.compute.precision == "auto":
+        return "bf16-mixed" if _multiplies_bfloat16(device_of(run)) else "32-true"
+    return "bf16-mixed" if run.compute.precision == "bf16-mixed" else "32-true"
 
 
-def accelerator_of(run: TrainingRun) -> str:
-    """Return "cpu" or "cuda", "auto" resolved on this machine."""
-    if run.accelerator == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return run.accelerator
+def device_of(run: TrainingRun) -> str:
+    """Return torch's name of the device: "cpu" or "cuda"."""
+    return "cuda" if run.compute.accelerator == "gpu" else "cpu"

@@ -27,7 +27,7 @@ from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, checkpoint
-from behrt.learning.device import accelerator_of, begin, precision_of
+from behrt.learning.device import begin, device_of, precision_of
 from behrt.learning.examples import Examples, require_examples
 from behrt.learning.run import Optimisation, TrainingRun, generator
 from behrt.logs import logger
@@ -328,7 +328,7 @@ def fabric_of(run: TrainingRun) -> Fabric:
     """Return the lightning-fabric that places a model and sets its precision."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
-        accelerator=accelerator_of(run),
+        accelerator=device_of(run),
         devices=1,
         precision=precision_of(run),
         plugins=[LightningEnvironment()],  # one process, also inside a SLURM allocation

@@ -1,4 +1,4 @@
-"""What a training is told about where, how and on what to run. Nothing here needs torch."""
+"""Where, how and on which device a training runs. Nothing here needs torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,7 +12,7 @@ from behrt.errors import InputError
 Given = TypeVar("Given")
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
-ACCELERATORS = ("cpu", "cuda", "auto")
+ACCELERATORS = ("cpu", "gpu")
 SCHEDULES = ("constant", "linear")
 
 
@@ -56,29 +56,20 @@ def check_positive(settings: object, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class TrainingRun:
-    """Where and how one model is trained or asked.
+class Compute:
+    """How a model is trained and used: together with settings and data, this decides the bytes.
 
     Attributes:
-        folder: holds config.json, model.safetensors, metrics.jsonl, and checkpoint.pt meanwhile.
         seed: decides initial weights, order of examples, masks and dropout.
-        threads: CPU threads; the bytes that come out may depend on it.
-        precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware multiplies it.
-        accelerator: "cpu", "cuda", or "auto": a GPU where there is one.
-        checkpoint_seconds: the least time between two checkpoints within an epoch.
-        facts: further entries of config.json (vocabulary, protocol …); never times or places.
-        unpromising: is asked after each epoch, with the scores of all so far (the metric that
-            chooses the epoch), whether to give the training up; None never does.
+        threads: CPU threads. The result may depend on their number.
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware supports it.
+        accelerator: "cpu" or "gpu" (one NVIDIA GPU).
     """
 
-    folder: Path
     seed: int
     threads: int = 1
     precision: str = "auto"
     accelerator: str = "cpu"
-    checkpoint_seconds: float = 60.0
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    unpromising: Callable[[Sequence[float]], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -89,6 +80,27 @@ class TrainingRun:
             raise refusal("threads", self.threads, "at least 1")
         if self.seed < 0:
             raise refusal("seed", self.seed, "at least 0")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Where and how one model is trained, or used to predict.
+
+    Attributes:
+        folder: holds config.json, model.safetensors and metrics.jsonl, and checkpoint.pt while
+            training.
+        compute: seed, threads, precision and accelerator.
+        checkpoint_seconds: the least time between two checkpoints within an epoch.
+        facts: further entries of config.json (vocabulary, protocol …); never times or places.
+        unpromising: called after each epoch with the scores of all epochs so far (the metric that
+            chooses the epoch); training stops if it returns true. None never stops it.
+    """
+
+    folder: Path
+    compute: Compute
+    checkpoint_seconds: float = 60.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    unpromising: Callable[[Sequence[float]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,7 @@ def read_settings(kind: type[Given], given: Mapping[str, Any]) -> Given:
 
 def generator(run: TrainingRun, *stream: int) -> np.random.Generator:
     """Return a generator that depends on the seed and the stream (epoch, step) alone."""
-    return np.random.default_rng([run.seed, *stream])
+    return np.random.default_rng([run.compute.seed, *stream])
 
 
 def refuse_pretrained(kind: str, pretrained: Path | None) -> None:

@@ -567,7 +567,7 @@ def pretrain(
         _collate(settings),
         max_length=settings.max_length,
         masking=masking,
-        seed=run.seed,
+        seed=run.compute.seed,
         special_targets=special_targets,
     )
     hiding = {**asdict(masking), **({"special_targets": True} if special_targets else {})}

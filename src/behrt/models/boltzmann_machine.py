@@ -72,7 +72,7 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
         n_iter=settings.epochs,
-        random_state=run.seed % 2**32,
+        random_state=run.compute.seed % 2**32,
     )
     with threadpool_limits(1):
         machine.fit(ever(train))

@@ -81,12 +81,12 @@ def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Grow the trees of every disease that is common enough."""
-    parameters = _parameters(settings, run.seed)
+    parameters = _parameters(settings, run.compute.seed)
     labelled = np.bincount(train.labels, minlength=train.n_diseases)
     enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
     weights = {PREVALENCE: train.label_prevalence().astype(np.float32)}
     patient_of_label = np.repeat(np.arange(len(train)), np.diff(train.label_offsets))
-    with threadpool_limits(run.threads):
+    with threadpool_limits(run.compute.threads):
         table = lightgbm.Dataset(
             features(train),
             label=np.zeros(len(train), dtype=np.float32),

@@ -82,7 +82,7 @@ def _features(diseases: np.ndarray, examples: Examples) -> np.ndarray:
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Learn the diseases' vectors, and fit the head."""
-    diseases = disease_vectors(train, settings, run.seed)
+    diseases = disease_vectors(train, settings, run.compute.seed)
     head = fit_head(partial(_features, diseases), train, tuning, settings.penalties)
     return {"diseases": diseases, **head}
 
