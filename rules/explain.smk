@@ -85,6 +85,7 @@ rule explorer:
         diagnoses=[8, 16],
         most_visits=14,
         predictions=10,
+        disclosure=DISCLOSURE,
         code=code_hash(
             SCRIPTS / "explorer.py",
             "figures/pages/explorer.html",

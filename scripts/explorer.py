@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from behrt import stage
+from behrt.disclosure import Rules
 from behrt.evaluation.recalibration import fit_recalibration
 from behrt.figures.explorer import page
 from behrt.files import atomic
@@ -35,10 +36,12 @@ def main(
     diagnoses: list[int],
     most_visits: int,
     predictions: int,
+    disclosure: dict[str, int],
 ) -> None:
     """Explain; `weights` and `model_config` are files of one folder."""
     names = read_vocabulary(vocabulary)
     check_vocabulary(weights.parent, names.version)
+    rules = Rules(**disclosure)
     asked = TrainingRun(weights.parent, Compute(seed, precision="32-true"))
     tuning = load_examples(sequences, task, "tuning", vocabulary, labelled=False)
     labels = tuning.label_matrix(np.arange(len(tuning)))
@@ -60,12 +63,13 @@ def main(
         "steps": STEPS,
         "diagnoses": diagnoses,
         "most_visits": most_visits,
-        "tuning_patients": len(tuning),
+        "tuning_patients": int(rules.round(len(tuning))),
         "slope": recalibration.slope,
         "spread": recalibration.spread,
     }
     with atomic(explorer) as temporary:
-        text = page(histories, names, tuning.label_prevalence(), facts)
+        averages = [rules.coarse_share(int(n), len(tuning)) for n in labels.sum(axis=0)]
+        text = page(histories, names, averages, facts)
         temporary.write_text(text, encoding="utf-8")
     logger.info(
         "explorer: %d simulated patients; recalibrated, slope %.3f, spread of intercepts %.3f",

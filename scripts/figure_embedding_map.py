@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from behrt import stage
 from behrt.disclosure import Rules
 from behrt.evaluation.clusters import find_clusters
@@ -34,12 +36,13 @@ def main(
         words, read_embeddings(weights, words), patients, rules.threshold
     )
     places = project(embeddings, seed)
-    seen_enough = patients >= SEEN_ENOUGH
+    bands = np.array([rules.band(int(count))[0] for count in patients], dtype=np.int64)
+    seen_enough = bands >= SEEN_ENOUGH
     clusters = find_clusters(places, words, seen_enough)
-    save(draw(places, words, patients, clusters), png, svg, data == "simulated")
-    diseases = describe(places, words, patients, total, embeddings, neighbours, rules.threshold)
+    save(draw(places, words, bands, clusters), png, svg, data == "simulated")
+    diseases = describe(places, words, patients, total, embeddings, neighbours, rules)
     with atomic(page) as temporary:
-        text = render(diseases, words, patients, total, data, protocol, seed)
+        text = render(diseases, words, bands, int(rules.round(total)), data, protocol, seed)
         temporary.write_text(text, encoding="utf-8")
     logger.info(
         "embedding map: %d diseases, %d of them seen in at least %d training patients; "

@@ -42,7 +42,7 @@ def main(
         ranks,
         resamples,
         seed,
-        rules.threshold,
+        rules,
     )
     write_table(with_facts(rows, data=data, protocol=protocol, task=task.stem), table, rules)
     logger.info(

@@ -186,3 +186,24 @@ def test_shares_are_those_of_scipy(counts: tuple[int, int]) -> None:
     )
     hidden = shares(np.array([np.nan, 0.0]), np.array([float(whole), 0.0]))
     assert all(np.isnan(values).all() for values in hidden.values())
+
+
+@given(st.integers(2, 12), st.integers(1, 10), st.integers(0, 400), st.integers(0, 30))
+def test_a_coarse_share_hides_the_difference_from_an_exact_count(
+    threshold: int, rounding: int, count: int, more: int
+) -> None:
+    """The training patients with a disease, on a page, and all patients with it, in a table."""
+    rules, whole = Rules(threshold, rounding), 1000
+    assume(threshold <= count <= whole - threshold)
+    share = rules.coarse_share(count, whole)
+    alike = [n for n in range(threshold, whole) if rules.coarse_share(n, whole) == share]
+    assert count in alike
+    differences = np.array([count + more - n for n in alike])
+    assert not ((differences > 0) & (differences < threshold)).all()
+    rounded = [n for n in range(threshold, whole) if rules.round(n) == rules.round(count)]
+    assert set(rounded) <= set(alike), "it shows more than the rounded count does"
+
+
+def test_coarse_shares_of_few_patients_are_not_shown() -> None:
+    shown = [Rules(5).coarse_share(count, 1000) for count in (0, 4, 5, 995, 996, 1000)]
+    assert shown == [0.0, None, 0.007, 1.0, None, 1.0]

@@ -132,6 +132,39 @@ class Rules:
         shown: Number = self.round(part) / self.round(whole)  # type: ignore[assignment]
         return shown
 
+    def band(self, count: int) -> tuple[int, int]:
+        """Return the lowest and the highest count of the band that a shown count lies in.
+
+        Bands start at the threshold, and each holds at least as many counts as the threshold. So
+        the difference of a count in the band from an exact one is never certain to be small.
+
+        >>> Rules(5).band(123)
+        (120, 124)
+        """
+        lowest = int(self.round(self.threshold))
+        # Fewer counts lie behind the lowest that is shown: those below the threshold do not.
+        behind = lowest + (self.rounding - 1) // 2 - self.threshold + 1
+        width = max(self.threshold, self.threshold - behind + self.rounding, 1)
+        width = -(-width // self.rounding) * self.rounding
+        low = lowest + (int(self.round(count)) - lowest) // width * width
+        return low, low + width - self.rounding
+
+    def coarse_share(self, part: int, whole: int) -> float | None:
+        """Return the share of patients of the middle of a band, None where it is not shown.
+
+        It is for pages that show shares without their counts: it has two significant digits, so
+        that nobody can compute the count from it and compare it with those of the tables.
+
+        >>> Rules(5).coarse_share(123, 1000)
+        0.12
+        """
+        if hide_parts(np.array([part, whole - part]), self.threshold).any():
+            return None
+        if part in (0, whole):
+            return float(part > 0)
+        middle = sum(self.band(part)) / 2 / int(self.round(whole))
+        return float(f"{min(middle, 1.0):.2g}")
+
     def decimals(self, patients: int, most: int) -> int:
         """Return how many decimals a mean of whole numbers over `patients` may have.
 

@@ -131,3 +131,18 @@ def test_holm_by_hand() -> None:
     """Three tests: 0.01 x 3, 0.02 x 2, 0.03 x 1 but not below the one before."""
     assert holm(np.array([0.03, 0.01, 0.02])) == pytest.approx([0.04, 0.03, 0.04])
     assert holm(np.array([0.6, 0.5])).tolist() == [1, 1]
+
+
+def test_an_interval_between_models_with_few_scores_is_not_shown(
+    labels: np.ndarray, scores: dict[str, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    """Its width depends on the numbers of patients with each score, of which some are small."""
+    constant = np.full_like(scores["good"], 0.1)
+    history = constant.copy()
+    history[:20] = np.where(labels[:20].cumsum(axis=0) <= 3, 0.9, 0.1)
+    models = {"good": scores["good"], "history": history, "prevalence": constant}
+    table = make(labels, models, vocabulary, "good", "history")
+    numbers = ["difference_low", "difference_high", "p", "p_holm"]
+    between = table.filter(model="history", other="prevalence")
+    assert between.select(pl.col(numbers).null_count().unique()).rows() == [(24,) * 4]
+    assert table.filter(model="good", other="history")["p"].count() > 0

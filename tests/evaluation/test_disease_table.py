@@ -8,6 +8,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from behrt.disclosure import Rules, disclose
 from behrt.evaluation.bootstrap import draws
 from behrt.evaluation.disease_table import tabulate
+from behrt.evaluation.grouped_scores import solve
+from behrt.evaluation.metrics import disease_metrics
 from behrt.sequences.vocabulary import Vocabulary
 
 PATIENTS = 400
@@ -119,3 +121,29 @@ def test_the_score_of_a_constant_does_not_tell_an_exact_count(
     shown = disclose(table.filter(reason=""), rules)
     for column in ("aps", "aps_prevalence"):
         np.testing.assert_allclose(shown[column], shown["prevalence"], atol=5e-5)
+
+
+def test_small_counts_do_not_follow_from_scores_of_the_history(
+    case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary
+) -> None:
+    """Two scores per disease: of 6 patients with disease 5 before, 2 have it again."""
+    labels, scores = case
+    history = np.broadcast_to(np.float32(0.1), labels.shape).copy()
+    for disease in range(5, 11):
+        outcome = np.flatnonzero(labels[:, disease]), np.flatnonzero(~labels[:, disease])
+        before = np.concatenate([outcome[0][: disease - 3], outcome[1][:4]])
+        history[before, disease] = 0.7
+    beside = {"history": history}
+    grouped = pl.col("disease").is_in([f"Disease {number:02}" for number in range(5, 11)])
+    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", Rules(5), beside)
+    for row in table.filter(grouped).iter_rows(named=True):
+        disease = int(row["disease"][-2:])
+        numbers = row["positives"], row["patients"] - row["positives"]
+        exact = np.ravel(disease_metrics(history[:, disease], labels[:, disease])).round(4)
+        assert solve(*numbers, *exact.tolist(), 4).small(5)
+        printed = row["aps_history"], row["auroc_history"]
+        assert printed == (None, None) or not solve(*numbers, *printed, 2).small(5)
+    as_model = tabulate(labels, history, vocabulary, 0.01, 100, 5, "T2", Rules(5)).filter(grouped)
+    assert as_model["aps_low"].null_count() == as_model["auroc_high"].null_count() == 6
+    reasons = as_model.filter(pl.col("aps").is_null())["reason"]
+    assert set(reasons) <= {"a small count would follow from the scores: not shown"}

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from behrt.caliber.sex_specific import SexSpecific
+from behrt.disclosure import Rules
 from behrt.errors import InputError
 from behrt.evaluation.sex_specific import patients_by_sex, read_sexes, tabulate, tabulate_model
 
@@ -37,7 +38,7 @@ def row_of(
         50,
         1,
         "T2",
-        threshold,
+        Rules(threshold),
     )
     return table.row(0, named=True)
 
@@ -178,7 +179,7 @@ def test_each_model_has_its_rows(shards: list[Path], tmp_path: Path) -> None:
         1,
         20,
         1,
-        0,
+        Rules(0),
     )
     assert table["model"].to_list() == ["one", "one", "two", "two"]
     assert table["predicted_own"].to_list() == [1, 0, 1, 0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from behrt.disclosure import Rules
 from behrt.figures.embedding_page import describe, prevalence, render
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -22,7 +23,7 @@ TOTAL = 1000
 def page() -> str:
     random = np.random.default_rng(2)
     diseases = describe(
-        random.normal(size=(6, 2)), WORDS, PATIENTS, TOTAL, random.normal(size=(6, 4)), 10, 5
+        random.normal(size=(6, 2)), WORDS, PATIENTS, TOTAL, random.normal(size=(6, 4)), 10, Rules(5)
     )
     return render(diseases, WORDS, PATIENTS, TOTAL, "simulated", "strict", 2020)
 
@@ -98,15 +99,16 @@ def test_a_rare_disease_tells_nothing_of_its_patients(page: str) -> None:
     [
         (0, 5, "no training patient"),
         (4, 5, "fewer than 5 training patients"),
-        (5, 5, "0.5 %"),
-        (123, 5, "12.3 %"),
+        (5, 5, "0.7 %"),  # 5 to 9 patients
+        (9, 5, "0.7 %"),
+        (123, 5, "12 %"),
         (996, 5, "all but fewer than 5 training patients"),
         (1000, 5, "100 %"),
         (1, 0, "0.1 %"),
     ],
 )
 def test_a_prevalence_in_words(patients: int, threshold: int, shown: str) -> None:
-    assert prevalence(patients, TOTAL, threshold) == shown
+    assert prevalence(patients, TOTAL, Rules(threshold)) == shown
 
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

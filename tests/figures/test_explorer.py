@@ -78,7 +78,7 @@ def shown() -> list[History]:
 
 
 def write(histories: list[History], path: Path, **facts: Any) -> Path:
-    text = page(histories, WORDS, np.array([0.1, 0.0, 0.2, 0.05, 0.01]), {**FACTS, **facts})
+    text = page(histories, WORDS, [0.1, 0.0, None, 0.05, 0.01], {**FACTS, **facts})
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -134,7 +134,7 @@ def test_a_dozen_patients_of_the_paper_s_model_stay_small(shown: list[History]) 
         replace(prediction, contributions=np.full(length, -1.2345)) for prediction in predictions
     ]
     history = History(1, words, 0, weights, tuple(long))
-    assert len(page([history] * 12, WORDS, np.zeros(5), FACTS).encode()) < 3e6
+    assert len(page([history] * 12, WORDS, [0.0] * 5, FACTS).encode()) < 3e6
 
 
 # --- In a browser -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control, norm
 from behrt.disclosure import Rules, suppress
 from behrt.evaluation.bootstrap import interval
 from behrt.evaluation.disease_table import choose, score_diseases
+from behrt.evaluation.grouped_scores import APART, EXPOSED
 from behrt.evaluation.tidy import DECIMALS
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -93,11 +94,13 @@ def tabulate(
     names, chapters = np.array(vocabulary.phenotypes)[chosen], np.array(vocabulary.chapters)[chosen]
     parts = []
     for model, other in comparisons(references, list(scores)):
+        kinds = np.stack([scored[name][2] for name in (model, other)])
+        told = ~((kinds > APART).all(axis=0) & (kinds == EXPOSED).any(axis=0))
         for place, metric in enumerate(METRICS):
             (own, own_resampled), (its, its_resampled) = (
                 (scored[name][0][place], scored[name][1][place]) for name in (model, other)
             )
-            resampled = own_resampled - its_resampled
+            resampled = np.where(told, own_resampled - its_resampled, np.nan)
             numbers = np.full((len(_NUMBERS) + len(_TESTS), len(chosen)), np.nan)
             numbers[:, ~hidden] = [
                 own,

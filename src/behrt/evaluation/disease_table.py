@@ -7,15 +7,20 @@ import polars as pl
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 from behrt.sequences.vocabulary import Vocabulary
 
+_NOISE = 1e-12
+"""Differences that come from the order of additions."""
 _SCORES = ("aps", "aps_low", "aps_high", "auroc", "auroc_low", "auroc_high")
 
 
-def _reason(positives: int, patients: int, hidden: bool, interval_missing: bool) -> str:
+def _reason(
+    positives: int, patients: int, hidden: bool, score_missing: bool, interval_missing: bool
+) -> str:
     """Return why scores are missing, or an empty text if none is."""
     if positives == 0:
         return "no patient has it: both undefined"
@@ -23,6 +28,8 @@ def _reason(positives: int, patients: int, hidden: bool, interval_missing: bool)
         return "too few patients have it, or all but too few: not shown"
     if positives == patients:
         return "every patient has it: AUROC undefined"
+    if score_missing:
+        return "a small count would follow from the scores: not shown"
     if interval_missing:
         return "too few patients have it for an interval"
     return ""
@@ -56,27 +63,26 @@ def choose(
 
 def estimate(
     labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray, rules: Rules
-) -> np.ndarray:
-    """Return float64 (2, chosen): APS and AUROC of some diseases, NaN where undefined.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return APS and AUROC of some diseases as they may be published.
 
-    Where all patients have the same score, the APS is the prevalence: of the counts as shown.
+    Scores of predictors that divide the patients into a few groups are those of
+    `behrt.evaluation.grouped_scores`.
+
+    Returns:
+        float64 (2, chosen), NaN where undefined or not shown; the same less the exact scores, 0
+        where these are published; int64 (chosen), what `grouped_scores.kind_of` says.
     """
-    estimates = np.full((2, len(chosen)), np.nan)
+    estimates, moved = np.full((2, len(chosen)), np.nan), np.zeros((2, len(chosen)))
+    kinds = np.zeros(len(chosen), dtype=np.int64)
     for column, disease in enumerate(chosen):
-        estimates[:, column] = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
-    prevalence = _without_ranking(labels, scores, chosen, rules)
-    told = np.isnan(prevalence) | np.isnan(estimates[0])
-    estimates[0] = np.where(told, estimates[0], prevalence)
-    return estimates
-
-
-def _without_ranking(
-    labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray, rules: Rules
-) -> np.ndarray:
-    """Return float64 (chosen): the prevalence as shown, NaN where patients' scores differ."""
-    patients = np.array(max(len(labels), rules.rounding))
-    prevalence = rules.share(labels[:, chosen].sum(axis=0), patients)
-    return np.where(np.ptp(scores[:, chosen], axis=0) == 0, prevalence, np.nan)
+        exact = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
+        groups = group_counts(labels[:, disease], scores[:, disease])
+        estimates[:, column] = exact if groups is None else publishable(groups, rules)
+        difference = estimates[:, column] - exact
+        moved[:, column] = np.where(np.abs(difference) < _NOISE, 0.0, difference)
+        kinds[column] = kind_of(groups, rules.threshold)
+    return estimates, moved, kinds
 
 
 def score_diseases(
@@ -87,7 +93,7 @@ def score_diseases(
     seed: int,
     task: str,
     rules: Rules,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return APS and AUROC of some diseases, and the same of every resample of patients.
 
     Args:
@@ -97,7 +103,8 @@ def score_diseases(
         rules: of disclosure.
 
     Returns:
-        float64 (2, k) and (2, resamples, k), NaN where undefined.
+        float64 (2, k) and (2, resamples, k), NaN where undefined or not shown; int64 (k), what
+        `behrt.evaluation.grouped_scores.kind_of` says of the predictor.
     """
     resampled = np.full((2, resamples, len(chosen)), np.nan)
     done = 0
@@ -111,12 +118,9 @@ def score_diseases(
                 )
             done += len(weights)
             bar.update(len(weights))
-    estimates = estimate(labels, scores, chosen, rules)
-    # An interval's middle would tell the exact share where the estimate is of rounded counts.
-    moved = _without_ranking(labels, scores, chosen, rules)
-    moved -= _without_ranking(labels, scores, chosen, Rules(0))
-    resampled[0] += np.nan_to_num(moved)
-    return estimates, resampled
+    estimates, moved, kinds = estimate(labels, scores, chosen, rules)
+    # The middle of an interval would show what the estimate does not.
+    return estimates, resampled + moved[:, np.newaxis], kinds
 
 
 def tabulate(
@@ -150,16 +154,18 @@ def tabulate(
     patients = len(labels)
     positives = labels.sum(axis=0)
     chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
-    estimates, resampled = score_diseases(labels, scores, chosen, resamples, seed, task, rules)
+    estimates, resampled, kinds = score_diseases(
+        labels, scores, chosen, resamples, seed, task, rules
+    )
     others = {
         f"{metric}_{name}": values
         for name, other in (beside or {}).items()
         for metric, values in zip(
-            ("aps", "auroc"), estimate(labels, other, chosen, rules), strict=True
+            ("aps", "auroc"), estimate(labels, other, chosen, rules)[0], strict=True
         )
     }
     (aps_low, auroc_low), (aps_high, auroc_high) = np.stack(
-        [interval(metric) for metric in resampled], axis=1
+        [interval(np.where(kinds == EXPOSED, np.nan, metric)) for metric in resampled], axis=1
     )
     frame = pl.DataFrame(
         {
@@ -178,9 +184,13 @@ def tabulate(
             "auroc_high": auroc_high,
             **others,
             "reason": [
-                _reason(n, patients, is_hidden, missing)
-                for n, is_hidden, missing in zip(
-                    positives[chosen], hidden, np.isnan(aps_low + auroc_low), strict=True
+                _reason(n, patients, is_hidden, *missing)
+                for n, is_hidden, *missing in zip(
+                    positives[chosen],
+                    hidden,
+                    np.isnan(estimates.sum(axis=0)),
+                    np.isnan(aps_low + auroc_low),
+                    strict=True,
                 )
             ],
         },

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 
 from behrt.caliber.sex_specific import SEXES, SexSpecific
-from behrt.disclosure import hide_parts, is_small, with_shares
+from behrt.disclosure import Rules, hide_parts, is_small, with_shares
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import DECIMALS, with_facts
@@ -84,7 +85,7 @@ def tabulate_model(
     resamples: int,
     seed: int,
     task: str,
-    threshold: int,
+    rules: Rules,
 ) -> pl.DataFrame:
     """Return what one model predicts of each disease of one sex, to that sex and the other.
 
@@ -100,7 +101,7 @@ def tabulate_model(
         recorded: int64 (diseases, 3), as `patients_by_sex` gives it.
         score, ranks: the two rules.
         resamples, seed, task: of the bootstrap of the AUROC; the draws of tables 1 and 2.
-        threshold: the smallest count of patients to show.
+        rules: which count of patients is too small to show, and how counts are rounded.
 
     Returns:
         One row a disease: disease, sex String; patients_own, patients_other: held-out patients of
@@ -112,7 +113,7 @@ def tabulate_model(
     """
     known = multi_hot(patients["known"], scores.shape[1])
     total = np.bincount(sexes, minlength=1 + len(SEXES))
-    hidden = hide_parts(total, threshold)
+    hidden = hide_parts(total, rules.threshold)
     resampled = np.full((resamples, len(diseases)), np.nan)
     done = 0
     known_sex = sexes > 0
@@ -136,16 +137,22 @@ def tabulate_model(
             n = int(total[number])
             row[f"patients_{side}"] = None if hidden[number] else n
             count = recorded[disease.disease, number]
-            row[f"recorded_{side}"] = None if is_small(count, threshold) else int(count)
+            row[f"recorded_{side}"] = None if is_small(count, rules.threshold) else int(count)
             for what, rule in (("predicted", predicted), ("ranked", ranked)):
-                row[f"{what}_{side}"] = _part(int((rule & group).sum()), n, threshold)
+                row[f"{what}_{side}"] = _part(int((rule & group).sum()), n, rules.threshold)
         before = int((ranked & other & known[:, disease.disease]).sum())
         parts = np.array([before, int((ranked & other).sum()) - before])
-        shown = row["ranked_other"] is not None and not hide_parts(parts, threshold).any()
+        shown = row["ranked_other"] is not None and not hide_parts(parts, rules.threshold).any()
         row["ranked_other_recorded"] = before if shown else None
         if not hidden[[disease.own, disease.other]].any():
-            (auroc,) = disease_metrics(chosen[known_sex], own[known_sex])[1].ravel()
-            row |= dict(zip(AUROC, (auroc, low[column], high[column]), strict=True))
+            separation = float(disease_metrics(chosen[known_sex], own[known_sex])[1][0])
+            ends = np.array([low[column], high[column]])
+            groups = group_counts(own[known_sex], chosen[known_sex])
+            if groups is not None:
+                exact, separation = separation, publishable(groups, rules, both=False)[1]
+                exposed = kind_of(groups, rules.threshold) == EXPOSED
+                ends += np.nan if exposed else separation - exact
+            row |= dict(zip(AUROC, (separation, *ends), strict=True))
         rows.append(row)
     table = pl.DataFrame(
         rows,
@@ -177,7 +184,7 @@ def tabulate(
     ranks: int,
     resamples: int,
     seed: int,
-    threshold: int,
+    rules: Rules,
 ) -> pl.DataFrame:
     """Return the rows of all models, one model in memory at a time.
 
@@ -186,7 +193,7 @@ def tabulate(
         scores: a model's predictions each, in the order of `models`.
         sequences: the shards.
         n_diseases: the number of phenotypes.
-        diseases, score, ranks, resamples, seed, threshold: as `tabulate_model` takes them.
+        diseases, score, ranks, resamples, seed, rules: as `tabulate_model` takes them.
         models: the names.
 
     Returns:
@@ -208,7 +215,7 @@ def tabulate(
                 resamples,
                 seed,
                 task.stem,
-                threshold,
+                rules,
             )
             parts.append(with_facts(part, model=model))
             bar.update(1)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from behrt.disclosure import hide_parts
+from behrt.disclosure import Rules
 from behrt.evaluation.neighbours import find_nearest, is_offered
 from behrt.evaluation.tidy import DECIMALS
 from behrt.figures.embedding_map import SEEN_ENOUGH
@@ -24,14 +24,15 @@ _SYMBOLS = {"o": "circle", "D": "diamond", "^": "triangle-up", "s": "square"}
 _LARGE, _SMALL = 11, 6
 
 
-def prevalence(patients: int, total: int, threshold: int) -> str:
-    """Return the share of patients with a disease, as it is shown, or why it is not."""
+def prevalence(patients: int, total: int, rules: Rules) -> str:
+    """Return the approximate share of patients with a disease, or why it is not shown."""
     if patients == 0:
         return "no training patient"
-    if hide_parts(np.array([patients, total - patients]), threshold).any():
-        few = f"fewer than {threshold} training patients"
-        return few if patients < threshold else f"all but {few}"
-    return f"{100 * patients / total:.3g} %"
+    share = rules.coarse_share(patients, total)
+    if share is None:
+        few = f"fewer than {rules.threshold} training patients"
+        return few if patients < rules.threshold else f"all but {few}"
+    return f"{100 * share:.3g} %"
 
 
 def describe(
@@ -41,7 +42,7 @@ def describe(
     total: int,
     embeddings: np.ndarray,
     neighbours: int,
-    threshold: int,
+    rules: Rules,
 ) -> list[dict[str, Any]]:
     """Return what the page tells of each disease, in the vocabulary's order.
 
@@ -53,12 +54,12 @@ def describe(
         embeddings: float (diseases, hidden).
         neighbours: how many a disease, at most. A disease with fewer patients than the threshold
             has none, and is nobody's.
-        threshold: the smallest count of patients to show.
+        rules: the smallest count of patients to show, and how counts are rounded.
 
     Returns:
         name, chapter, prevalence (texts), x, y, and neighbours: an index and a cosine each.
     """
-    offered = np.flatnonzero(is_offered(patients, threshold))
+    offered = np.flatnonzero(is_offered(patients, rules.threshold))
     nearest, cosine = find_nearest(embeddings, offered, offered, neighbours)
     near: dict[int, list[list[int | float]]] = {
         int(disease): [[int(j), round(float(c), DECIMALS)] for j, c in zip(*both, strict=True)]
@@ -68,7 +69,7 @@ def describe(
         {
             "name": name,
             "chapter": chapter,
-            "prevalence": prevalence(int(patients[i]), total, threshold),
+            "prevalence": prevalence(int(patients[i]), total, rules),
             "x": round(float(places[i, 0]), 3),
             "y": round(float(places[i, 1]), 3),
             "neighbours": near.get(i, []),

@@ -55,7 +55,7 @@ def _patient(history: History) -> dict[str, Any]:
 def page(
     histories: Sequence[History],
     vocabulary: Vocabulary,
-    averages: np.ndarray,
+    averages: Sequence[float | None],
     facts: dict[str, Any],
 ) -> str:
     """Return the page. It asks no network for anything.
@@ -63,7 +63,8 @@ def page(
     Args:
         histories: of simulated patients, who alone may be shown; no id is.
         vocabulary: names and chapters.
-        averages: float (diseases), how common each is among the tuning patients' outcomes.
+        averages: by disease, its rough share among the tuning patients' outcomes
+            (`Rules.coarse_share`), None where it is not shown.
         facts: what the page says of the run: run, model, readout, task, window, protocol, seed;
             diagnoses (fewest, most) and most_visits of who is shown; steps of the integrated
             gradients; tuning_patients, slope and spread of the recalibration.
@@ -88,7 +89,7 @@ def page(
             str(disease): {
                 "name": vocabulary.phenotypes[disease].replace("_", ": "),
                 "chapter": vocabulary.chapters[disease],
-                "average": round(float(averages[disease]), 6),
+                "average": averages[disease],
             }
             for disease in shown
         },

@@ -299,7 +299,8 @@
       const times = average > 0 ? one.risk / average : null;
       const bar = html("span", { class: "bar", "aria-hidden": "true" }, html("i"), html("b"));
       bar.children[0].style.width = `${100 * one.risk / full}%`;
-      bar.children[1].style.left = `${Math.min(100, 100 * average / full)}%`;
+      if (average === null) bar.children[1].remove();  // too few patients to show
+      else bar.children[1].style.left = `${Math.min(100, 100 * average / full)}%`;
       const told = html("small", {}, one.known ? "in the history" : "new");
       if (times !== null) {
         told.append(` · ${times >= 9.95 ? times.toFixed(0) : times.toFixed(1)} times the average, ${percent(average)}`);
