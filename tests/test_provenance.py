@@ -1,4 +1,4 @@
-"""The hash of a script follows the content of what it imports, and nothing else."""
+"""The hash of a script changes with the code that it uses, and with nothing else."""
 
 import os
 import shutil
@@ -52,8 +52,9 @@ def names(paths: list[Path], package: Path) -> set[str]:
         ("import behrt.stage\n", {"__init__.py", "stage.py", "logs.py"}),
         ("from behrt import stage\n", {"__init__.py", "stage.py", "logs.py"}),
         ("from behrt.logs import logger\n", {"__init__.py", "logs.py"}),
+        ("import behrt.lazy\n", {"__init__.py", "lazy.py"}),
         (
-            "import behrt.lazy\n",
+            "from behrt.lazy import f\n\nf()\n",
             {
                 "__init__.py",
                 "lazy.py",
@@ -91,19 +92,187 @@ def test_an_extra_that_is_not_there_is_refused(tmp_path: Path, package: Path, ex
         code_hash(script(tmp_path, ""), extra, package=package)
 
 
-def test_the_hash_follows_content(tmp_path: Path, package: Path) -> None:
+def test_the_hash_follows_data_and_scripts(tmp_path: Path, package: Path) -> None:
     path = script(tmp_path, "from behrt import stage\n")
     before = code_hash(path, "data.csv", package=package)
     assert before == code_hash(path, "data.csv", package=package)
-    for name in ("stage.py", "logs.py", "data.csv"):
-        old = (package / name).read_text()
-        (package / name).write_text(old + "\n# changed\n")
-        assert code_hash(path, "data.csv", package=package) != before
-        (package / name).write_text(old)
     (package / "models/chosen.py").write_text("changed = True\n")
     assert code_hash(path, "data.csv", package=package) == before
-    path.write_text("from behrt import stage\n# changed\n")
+    (package / "data.csv").write_text("a,b\n\n")
     assert code_hash(path, "data.csv", package=package) != before
+    path.write_text("from behrt import stage\nchanged = True\n")
+    assert code_hash(path, package=package) != code_hash(
+        script(tmp_path, "from behrt import stage\n"), package=package
+    )
+
+
+TOOLS = '''"""Tools."""
+import math
+from dataclasses import dataclass
+from functools import cache
+
+from behrt import shared
+from behrt.shared import SCALE as factor
+from behrt.shared import other, registered
+
+LIMIT = 3
+UNUSED = 4
+TABLE = dict(a=1)
+NAMES = {"late": 1}
+
+
+@dataclass
+class Base:
+    """A class."""
+
+    size: int = LIMIT
+
+    def grow(self) -> int:
+        return shared.helper(self.size) + factor
+
+
+class Child(Base):
+    pass
+
+
+@cache
+def used(x):
+    """Return."""
+    # why
+    return inner(x) + Base().grow() + math.floor(x)
+
+
+def inner(x: "Alias") -> int:
+    return (x + 1)
+
+
+def unused(x):
+    return other(x)
+
+
+def late():
+    return 1
+
+
+@registered
+def called_at_import():
+    return 5
+
+
+Alias = int
+TABLE["b"] = 2
+'''
+SHARED = """SCALE = 1
+
+
+def helper(x):
+    return x
+
+
+def other(x):
+    return -x
+
+
+def registered(f):
+    return f
+
+
+if True:
+    print("imported")
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# why", "# why not"),
+        ('"""Return."""', '"""Return it.\n\n    Whole.\n    """'),
+        ('"""Tools."""', '"""All tools."""'),
+        ('    """A class."""\n', ""),
+        ("return (x + 1)", "return x + 1"),
+        ("dict(a=1)", "dict(\n    a=1,\n)"),
+        ('"late"', "'late'"),
+        ("return other(x)", "return other(x + 1)"),
+        ("return -x", "return +x"),
+        ("UNUSED = 4", "UNUSED = 5"),
+        ("LIMIT = 3", "LIMIT = 3\n\n\ndef new():\n    return other"),
+        ("import math", "import json\nimport math\n\n\ndef new():\n    return json"),
+    ],
+)
+def test_what_is_not_used_or_not_run_reruns_nothing(
+    tmp_path: Path, package: Path, old: str, new: str
+) -> None:
+    assert not changes(tmp_path, package, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("inner(x) +", "inner(x) -"),
+        ("LIMIT = 3", "LIMIT = 4"),
+        ("x + 1", "x + 2"),
+        ("x + 1", "x + 1.0"),
+        ("SCALE = 1", "SCALE = 2"),
+        ("import SCALE as factor", "import other as factor"),
+        ("    return x\n", "    return 2 * x\n"),
+        ("import math", "import numpy as math"),
+        ("import math", "import math\nimport matplotlib"),
+        ("from behrt import shared\n", "from behrt import stage as shared\n"),
+        ("Alias = int", "Alias = float"),
+        ('TABLE["b"] = 2', 'TABLE["b"] = 3'),
+        ("dict(a=1)", "dict(a=2)"),
+        ("return 5", "return 6"),
+        ("    return f\n", "    return None\n"),
+        ('"imported"', '"run"'),
+        ("@cache\n", ""),
+        ("class Child(Base):\n    pass", "class Child(Base):\n    size = 3"),
+    ],
+)
+def test_what_is_used_or_run_reruns(tmp_path: Path, package: Path, old: str, new: str) -> None:
+    assert changes(tmp_path, package, old, new)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from behrt.tools import unused\nprint(unused)",
+        "from behrt import tools\ntools.unused(1)",
+        "from behrt import tools as t\n[t.unused(1)]",
+        "import behrt.tools\nbehrt.tools.unused(1)",
+        "import behrt.tools as t\ngetattr(t, 'un' + 'used')(1)",
+        "from behrt import tools\nchosen = {'tools': tools}",
+        "from behrt.tools import *\nunused(1)",
+        "def f():\n    from behrt.tools import unused as g\n    return g",
+        "from behrt.again import unused\nunused(1)",
+        "import behrt.again\nbehrt.again.unused(1)",
+        "from behrt.reflecting import f\nf()",
+    ],
+)
+def test_every_way_of_use_is_followed(tmp_path: Path, package: Path, use: str) -> None:
+    (package / "again.py").write_text("from behrt.tools import unused\n")
+    (package / "reflecting.py").write_text(
+        "from behrt.tools import unused\ndef f():\n    return globals()['un' + 'used']\n"
+        "def g():\n    return unused\n"
+    )
+    assert changes(tmp_path, package, "return other(x)", "return other(x + 1)", use)
+    assert changes(tmp_path, package, "return -x", "return +x", use)
+
+
+def test_docstrings_count_where_they_are_read(tmp_path: Path, package: Path) -> None:
+    use = "from behrt.tools import used\nprint(used.__doc__)"
+    assert changes(tmp_path, package, '"""Return."""', '"""Return it."""', use)
+
+
+def changes(tmp_path: Path, package: Path, old: str, new: str, use: str = "") -> bool:
+    """Return whether an edit changes the hash of a script that uses `tools.used`, or as given."""
+    path = script(tmp_path, use or "from behrt.tools import used\nused(1)\n")
+    hashes = []
+    for before, after in ((old, old), (old, new)):
+        for name, text in (("tools.py", TOOLS), ("shared.py", SHARED)):
+            (package / name).write_text(text.replace(before, after))
+        hashes.append(code_hash(path, package=package))
+    assert old in TOOLS + SHARED
+    return hashes[0] != hashes[1]
 
 
 def test_the_hash_does_not_follow_dates_or_places(tmp_path: Path, package: Path) -> None:

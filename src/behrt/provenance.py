@@ -1,51 +1,328 @@
-"""The code a script depends on, as one hash: what Snakemake itself does not track.
+"""The code that a script uses, as one hash.
 
-Snakemake notices a changed parameter, not a changed module. A rule that carries this hash among
-its params runs again when its script, or a module that the script imports, has new content; a
-`touch` or a fresh clone changes nothing.
+Snakemake notices a changed parameter, but not a changed module. A rule with this hash among its
+params runs again when code that its script uses has changed. Code is compared as a syntax tree
+without docstrings, so an edit of comments, docstrings or formatting reruns nothing, nor does a
+`touch` or a fresh clone.
+
+Of a module, these parts are used: the functions, classes and constants that the script names,
+those that these name in turn, and every other statement, because importing a module runs it.
+Where names do not show what is used (a module passed as a value, a wildcard import, `globals`),
+the whole module is.
 """
 
 import ast
+import builtins
 import hashlib
-from collections.abc import Iterator
-from functools import cache
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 from behrt.errors import InputError
 
 PACKAGE = Path(__file__).parent
 
+_WHOLE = "*"
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_REFLECTION = {"globals", "vars", "eval", "exec"}
+# Decorators that have no effect beyond what they decorate.
+_HARMLESS = {"cache", "contextmanager", "dataclass", "lru_cache"}
 
-def _module_files(module: str, package: Path) -> Iterator[Path]:
-    """Yield the files that importing a dotted name runs: each package on the way, then itself."""
-    parts = module.split(".")
-    if parts[0] != package.name:
+Functions = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class _Uses:
+    """What statements name: names, attributes of names, and modules that they import."""
+
+    names: set[str]
+    attributes: set[tuple[str, str]]
+    imports: set[str]
+
+
+@dataclass
+class _Part:
+    """Statements of a module in `folder`, its package and sub-packages."""
+
+    folder: tuple[str, ...]
+    statements: list[ast.stmt] = field(default_factory=list)
+    # Imports whose names are used elsewhere in the module: they count there.
+    imports: list[ast.stmt] = field(default_factory=list)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the statements' syntax trees."""
+        return hashlib.sha256(repr(_tree(self.statements)).encode()).hexdigest()
+
+    @cached_property
+    def uses(self) -> _Uses:
+        uses = _Uses(set(), set(), set())
+        bases = set()
+        statements = [*self.statements, *self.imports]
+        for node in (node for statement in statements for node in ast.walk(statement)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                uses.attributes.add((node.value.id, node.attr))
+                bases.add(node.value)
+            elif isinstance(node, ast.Name) and node not in bases:
+                uses.names.add(node.id)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                # An annotation in quotes, or a name that is looked up as text.
+                uses.names.update(_WORD.findall(node.value))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                uses.imports.update(source for _, source in _bindings(node, self.folder))
+        return uses
+
+
+@dataclass
+class _Module:
+    """A module: what is used by name, what importing it runs, and what its imports bind."""
+
+    effects: _Part
+    definitions: dict[str, _Part] = field(default_factory=dict)
+    bindings: dict[str, set[str]] = field(default_factory=dict)
+    reads_docstrings: bool = False
+
+    def has(self, name: str) -> bool:
+        return any(name in names for names in (self.definitions, self.bindings, self.assigned))
+
+    @property
+    def assigned(self) -> set[str]:
+        """The names that statements which are no definitions give a value to, or use."""
+        return self.effects.uses.names
+
+
+def _tree(node: Any) -> Any:
+    """Return a syntax tree as nested lists, the same in every version of Python.
+
+    Places in the file are left out, and so are docstrings and fields without a value.
+    """
+    if isinstance(node, list):
+        return [_tree(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    described: list[Any] = [type(node).__name__]
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or name == "ctx":
+            continue
+        if name == "body" and isinstance(value, list) and _is_text(value[0]):
+            value = value[1:]
+        described += [name, _tree(value)]
+    return described
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Return whether a statement is a string: a docstring, or without effect."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _bindings(
+    node: ast.Import | ast.ImportFrom, folder: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """Yield each name that an import binds in a module of `folder`, and what it stands for."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.asname or alias.name.split(".")[0], alias.name
         return
-    for depth in range(1, len(parts) + 1):
-        place = package.joinpath(*parts[1:depth])
-        if (place / "__init__.py").is_file():
-            yield place / "__init__.py"
-        elif place.with_suffix(".py").is_file():
-            yield place.with_suffix(".py")
+    source = [node.module] if node.module else []
+    if node.level:
+        source = [*folder[: len(folder) - node.level + 1], *source]
+    for alias in node.names:
+        yield alias.asname or alias.name, ".".join([*source, alias.name])
+
+
+def _is_definition(statement: ast.stmt, bindings: dict[str, set[str]]) -> bool:
+    """Return whether a statement of a module has no effect but to give a value to its names."""
+
+    def is_ours(name: str) -> bool:
+        known = bindings.get(name)
+        if known is None:
+            return not hasattr(builtins, name)
+        return any(source.split(".")[0] == PACKAGE.name for source in known)
+
+    if isinstance(statement, Functions | ast.ClassDef):
+        decorators = (ast.unparse(node).split("(")[0] for node in statement.decorator_list)
+        if not all(name.split(".")[-1] in _HARMLESS for name in decorators):
+            return False
+        if isinstance(statement, ast.ClassDef):
+            bases = [ast.unparse(base).split(".")[0].split("[")[0] for base in statement.bases]
+            return not statement.keywords and not any(map(is_ours, bases))
+        return True
+    if isinstance(statement, ast.Assign):
+        plain = all(isinstance(target, ast.Name) for target in statement.targets)
+    elif isinstance(statement, ast.AnnAssign):
+        plain = isinstance(statement.target, ast.Name)
+    else:
+        return False
+    return plain and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+
+
+def _names_defined(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, Functions | ast.ClassDef):
+        return [statement.name]
+    assert isinstance(statement, ast.Assign | ast.AnnAssign)
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 @cache
-def _imported_names(code: bytes, folder: tuple[str, ...]) -> list[str]:
-    """Return the dotted names that a module imports, wherever in it; `folder` holds the module."""
-    names = []
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            source = [node.module] if node.module else []
-            if node.level:
-                source = [*folder[: len(folder) - node.level + 1], *source]
-            names += [".".join([*source, alias.name]) for alias in node.names]
-    return names
+def _module(code: bytes, folder: tuple[str, ...]) -> _Module:
+    """Return the parts of a module in `folder`, the names of its package and sub-packages."""
+    tree = ast.parse(code)
+    found = _Module(_Part(folder))
+    named = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for name, source in _bindings(node, folder):
+                found.bindings.setdefault(name, set()).add(source)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id
+            found.reads_docstrings |= name in ("__doc__", "getdoc")
+            named.add(name)
+    for statement in tree.body:
+        if _is_text(statement):
+            continue
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            used = all(name in named for name, _ in _bindings(statement, folder))
+            (found.effects.imports if used else found.effects.statements).append(statement)
+        elif _is_definition(statement, found.bindings):
+            for name in _names_defined(statement):
+                part = found.definitions.setdefault(name, _Part(folder))
+                part.statements.append(statement)
+        else:
+            found.effects.statements.append(statement)
+    return found
+
+
+class _Use:
+    """What is used of a package's modules, found by following names from a script."""
+
+    def __init__(self, package: Path) -> None:
+        self.package = package
+        self.parts: dict[tuple[Path, str], list[_Part]] = {}
+        self.data: set[Path] = set()
+        self._modules: dict[Path, _Module] = {}
+
+    @property
+    def modules(self) -> set[Path]:
+        return {path for path, _ in self.parts}
+
+    def module(self, path: Path) -> _Module:
+        if path not in self._modules:
+            inside = path.is_relative_to(self.package)
+            folder = path.parent.relative_to(self.package.parent).parts if inside else ()
+            self._modules[path] = _module(path.read_bytes(), folder)
+        return self._modules[path]
+
+    def find(self, dotted: str) -> tuple[list[Path], list[str]]:
+        """Return the files that importing a dotted name runs, and the names that are left over."""
+        return _find(dotted, self.package)
+
+    def follow(self, path: Path, name: str) -> None:
+        """Add what a name of a module needs: `*` is every name, "" what importing it runs."""
+        waiting = [(path, name)]
+        while waiting:
+            path, name = waiting.pop()
+            if (path, name) in self.parts:
+                continue
+            module = self.module(path)
+            parts = []
+            if name == "":
+                parts = [module.effects]
+            elif name in module.definitions:
+                parts = [module.definitions[name]]
+            elif name in module.bindings:
+                waiting += self.targets(path, name, None)
+            elif name == _WHOLE or name not in module.assigned:
+                waiting += [(path, each) for each in (*module.definitions, *module.bindings)]
+            self.parts[path, name] = parts
+            waiting.append((path, ""))
+            for part in parts:
+                waiting += self.needs(path, part)
+
+    def needs(self, path: Path, part: _Part) -> Iterator[tuple[Path, str]]:
+        """Yield what a part of a module needs: a file and a name each."""
+        uses = part.uses
+        if uses.names & _REFLECTION:
+            yield path, _WHOLE
+        for source in uses.imports:
+            files, left = self.find(source)
+            yield from ((file, "") for file in files)
+            if left == [_WHOLE]:
+                yield files[-1], _WHOLE
+        module = self.module(path)
+        named: list[tuple[str, str | None]] = [(name, None) for name in uses.names]
+        for name, attribute in [*named, *uses.attributes]:
+            if name in module.definitions:
+                yield path, name
+            if name in module.bindings:
+                yield from self.targets(path, name, attribute)
+
+    def targets(self, path: Path, name: str, attribute: str | None) -> Iterator[tuple[Path, str]]:
+        """Yield what a module needs that uses a name bound by an import, or an attribute of it."""
+        for source in self.module(path).bindings[name]:
+            files, left = self.find(source)
+            if not files:
+                continue
+            leaf = source.rpartition(".")[2]
+            if left:
+                yield files[-1], left[0]
+                continue
+            if len(files) > 1 and self.module(files[-2]).has(leaf):
+                yield files[-2], leaf  # a package's own name goes before its module's
+            inner, _ = self.find(f"{source}.{attribute}")
+            if attribute is None or (leaf != source and name == source.split(".")[0]):
+                yield files[-1], _WHOLE  # also after `import package.module`
+            elif len(inner) > len(files):
+                yield inner[-1], _WHOLE
+            else:
+                yield files[-1], attribute
+
+
+@cache
+def _find(dotted: str, package: Path) -> tuple[list[Path], list[str]]:
+    first, *rest = dotted.split(".")
+    if first != package.name:
+        return [], []
+    files = []
+    for depth in range(len(rest) + 1):
+        place = package.joinpath(*rest[:depth])
+        if (place / "__init__.py").is_file():
+            files.append(place / "__init__.py")
+        elif place.with_suffix(".py").is_file():
+            files.append(place.with_suffix(".py"))
+        elif not place.is_dir():
+            return files, rest[depth - 1 :]
+    return files, []
+
+
+def _used(script: Path, extras: Iterable[str], package: Path) -> _Use:
+    use = _Use(package)
+    for name in ("", *use.module(Path(script)).definitions):
+        use.follow(Path(script), name)
+    for extra in extras:
+        data = package / extra
+        files, left = use.find(extra)
+        if data.is_file():
+            use.data.add(data)
+        elif files and not left:
+            for file in files:
+                use.follow(file, "")
+            use.follow(files[-1], _WHOLE)
+        else:
+            raise InputError(extra, "the package has no such module or file", "Check its name")
+    return use
 
 
 def files_used(script: Path, *extras: str, package: Path = PACKAGE) -> list[Path]:
-    """Return the files whose content decides what a script does, sorted.
+    """Return the files that a script uses, sorted.
 
     These are the script, the package's modules that it imports, directly or through others, and
     the extras: names of modules that are imported by a computed name ("behrt.models.deepr"), or
@@ -54,35 +331,30 @@ def files_used(script: Path, *extras: str, package: Path = PACKAGE) -> list[Path
     Raises:
         InputError: if an extra is neither a module nor a file of the package.
     """
-    waiting = [Path(script)]
-    found: set[Path] = set()
-    for extra in extras:
-        data = package / extra
-        files = [data] if data.is_file() else list(_module_files(extra, package))
-        if not data.is_file() and len(files) < len(extra.split(".")):
-            raise InputError(extra, "the package has no such module or file", "Check its name")
-        waiting += files
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        if path.suffix == ".py":
-            inside = path.is_relative_to(package)
-            folder = path.parent.relative_to(package.parent).parts if inside else ()
-            for name in _imported_names(path.read_bytes(), folder):
-                waiting += _module_files(name, package)
-    return sorted(found)
+    use = _used(script, extras, package)
+    return sorted(use.modules | use.data)
 
 
 def code_hash(script: Path, *extras: str, package: Path = PACKAGE) -> str:
-    """Return 16 hexadecimal digits that change when the content of a file in use changes.
+    """Return 16 hexadecimal digits that change when code or data that a script uses changes.
 
-    Arguments and errors are those of `files_used`. Neither times nor places of files count.
+    Arguments and errors are those of `files_used`. Dates and places of files, comments,
+    docstrings and formatting do not count; docstrings do if a module that is used reads any.
     """
-    lines = []
-    for path in files_used(script, *extras, package=package):
-        inside = path.is_relative_to(package)
-        name = path.relative_to(package).as_posix() if inside else path.name
-        lines.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+    use = _used(script, extras, package)
+    literal = any(use.module(path).reads_docstrings for path in use.modules)
+    lines = [
+        f"{_name(path, package)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in use.data | (use.modules if literal else set())
+    ]
+    for (path, name), parts in use.parts.items():
+        bindings = use.module(path).bindings
+        for part in parts:
+            named = part.uses.names | {name for name, _ in part.uses.attributes}
+            imported = [f"{each}={sorted(bindings[each])}" for each in sorted(named & {*bindings})]
+            lines.append(f"{_name(path, package)} {name} {part.digest} {imported}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def _name(path: Path, package: Path) -> str:
+    return path.relative_to(package).as_posix() if path.is_relative_to(package) else path.name
