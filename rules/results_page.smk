@@ -52,7 +52,7 @@ rule results_page:
             "<results>/{page}.html",
             caption="../workflow/report/results_page.rst",
             category="Start here",
-            labels={"shows": "Results page", "as": "page"},
+            labels={"shows": "Results page ({page}.html)"},
         ),
     log:
         "<logs>/results_page/{page}.log",
@@ -84,7 +84,7 @@ rule model_card:
             "<results>/model_card.md",
             caption="../workflow/report/model_card.rst",
             category="Start here",
-            labels={"shows": "Model card", "as": "Markdown"},
+            labels={"shows": "Model card"},
         ),
     log:
         "<logs>/model_card.log",

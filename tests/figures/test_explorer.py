@@ -1,15 +1,8 @@
-"""The explorer: what it holds, and that it works in a real browser with no network at all.
-
-Where the tests run as root and chromium is missing, apt installs it.
-"""
+"""The explorer: its content, and its behaviour in a real browser without a network."""
 
 import base64
 import json
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -138,40 +130,6 @@ def test_a_dozen_patients_of_the_paper_s_model_stay_small(shown: list[History]) 
 
 
 # --- In a browser -----------------------------------------------------------------------------
-
-
-def chromium() -> tuple[str, str]:
-    programs = ("chromium", "chromedriver")
-    if not all(map(shutil.which, programs)):
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            pytest.skip("chromium is not installed, and installing it needs root and apt")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        packages = ["--no-install-recommends", "chromium", "chromium-driver"]
-        for command in (["update"], ["install", "--yes", *packages]):
-            done = subprocess.run(
-                ["apt-get", "--quiet", *command], env=quiet, capture_output=True, check=False
-            )
-            if done.returncode:
-                pytest.skip(f"apt-get {command[0]} failed: no network?")
-    browser, driver = map(shutil.which, programs)
-    if browser is None or driver is None:
-        pytest.skip("apt has no chromium here")
-    return browser, driver
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    program, driver = chromium()
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(option)
-    options.add_argument("--window-size=1400,1000")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(driver))
-    yield started
-    started.quit()
 
 
 def links(browser: webdriver.Chrome) -> dict[tuple[int, int], float]:

@@ -17,7 +17,7 @@
   const years = (months) => Math.floor(months / 12);
   const visitName = (visit) =>
     isDisease(patient().words.find((word) => word.visit === visit && word.special !== "CLS"))
-      ? `visit ${visit + 1}` : "what comes next";
+      ? `visit ${visit + 1}` : "next visit";
   const fullName = (word) =>
     word.special === "CLS" ? "CLS" : `${nameOf(word)} (${visitName(word.visit)})`;
 
@@ -149,9 +149,9 @@
 
   const visitButton = (layout, visit) => {
     const word = patient().words.find((one) => one.visit === visit);
-    const future = visitName(visit) === "what comes next";
+    const future = visitName(visit) === "next visit";
     const width = Math.min(layout.step - 4, 60), y = AXIS + LEADERS;
-    const label = future ? "Next, which the predictions are read from"
+    const label = future ? "Next visit, from which the predictions are read"
       : `Visit ${visit + 1}, age ${years(word.age)}`;
     const pressed = future ? state.visit === "read" : state.visit === visit;
     const button = svg("g", {
@@ -221,7 +221,7 @@
         svg("text", { x: 24, y: y + 4 }, svg("title", {}, `${name}: ${chapter}`), shortened(name, 36)));
     });
     picture.append(
-      svg("text", { x: 24, y: layout.specials + 4, class: "soft" }, "Words that frame the visits"));
+      svg("text", { x: 24, y: layout.specials + 4, class: "soft" }, "Special tokens"));
     if (state.visit !== "read") {
       const width = Math.min(layout.step - 4, 60);
       picture.append(svg("rect", {
@@ -255,17 +255,17 @@
         "data-from": link.from, "data-to": link.to, "data-weight": link.weight,
         "stroke-width": 0.6 + 4.4 * share, "stroke-opacity": 0.2 + 0.6 * share,
       }, svg("title", {},
-        `${fullName(words[link.from])} looks at ${fullName(words[link.to])}: ${link.weight.toFixed(3)}`)));
+        `${fullName(words[link.from])} attends to ${fullName(words[link.to])}: ${link.weight.toFixed(3)}`)));
     });
     picture.append(lines);
 
     words.forEach((word, i) => {
       const place = { transform: `translate(${places[i].x} ${places[i].y})`, "data-word": i };
-      const told = given && isDisease(word)
+      const note = given && isDisease(word)
         ? `, multiplies the odds of ${data.diseases[patient().predictions[state.prediction].disease].name} by ${factorText(given[i]).slice(1)}` : "";
-      const says = svg("title", {}, `${fullName(word)}, age ${years(word.age)}${told}`);
+      const hint = svg("title", {}, `${fullName(word)}, age ${years(word.age)}${note}`);
       if (isDisease(word)) {
-        picture.append(svg("g", place, says, mark(data.diseases[word.disease].chapter)));
+        picture.append(svg("g", place, hint, mark(data.diseases[word.disease].chapter)));
         if (given && Math.abs(given[i]) >= 0.25) {
           picture.append(svg("text", {
             class: `factor ${given[i] > 0 ? "raises" : "lowers"}`,
@@ -274,7 +274,7 @@
         }
       } else {
         const reads = i === patient().read;
-        picture.append(svg("g", place, says,
+        picture.append(svg("g", place, hint,
           svg("rect", {
             x: -15, y: -8, width: 30, height: 16, rx: 4, stroke: reads ? "#0b4f8a" : "#aab4bf",
             fill: reads ? "#e3eef8" : "#fff",
@@ -301,14 +301,14 @@
       bar.children[0].style.width = `${100 * one.risk / full}%`;
       if (average === null) bar.children[1].remove();  // too few patients to show
       else bar.children[1].style.left = `${Math.min(100, 100 * average / full)}%`;
-      const told = html("small", {}, one.known ? "in the history" : "new");
+      const note = html("small", {}, one.known ? "in the history" : "new");
       if (times !== null) {
-        told.append(` · ${times >= 9.95 ? times.toFixed(0) : times.toFixed(1)} times the average, ${percent(average)}`);
+        note.append(` · ${times >= 9.95 ? times.toFixed(0) : times.toFixed(1)} times the average, ${percent(average)}`);
       }
-      if (one.observed) told.append(" · ", html("span", { class: "observed" }, "✓ recorded later"));
+      if (one.observed) note.append(" · ", html("span", { class: "observed" }, "✓ recorded later"));
       const button = html("button", {
         type: "button", "aria-pressed": i === state.prediction, "data-disease": one.disease,
-      }, html("span", {}, name), html("span", { class: "risk" }, percent(one.risk)), bar, told);
+      }, html("span", {}, name), html("span", { class: "risk" }, percent(one.risk)), bar, note);
       button.addEventListener("click", () => {
         state.prediction = state.prediction === i ? null : i;
         draw();
@@ -327,7 +327,7 @@
     byId("contributions").hidden = !given;
     if (!given) return;
     const { disease } = patient().predictions[state.prediction];
-    byId("contributions").caption.textContent = `What speaks for ${data.diseases[disease].name}`;
+    byId("contributions").caption.textContent = `Contributions to ${data.diseases[disease].name}`;
     byId("contributions").tBodies[0].replaceChildren(...words.flatMap((word, i) => isDisease(word)
       ? [html("tr", {}, html("td", {}, fullName(word)), html("td", {}, factorText(given[i]).slice(1)))]
       : []));
@@ -338,12 +338,12 @@
     const heads = state.head === "mean" ? `mean of ${data.heads} heads` : `head ${state.head + 1}`;
     const best = drawn[0];
     byId("summary").textContent = `Layer ${state.layer + 1}, ${heads}: ` +
-      `${fullName(words[best.from])} looks at ${fullName(words[best.to])} with a weight of ${best.weight.toFixed(2)}.`;
+      `${fullName(words[best.from])} attends to ${fullName(words[best.to])} with a weight of ${best.weight.toFixed(2)}.`;
     const aside = state.layer === data.layers - 1 &&
       !(state.visit === "read" && state.direction === "from");
     byId("layer-note").hidden = !aside;
-    byId("layer-note").textContent = `In the last layer only the looks of ${words[read].special} ` +
-      "reach the predictions; the others are computed here, but nothing depends on them.";
+    byId("layer-note").textContent = `In the last layer, only the attention of ${words[read].special} ` +
+      "reaches the predictions; the other weights are computed but have no effect.";
     byId("strongest-shown").textContent = state.strongest;
   };
 
@@ -410,7 +410,7 @@
     const text = `${i + 1}: ${one.sex}, ${visits} visits, age ${Math.min(...ages)}–${Math.max(...ages)}`;
     byId("patient").append(html("option", { value: i }, text));
   });
-  segments("direction", [["from", "looks at"], ["to", "is looked at by"]], "direction");
+  segments("direction", [["from", "attends to"], ["to", "is attended by"]], "direction");
   segments("layer", counted(data.layers), "layer");
   segments("head", [["mean", "mean"], ...counted(data.heads)], "head");
   byId("patient").addEventListener("change", (event) => choosePatient(Number(event.target.value)));

@@ -1,0 +1,98 @@
+"""Every page of a run in a real browser: no request, no console error, no overflow."""
+
+import json
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+
+from .conftest import TINY, Copy
+
+pytestmark = [pytest.mark.workflow, pytest.mark.browser]
+
+PAGES = ["report.html", "figures/embedding_map.html", "figures/explorer.html", "provenance.html"]
+
+CONTROLS = "button, summary, select, input, a, [role=button]"
+# Clicks a control, unless it leads to another file, and reports the address that it leads to.
+CLICK = """
+const control = document.querySelectorAll(arguments[0])[arguments[1]];
+const leads = control.href && (control.href.baseVal ?? control.href);
+const here = location.href.split("#")[0];
+if (leads && !leads.startsWith(here) && !leads.startsWith("javascript:")) return leads;
+control.dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true, view: window}));
+return null;
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tiny: Copy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tiny.copy(tmp_path_factory.mktemp("pages") / "copy")
+    copy.snakemake("--report", "results/test/provenance.html", *TINY)
+    return copy.results
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_control_works_without_a_network(
+    browser: webdriver.Chrome, results: Path, page: str
+) -> None:
+    address = (results / page).as_uri()
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    for width in (400, 1280):
+        browser.set_window_size(width, 900)
+        browser.get(address)
+        if page != "provenance.html":  # its layout is Snakemake's
+            assert_no_overflow(browser)
+    browser.execute_script("window.opened = []; window.open = (...all) => opened.push(all)")
+    clicked = 0
+    # A click may show further controls: those of provenance.html are its menus.
+    while clicked < min(count(browser), 150):
+        leads = browser.execute_script(CLICK, CONTROLS, clicked)
+        assert leads is None or leads.startswith(("file:", "data:", "blob:")), leads
+        assert browser.find_element("css selector", "body").text.strip(), "the page is empty"
+        clicked += 1
+    assert clicked > 10
+    if page != "provenance.html":
+        assert_no_overflow(browser)
+    assert browser.execute_script("return window.opened") == []
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    assert address in asked
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), asked
+
+
+def count(browser: webdriver.Chrome) -> int:
+    found: int = browser.execute_script(
+        "return document.querySelectorAll(arguments[0]).length", CONTROLS
+    )
+    return found
+
+
+def assert_no_overflow(browser: webdriver.Chrome) -> None:
+    wide = "const root = document.documentElement; return [root.scrollWidth, root.clientWidth]"
+    content, window = browser.execute_script(wide)
+    assert content <= window, f"{content} px of content in a window of {window} px"
+
+
+def test_every_link_of_the_provenance_report_opens(
+    browser: webdriver.Chrome, results: Path
+) -> None:
+    """Snakemake makes a switch of a label with two values, for each of the other labels' values."""
+    browser.get((results / "provenance.html").as_uri())
+    categories = browser.execute_script("return categories")
+    entries = browser.execute_script("return results")
+    assert "Start here" in categories
+    for category, groups in categories.items():
+        for paths in groups.values():
+            labels = [entries[path]["labels"] for path in paths]
+            assert len({tuple(sorted(one.items())) for one in labels}) == len(labels), category
+            for key in labels[0]:
+                values = [one.get(key) for one in labels]
+                if len(set(values)) == 2 and values.count(values[0]) * 2 == len(values):
+                    others = [{k: v for k, v in one.items() if k != key} for one in labels]
+                    assert all(others.count(one) == 2 for one in others), (category, labels)
