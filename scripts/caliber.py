@@ -6,7 +6,7 @@ from behrt import stage
 from behrt.caliber import release
 from behrt.caliber.lists import read_lists
 from behrt.files import write_json
-from behrt.logs import logger
+from behrt.logs import NOTICE, logger
 
 
 def main(verified: Path, address: str | None, local_copy: str | None) -> None:
@@ -19,7 +19,8 @@ def main(verified: Path, address: str | None, local_copy: str | None) -> None:
         fetched = release.copy(pinned, folder, Path(local_copy))
     read = read_lists(folder).manifest
     write_json(release.manifest(pinned) | {"lists": read}, verified)
-    logger.info(
+    logger.log(
+        NOTICE,
         "caliber: %d files verified, %d of them new; %d phenotypes in %s",
         len(pinned.files),
         fetched,

@@ -11,7 +11,7 @@ from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
-from behrt.logs import logger
+from behrt.logs import NOTICE, logger
 
 
 def main(
@@ -67,7 +67,7 @@ def main(
     lines = as_text(found)
     with atomic(text) as temporary:
         temporary.write_text(lines, encoding="utf-8")
-    logger.info("check_delivery of %d files\n%s", len(files), lines)
+    logger.log(NOTICE, "check_delivery of %d files\n%s", len(files), lines)
 
 
 if __name__ == "__main__":

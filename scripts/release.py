@@ -5,7 +5,7 @@ from typing import Any
 
 from behrt import stage
 from behrt.disclosure import Rules
-from behrt.logs import logger
+from behrt.logs import NOTICE, logger
 from behrt.release.bundle import Data, Model, release
 from behrt.release.scan import Watch
 from behrt.sequences.split import read_splits
@@ -48,7 +48,8 @@ def main(
         watch=Watch(read_splits(splits)["subject_id"].to_numpy(), rules),
         out=manifest.parent,
     )
-    logger.info(
+    logger.log(
+        NOTICE,
         "release: %d files, %d counts hidden in them; withheld: %s",
         len(written["files"]),
         sum(entry.get("counts_suppressed", 0) for entry in written["files"].values()),

@@ -21,7 +21,6 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from behrt import logs
 from behrt.errors import InputError
@@ -370,7 +369,7 @@ def fit(
     an_epoch = float(training.tokens.sum())
     work = an_epoch * optimisation.epochs
     with (
-        logging_redirect_tqdm([logger]),  # lines above the bar, not through it
+        logs.above_bars(),
         logs.progress(total=work, label="train", unit="tokens") as bar,
     ):
         bar.update(an_epoch * progress.epoch)
