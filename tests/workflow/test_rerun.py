@@ -1,6 +1,7 @@
 """What runs again after an edit, and what does not."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,32 @@ def edited(tiny: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return tiny.copy(tmp_path_factory.mktemp("edited") / "copy")
 
 
+def test_an_edit_of_text_or_of_unused_code_reruns_nothing(edited: Copy) -> None:
+    """Of every module: docstrings and comments; then a function that nothing uses."""
+    package = edited.folder / "src" / "behrt"
+    originals = {path: path.read_text() for path in package.rglob("*.py")}
+    try:
+        for path, text in originals.items():
+            documented = re.sub(r'^( +""")(?=[A-Z])', r"\1Here: ", text, flags=re.MULTILINE)
+            path.write_text(f"# A comment.\n\n\n{documented}")
+        texts = edited.summary(*TINY)
+        for path, text in originals.items():
+            path.write_text(text)
+        for path, text in originals.items():
+            path.write_text(f"{text}\n\ndef not_used():\n    return 1\n")
+        unused = edited.summary(*TINY)
+    finally:
+        for path, text in originals.items():
+            path.write_text(text)
+    for rules in (texts, unused):
+        assert [name for name, found in rules.items() if found["plan"] != {"no update"}] == []
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> None:
     path = edited.folder / "src" / "behrt" / module
     before = path.read_bytes()
-    path.write_bytes(before + b"\n")
+    path.write_bytes(before + (b"print()\n" if path.suffix == ".py" else b"\n"))
     try:
         rules = edited.summary(*TINY)
     finally:
@@ -80,7 +102,7 @@ def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> N
 
 def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
     with (editable.folder / "src" / "behrt" / "models" / "retain.py").open("a") as file:
-        file.write("\n")
+        file.write("print()\n")
     planned = editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
     assert "Train retain for T1" in planned
     for other in ("behrt", "behrt_mask", "deepr", "prevalence", "history"):
@@ -90,7 +112,7 @@ def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
 
 def test_an_edited_script_runs_again(editable: Copy) -> None:
     with (editable.folder / "scripts" / "table_population.py").open("a") as file:
-        file.write("\n")
+        file.write("print()\n")
     rules = editable.summary(*TINY)
     changed = {rule for rule, found in rules.items() if found["plan"] != {"no update"}}
     assert changed == {"table_population", "results_page", "model_card"}
