@@ -290,6 +290,20 @@ def copied(name: str, other: str) -> Callable[[Delivery], None]:
     return spoil
 
 
+def packed_together(member: str) -> Callable[[Delivery], None]:
+    """Put all parts into one zip, and beside them a member that is not read."""
+
+    def spoil(delivery: Delivery) -> None:
+        files = [path for path in sorted(delivery.folder.rglob("*.*")) if path.suffix == ".txt"]
+        with zipfile.ZipFile(delivery.folder / "22_Results.zip", "w") as archive:
+            for path in files:
+                archive.writestr(f"final/{path.name}", path.read_bytes())
+                path.unlink()
+            archive.writestr(f"final/{member}", b"PK")
+
+    return spoil
+
+
 def removed(name: str) -> Callable[[Delivery], None]:
     return lambda delivery: delivery.path(name).unlink()
 
@@ -386,6 +400,7 @@ def gone(path: Path) -> Iterator[None]:
 ZIP = Path(FILES["zipped"]).name
 TXT = Path(FILES["clinical"]).name
 FOLDER = "the folder"
+BEARS = "it bears the name of the source table clinical, but would not be read"
 MANY = "of the rows cannot be used"
 PATID = str(PATIDS[6]).encode()
 
@@ -456,8 +471,74 @@ CONTAINERS = (
     Fault(
         "a zip in a zip",
         lambda d: d.zip({"x_Extract_Clinical_001.zip": b"PK"}),
-        "holds 0 .txt files, not one",
+        BEARS,
         ZIP,
+    ),
+    Fault(
+        "a zip of all parts, with a zip in it",
+        packed_together("x_Extract_Clinical_001.zip"),
+        BEARS,
+        "22_Results.zip, x_Extract_Clinical_001.zip",
+    ),
+    Fault(
+        "a zip of all parts, with a .gz in it",
+        packed_together("x_Extract_Clinical_003.txt.gz"),
+        BEARS,
+        "22_Results.zip, x_Extract_Clinical_003.txt.gz",
+    ),
+    Fault(
+        "a zip of all parts, with one that has no number",
+        packed_together("x_Extract_Clinical.txt"),
+        BEARS,
+        "22_Results.zip, x_Extract_Clinical.txt",
+    ),
+    Fault(
+        "a zip of all parts, with another archive in it",
+        packed_together("linked.zip"),
+        "an archive inside a zip",
+        "22_Results.zip, linked.zip",
+    ),
+    Fault(
+        "a part saved as .csv",
+        renamed("clinical", "x_Extract_Clinical_002.csv"),
+        BEARS,
+        "x_Extract_Clinical_002.csv",
+    ),
+    Fault(
+        "a part whose copy was interrupted",
+        renamed("clinical", "x_Extract_Clinical_002.txt.filepart"),
+        BEARS,
+        "x_Extract_Clinical_002.txt.filepart",
+    ),
+    Fault(
+        "a part that a copy has left hidden",
+        renamed("clinical", ".x_Extract_Clinical_002.txt.Xk2aQ1"),
+        BEARS,
+        ".x_Extract_Clinical_002.txt.Xk2aQ1",
+    ),
+    Fault(
+        "a part with other marks in its name",
+        renamed("clinical", "x-Extract-Clinical-002.txt"),
+        BEARS,
+        "x-Extract-Clinical-002.txt",
+    ),
+    Fault(
+        "a part that is a link to nothing",
+        lambda d: (d.path("clinical").unlink(), d.path("clinical").symlink_to("nowhere")),
+        "a link to a file or folder that is not there",
+        TXT,
+    ),
+    Fault(
+        "a folder that is a link to nothing",
+        lambda d: (d.folder / "more").symlink_to("unmounted"),
+        "a link to a file or folder that is not there",
+        "more",
+    ),
+    Fault(
+        "a pipe in place of a part",
+        lambda d: (d.path("clinical").unlink(), os.mkfifo(d.path("clinical"))),
+        "not a regular file",
+        TXT,
     ),
     Fault(
         "a zip of one table named as another",
@@ -487,25 +568,25 @@ CONTAINERS = (
     Fault(
         "a part packed as .7z",
         renamed("zipped", "x_Extract_Clinical_001.7z"),
-        "it bears a table's name, but is not packed",
+        BEARS,
         "x_Extract_Clinical_001.7z",
     ),
     Fault(
         "a part packed as .txt.gz",
         renamed("zipped", "x_Extract_Clinical_001.txt.gz"),
-        "it bears a table's name, but is not packed",
+        BEARS,
         "x_Extract_Clinical_001.txt.gz",
     ),
     Fault(
         "a part without a number",
         renamed("clinical", "x_Extract_Clinical.txt"),
-        "it bears a table's name, but is not packed or numbered",
+        BEARS,
         "x_Extract_Clinical.txt",
     ),
     Fault(
         "a browser's second copy of a part",
         copied("clinical", "x_Extract_Clinical_002 (1).txt"),
-        "it bears a table's name",
+        BEARS,
         "x_Extract_Clinical_002 (1).txt",
     ),
     Fault(
@@ -881,6 +962,18 @@ HARMLESS = (
         config={"delivery": {"files": {"patient": "gold/p123_*.txt"}}},
     ),
     Fault("another program's files", copied("clinical", "notes.txt")),
+    Fault("a checksum beside a part", copied("clinical", "x_Extract_Clinical_002.txt.md5")),
+    Fault(
+        "a part that is a link to a file elsewhere",
+        lambda d: (
+            d.path("clinical").rename(d.folder.parent / "elsewhere.txt"),
+            d.path("clinical").symlink_to(d.folder.parent / "elsewhere.txt"),
+        ),
+    ),
+    Fault(
+        "parts in a folder whose name contains another database's",
+        lambda d: (d.folder / "gold").rename(d.folder / "laurums"),
+    ),
 )
 DICTIONARY = Path(AURUM_FILES["dictionary"]).name
 
@@ -974,6 +1067,12 @@ AURUM_FAULTS = (
         copied("observation", "x_Extract_Observation_002.txt"),
         error="the same rows as in",
         where="x_Extract_Observation_002.txt",
+    ),
+    of_aurum(
+        "an Aurum part in a folder that names GOLD",
+        lambda d: (d.folder / "aurum").rename(d.folder / "gold standard"),
+        error="its path names CPRD GOLD, but it is a part of CPRD Aurum",
+        where="gold standard/x_Extract_Consultation_001.txt",
     ),
     of_aurum(
         "an Aurum patient without registration",
@@ -1077,7 +1176,16 @@ AURUM_FAULTS = (
     ),
     of_aurum(
         "files of GOLD in a folder of theirs",
-        lambda d: copied("patient", "../gold/x_Extract_Patient_001.txt")(d),
+        lambda d: (
+            copied("patient", "../gold/x_Extract_Patient_001.txt")(d),
+            (d.folder / "gold" / "x_Extract_Patient_001.txt").write_text(
+                "\t".join(GOLD.numbered["patient"].columns) + "\r\n"
+            ),
+        ),
+    ),
+    of_aurum(
+        "a folder whose name contains `gold`",
+        lambda d: (d.folder / "aurum").rename(d.folder / "golden_copy"),
     ),
     of_aurum(
         "concepts of SNOMED CT in place of Read codes",

@@ -325,7 +325,7 @@ def test_every_damaged_file_is_named_at_once(delivery: Path, look: Look) -> None
     report = look(delivery)
     text = " ".join(report["errors"])
     assert len(report["errors"]) == 3
-    assert "x_Extract_Clinical_001.TXT.zip: it bears a table's name" in text
+    assert "x_Extract_Clinical_001.TXT.zip: it bears the name of the source table clinical" in text
     assert "x_Extract_Patient_001.zip: it is damaged" in text
     assert "x_Extract_Consultation_001.zip: delivered twice" in text
     assert "without_patient_row" in report
@@ -349,9 +349,29 @@ def test_an_empty_part_and_unknown_files_are_told(
 ) -> None:
     delivered(delivery / "gold" / "x_Extract_Clinical_003.txt", "clinical", [])
     (delivery / "notes.docx").write_text("x")
+    (delivery / "aurum_linked").mkdir()
+    (delivery / "aurum_linked" / "hes_hospital_y.txt").write_text("x")
     report = look(delivery)
     assert "gold/x_Extract_Clinical_003.txt: no row" in report["warnings"]
     assert report["not_recognised"] == {"files": 1, "first": ["notes.docx"]}
+    assert "1 files with a source table's name are not read" in report["warnings"][0]
+    assert "aurum_linked/hes_hospital_y.txt" in report["warnings"][0]
+
+
+def test_a_part_that_would_be_missed_is_an_error(delivery: Path, look: Look) -> None:
+    gold = delivery / "gold"
+    (gold / "x_Extract_Clinical_003.txt").symlink_to("nowhere")
+    (gold / "x_Extract_Clinical_004.csv").write_text("x")
+    with zipfile.ZipFile(delivery / "22_Results.zip", "w") as archive:
+        archive.writestr("x_Extract_Clinical_005.zip", "PK")
+    report = look(delivery)
+    assert not report["ready"]
+    names = [error.split(": ")[0] for error in report["errors"]]
+    assert names == [
+        "22_Results.zip, x_Extract_Clinical_005.zip",
+        "gold/x_Extract_Clinical_003.txt",
+        "gold/x_Extract_Clinical_004.csv",
+    ]
 
 
 def test_code_lists_that_are_not_there_or_do_not_fit(

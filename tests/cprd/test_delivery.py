@@ -1,9 +1,11 @@
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from behrt.cprd.delivery import find_parts, require
+from behrt.cprd.databases import AURUM, GOLD
+from behrt.cprd.delivery import find_parts, require, survey
 from behrt.errors import InputError
 
 
@@ -55,10 +57,13 @@ def test_a_zip_may_be_named_unlike_its_member(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "Extract_Patient_001.csv",
         "Aurum_set1_Extract_Patient_001.txt",
         "1_linkage_eligibility_aurum_joined.txt",
         "medical.txt",
+        "x_Extract_Clinical_001.txt.md5",
+        "hes_hospital_guide.pdf",
+        "~$x_Extract_Clinical_001.csv",
+        "._x_Extract_Clinical_001.txt",
         ".hidden/x_Extract_Patient_001.txt",
         "__MACOSX/x_Extract_Patient_001.txt",
     ],
@@ -72,6 +77,14 @@ def test_other_files_are_passed_over(tmp_path: Path, name: str) -> None:
     "name",
     [
         "Extract_Patient.txt",
+        "Extract_Patient_001.csv",
+        "x-Extract-Clinical-012.txt",
+        "x_Extract_Patients_001.txt",
+        "x_Extract_Clinical_012.txt.filepart",
+        ".x_Extract_Clinical_012.txt.Xk2aQ1",
+        "Extract Clinical 012.xlsx",
+        "hes-hospital 1.txt",
+        "death_patient_1.tsv",
         "x_Extract_Clinical_12.txt",
         "x_Extract_Clinical_012 (1).zip",
         "gold/x_Extract_Clinical_012.7z",
@@ -81,7 +94,7 @@ def test_other_files_are_passed_over(tmp_path: Path, name: str) -> None:
 )
 def test_a_part_that_would_be_missed_is_refused(tmp_path: Path, name: str) -> None:
     _touch(tmp_path / name)
-    with pytest.raises(InputError, match="bears a table's name") as caught:
+    with pytest.raises(InputError, match="bears the name of the source table") as caught:
         find_parts(tmp_path)
     assert name in str(caught.value)
 
@@ -152,6 +165,84 @@ def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
     (delivery / "a").symlink_to(tmp_path / "elsewhere")
     (delivery / "b").symlink_to(delivery)
     assert [part.path.parent.name for part in find_parts(delivery)] == ["a"]
+
+
+def test_a_link_to_nothing_is_refused_and_one_to_a_part_is_read(tmp_path: Path) -> None:
+    _touch(tmp_path / "elsewhere" / "y.txt")
+    delivery = tmp_path / "delivery"
+    delivery.mkdir()
+    (delivery / "x_Extract_Test_001.txt").symlink_to(tmp_path / "elsewhere" / "y.txt")
+    (found,) = find_parts(delivery)
+    assert found.path == delivery / "x_Extract_Test_001.txt"
+    for name in ("x_Extract_Test_002.txt", "linked"):
+        (delivery / name).symlink_to(tmp_path / "unmounted")
+        with pytest.raises(InputError, match=rf"^{name}: a link to a file or folder that is not"):
+            find_parts(delivery)
+        (delivery / name).unlink()
+
+
+def test_a_pipe_in_place_of_a_part_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x_Extract_Test_001.txt")
+    os.mkfifo(tmp_path / "other")
+    with pytest.raises(InputError, match="not a regular file"):
+        find_parts(tmp_path)
+
+
+@pytest.mark.parametrize("zip_name", ["22_000001_Results.zip", "x_Extract_Test_001.zip"])
+@pytest.mark.parametrize(
+    ("member", "problem"),
+    [
+        ("GOLD/x_Extract_Clinical_001.zip", "bears the name of the source table clinical"),
+        ("x_Extract_Clinical_003.txt.gz", "bears the name of the source table clinical"),
+        ("x_Extract_Clinical.txt", "bears the name of the source table clinical"),
+        ("hes_hospital_1.csv", "bears the name of the source table hes_hospital"),
+        ("linked.zip", "an archive inside a zip"),
+        ("a.tar.gz", "an archive inside a zip"),
+    ],
+)
+def test_a_member_that_would_be_missed_is_refused(
+    tmp_path: Path, zip_name: str, member: str, problem: str
+) -> None:
+    _zip(tmp_path / zip_name, "x_Extract_Test_001.txt", member, "__MACOSX/x.zip", "guide.pdf")
+    with pytest.raises(InputError, match=problem) as caught:
+        find_parts(tmp_path)
+    assert str(caught.value).startswith(f"{zip_name}, {Path(member).name}: ")
+
+
+def test_only_a_whole_word_names_a_database(tmp_path: Path) -> None:
+    for folder in ("golden_copy", "marigold", "GOLDEN"):
+        _touch(tmp_path / folder / f"{folder}_Extract_Observation_001.txt")
+    for folder in ("gold", "GOLD_linked", "CPRDGOLD", "Final-Gold-2022"):
+        _touch(tmp_path / folder / f"hes_hospital_{folder}.txt")
+    _zip(tmp_path / "gold.zip", "hes_hospital_x.txt", "notes.txt")
+    found = survey(tmp_path, database="aurum")
+    assert {part.path.parent.name for part in found.parts} == {"golden_copy", "marigold", "GOLDEN"}
+    assert len(found.passed_over) == 5
+    assert not found.problems
+
+
+@pytest.mark.parametrize("table", ["Observation", "Patient"])
+def test_this_database_s_part_under_the_other_s_name_is_refused(tmp_path: Path, table: str) -> None:
+    columns = AURUM.numbered[table.lower()].columns
+    path = tmp_path / "gold_standard" / f"x_Extract_{table}_001.txt"
+    _touch(path)
+    path.write_text("\t".join(columns) + "\r\n")
+    with pytest.raises(InputError, match="names CPRD GOLD, but it is a part of CPRD Aurum"):
+        find_parts(tmp_path, database="aurum")
+    if table == "Patient":  # one of GOLD's own is passed over
+        path.write_text("\t".join(GOLD.numbered["patient"].columns) + "\r\n")
+        assert survey(tmp_path, database="aurum").passed_over == [
+            "gold_standard/x_Extract_Patient_001.txt"
+        ]
+
+
+def test_files_that_the_configuration_replaces_are_listed(tmp_path: Path) -> None:
+    for name in ("p9_Patient_001.txt", "x_Extract_Patient_001.txt", "notes.txt", ".DS_Store"):
+        _touch(tmp_path / name)
+    found = survey(tmp_path, {"patient": "p9_*"})
+    assert [part.path.name for part in found.parts] == ["p9_Patient_001.txt"]
+    assert found.passed_over == ["x_Extract_Patient_001.txt"]
+    assert found.others == ["notes.txt"]
 
 
 def test_aurum_s_linked_files_are_passed_over_by_their_folder(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from behrt.caliber.snomed import read_snomed
 from behrt.cprd import cohort
 from behrt.cprd.container import open_text
 from behrt.cprd.databases import GOLD, Database
-from behrt.cprd.delivery import DeliveredPart, file_pattern, find_parts
+from behrt.cprd.delivery import DeliveredPart, survey
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.extract import extract_part
+from behrt.cprd.file_names import file_pattern
 from behrt.cprd.layout import SourceTable
 from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.shards import scan
@@ -215,8 +216,8 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
     Raises:
         InputError: no such folder.
     """
-    problems: list[InputError] = []
-    parts = find_parts(folder, problems, settings.files, settings.database.name)
+    found = survey(folder, settings.files, settings.database.name)
+    problems, parts = found.problems, found.parts
     names = {part: part.path.relative_to(folder).as_posix() for part in parts}
     samples = []
     largest = sum(min(part.path.stat().st_size, settings.sample_bytes) for part in parts)
@@ -249,7 +250,8 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
         },
         "missing": missing,
         "missing_parts": _gaps(parts),
-        "not_recognised": _not_recognised(folder, parts, problems),
+        "not_recognised": {"files": len(found.others), "first": found.others[:10]},
+        "passed_over": {"files": len(found.passed_over), "first": found.passed_over[:10]},
         "duplicated": _duplicated(samples),
         "without_patient_row": _without_patient_row(by_table, settings),
         "codes": _codes(by_table, settings, mapping),
@@ -375,18 +377,6 @@ def _gaps(parts: Iterable[DeliveredPart]) -> dict[str, list[str]]:
         for source_table, found in sorted(numbers.items())
     }
     return {source_table: missing for source_table, missing in gaps.items() if missing}
-
-
-def _not_recognised(
-    folder: Path, parts: Iterable[DeliveredPart], problems: Iterable[InputError]
-) -> dict[str, Any]:
-    known = {part.path.name for part in parts} | {Path(error.where).name for error in problems}
-    others = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name not in known and not path.name.startswith(".")
-    )
-    return {"files": len(others), "first": others[:10]}
 
 
 def _duplicated(samples: Iterable[Sample]) -> list[dict[str, Any]]:
@@ -680,6 +670,14 @@ def _needs(
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
+    passed = report["passed_over"]
+    if passed["files"]:
+        more = ", …" if passed["files"] > len(passed["first"]) else ""
+        warnings.append(
+            f"{passed['files']} files with a source table's name are not read, because they name "
+            "CPRD's other database or delivery.files names others: "
+            f"{', '.join(passed['first'])}{more}"
+        )
     warnings += [
         f"{source_table}: no part {', '.join(numbers[:10])}, though later ones are there"
         for source_table, numbers in report["missing_parts"].items()

@@ -1,78 +1,40 @@
-"""Finding the parts of a delivery: which file, or zip member, holds which part of which table."""
+"""The parts of a delivery: which file, or which member of a zip, holds which part of which table.
+
+Every name is judged by `_judged`, whether it is of a loose file, a link or a member of a zip: a
+file that bears a source table's name is read, or is an error that names it.
+"""
 
 import os
-import re
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
-from functools import cache
+from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from behrt.cprd.container import open_archive, open_text
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.layout import SourceTable
+from behrt.cprd.file_names import (
+    ARCHIVES,
+    Named,
+    Promise,
+    borne_by,
+    file_pattern,
+    names_another,
+    promise_of,
+)
 from behrt.errors import InputError
 
 _CHUNK = 2**20
-
-
-@dataclass(frozen=True)
-class _Names:
-    """How the files of a database's delivery are named.
-
-    Attributes:
-        numbered, others: of its own tables, and of linked tables and look-ups.
-        unusable: what bears a table's name but cannot be taken; it would be missed without a word.
-        spellings: in lower case, and the table that each means.
-    """
-
-    numbered: re.Pattern[str]
-    others: re.Pattern[str]
-    unusable: re.Pattern[str]
-    spellings: Mapping[str, str]
-
-    def table_of(self, name: str) -> tuple[str, str] | None:
-        """Return the table and number of a file."""
-        match = self.numbered.search(name) or self.others.search(name)
-        if match is None:
-            return None
-        return self.spellings[match["table"].lower()], match.groupdict().get("part") or "001"
-
-
-@cache
-def _names(database: str) -> _Names:
-    def spelt(source_tables: Mapping[str, SourceTable]) -> str:
-        return "|".join(
-            name
-            for source_table in source_tables.values()
-            for name in (source_table.name, *source_table.also)
-        )
-
-    known = DATABASES[database]
-    numbered, others = spelt(known.numbered), spelt(known.others)
-    patterns = (
-        rf"(?:^|_)extract_(?P<table>{numbered})_(?P<part>\d{{3,}})\.(?:txt|zip)$",
-        rf"(?:^|_)(?P<table>{others})(?:_.*)?\.(?:txt|zip)$",
-        rf"(?:^|_)(?:extract_(?:{numbered})|{others})(?:_.*)?"
-        r"\.(?:txt|zip|7z|gz|tgz|tar|rar|bz2|xz|zst)$",
-    )
-    spellings = {
-        spelling: source_table.name
-        for source_table in known.source_tables.values()
-        for spelling in (source_table.name, *source_table.also)
-    }
-    own, linked, unusable = (re.compile(pattern, re.IGNORECASE) for pattern in patterns)
-    return _Names(own, linked, unusable, spellings)
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True, order=True)
 class DeliveredPart:
-    """One delivered file.
+    """One part of a source table.
 
     Attributes:
-        table: name of the table, as in `behrt.cprd.databases`.
+        source_table: its name, as in `behrt.cprd.databases`.
         part: three digits or more: CPRD's number, "001" for a file without one.
         path: the .txt or .zip file.
         member: name of the .txt inside the zip; None for a loose .txt.
@@ -82,6 +44,24 @@ class DeliveredPart:
     part: str
     path: Path
     member: str | None
+
+
+@dataclass
+class Survey:
+    """What a folder holds.
+
+    Attributes:
+        parts: of source tables, sorted by table and number.
+        problems: the files that bear a source table's name and cannot be read, and why.
+        passed_over: the files, below the folder, that bear a source table's name and are not read
+            on purpose: those of CPRD's other database, and those that `delivery.files` replaces.
+        others: all other files.
+    """
+
+    parts: list[DeliveredPart] = field(default_factory=list)
+    problems: list[InputError] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -96,7 +76,7 @@ class _File:
     checksum: int | None  # a zip's own; None for a loose file
 
     def same_text(self, other: "_File") -> bool:
-        """Tell whether both hold the same rows, one at least."""
+        """Tell whether both hold the same rows, and at least one."""
         if self.size != other.size:
             return False
         if None not in (self.checksum, other.checksum) and self.checksum != other.checksum:
@@ -114,133 +94,108 @@ class _File:
                 rows = rows or bool(left.strip())
 
 
+class _PassedOverError(Exception):
+    """A file bears a source table's name, and is not read on purpose."""
+
+
 def find_parts(
     folder: Path,
-    problems: list[InputError] | None = None,
     named: Mapping[str, str | Sequence[str]] | None = None,
     database: str = "gold",
 ) -> list[DeliveredPart]:
-    """List the parts of a CPRD delivery, sorted by table and part.
+    """List the parts of a CPRD delivery, sorted by source table and part.
 
-    Files are known by name alone, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>` for
-    the database's own tables; `[…_]<table>[_…]` for linkage, HES and ONS files and look-ups. So are
-    the .txt inside a zip of another name. Files that name CPRD's other database, as their folder
-    may, and those of any other name are passed over. Where two deliveries in one folder number
-    their parts alike, the parts of that table are numbered anew in the order of their paths.
+    Arguments are those of `survey`.
+
+    Raises:
+        InputError: as `survey`, and the first of its problems.
+    """
+    found = survey(folder, named, database)
+    if found.problems:
+        raise found.problems[0]
+    return found.parts
+
+
+def survey(
+    folder: Path,
+    named: Mapping[str, str | Sequence[str]] | None = None,
+    database: str = "gold",
+) -> Survey:
+    """Find the parts of a CPRD delivery, and what stands in the way of others.
+
+    Files are recognised by name, case ignored, in sub-folders too: `…_Extract_<Table>_<NNN>` for
+    the database's own tables; `[…_]<table>[_…]` for linkage, HES and ONS files and look-ups; and
+    so are the .txt members of a zip of any other name. A problem is
+
+    * a file, a link or a member of a zip that bears a source table's name in another form
+      (another suffix, no number, a hidden file) or is in another container (.gz, a zip in a zip);
+    * a link to nothing, whatever its name, as it may have led to a folder of parts;
+    * the same rows twice, a file both zipped and loose, a zip that cannot be opened, that bears a
+      source table's name and does not hold one .txt of that table, or with a path that leads out
+      of the zip.
+
+    A file that names CPRD's other database, as its folder may, is passed over; not so if the table
+    or its columns are this database's own. Where two deliveries in one folder number their parts
+    alike, the parts of that table are numbered again in the order of their paths.
 
     Args:
         folder: of the delivery.
-        problems: if given, takes what is wrong with a file; the file is then left out.
-        named: for a table, patterns (`p123_Patient*.txt`) of its files' paths below the folder,
-            in place of the names above.
+        named: for a source table, patterns (`p123_Patient*.txt`) of its files' paths below the
+            folder, in place of the names above.
         database: a key of `behrt.cprd.databases.DATABASES`.
 
     Raises:
-        InputError: no such folder, or it may not be read; a pattern that no file has, or for a
-            table that the database lacks; without
-            `problems`, one file delivered twice, zipped and loose or under two names, a zip that
-            cannot be opened, holds no .txt or two, or one of another table, or one whose path
-            leads out of the zip, or a table's file packed otherwise or not numbered.
+        InputError: there is no such folder, or a folder cannot be listed; no file matches a
+            pattern, or the pattern is for a table that the database lacks.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
-            folder, "no such folder", "Set `delivery` to the folder CPRD's files are in"
+            folder, "no such folder", "Set `delivery.folder` to the folder with CPRD's files"
         )
-    patterns = [
-        (source_table, pattern)
-        for source_table, given in (named or {}).items()
-        for pattern in ([given] if isinstance(given, str) else given)
-    ]
-    source_tables = DATABASES[database].source_tables
-    for source_table in named or {}:
-        if source_table not in source_tables:
-            title = DATABASES[database].title
-            raise InputError(
-                "config, delivery.files", f"{title} has no table {source_table}", "Leave it out"
-            )
+    names = Named.read(named, database)
     paths = {path: path.relative_to(folder) for path in _walk(folder)}
-    for _, pattern in patterns:
-        if not any(_matches(relative, pattern) for relative in paths.values()):
-            raise InputError(
-                "config, delivery.files", f"no file is named {pattern}", "Mend the pattern"
-            )
+    names.require_files(paths.values())
+    result = Survey()
     found: dict[str, list[_File]] = defaultdict(list)
     stems: dict[Path, Path] = {}
     for path, relative in paths.items():
         try:
-            known = _table_of(relative, patterns, database)
-            if known is not None:
-                _refuse_twin(path, relative, stems)
-            for file in _texts(path, relative, known, database):
+            texts = list(_texts(path, relative, names, database, stems))
+            for file in texts:
                 found[file.source_table].append(file)
+            if not texts and not path.name.startswith("."):
+                result.others.append(relative.as_posix())
+        except _PassedOverError:
+            result.passed_over.append(relative.as_posix())
         except InputError as error:
-            _raise_or_keep(error, problems)
-    parts = []
+            result.problems.append(error)
     for source_table, files in found.items():
-        if not source_tables[source_table].whole_build:
+        if not DATABASES[database].source_tables[source_table].whole_build:
             try:
                 _refuse_repeated(files, folder)
             except InputError as error:
-                _raise_or_keep(error, problems)
+                result.problems.append(error)
         again = len({file.number for file in files}) < len(files)
         for index, file in enumerate(files, start=1):
             number = f"{index:03d}" if again else file.number
-            parts.append(DeliveredPart(source_table, number, file.path, file.member))
-    return sorted(parts)
+            result.parts.append(DeliveredPart(source_table, number, file.path, file.member))
+    result.parts.sort()
+    return result
 
 
-def _raise_or_keep(error: InputError, problems: list[InputError] | None) -> None:
-    if problems is None:
-        raise error
-    problems.append(error)
-
-
-def _refuse_twin(path: Path, relative: Path, stems: dict[Path, Path]) -> None:
-    twin = stems.setdefault(path.with_suffix(""), path)
-    if twin != path:
-        raise InputError(
-            relative, f"delivered twice, also as {twin.name}", "Keep one of the two files"
-        )
-
-
-def _matches(relative: Path, pattern: str) -> bool:
-    return fnmatch(relative.as_posix().lower(), pattern.lower())
-
-
-def _table_of(
-    relative: Path, patterns: Sequence[tuple[str, str]], database: str
-) -> tuple[str, str] | None:
-    """Return the table and number of a file by the patterns, else by its name."""
-    source_tables = sorted(
-        {source_table for source_table, pattern in patterns if _matches(relative, pattern)}
-    )
-    if len(source_tables) > 1:
-        raise InputError(
-            relative, f"named as {' and '.join(source_tables)}", "Mend delivery.files in config"
-        )
-    if source_tables:
-        return source_tables[0], _number(relative.stem)
-    if _is_of_another(relative, database):
-        return None
-    known = _names(database).table_of(relative.name)
-    if known is None and _names(database).unusable.search(relative.name):
-        raise InputError(
-            relative,
-            "it bears a table's name, but is not packed or numbered as CPRD's files are",
-            "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for the database's own "
-            "tables), or move it out of the folder",
-        )
-    if known is not None and known[0] in {source_table for source_table, _ in patterns}:
-        return None
-    return known
+def list_files(folder: Path) -> list[Path]:
+    """Return every file below a folder that can be opened, sorted; none without the folder."""
+    return [path for path in _walk(folder) if path.is_file()] if Path(folder).is_dir() else []
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, sorted, hidden ones left out; links to folders are followed.
+    """Yield what lies below a folder, sorted, but for folders; links to folders are followed.
+
+    Hidden folders are left out, and what macOS and office programs put beside a file.
 
     Raises:
-        InputError: a folder may not be read.
+        InputError: a folder cannot be listed.
     """
 
     def refuse(error: OSError) -> None:
@@ -258,79 +213,212 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        paths += [Path(place, name) for name in names if not name.startswith(".")]
-    yield from sorted(path for path in paths if path.is_file())
+        paths += [Path(place, name) for name in names if not name.startswith(("._", "~$"))]
+    yield from sorted(paths)
 
 
-def _number(stem: str) -> str:
-    """Return the part's number that ends a name that only config knows, else 001."""
-    match = re.search(r"(?<!\d)\d{3}$", stem)
-    return match[0] if match else "001"
+@dataclass(frozen=True)
+class _Text:
+    """A text that may be a part: what its name promises, and where it is; see `_File`."""
 
-
-def _is_of_another(path: PurePosixPath | Path, database: str) -> bool:
-    """Tell whether a folder or file on the path names another of CPRD's databases alone."""
-    others = set(DATABASES) - {database}
-    return any(
-        database not in piece and any(other in piece for other in others)
-        for piece in map(str.lower, path.parts)
-    )
+    promise: Promise
+    member: str | None
+    size: int
+    checksum: int | None
 
 
 def _texts(
-    path: Path, relative: Path, known: tuple[str, str] | None, database: str
-) -> Iterator[_File]:
-    """Yield the texts of a file: itself, or those in a zip that are parts."""
-    if path.suffix.lower() != ".zip":
-        if known is not None:
-            yield _File(*known, path, None, path.stat().st_size, None)
-        return
-    if known is None and _is_of_another(relative, database):
-        return
-    with open_archive(path) as archive:
-        entries = [
-            entry
-            for entry in archive.infolist()
-            if entry.filename.lower().endswith(".txt") and not entry.filename.startswith("__MACOSX")
-        ]
-    inside = [
-        (entry, _member_table(_member_path(entry.filename, relative), database))
+    path: Path, relative: Path, names: Named, database: str, stems: dict[Path, Path]
+) -> list[_File]:
+    """Return the texts of a file that are parts: itself, or those in a zip.
+
+    Raises:
+        InputError: it bears a source table's name, and cannot be read.
+        _PassedOverError: it is of another database, or `delivery.files` replaces it.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            relative.as_posix(),
+            "a link to a file or folder that is not there",
+            "Copy or mount what it links to, or remove the link",
+        )
+    promise = names.promise_of(relative) or _judged(relative, names, database)
+    if promise is None and (path.name.startswith(".") or not path.is_file()):
+        return []
+    if not path.is_file():
+        raise InputError(relative.as_posix(), "not a regular file", "Put CPRD's file in its place")
+    if path.suffix.lower() == ".zip":
+        texts = _members(path, relative, promise, names, database)
+    elif promise is not None:
+        texts = [_Text(promise, None, path.stat().st_size, None)]
+    else:
+        texts = []
+    kept = [text for text in texts if not _is_of_another(path, relative, text, database)]
+    if texts and not kept:
+        raise _PassedOverError
+    if kept and promise is not None:
+        _refuse_twin(path, relative, stems)
+    return [
+        _File(
+            text.promise.source_table,
+            text.promise.number,
+            path,
+            text.member,
+            text.size,
+            text.checksum,
+        )
+        for text in kept
+    ]
+
+
+def _members(
+    path: Path, relative: Path, promise: Promise | None, names: Named, database: str
+) -> list[_Text]:
+    """Return the texts in a zip that may be parts; `promise` is that of the zip's own name."""
+    try:
+        with open_archive(path) as archive:
+            entries = [entry for entry in archive.infolist() if not _is_beside(entry)]
+    except InputError:
+        if promise is None and names_another(relative, database):
+            return []
+        raise
+    judged = [
+        (entry, _judged(_member_path(entry.filename, relative), names, database, relative))
         for entry in entries
     ]
-    if known is None:
-        for entry, part in inside:
-            if part is not None:
-                yield _File(*part, path, entry.filename, entry.file_size, entry.CRC)
-        return
-    if len(inside) != 1:
-        raise InputError(
-            relative, f"holds {len(inside)} .txt files, not one", "Deliver one part a zip file"
-        )
-    ((entry, part),) = inside
-    if part is not None and part[0] != known[0]:
-        raise InputError(
-            relative,
-            f"named as {known[0]}, but holds {part[0]}",
-            "Give the zip the name of what it holds",
-        )
-    yield _File(*known, path, entry.filename, entry.file_size, entry.CRC)
+    if promise is not None:
+        texts = [entry for entry in entries if entry.filename.lower().endswith(".txt")]
+        if len(texts) != 1:
+            raise InputError(
+                relative.as_posix(),
+                f"holds {len(texts)} .txt files, not one",
+                "Deliver one part in each zip file",
+            )
+        others = {held.source_table for _, held in judged if held} - {promise.source_table}
+        if others:
+            raise InputError(
+                relative.as_posix(),
+                f"named as {promise.source_table}, but holds {', '.join(sorted(others))}",
+                "Give the zip the name of what it holds",
+            )
+        judged = [(texts[0], promise)]
+    return [
+        _Text(held, entry.filename, entry.file_size, entry.CRC)
+        for entry, held in judged
+        if held is not None and (promise is not None or not names.replaces(held.source_table))
+    ]
 
 
-def _member_table(path: PurePosixPath, database: str) -> tuple[str, str] | None:
-    """Return the table and number of a text in a zip by its name."""
-    return None if _is_of_another(path, database) else _names(database).table_of(path.name)
+def _judged(
+    path: PurePath, names: Named, database: str, archive: Path | None = None
+) -> Promise | None:
+    """Return what a file or a zip's member promises by its name; None if it is no part.
+
+    Raises:
+        InputError: it bears a source table's name, and would not be read.
+        _PassedOverError: `delivery.files` names other files of its table.
+    """
+    whole = path if archive is None else archive / path
+    promise = promise_of(path.name, database)
+    suffix = path.suffix.lower()
+    readable = promise is not None and not (archive and suffix != ".txt")
+    borne = promise.source_table if promise else borne_by(path.name, database)
+    if archive is None and borne is not None and names.replaces(borne):
+        raise _PassedOverError
+    if readable and not path.name.startswith("."):
+        return promise
+    where = whole.as_posix() if archive is None else f"{archive.as_posix()}, {_shown(path)}"
+    if borne is not None:
+        if names_another(whole, database):
+            if archive is None:
+                raise _PassedOverError
+            return None
+        raise InputError(
+            where,
+            f"it bears the name of the source table {borne}, but would not be read: it is hidden, "
+            "or not packed or numbered as CPRD's files are",
+            "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for the database's own "
+            "tables), or move it out of the folder",
+        )
+    if archive is not None and suffix in ARCHIVES and not names_another(whole, database):
+        raise InputError(
+            where, "an archive inside a zip, which is not read", "Unpack the outer zip"
+        )
+    return None
+
+
+def _is_of_another(path: Path, relative: Path, text: _Text, database: str) -> bool:
+    """Tell whether a part is of CPRD's other database, which its path names.
+
+    Raises:
+        InputError: its path names the other database, but its table or its columns are this one's.
+    """
+    whole = relative / (text.member or "")
+    named = names_another(whole, database)
+    if named is None:
+        return False
+    this, other = DATABASES[database], DATABASES[named]
+    name = text.promise.source_table
+    if name in this.numbered:
+        own = this.numbered[name].known() - _columns_of(named, name)
+        if name not in other.numbered or own & _header(path, text.member):
+            raise InputError(
+                relative.as_posix(),
+                f"its path names {other.title}, but it is a part of {this.title}",
+                "Rename the folder or the file",
+            )
+    return True
+
+
+def _columns_of(database: str, source_table: str) -> set[str]:
+    entry = DATABASES[database].numbered.get(source_table)
+    return set() if entry is None else entry.known()
+
+
+def _header(path: Path, member: str | None) -> set[str]:
+    """Return the column names, lower case, in a text's first line; none if it cannot be read."""
+    try:
+        with open_text(path, member) as text:
+            line = text.line()
+    except InputError:
+        return set()
+    names = line.decode("utf-8-sig", "replace").lower().split("\t")
+    return {name.strip().removeprefix("e_") for name in names}
+
+
+def _is_beside(entry: zipfile.ZipInfo) -> bool:
+    """Tell whether a zip's entry is a folder, or what macOS puts beside a file."""
+    path = PurePosixPath(entry.filename)
+    return entry.is_dir() or path.name.startswith("._") or path.parts[:1] == ("__MACOSX",)
+
+
+def _shown(path: PurePath) -> str:
+    """Return the name of a zip's member for an error: a damaged directory may hold rows there."""
+    name = path.name
+    plain = all(letter.isalnum() or letter in " ._-()+" for letter in name)
+    return name if plain and len(name) <= _LONGEST_SHOWN else "one of its members"
 
 
 def _member_path(member: str, archive: Path) -> PurePosixPath:
     """Return a member's path, refusing one that leads out of the folder it would be unpacked to."""
     path = PurePosixPath(member.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
         raise InputError(
-            archive,
+            archive.as_posix(),
             "a file in it has a path that leads out of the zip",
-            "Do not unpack it; ask whoever sent it what it is",
+            "Do not unpack it; ask the sender what it is",
         )
     return path
+
+
+def _refuse_twin(path: Path, relative: Path, stems: dict[Path, Path]) -> None:
+    twin = stems.setdefault(path.with_suffix(""), path)
+    if twin != path:
+        raise InputError(
+            relative.as_posix(),
+            f"delivered twice, also as {twin.name}",
+            "Keep one of the two files",
+        )
 
 
 def _refuse_repeated(files: Sequence[_File], folder: Path) -> None:
@@ -341,8 +429,8 @@ def _refuse_repeated(files: Sequence[_File], folder: Path) -> None:
         for one, two in combinations(alike, 2):
             if one.same_text(two):
                 raise InputError(
-                    two.path.relative_to(folder),
-                    f"the same rows as in {one.path.relative_to(folder)}",
+                    two.path.relative_to(folder).as_posix(),
+                    f"the same rows as in {one.path.relative_to(folder).as_posix()}",
                     "Keep one of the two files",
                 )
 
@@ -353,9 +441,9 @@ def require(
     folder: Path,
     database: str = "gold",
 ) -> None:
-    """Raise an InputError that lists every table of `tables` that has no part.
+    """Raise an InputError that lists every source table that has no part.
 
-    It says so where the folder holds a delivery of CPRD's other database.
+    It also names CPRD's other database if the folder holds a delivery of it.
     """
     present = {part.source_table for part in parts}
     missing = [
@@ -378,15 +466,14 @@ def require(
 
 
 def _holds(folder: Path, database: str) -> bool:
-    """Tell whether a folder has a file of a table that this database alone has."""
+    """Tell whether a folder has a file of a source table that only this database has."""
     shared = set.intersection(*(set(other.source_tables) for other in DATABASES.values()))
-    names = _names(database)
     found = (
-        names.table_of(path.name)
+        promise_of(path.name, database)
         for path in _walk(folder)
-        if not _is_of_another(path.relative_to(folder), database)
+        if not names_another(path.relative_to(folder), database)
     )
-    return any(known is not None and known[0] not in shared for known in found)
+    return any(promise is not None and promise.source_table not in shared for promise in found)
 
 
 def path_of(
@@ -399,10 +486,3 @@ def path_of(
     if fault is not None:
         raise fault
     return parts[source_table, number].path
-
-
-def file_pattern(source_table: str, database: str = "gold") -> str:
-    """Return how the files of a table are named."""
-    if source_table in DATABASES[database].numbered:
-        return f"…_Extract_{source_table.capitalize()}_001.zip or .txt"
-    return f"…{source_table}….txt or .zip"
