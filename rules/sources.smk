@@ -1,8 +1,8 @@
-"""Bring in a MEDS dataset or an OMOP folder (source `meds` or `omop`), in place of CPRD's stages.
+"""Read a MEDS dataset or an OMOP folder (source `meds` or `omop`), in place of CPRD's stages.
 
 In: the files of the dataset and, with `caliber`, the phenotypes.
-Out: imported/<table>/<part>.parquet, what the files hold as records, with a manifest; words.parquet,
-what each code becomes; then what CPRD's stages leave too: meds/, cohort/flow.parquet and
+Out: imported/<table>/<part>.parquet, the records of each file, with a manifest; words.parquet, what
+each code becomes; then the same files as CPRD's stages write: meds/, cohort/flow.parquet and
 unmapped.parquet.
 """
 
@@ -13,8 +13,11 @@ LISTS = {
     name: f"<results>/phenotypes/{name}.parquet"
     for name in ("phenotypes", "icd", "read_codes")
     if config["caliber"]
+} | {
+    name: config["codes"][name]
+    for name in ("crosswalk", "snomed")
+    if config["codes"][name]
 }
-METADATA = FOLDER / "metadata" / "codes.parquet"
 
 
 rule import_part:
@@ -43,6 +46,7 @@ rule import_part:
         lists=config["caliber"] is not None,
         structure=config["meds"]["structure"],
         condition=config["omop"]["condition"],
+        blank=config["extract"]["blank"],
         code=code_hash(SCRIPTS / "import_part.py"),
     message:
         "Read {wildcards.table}, part {wildcards.part}"
@@ -53,16 +57,7 @@ rule import_part:
 rule words:
     input:
         **LISTS,
-        **(
-            {"crosswalk": config["codes"]["crosswalk"]}
-            if config["codes"]["crosswalk"]
-            else {}
-        ),
-        **(
-            {"metadata": METADATA}
-            if config["source"] == "meds" and METADATA.is_file()
-            else {}
-        ),
+        **DESCRIPTION,
         records=IMPORTED_PARTS,
     output:
         words="<results>/words.parquet",
@@ -82,6 +77,7 @@ rule words:
         shards=config["shards"],
         systems=config[config["source"]]["systems"],
         own=config["codes"]["own"],
+        ambiguous=config["codes"]["ambiguous"],
         minimum_patients=config["codes"]["minimum_patients"],
         code=code_hash(SCRIPTS / "words.py"),
     message:

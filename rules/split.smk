@@ -1,12 +1,13 @@
-"""Draw which patients train, which choose epochs, and which are held out.
+"""Split the patients into training, tuning and held-out patients.
 
-In: the MEDS dataset.
-Out: meds/metadata/subject_splits.parquet, one row a subject.
+In: the MEDS dataset; and the source's own split, if that is used.
+Out: meds/metadata/subject_splits.parquet, one row per patient.
 """
 
 
 rule split:
     input:
+        **({"own": OWN_SPLIT} if config["split"]["by"] == "dataset" else {}),
         shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
     output:
         splits="<results>/meds/metadata/subject_splits.parquet",

@@ -6,7 +6,7 @@ from behrt import stage
 from behrt.cprd.events import EventSources, make_events
 from behrt.files import write_parquet
 from behrt.logs import logger
-from behrt.meds import write_events
+from behrt.meds_writer import write_events
 
 
 def main(

@@ -5,7 +5,7 @@ from pathlib import Path
 from behrt import stage
 from behrt.files import write_parquet
 from behrt.logs import logger
-from behrt.meds import write_events
+from behrt.meds_writer import write_events
 from behrt.sources.events import make_events
 
 

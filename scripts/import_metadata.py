@@ -6,7 +6,7 @@ from behrt import logs, stage
 from behrt.diagnosis_outcomes import add_outcomes, share_mapped
 from behrt.files import write_parquet
 from behrt.logs import logger
-from behrt.meds import list_codes, write_codes, write_dataset
+from behrt.meds_writer import list_codes, write_codes, write_dataset
 from behrt.sources.events import add_flows
 from behrt.sources.words import read_listed
 

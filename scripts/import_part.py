@@ -25,14 +25,15 @@ def main(
     lists: bool,
     structure: dict[str, Any],
     condition: str,
+    blank: Sequence[str],
 ) -> None:
-    """Import one file; `structure` is of a MEDS dataset, `condition` names a column of OMOP's."""
+    """Import one file; `structure` is a MEDS dataset's, `condition` and `blank` are for OMOP."""
     tally = Tally(source.name)
     if layout == "meds":
         codes = Codes.read(systems, own, lists)
         batches = meds.read_batches(source, codes, meds.Structure.read(structure), tally)
     else:
-        batches = omop.read_batches(source, table, condition, tally)
+        batches = omop.read_batches(source, table, condition, tally, blank)
     write_records(batches, records, shards, lambda: tally.check(maximum_refused))
     write_json({"table": table, **tally.manifest()}, manifest)
     refused = logs.count(tally.rows_read - tally.rows_kept)

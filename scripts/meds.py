@@ -7,7 +7,7 @@ from behrt.caliber.lists import describe_phenotypes
 from behrt.diagnosis_outcomes import add_outcomes
 from behrt.files import write_parquet
 from behrt.logs import logger
-from behrt.meds import list_codes, write_codes, write_dataset
+from behrt.meds_writer import list_codes, write_codes, write_dataset
 
 
 def main(

@@ -7,8 +7,9 @@ from behrt import stage
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 from behrt.sources.codes import Codes
+from behrt.sources.concepts import describe_concepts, read_concepts
 from behrt.sources.meds import read_metadata
-from behrt.sources.words import Lists, count_codes, make_words
+from behrt.sources.words import CodeLists, count_codes, make_words
 
 
 def main(
@@ -19,20 +20,30 @@ def main(
     shards: int,
     systems: Sequence[dict[str, str]],
     own: Sequence[str] | None,
+    ambiguous: str | None,
     minimum_patients: int,
     phenotypes: Path | None = None,
     icd: Path | None = None,
     read_codes: Path | None = None,
     crosswalk: Path | None = None,
+    snomed: Path | None = None,
     metadata: Path | None = None,
+    concepts: list[Path] | None = None,
 ) -> None:
-    """Read all records once, shard by shard."""
+    """Read all records once, shard by shard.
+
+    `metadata` describes the codes of a MEDS dataset, `concepts` those of OMOP's vocabularies.
+    """
+    counts = count_codes(records, shards)
+    known = read_concepts(concepts or [], counts["concept"].drop_nulls().unique())
+    described = describe_concepts(known) if concepts else read_metadata(metadata)
     made, vocabulary, summary = make_words(
-        count_codes(records, shards),
-        Codes.read(systems, own, phenotypes is not None),
-        Lists(phenotypes, icd, read_codes, crosswalk),
-        read_metadata(metadata),
+        counts,
+        Codes.read(systems, own, phenotypes is not None, ambiguous),
+        CodeLists(phenotypes, icd, read_codes, crosswalk, snomed),
+        described,
         minimum_patients,
+        known,
     )
     write_parquet(made, words)
     write_parquet(vocabulary, listed)
@@ -43,6 +54,12 @@ def main(
         summary["mapped"],
         summary["own"],
     )
+    if summary["fit_several_systems"]:
+        logger.warning(
+            "words: %d codes fit several of `systems` and are not used; deliver the table concept "
+            "and condition_source_concept_id, list fewer `systems`, or set `codes.ambiguous`",
+            summary["fit_several_systems"],
+        )
 
 
 if __name__ == "__main__":

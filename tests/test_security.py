@@ -27,7 +27,7 @@ from behrt.learning import checkpoint
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.sources.codes import Codes
 from behrt.sources.meds import read_metadata
-from behrt.sources.words import Lists, make_words
+from behrt.sources.words import CodeLists, make_words
 
 REPOSITORY = Path(__file__).parents[1]
 PROGRAMS = sorted(
@@ -303,9 +303,9 @@ def test_a_pipe_is_no_code_list(tmp_path: Path) -> None:
 
 def test_codes_that_cannot_be_shown_are_no_words_and_are_counted() -> None:
     codes = [*NAMES, "bell\a", "two\nlines", "\x1b]0;title\a", "‮hidden", "x" * 201]
-    counts = pl.DataFrame({"code": codes, "rows": 50, "patients": 50})
+    counts = pl.DataFrame({"code": codes, "concept": None, "rows": 50, "patients": 50})
     words, listed, manifest = make_words(
-        counts, Codes.read([], None, lists=False), Lists(), read_metadata(None), 10
+        counts, Codes.read([], None, lists=False), CodeLists(), read_metadata(None), 10
     )
     assert words.drop_nulls("event")["event"].to_list() == sorted(f"CODE//{name}" for name in NAMES)
     assert listed.height == len(NAMES)

@@ -34,5 +34,7 @@ def uniform(ids: np.ndarray, seed: int, stream: str) -> np.ndarray:
 
 def shard_of(subject_id: pl.Expr, shards: int) -> pl.Expr:
     """Return the shard (UInt16, 0 … shards − 1) that a subject belongs to."""
-    mixed = (subject_id.cast(pl.UInt64) * pl.lit(_GAMMA, dtype=pl.UInt64)) // (1 << 32)
+    mixed = (
+        subject_id.cast(pl.Int64).reinterpret(signed=False) * pl.lit(_GAMMA, dtype=pl.UInt64)
+    ) // (1 << 32)
     return (mixed % shards).cast(pl.UInt16)

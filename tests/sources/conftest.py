@@ -1,7 +1,7 @@
 """Small code lists, and the stages of a source run as the workflow runs them."""
 
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ STRUCTURE: dict[str, str] = {
     key: value["default"]
     for key, value in SCHEMA["meds"]["properties"]["structure"]["properties"].items()
 }
-MEDS_SYSTEMS: list[dict[str, str]] = SCHEMA["meds"]["properties"]["systems"]["default"]
+DEFAULT_SYSTEMS: dict[str, list[dict[str, str]]] = {
+    source: SCHEMA[source]["properties"]["systems"]["default"] for source in ("meds", "omop")
+}
 
 LISTS = {
     "dictionary.csv": "phenotype,CPRD,ICD,OPCS\nHypertension,a.csv,b.csv,\n"
@@ -64,10 +66,13 @@ def bring_in(
     shards: int = 2,
     condition: str = "condition_source_value",
     maximum_refused: float = 0.5,
+    ambiguous: str | None = None,
+    blank: Sequence[str] = (),
+    structure: Mapping[str, str] | None = None,
     **optional: Path,
 ) -> pl.DataFrame:
     """Run the scripts of a source's stages; return the MEDS rows of all shards, sorted."""
-    chosen = MEDS_SYSTEMS if systems is None else systems
+    chosen = DEFAULT_SYSTEMS[layout] if systems is None else systems
     common = {"systems": chosen, "own": own, "shards": shards}
     records = []
     for part in {"meds": meds, "omop": omop}[layout].find_parts(folder):
@@ -80,8 +85,9 @@ def bring_in(
             table=part.table,
             maximum_refused=maximum_refused,
             lists=lists is not None,
-            structure=STRUCTURE,
+            structure={**STRUCTURE, **(structure or {})},
             condition=condition,
+            blank=blank,
             **common,
         )
     words, listed = out / "words.parquet", out / "listed.parquet"
@@ -91,7 +97,9 @@ def bring_in(
         listed=listed,
         manifest=out / "words.json",
         minimum_patients=minimum_patients,
+        ambiguous=ambiguous,
         **common,
+        **(omop.find_concepts(folder) if layout == "omop" else {}),
         **(lists or {}),
         **optional,
     )

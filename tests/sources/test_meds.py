@@ -19,7 +19,7 @@ from behrt.sources.meds import Structure, find_parts, to_records
 from behrt.sources.records import Tally, write_records
 from behrt.sources.words import Words
 
-from .conftest import MEDS_SYSTEMS, STRUCTURE, bring_in, outcomes, steps
+from .conftest import DEFAULT_SYSTEMS, STRUCTURE, bring_in, outcomes, steps
 
 HYPERTENSION, DIABETES = "CALIBER//Hypertension", "CALIBER//Diabetes"
 
@@ -291,7 +291,7 @@ def test_nothing_is_lost_and_nobody_has_events_outside_follow_up(
 ) -> None:
     folder = tmp_path_factory.mktemp("property")
     tally = Tally("x")
-    codes = Codes.read(MEDS_SYSTEMS, None, True)
+    codes = Codes.read(DEFAULT_SYSTEMS["meds"], None, True)
     schema = {"subject_id": pl.Int64, "time": pl.Date, "code": pl.String}
     records = to_records(
         pl.DataFrame(rows, schema=schema, orient="row"), codes, Structure.read(STRUCTURE), tally

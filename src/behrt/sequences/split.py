@@ -15,8 +15,64 @@ from behrt.sequences.frames import HELD_OUT, TRAIN, TUNING
 PRACTICE = "PRACTICE//"
 
 
-BY = ("patient", "practice", "time")
-"""What is held out: patients at random, whole practices, or what patients at random have later."""
+BY = ("dataset", "patient", "practice", "time")
+"""Who is held out: the patients of the source's own split, patients at random, all patients of
+some practices, or patients at random from a day on.
+"""
+
+
+def chosen_split(by: str | None, own: Path | None) -> str:
+    """Return how patients are split: `by`, else as the source's own split, else by patient.
+
+    Args:
+        by: one of BY, or None.
+        own: the file of the source's own split, None if it has none.
+
+    Raises:
+        InputError: the source's own split is wanted, and it has none.
+    """
+    if by == "dataset" and own is None:
+        raise InputError(
+            "config, split.by",
+            "the source has no metadata/subject_splits.parquet",
+            "Choose another split, or add the file to the MEDS dataset",
+        )
+    return by or ("patient" if own is None else "dataset")
+
+
+def take_splits(path: Path, subject_id: pl.Series) -> pl.DataFrame:
+    """Return each subject's split as a MEDS dataset has it, sorted by subject.
+
+    Args:
+        path: metadata/subject_splits.parquet; subjects that are not studied may be in it.
+        subject_id: Int64, unique: the subjects that are studied.
+
+    Returns:
+        subject_id Int64, split String.
+
+    Raises:
+        InputError: the file is not as MEDS defines it, or a subject has no split or several, or a
+            split is left empty.
+    """
+    advice = "Correct the file, or set `split: {by: patient}` to draw a new split"
+    names = [TRAIN, TUNING, HELD_OUT]
+    try:
+        own = pl.read_parquet(path, columns=["subject_id", "split"]).select(
+            pl.col("subject_id").cast(pl.Int64), pl.col("split").cast(pl.String)
+        )
+    except (OSError, pl.exceptions.PolarsError):
+        raise InputError(path, "it cannot be read as a split of MEDS", advice) from None
+    studied = subject_id.to_frame("subject_id").join(own.unique(), on="subject_id", how="left")
+    if studied["subject_id"].is_duplicated().any():
+        raise InputError(path, "a subject is in two splits", advice)
+    if studied["split"].has_nulls():
+        raise InputError(path, "a subject with a diagnosis has no split", advice)
+    found = set(studied["split"])
+    if other := found - set(names):
+        raise InputError(path, f"it has {len(other)} splits other than {', '.join(names)}", advice)
+    if missing := [name for name in names if name not in found]:
+        raise InputError(path, f"no patient of the cohort is in {', '.join(missing)}", advice)
+    return studied.sort("subject_id")
 
 
 def draw_splits(

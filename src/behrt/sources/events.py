@@ -147,11 +147,13 @@ def judge(records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame) ->
         row (its number; several rows for a code with several words), subject_id, day, code,
         system, event, outcome.
     """
-    rows = records.filter(pl.col("kind") == "diagnosis").select("subject_id", "day", "code")
+    rows = records.filter(pl.col("kind") == "diagnosis").select(
+        "subject_id", "day", "code", "concept"
+    )
     joined = (
         rows.with_row_index("row")
         .join(followed.select("subject_id", "start", "end"), on="subject_id", how="left")
-        .join(words, on="code", how="left")
+        .join(words, on=["code", "concept"], how="left", nulls_equal=True)
     )
     outcome = first_outcome(
         {

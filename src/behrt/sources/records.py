@@ -1,7 +1,8 @@
-"""What a delivered file is reduced to, whatever its layout: records, sorted by shard in batches."""
+"""Records: the facts that a delivered file holds, whatever its layout, sorted by shard."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,33 +31,41 @@ KINDS = (
 BATCH_ROWS = 1 << 18
 FIRST_YEAR, LAST_YEAR = 1800, 2299  # de-identified data may lie in the 22nd century
 IMPOSSIBLE = f"a date outside the years {FIRST_YEAR} to {LAST_YEAR}"
+FIELDS = "another number of fields than the header"
 _ROW_GROUP_ROWS = 1 << 16
 
 
 class Records(dy.Schema):
-    """One fact about a subject a row.
+    """One row per fact about a subject.
 
-    Kinds: `birth`, `death`, `start` and `end` (of follow-up) have a day; `period` (of observation)
-    and `seen` (the first and last day among some rows; a subject without any has no day) have
-    `day` and `until`; `diagnosis` (the source's own code) and `visit` have a day and a code; `sex`
-    (male, female, unknown) and `fixed` (what does not change) have a code.
+    | kind | columns that it has |
+    |---|---|
+    | `birth`, `death` | day |
+    | `start`, `end` (of follow-up) | day |
+    | `period` (of observation) | day, until |
+    | `seen` (first and last day among some rows; null for a subject without one) | day, until |
+    | `diagnosis` | day; code as the source writes it, and its concept in OMOP's vocabularies |
+    | `visit` | day, code |
+    | `sex` (male, female, unknown) | code |
+    | `fixed` (what does not change) | code |
     """
 
-    subject_id = dy.Int64(min=0)
+    subject_id = dy.Int64()
     kind = dy.String(check=lambda kind: kind.is_in(KINDS))
     day = dy.Date(nullable=True)
     until = dy.Date(nullable=True)
     code = dy.String(nullable=True)
+    concept = dy.Int64(nullable=True)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One delivered file.
+class DatasetFile:
+    """One file of a dataset.
 
     Attributes:
-        table: of the layout; `data` for MEDS.
-        part: three digits or more.
-        path: of the file.
+        table: the table that it belongs to; `data` for MEDS.
+        part: its number in the table, three digits or more.
+        path: where it is.
     """
 
     table: str
@@ -64,17 +73,79 @@ class Part:
     path: Path
 
 
+def list_files(folder: Path, key: str) -> Iterator[Path]:
+    """Yield the files below a folder, links followed, sorted by path; hidden names are left out.
+
+    Names that begin with `_`, as Spark's `_SUCCESS`, are left out as well.
+
+    Args:
+        folder: to be searched.
+        key: of the configuration, for errors.
+
+    Raises:
+        InputError: a folder cannot be listed, or a link leads nowhere.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            error.filename or folder,
+            "the folder cannot be listed",
+            f"Make it readable, or set {key}",
+        ) from None
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        found += [Path(parent, name) for name in names if not name.startswith((".", "_"))]
+    for path in sorted(found):
+        if not path.is_file():
+            raise InputError(
+                path, "the link leads to no file", "Copy the file itself, or remove it"
+            )
+        yield path
+
+
 @dataclass
 class Tally:
-    """How many rows of a file were read, kept, and refused for which reason."""
+    """How many rows of a file were read, kept, and refused for which reason.
+
+    Attributes:
+        file: its name.
+        rows_read, rows_kept: counts; rows read are rows kept and rows refused.
+        refused: rows by reason.
+        texts: for a reason, up to two different texts of the cells that were refused.
+    """
 
     file: str
     rows_read: int = 0
     rows_kept: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    texts: dict[str, set[str]] = field(default_factory=dict)
 
-    def keep(self, rows: pl.DataFrame, reasons: dict[str, pl.Expr]) -> pl.DataFrame:
-        """Count every row, and return those that no reason (Boolean, the first counts) refuses."""
+    def keep(
+        self,
+        rows: pl.DataFrame,
+        reasons: Mapping[str, pl.Expr],
+        texts: Mapping[str, str] | None = None,
+    ) -> pl.DataFrame:
+        """Count every row, and return the rows that no reason refuses.
+
+        Args:
+            rows: a batch.
+            reasons: a Boolean expression for each reason; the first that is true counts.
+            texts: for a reason, the column that holds the text that was refused.
+
+        >>> tally = Tally("person.csv")
+        >>> rows = pl.DataFrame({"person_id": [7, None, 9], "year": [1950, 1960, 3000]})
+        >>> reasons = {
+        ...     "blank person_id": pl.col("person_id").is_null(),
+        ...     "year in the future": pl.col("year") > 2299,
+        ... }
+        >>> tally.keep(rows, reasons)["person_id"].to_list()
+        [7]
+        >>> tally.rows_read, tally.rows_kept, dict(tally.refused)
+        (3, 1, {'blank person_id': 1, 'year in the future': 1})
+        """
         first = pl.coalesce(
             *(pl.when(bad).then(pl.lit(reason)) for reason, bad in reasons.items()),
             pl.lit(None, pl.String),
@@ -84,18 +155,23 @@ class Tally:
         self.rows_read += rows.height
         self.rows_kept += kept.height
         self.refused.update(judged["reason"].drop_nulls().to_list())
+        for reason, column in (texts or {}).items():
+            found = self.texts.setdefault(reason, set())
+            if len(found) < 2:
+                refused = judged.filter(pl.col("reason") == reason)[column]
+                found.update(refused.unique(maintain_order=True).head(2).to_list())
         return kept
 
     def refuse(self, reason: str, rows: int = 1) -> None:
-        """Count rows that could not even be taken apart."""
+        """Count rows that could not be split into fields."""
         self.rows_read += rows
         self.refused[reason] += rows
 
     def check(self, maximum: float) -> None:
-        """Stop the run where more than a share of the rows is refused.
+        """Stop the run if more than a share of the rows is refused.
 
         Raises:
-            InputError: with the share of each reason.
+            InputError: with the share of each reason, and advice for the most frequent one.
         """
         refused = self.rows_read - self.rows_kept
         if refused <= maximum * self.rows_read:
@@ -106,9 +182,23 @@ class Tally:
         raise InputError(
             self.file,
             f"{refused / self.rows_read:.1%} of the rows cannot be used ({', '.join(shares)}), "
-            f"more than the {maximum:.1%} that `maximum_refused` allows",
-            "Look at the file; if it is as it should be, raise `maximum_refused`",
+            f"more than the {maximum:.1%} that `extract.maximum_refused` allows",
+            self._advice(refused),
         )
+
+    def _advice(self, refused: int) -> str:
+        reason = self.refused.most_common(1)[0][0]
+        if self.refused[reason] > 1 and len(self.texts.get(reason, ())) == 1:
+            return (
+                "All of these cells hold the same text: if it stands for no value, add it to "
+                "`extract.blank`"
+            )
+        advice = next(
+            (text for part, text in _ADVICE.items() if part in reason), "Look at the file"
+        )
+        if 2 * refused >= self.rows_read:
+            return f"{advice}: so many rows point to the export of the table, not to single rows"
+        return f"{advice}; if the other rows are as they should be, raise `extract.maximum_refused`"
 
     def manifest(self) -> dict[str, Any]:
         """Return the counts."""
@@ -120,25 +210,44 @@ class Tally:
         }
 
 
+_ADVICE = {
+    FIELDS: "Write the table again, with quotes around values that hold the delimiter",
+    "_date": "Write dates as YYYY-MM-DD or YYYYMMDD",
+    "unreadable": "Write whole numbers as digits, within 64 bits",
+    "blank": "Write the table again, with a value in each row of this column",
+    IMPOSSIBLE: "Check how the dates were exported",
+}
+"""What to do, by a part of the reason; the first that fits counts."""
+
+
 def impossible(day: pl.Expr) -> pl.Expr:
-    """Return whether a day lies outside the years that are believed; false for a missing one."""
+    """Return whether a day lies outside FIRST_YEAR to LAST_YEAR; false for a missing day."""
     return ~day.dt.year().is_between(FIRST_YEAR, LAST_YEAR).fill_null(True)
 
 
 def record(
-    kind: str, day: pl.Expr | None = None, until: pl.Expr | None = None, code: pl.Expr | None = None
+    kind: str,
+    day: pl.Expr | None = None,
+    until: pl.Expr | None = None,
+    code: pl.Expr | None = None,
+    concept: pl.Expr | None = None,
 ) -> list[pl.Expr]:
-    """Return the columns of a record besides the subject."""
+    """Return the columns of a record, the subject's id excepted."""
+    values = {"day": day, "until": until, "code": code, "concept": concept}
     return [
         pl.lit(kind).alias("kind"),
-        (pl.lit(None) if day is None else day).cast(pl.Date).alias("day"),
-        (pl.lit(None) if until is None else until).cast(pl.Date).alias("until"),
-        (pl.lit(None) if code is None else code).cast(pl.String).alias("code"),
+        *(
+            (pl.lit(None) if value is None else value).cast(_TYPES[name]).alias(name)
+            for name, value in values.items()
+        ),
     ]
 
 
+_TYPES = {"day": pl.Date, "until": pl.Date, "code": pl.String, "concept": pl.Int64}
+
+
 def seen(rows: pl.DataFrame, first: pl.Expr, last: pl.Expr | None = None) -> pl.DataFrame:
-    """Return one record a subject: the first and last day among its rows."""
+    """Return one record per subject: the first and last day among its rows."""
     days = rows.select("subject_id", day=first, until=first if last is None else last)
     return days.group_by("subject_id").agg(
         record("seen", pl.col("day").min(), pl.max_horizontal(pl.col("day", "until").max()))
@@ -148,11 +257,16 @@ def seen(rows: pl.DataFrame, first: pl.Expr, last: pl.Expr | None = None) -> pl.
 def write_records(
     batches: Iterable[pl.DataFrame], path: Path, shards: int, check: Callable[[], None]
 ) -> None:
-    """Write batches of records, each sorted by shard, so that a shard is read without the others.
+    """Write batches of records, each sorted by shard, so that one shard can be read at a time.
 
-    Besides `Records`, the file has the column `shard` (UInt16). No more than a batch is held. The
-    same batches give the same bytes. `check` is called when all are read, and may raise before the
-    file gets its name.
+    The file has the columns of `Records` and `shard` (UInt16). Only one batch is held in memory.
+    The same batches give the same bytes.
+
+    Args:
+        batches: records.
+        path: of the Parquet file.
+        shards: number of shards.
+        check: is called after the last batch; if it raises, no file is written.
     """
     empty = Records.create_empty().with_columns(shard=pl.lit(0, pl.UInt16))
     with (
@@ -162,7 +276,7 @@ def write_records(
         for batch in progress(batches, label=path.stem, unit="batches"):
             records = Records.validate(batch.select(Records.column_names()))
             sharded = records.with_columns(shard=shard_of(pl.col("subject_id"), shards))
-            ordered = sharded.sort("shard", "subject_id", "kind", "day", "until", "code")
+            ordered = sharded.sort("shard", *Records.column_names())
             writer.write_table(
                 ordered.to_arrow().cast(empty.to_arrow().schema), row_group_size=_ROW_GROUP_ROWS
             )
@@ -170,5 +284,5 @@ def write_records(
 
 
 def scan_records(parts: Iterable[Path], shard: int) -> pl.LazyFrame:
-    """Scan one shard's records of any parts."""
+    """Scan the records of one shard."""
     return pl.scan_parquet(list(parts)).filter(pl.col("shard") == shard).drop("shard")

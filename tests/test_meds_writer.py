@@ -7,7 +7,7 @@ from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
 
 from behrt.caliber.lists import describe_phenotypes
 from behrt.files import read_json
-from behrt.meds import list_codes, write_codes, write_dataset, write_events
+from behrt.meds_writer import list_codes, write_codes, write_dataset, write_events
 
 
 def _events(path: Path) -> None:
