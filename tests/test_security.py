@@ -303,7 +303,8 @@ def test_a_pipe_is_no_code_list(tmp_path: Path) -> None:
 
 def test_codes_that_cannot_be_shown_are_no_words_and_are_counted() -> None:
     codes = [*NAMES, "bell\a", "two\nlines", "\x1b]0;title\a", "‮hidden", "x" * 201]
-    counts = pl.DataFrame({"code": codes, "concept": None, "rows": 50, "patients": 50})
+    counts = pl.DataFrame({"code": codes, "rows": 50, "patients": 50})
+    counts = counts.with_columns(concept=pl.lit(None, pl.Int64))
     words, listed, manifest = make_words(
         counts, Codes.read([], None, lists=False), CodeLists(), read_metadata(None), 10
     )

@@ -11,7 +11,7 @@ import pytest
 
 from behrt.errors import InputError
 from behrt.files import read_json
-from behrt.sources import omop
+from behrt.sources import omop, table_files
 from behrt.sources.omop import find_parts
 from behrt.sources.records import Tally
 
@@ -178,7 +178,7 @@ def test_the_rows_are_those_worked_out_by_hand(
         refused = sum(manifest["rows_refused"].values())
         assert manifest["rows_read"] == manifest["rows_kept"] + refused
     reasons = [reason for m in manifests for reason in m["rows_refused"]]
-    assert sorted(reasons) == ["no readable person_id", "no readable visit_start_date"]
+    assert sorted(reasons) == ["blank person_id", "blank visit_start_date"]
     assert read_json(out / "words.json")["crosswalk"] == {
         "rows_read": 3,
         "pairs": 2,
@@ -329,12 +329,12 @@ def test_the_rows_equal_those_of_plain_sql(
             'person_id,gender_concept_id,year_of_birth\n1,2,"3\n2,2,1950\n3,2,1960\n4,"2",1970\n',
             "rows are 1 where lines are 4",
         ),
-        ("person.parquet", "person_id\n1\n", "cannot be read as parquet"),
+        ("person.parquet", "person_id\n1\n", "cannot be read as Parquet"),
         (
             "person.csv",
             "person_id,gender_concept_id,year_of_birth\n1,8507\nx,1,1950\n-5,1,1950\n"
             "9223372036854775808,1,1950\n",
-            r"100\.0% of the rows cannot be used \(no readable person_id 50",
+            r"75\.0% of the rows cannot be used \(unreadable person_id 50",
         ),
     ],
 )
@@ -362,7 +362,7 @@ def test_a_line_without_end_or_in_another_encoding_is_named(
     line: bytes,
     message: str,
 ) -> None:
-    monkeypatch.setattr(omop, "_BLOCK_BYTES", 200)
+    monkeypatch.setattr(table_files, "_BLOCK_BYTES", 200)
     path = tmp_path / "person.csv"
     path.write_bytes(b"person_id,gender_concept_id,year_of_birth\n1,8507,1950,5\n" + line + b"\n")
     with pytest.raises(InputError, match=message):
@@ -377,11 +377,11 @@ def test_a_table_is_delivered_once_and_the_needed_ones_are(tmp_path: Path) -> No
     folder = write(tmp_path / "omop", "csv", tables)
     assert [part.table for part in find_parts(folder)] == ["condition_occurrence", "person"]
     tables["person"].write_parquet(folder / "PERSON.parquet")
-    with pytest.raises(InputError, match="person is there as Parquet and as CSV"):
+    with pytest.raises(InputError, match="the table person is there twice"):
         find_parts(folder)
     (folder / "person.csv").unlink()
     (folder / "PERSON.parquet").unlink()
-    with pytest.raises(InputError, match=r"no person\.parquet or \.csv"):
+    with pytest.raises(InputError, match=r"no person\.parquet or person\.csv"):
         find_parts(folder)
 
 

@@ -14,7 +14,10 @@ from behrt.errors import InputError
 _CERTAINTY = r"(?i)^([A-Z][0-9]{2}(?:\.?[0-9]{1,2})?)(?:\s+G)?(?:\s*[RLB])?$"
 """ICD-10-GM with `G`, a certain diagnosis, or the side of the body after the code."""
 
-_DOUBTFUL = r"(?i)^[A-Z][0-9]{2}(?:(?:\.?[0-9]{1,2})?[AVZ]|[0-9A-Z]\..*|[E-WY].*)$"
+_DOUBTFUL = (
+    r"(?i)^[A-Z][0-9]{2}(?:(?:\.?[0-9]{1,2})?[AVZ]|[0-9A-Z]\..*|[E-WY].*"
+    r"|\S*[ :|-]+(?:z\. ?n|v\. ?[ad]|ausg|excl|susp|verd|rule).*)$"
+)
 """What is no ICD-10 code with certainty, although it begins like one.
 
 Sites in Germany mark a diagnosis that is excluded, suspected or past by A, V or Z after the code.

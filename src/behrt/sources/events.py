@@ -44,9 +44,9 @@ def make_events(
         sorted by all three, no row twice. The outcomes of the diagnoses. The subjects left.
     """
     records = scan_records(parts, shard).collect(engine="streaming")
-    subjects = follow(records)
+    subjects = find_follow_up(records)
     followed = subjects.filter("followed")
-    diagnoses = judge(records, followed, pl.read_parquet(words))
+    diagnoses = with_outcome(records, followed, pl.read_parquet(words))
     mapped = diagnoses.filter(pl.col("outcome") == "mapped")
     cohort = followed.join(mapped, on="subject_id", how="semi")
     outcomes = count_outcomes(diagnoses.unique("row").lazy()).collect()
@@ -79,8 +79,8 @@ def make_events(
     )
 
 
-def follow(records: pl.DataFrame) -> pl.DataFrame:
-    """Return who the subjects are and when they are followed.
+def find_follow_up(records: pl.DataFrame) -> pl.DataFrame:
+    """Return the subjects, and when each is followed.
 
     Birth is put on the first of its month; two months of birth are a contradiction. Follow-up is
     the longest period of observation (of equal ones the first), else from the first `start` to the
@@ -135,13 +135,15 @@ def follow(records: pl.DataFrame) -> pl.DataFrame:
     ).sort("subject_id")
 
 
-def judge(records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+def with_outcome(
+    records: pl.DataFrame, followed: pl.DataFrame, words: pl.DataFrame
+) -> pl.DataFrame:
     """Return every diagnosis with its outcome, as `behrt.diagnosis_outcomes` names it.
 
     Args:
         records: of a shard.
         followed: subject_id, start, end of those who are followed.
-        words: code, system, event.
+        words: code, concept, system, event.
 
     Returns:
         row (its number; several rows for a code with several words), subject_id, day, code,
@@ -206,5 +208,6 @@ def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
         counts,
         "source",
         "subject",
-        "Check the births, the follow-up and the codes of the dataset, and `systems` in config",
+        "Check births, follow-up and codes of the dataset, and `systems` and `meds.structure` in "
+        "the configuration",
     )

@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 from meds.schema import (
     code_metadata_filepath,
     data_subdirectory,
+    held_out_split,
     subject_splits_filepath,
+    train_split,
+    tuning_split,
 )
 
 from behrt.errors import InputError
@@ -32,6 +35,7 @@ _ADVICE = "Write the dataset as MEDS 0.4 defines it (subject_id int64, time time
 _FOLDER = "Set `meds.folder` to the folder of a MEDS dataset, which holds data/ and metadata/"
 _FIXED = r"^(REGION|PRACTICE)//[0-9]+$"
 _VISIT = r"^VISIT//[A-Z_]+$"
+_SPLITS = (train_split, tuning_split, held_out_split)
 _DOCUMENTS = (".md", ".txt", ".json", ".yaml", ".log")
 
 
@@ -64,23 +68,24 @@ class Structure:
 def find_parts(folder: Path) -> list[DatasetFile]:
     """List the data files of a MEDS dataset, sorted by path.
 
-    They are at any depth of `data/`; in a dataset without that folder, of the folder itself, but
-    not in `metadata/`.
+    They are at any depth of `data/`. A dataset without that folder has them in its own folder or,
+    there, in `train/`, `tuning/` and `held_out/`.
 
     Raises:
         InputError: there are none, or a file lies among them that is not read.
     """
     folder = Path(folder)
-    data = folder / data_subdirectory
     if not folder.is_dir():
         raise InputError(folder, "there is no such folder", _FOLDER)
+    data = folder / data_subdirectory
     found = []
     for path in list_files(data if data.is_dir() else folder, "`meds.folder`"):
-        if not data.is_dir() and path.relative_to(folder).parts[0] == "metadata":
+        where = path.relative_to(folder).parts[:-1]
+        if not data.is_dir() and where and where[0] not in _SPLITS:
             continue
         if path.suffix.lower() == ".parquet":
             found.append(path)
-        elif data.is_dir() and path.suffix.lower() not in _DOCUMENTS:
+        elif path.suffix.lower() not in _DOCUMENTS:
             raise InputError(
                 path,
                 "it lies among the data of the dataset, but is not read",
