@@ -1,11 +1,10 @@
-"""Patients a second and peak memory of the simulated delivery, process included.
+"""Measure the speed and peak memory of simulating a delivery.
 
     python benchmarks/simulate.py [--people 100000] [--parts 4] [--jobs 2] [--practices 400]
 
-Runs the three scripts as the workflow does: the world once, the parts in processes of one thread
-each, `jobs` at a time, the linked files at the end. The time for a million patients is an
-extrapolation: it takes the parts' time as proportional to patients, which it is, since people come
-in blocks of one size, and the linked files' as proportional to bytes.
+Runs the three stages as the workflow does: the world, the parts in processes of one thread each,
+`jobs` at a time, and the linked files. The time for a million patients is extrapolated: the time of
+the parts is proportional to patients, and that of the linked files to bytes.
 """
 
 import argparse
@@ -30,7 +29,7 @@ def peak_megabytes() -> float:
 
 def world(folder: Path, practices: int) -> None:
     from behrt.simulation.delivery import write_world
-    from behrt.simulation.process import make_world
+    from behrt.simulation.world import make_world
 
     names = ("practice", "staff", "coverage", "medical", "codes", "graph", "diseases")
     write_world(
@@ -45,14 +44,14 @@ def world(folder: Path, practices: int) -> None:
 def part(folder: Path, number: int, parts: int, people: int, practices: int) -> tuple[float, float]:
     """Write one part in this fresh process; return its core seconds and its peak memory."""
     from behrt.simulation.code_lists import read_codes
-    from behrt.simulation.delivery import share_of, write_part
+    from behrt.simulation.delivery import people_of_part, write_part
     from behrt.simulation.flaws import Flaws
-    from behrt.simulation.process import ProcessSettings, make_world
+    from behrt.simulation.world import ProcessSettings, make_world
 
     write_part(
         make_world(practices, SEED),
         read_codes(folder / "codes"),
-        share_of(number, parts, people),
+        people_of_part(number, parts, people),
         tables={name: folder / f"{name}_{number:03d}.zip" for name in GOLD},
         fragments=folder / "fragments" / f"{number:03d}",
         people=folder / "people" / f"{number:03d}",
@@ -113,7 +112,7 @@ def main() -> None:
     print(f"world                  {ready - start:8.1f} s")
     print(f"parts                  {parted - ready:8.1f} s   {core:,.1f} s of one core")
     print(f"linked files           {done - parted:8.1f} s")
-    print(f"patients a second      {given.people / (done - start):8,.0f}")
+    print(f"patients per second    {given.people / (done - start):8,.0f}")
     print(f"peak memory of a part  {peak:8,.0f} MB, of joining {joining:,.0f} MB")
     print(f"written                {zipped / 1e6:8,.0f} MB zipped, {linked / 1e6:,.0f} MB linked")
     print(f"a million patients     {million / 60:8.1f} minutes (extrapolated)")

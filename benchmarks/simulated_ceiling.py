@@ -1,19 +1,19 @@
-"""How far is the ceiling, which is computed in closed form, from the process continued by chance?
+"""Compare the ceiling, in closed form, with the process continued at random.
 
     python benchmarks/simulated_ceiling.py [results/demo] [--patients 20000] [--copies 200]
         [--practices 110] [--seed 2020] [--tasks T1 T2 T3]
 
 Reads a finished run of simulated patients. For held-out patients of each task it continues the
-process (`behrt.simulation.continuation`) from the last input visit, and prints, of the
-closed form (`behrt.simulation.ceiling`) and of the continuations:
+process (`behrt.simulation.continuation`) from the last input visit. For the closed form
+(`behrt.simulation.ceiling`) and the continuations it prints:
 
-* labels a patient, and the APS on the labels that happened. A share of few continuations is
-  noisy, which costs APS: so the closed form is also scored through the same noise, each
-  probability being replaced by the share of as many draws from it. The difference of the
-  two is what is approximate. Monte Carlo errors are jackknifed over parts of the continuations;
-* what is left out on purpose: that a patient's last input visit was drawn among the eligible
-  ones, so that futures with few of them are likelier. To this end the process is continued to
-  the end of follow-up, each course weighted by the chance of that draw.
+* labels per patient, and the APS for the observed labels. Shares of few continuations are noisy,
+  which lowers the APS. So the closed form is also evaluated with the same noise: each probability
+  is replaced by the share of as many draws from it. The difference is the cost of the
+  approximations. Monte Carlo errors are jackknife estimates over parts of the continuations;
+* the effect of choosing the last input visit at random among the eligible ones, which the ceiling
+  ignores, and which makes futures with few visits likelier. For this the process is continued to
+  the end of follow-up, and each continuation is weighted by the probability of that choice.
 """
 
 import argparse
@@ -27,19 +27,19 @@ import polars as pl
 from behrt.cprd.diagnoses import read_mapping
 from behrt.evaluation.metrics import sample_average_precision
 from behrt.sequences.tasks import window_end
-from behrt.simulation.ceiling import forecast, read_asked, read_truth
+from behrt.simulation.ceiling import forecast, read_examples, read_truth
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import Coder, coding_of
-from behrt.simulation.continuation import Continued, continue_process, shares, tally
+from behrt.simulation.continuation import Continuations, continue_process, shares, tally
 from behrt.simulation.oracle import HORIZON
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.world import ProcessSettings, make_world
 
 MONTHS = {"T1": None, "T2": 6, "T3": 12}
 MINIMUM_VISITS = 4
 PARTS = 10
 NOISY_DRAWS = 10
-# As many continuations' worth of the closed form are added to both sides of the last comparison,
-# whose weights would else break ties of diseases that were seldom drawn.
+# The closed form, with the weight of this many continuations, is added to both sides of the last
+# comparison. Otherwise the weights would break ties between diseases that were rarely drawn.
 STEADIED = 20
 
 
@@ -51,10 +51,10 @@ def jackknife(figure: Callable[[list[int]], float]) -> tuple[float, float]:
 
 def chance_of_the_draw(
     months: int | None, input_visits: np.ndarray, follow_up_end: np.ndarray
-) -> Callable[[Continued], np.ndarray]:
-    """Return what gives each course P(the input ends where it does): 1 / (eligible visits)."""
+) -> Callable[[Continuations], np.ndarray]:
+    """Return a function for P(the last input visit is chosen): 1 / (number of eligible visits)."""
 
-    def weigh(one: Continued) -> np.ndarray:
+    def weigh(one: Continuations) -> np.ndarray:
         row, day = np.unique(np.stack([one.row, one.day]), axis=1)
         if months is not None:
             days = pl.Series(day.astype(np.int32)).to_frame("day")
@@ -92,7 +92,7 @@ def compare(
     diseases = len(world.diseases)
     shards = sorted((results / "sequences").glob("*.parquet"))
     examples = results / "tasks" / f"{task}.parquet"
-    asked = read_asked(shards, examples, months)
+    asked = read_examples(shards, examples, months)
     asked = asked.sample(min(patients, len(asked)), seed=seed).sort("subject_id")
     people, onsets = (
         sorted((results / "truth" / name).glob("*.parquet")) for name in ("people", "onsets")
@@ -127,7 +127,9 @@ def compare(
     coder = Coder.of(codes, mapping, diseases)
 
     def continued(
-        until: np.ndarray, label_end: np.ndarray, weigh: Callable[[Continued], np.ndarray] | None
+        until: np.ndarray,
+        label_end: np.ndarray,
+        weigh: Callable[[Continuations], np.ndarray] | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         began = time.process_time()
         courses = continue_process(world, truth, day, until, copies, seed, settings, coder)
@@ -141,12 +143,14 @@ def compare(
     label_end = follow_up_end if months is None else day + window
     drawn_some, drawn_counts = continued(follow_up_end, label_end, draw)
 
-    print("labels a patient:")
+    print("labels per patient:")
     print(
-        f"    happened {label.sum() / len(label):.3f}, closed form {closed.sum() / len(label):.3f}"
+        f"    observed {label.sum() / len(label):.3f}, closed form {closed.sum() / len(label):.3f}"
     )
     print(f"    continued {shares(some, counts).sum() / len(label):.3f}", end=", ")
-    print(f"weighted as inputs end {shares(drawn_some, drawn_counts).sum() / len(label):.3f}")
+    print(
+        f"weighted by the choice of visit {shares(drawn_some, drawn_counts).sum() / len(label):.3f}"
+    )
 
     random = np.random.default_rng([seed, 5])
     trials = np.round(some.sum(axis=0)).astype(np.int64)[:, None]
@@ -159,9 +163,9 @@ def compare(
     print("APS, points (Monte Carlo standard error):")
     print(f"    closed form                         {precision(closed):.2f}")
     print(f"    continued                           {row:.2f} ({error:.2f})")
-    print(f"    closed form through the same noise  {np.mean(noisy):.2f} ({noisy_error:.2f})")
+    print(f"    closed form with the same noise     {np.mean(noisy):.2f} ({noisy_error:.2f})")
     print(
-        f"    what is approximate costs           {row - np.mean(noisy):+.2f} "
+        f"    cost of the approximations          {row - np.mean(noisy):+.2f} "
         f"({np.hypot(error, noisy_error):.2f})"
     )
 
@@ -172,7 +176,7 @@ def compare(
     cost, error = jackknife(
         lambda kept: steadied(drawn_some, drawn_counts, kept) - steadied(some, counts, kept)
     )
-    print(f"    where inputs end, left out, costs   {cost:+.2f} ({error:.2f})")
+    print(f"    effect of the choice of visit       {cost:+.2f} ({error:.2f})")
 
 
 if __name__ == "__main__":

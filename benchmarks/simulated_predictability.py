@@ -1,12 +1,12 @@
-"""How well can the simulated patients be forecast at all, and how much of it by copying?
+"""Measure how well simulated patients can be forecast, and how well from each disease's own past.
 
     python benchmarks/simulated_predictability.py [--people 80000] [--practices 300] [--seed 1]
 
-T2 of blocks of one half of the people is scored by the oracle (`behrt.simulation.oracle`) and by
-rows learned on the other half: prevalence; each patient's past diseases, then prevalence; the
-same with the time since the last recording. Prints APS | AUROC, averaged over patients, and how
-much of the explained deviance (the prevalence row's less the oracle's) needs more than the
-disease's own past: other diseases, age and sex.
+T2 is scored for half of the blocks by the oracle (`behrt.simulation.oracle`) and by baselines
+estimated on the other half: prevalence; each patient's past diseases, then prevalence; the same
+with the time since the last recording. Prints APS | AUROC, averaged over patients, and the share of
+the explained deviance (that of prevalence minus that of the oracle) that needs more than the
+disease's own past, such as other diseases, age and sex.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from simulated_t2 import PEOPLE_A_BLOCK, Task, blocks, make_task
 
 from behrt.evaluation.metrics import sample_metrics
 from behrt.simulation.oracle import true_probabilities
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.world import ProcessSettings, make_world
 
 MONTHS = np.array([1, 2, 3, 4.5, 6, 9, 12, 18, 24, 36, np.inf])
 
@@ -33,7 +33,7 @@ def row(name: str, scores: np.ndarray, task: Task, new_scores: np.ndarray | None
 
 
 def own_past(train: Task, task: Task) -> np.ndarray:
-    """Return P(label | known or not, months since the last recording), learned per disease."""
+    """Return P(label | known or not, months since the last recording), estimated per disease."""
     cells = len(MONTHS) + 1
     learned = np.where(train.known, np.digitize(train.months_since, MONTHS), cells)
     asked = np.where(task.known, np.digitize(task.months_since, MONTHS), cells)
@@ -90,7 +90,7 @@ def main() -> None:
     copied = np.where(task.known, known, new)
     fresh = task.label & ~task.known
     print(
-        f"learned on {len(train.label)} patients, scored on {len(task.label)}; "
+        f"estimated on {len(train.label)} patients, scored on {len(task.label)}; "
         f"new labels {fresh.sum() / task.label.sum():.2f}, of which begun but not yet recorded "
         f"{(fresh & task.begun).sum() / fresh.sum():.2f}"
     )
@@ -100,11 +100,11 @@ def main() -> None:
     timed = own_past(train, task)
     row("the same with time since the last recording", timed, task)
     blind = np.where(task.begun & ~task.known, new, oracle)
-    row("oracle, blind to unrecorded disease", blind, task)
+    row("oracle, without unrecorded disease", blind, task)
     row("oracle", oracle, task)
 
-    # Patients without a label are not scored, so that a label is likelier than the oracle says:
-    # one common exponent of the probability of none makes up for it.
+    # Patients without a label are not scored, so a label is likelier than the oracle's probability.
+    # A common exponent of the probability of no label corrects for this.
     def selected(exponent: float) -> float:
         return deviance(1 - (1 - np.minimum(oracle, 1 - 1e-6).astype(np.float64)) ** exponent, task)
 

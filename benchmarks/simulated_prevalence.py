@@ -1,10 +1,10 @@
-"""Does the simulation's prevalence rank as published?
+"""Compare the prevalence of simulated diseases with the published one.
 
     python benchmarks/simulated_prevalence.py [--people 100000] [--practices 300] [--seed 1]
 
 Prints Spearman's correlation between the share of the paper's T2 patients with each disease
-(Table S6, 56 of its 57 diseases: dyslipidaemia is none of the 301) and the simulated share, what
-the shares look like, and who the simulated patients are.
+(Table S6; 56 of its 57 diseases, as dyslipidaemia is not one of the 301) and the simulated share,
+some of the shares, and characteristics of the simulated patients.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import polars as pl
 from scipy.stats import spearmanr
 from simulated_t2 import blocks, make_task
 
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.world import ProcessSettings, make_world
 
 
 def main() -> None:
@@ -46,17 +46,18 @@ def main() -> None:
     known = np.isfinite(published)
     correlation = spearmanr(published[known], share[known]).statistic
     seen = np.concatenate(visits)
-    print(f"people {arguments.people}, {1e3 * seconds / arguments.people:.3f} ms of a core each")
+    milliseconds = 1e3 * seconds / arguments.people
+    print(f"people {arguments.people}, {milliseconds:.3f} ms of one core per person")
     print(f"cohort {len(seen)}, with a label in T2 {patients}")
     print(
         f"visits with a diagnosis: median {np.median(seen):.0f} of the cohort, "
         f"{np.median(seen[seen >= 5]):.0f} of those with 5 or more; "
-        f"diagnoses a visit {recordings / days:.2f}"
+        f"diagnoses per visit {recordings / days:.2f}"
     )
-    print(f"labels a patient {labels.sum() / patients:.2f}, new {new.sum() / labels.sum():.2f}")
-    print(f"diseases of 1 % or more of the labels: {(share >= 0.01).sum()}")
+    print(f"labels per patient {labels.sum() / patients:.2f}, new {new.sum() / labels.sum():.2f}")
+    print(f"diseases of at least 1 % of patients with labels: {(share >= 0.01).sum()}")
     ratio = np.quantile(share[known] / published[known], [0, 0.05, 0.5, 0.95, 1])
-    print("simulated / published share, least 5 % median 95 % most:", np.round(ratio, 2))
+    print("simulated / published share, minimum, 5 %, median, 95 %, maximum:", np.round(ratio, 2))
     print(f"Spearman, {known.sum()} diseases: {correlation:.3f}")
     table = pl.DataFrame({"disease": world.diseases["name"], "published": published, "T2": share})
     with pl.Config(tbl_rows=60, fmt_str_lengths=60, tbl_hide_dataframe_shape=True):

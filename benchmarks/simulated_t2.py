@@ -1,7 +1,7 @@
-"""Task T2 (diseases of the next 6 months) taken straight from simulated blocks, for benchmarks.
+"""Task T2 (diseases of the next 6 months) directly from simulated blocks, for benchmarks.
 
-The rules are the workflow's (follow-up, visits, choice of the last input visit); codes, flaws and
-files are left out.
+Follow-up, visits and the choice of the last input visit are as in the workflow. There are no codes,
+flaws or files.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.simulation.days import day_number
 from behrt.simulation.patients import HES_COVERAGE
-from behrt.simulation.process import Block, ProcessSettings, World, day_number, simulate_block
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.world import ProcessSettings, World
 
 MINIMUM_VISITS = 5
 MINIMUM_INPUT = 4
@@ -20,15 +22,15 @@ PEOPLE_A_BLOCK = 20_000
 
 @dataclass(frozen=True)
 class Task:
-    """One entry a patient with at least one label; matrices are (patients, diseases).
+    """One element per patient with at least one label; matrices are (patients, diseases).
 
     Attributes:
         rows: row in the block's people.
         day, window: the last input visit's day and the days to the end of the window.
-        label, known: recorded in the window; recorded in follow-up up to the day.
-        begun: bool, begun in truth up to the day.
-        months_since: float32, since a known disease was last recorded (else infinity).
-        visits: visits with a diagnosis of each patient of the cohort (another length).
+        label, known: bool, recorded in the window; recorded during follow-up up to the day.
+        begun: bool, begun up to the day, recorded or not.
+        months_since: float32, since a known disease was last recorded; infinity for others.
+        visits: visits with a diagnosis, one element per patient of the cohort.
     """
 
     rows: np.ndarray
@@ -42,7 +44,7 @@ class Task:
 
 
 def blocks(world: World, people: int, seed: int, settings: ProcessSettings) -> Iterator[Block]:
-    """Yield blocks that hold persons 1 … people."""
+    """Yield blocks of people 1 to `people`."""
     for first in range(1, people + 1, PEOPLE_A_BLOCK):
         count = min(PEOPLE_A_BLOCK, people + 1 - first)
         yield simulate_block(world, first, count, seed, settings)
@@ -97,8 +99,8 @@ def make_task(world: World, block: Block, seed: int, months: int = 6) -> Task:
 
 
 def _in_follow_up(world: World, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the cohort (person, row, start, end) and its diagnoses in follow-up, one a day."""
-    first, last = (day_number(day.isoformat()) for day in HES_COVERAGE)
+    """Return the cohort (person, row, start, end) and its diagnoses in follow-up, once per day."""
+    first, last = (day_number(day) for day in HES_COVERAGE)
     people = (
         block.people.with_row_index("row")
         .join(world.practices.filter("linked"), on="practice", maintain_order="left")

@@ -1,8 +1,8 @@
-"""Make a delivery in the layout of a licensed one (source `simulated`).
+"""Simulate a delivery in the layout of a licensed one (source `simulated`).
 
-In: nothing but the configuration; with `caliber`, the lists whose codes are to be used.
+In: the code lists, if the configuration has `caliber`.
 Out: delivery/, as CPRD ships it; caliber/, the project's own code lists, unless others are given;
-truth/, what was simulated, which no stage reads that a licensed delivery goes through.
+truth/, the simulated people, diseases and risks, which no stage of a licensed delivery reads.
 """
 
 

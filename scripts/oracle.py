@@ -1,16 +1,15 @@
-"""Score every disease for the held-out patients of one task by the process that made them."""
+"""Score diseases for the held-out patients of one task with the process that simulated them."""
 
 from pathlib import Path
-from typing import Any
 
 from behrt import stage
 from behrt.cprd.diagnoses import read_mapping
 from behrt.learning.predictions import write_predictions
 from behrt.logs import logger
-from behrt.simulation.ceiling import agreement, forecast, read_asked, read_truth
+from behrt.simulation.ceiling import agreement, forecast, read_examples, read_truth
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import coding_of
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.world import ProcessSettings, make_world
 
 
 def main(
@@ -25,20 +24,18 @@ def main(
     months: int | None,
     practices: int,
     seed: int,
-    process: dict[str, Any],
+    process: ProcessSettings,
 ) -> None:
     world = make_world(practices, seed)
-    asked = read_asked(sequences, task, months)
+    examples = read_examples(sequences, task, months)
     coding = coding_of(read_codes(codes), read_mapping(medcodes, icd), len(world.diseases))
-    settings = ProcessSettings(**process)
-    truth = read_truth(people, onsets, asked["subject_id"])
-    scored = forecast(world, truth, asked, months, settings, coding)
-    write_predictions(asked["subject_id"].to_numpy(), scored, scores)
+    truth = read_truth(people, onsets, examples["subject_id"])
+    scored = forecast(world, truth, examples, months, process, coding)
+    write_predictions(examples["subject_id"].to_numpy(), scored, scores)
     logger.info(
-        "oracle: %s in closed form, so without Monte Carlo error; %.3f labels happened for each "
-        "one expected",
+        "oracle: %s in closed form, without Monte Carlo error; %.3f labels per expected label",
         task.stem,
-        agreement(scored, asked["label"]),
+        agreement(scored, examples["label"]),
     )
 
 

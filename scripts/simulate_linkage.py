@@ -1,4 +1,4 @@
-"""Join the linked fragments of all parts into the single files of a linkage delivery."""
+"""Join the linked tables of all parts of a simulated delivery."""
 
 from pathlib import Path
 

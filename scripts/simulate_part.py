@@ -1,14 +1,13 @@
-"""Simulate the people of one part and write its tables, its linked fragments and its truth."""
+"""Simulate the people of one part: its tables, its rows of the linked tables, and the truth."""
 
 from pathlib import Path
-from typing import Any
 
 from behrt import stage
 from behrt.simulation.code_lists import read_codes
-from behrt.simulation.delivery import share_of, write_part
+from behrt.simulation.delivery import people_of_part, write_part
 from behrt.simulation.flaws import Flaws
-from behrt.simulation.layout import IN_PARTS
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.paths import IN_PARTS
+from behrt.simulation.world import ProcessSettings, make_world
 
 
 def main(
@@ -22,24 +21,24 @@ def main(
     patients: int,
     practices: int,
     seed: int,
-    process: dict[str, Any],
-    flaws: dict[str, Any],
+    process: ProcessSettings,
+    flaws: Flaws,
     database: str,
 ) -> None:
-    """Write part `part` (from 1) of `parts`, which hold `patients` people in all.
+    """Write part `part` (from 1) of `parts` of a delivery of `patients` people.
 
-    `tables` are the files of `behrt.simulation.layout.IN_PARTS`, in that order.
+    `tables` are the files of `behrt.simulation.paths.IN_PARTS`, in that order.
     """
     write_part(
         make_world(practices, seed),
         read_codes(codes),
-        share_of(part, parts, patients),
+        people_of_part(part, parts, patients),
         tables=dict(zip(IN_PARTS[database], tables, strict=True)),
         fragments=fragments,
         people=people,
         onsets=onsets,
-        settings=ProcessSettings(**process),
-        flaws=Flaws(**flaws),
+        settings=process,
+        flaws=flaws,
         seed=seed,
         database=database,
     )

@@ -1,10 +1,10 @@
-"""Write what all parts of the simulated delivery share: practices, code lists, look-ups, truth."""
+"""Write the files that all parts of a simulated delivery share."""
 
 from pathlib import Path
 
 from behrt import stage
 from behrt.simulation.delivery import write_world
-from behrt.simulation.process import make_world
+from behrt.simulation.world import make_world
 
 
 def main(
@@ -21,7 +21,7 @@ def main(
     seed: int,
     database: str,
 ) -> None:
-    """Make the world and write its files; `lists` is written if `own_lists`, else read."""
+    """Write practices, look-ups, code lists and truth; `lists` is read unless `own_lists`."""
     write_world(
         make_world(practices, seed),
         lists=lists,

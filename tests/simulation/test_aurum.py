@@ -1,4 +1,4 @@
-"""The same simulated records in both databases, read back as text."""
+"""The same simulated records in both databases, read as text."""
 
 import zipfile
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 
 from behrt.cprd.databases import AURUM, DATABASES
 from behrt.simulation.code_lists import read_codes
-from behrt.simulation.delivery import share_of, write_part, write_world
+from behrt.simulation.delivery import people_of_part, write_part, write_world
 from behrt.simulation.flaws import Flaws
-from behrt.simulation.layout import IN_PARTS, ONCE
-from behrt.simulation.process import ProcessSettings, make_world
+from behrt.simulation.paths import IN_PARTS, ONCE
+from behrt.simulation.world import ProcessSettings, make_world
 
 SEED = 5
 
@@ -51,7 +51,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, p
         write_part(
             world,
             read_codes(folder / "codes.parquet"),
-            share_of(1, 1, 300),
+            people_of_part(1, 1, 300),
             tables=tables,
             fragments=folder / "fragments",
             people=folder / "people.parquet",
@@ -75,7 +75,7 @@ def test_every_table_has_its_layout(delivered: dict[str, dict[str, pl.DataFrame]
     assert tuple(dictionary.columns) == AURUM.source_tables["emismedicaldictionary"].columns
 
 
-def test_an_observation_is_a_row_of_gold_under_its_code_in_the_dictionary(
+def test_observations_are_the_rows_of_gold_with_codes_of_the_dictionary(
     delivered: dict[str, dict[str, pl.DataFrame]],
 ) -> None:
     gold, aurum = delivered["gold"], delivered["aurum"]
@@ -97,15 +97,15 @@ def test_an_observation_is_a_row_of_gold_under_its_code_in_the_dictionary(
     assert observed["medcodeid"].null_count() == recorded.filter(medcode="0").height > 0
 
 
-def test_ids_are_alone_of_their_kind_and_what_points_has_its_aim(
+def test_ids_are_unique_and_references_exist(
     delivered: dict[str, dict[str, pl.DataFrame]],
 ) -> None:
     aurum = delivered["aurum"]
     observed = aurum["observation"].select("patid", "obsid")
     assert not observed["obsid"].is_duplicated().any()
     for table in ("problem", "referral"):
-        aimed = aurum[table].select("patid", "obsid")
-        assert aimed.join(observed, on=["patid", "obsid"], how="anti").is_empty()
+        pointing = aurum[table].select("patid", "obsid")
+        assert pointing.join(observed, on=["patid", "obsid"], how="anti").is_empty()
     for table in ("patient", "observation", "consultation", "drugissue"):
         assert (aurum[table]["patid"].str.tail(5) == aurum[table]["pracid"]).all()
     assert aurum["practice"]["uts"].null_count() == aurum["practice"].height

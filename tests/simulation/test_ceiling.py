@@ -1,4 +1,4 @@
-"""The ceiling from files: whose truth is read, from which day, and what it is given."""
+"""The ceiling from files: the patients, the day, and the truth that are read."""
 
 from pathlib import Path
 
@@ -7,18 +7,13 @@ import polars as pl
 import pytest
 
 from behrt.errors import InputError
-from behrt.simulation.ceiling import agreement, forecast, read_asked, read_truth
+from behrt.simulation.ceiling import agreement, forecast, read_examples, read_truth
 from behrt.simulation.coding import Coding
+from behrt.simulation.days import day_number
 from behrt.simulation.delivery import _onsets_with_recordings
 from behrt.simulation.oracle import true_probabilities, visit_probability
-from behrt.simulation.process import (
-    Block,
-    ProcessSettings,
-    World,
-    day_number,
-    make_world,
-    simulate_block,
-)
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.world import ProcessSettings, World, make_world
 
 SETTINGS = ProcessSettings()
 DAY = day_number("2004-08-31")
@@ -69,30 +64,30 @@ def write_task(folder: Path, persons: list[int], labels: list[list[int]]) -> tup
     return folder / "T2.parquet", folder / "00.parquet"
 
 
-def test_asked_are_the_held_out_with_a_label_from_their_last_input_visit(tmp_path: Path) -> None:
+def test_examples_are_held_out_patients_with_a_label(tmp_path: Path) -> None:
     task, sequences = write_task(tmp_path, [1, 9, 5, 7], [[1], [2, 3], [], [4]])
-    asked = read_asked([sequences], task, 6)
-    assert asked["subject_id"].to_list() == [707, 907]
-    assert asked["day"].to_list() == [DAY, DAY]
+    examples = read_examples([sequences], task, 6)
+    assert examples["subject_id"].to_list() == [707, 907]
+    assert examples["day"].to_list() == [DAY, DAY]
     # 31 August and six months: 28 February 2005.
-    assert asked["window"].to_list() == [181, 181]
-    assert read_asked([sequences], task, None)["window"].null_count() == 2
+    assert examples["window"].to_list() == [181, 181]
+    assert read_examples([sequences], task, None)["window"].null_count() == 2
 
 
-def test_the_truth_on_disk_forecasts_what_the_block_does(
+def test_the_truth_from_files_gives_the_same_forecast_as_the_block(
     world: World, block: Block, truth: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
     persons = [400, 599, 12, 301, 77]
     task, sequences = write_task(tmp_path, persons, [[1]] * 5)
-    asked = read_asked([sequences], task, 6)
+    examples = read_examples([sequences], task, 6)
     exact = Coding.exact(len(world.diseases))
-    read = read_truth(*truth, asked["subject_id"])
-    scored = forecast(world, read, asked, 6, SETTINGS, exact)
+    read = read_truth(*truth, examples["subject_id"])
+    scored = forecast(world, read, examples, 6, SETTINGS, exact)
     rows = np.array(sorted(persons[1:])) - 1
     direct = true_probabilities(world, block, rows, np.full(4, DAY), 181, SETTINGS)
     some = visit_probability(world, block, rows, np.full(4, DAY), 181, SETTINGS, exact)
     assert scored == pytest.approx(direct / some[:, None], rel=1e-5)
-    following = forecast(world, read, asked, None, SETTINGS, exact)
+    following = forecast(world, read, examples, None, SETTINGS, exact)
     assert following.shape == scored.shape
     assert not np.array_equal(following, scored)
     assert agreement(np.full((2, 4), 0.5, np.float32), pl.Series([[1], [2, 3]])) == 0.75
@@ -106,7 +101,7 @@ def test_a_patient_who_was_not_simulated_is_refused(
     assert "60107" not in str(refused.value)
 
 
-def test_what_was_simulated_of_patients_is_read_by_the_oracle_alone() -> None:
+def test_only_the_oracle_reads_the_truth_of_patients() -> None:
     rules = Path(__file__).parents[2] / "rules"
     readers = {
         path.name

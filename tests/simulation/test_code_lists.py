@@ -1,4 +1,4 @@
-"""Code lists invented by rule, and codes drawn from those or from real lists."""
+"""The project's own code lists, and codes from these or real lists."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def diseases_of(column: str, pairs: pl.DataFrame) -> dict[object, set[int]]:
     return found
 
 
-def test_the_lists_name_every_disease_and_chapter(folder: Path) -> None:
+def test_the_lists_have_every_disease_and_chapter(folder: Path) -> None:
     lists = read_lists(folder)
     assert lists.phenotypes["phenotype"].to_list() == NAMES
     assert lists.phenotypes["chapter"].to_list() == DISEASES["chapter"].to_list()
@@ -70,7 +70,7 @@ def test_read_codes_have_their_shape_and_one_medcode_each(folder: Path) -> None:
     assert not medical["medcode"].is_duplicated().any()
 
 
-def test_read_codes_that_differ_in_case_alone_mean_different_diseases(folder: Path) -> None:
+def test_read_codes_that_differ_only_in_case_mean_different_diseases(folder: Path) -> None:
     lists = read_lists(folder)
     medical = read_medical(folder).join(lists.medcodes, on="medcode")
     alike = medical.group_by(pl.col("readcode").str.to_lowercase()).agg(
@@ -82,7 +82,9 @@ def test_read_codes_that_differ_in_case_alone_mean_different_diseases(folder: Pa
     assert (several["diseases"] > 1).all()
 
 
-def test_a_share_of_codes_belongs_to_two_diseases_of_one_chapter_and_sex(folder: Path) -> None:
+def test_some_codes_belong_to_two_diseases_of_one_chapter_and_sex(
+    folder: Path,
+) -> None:
     lists = read_lists(folder)
     for column, pairs in (("medcode", lists.medcodes), ("icd", lists.icd)):
         found = diseases_of(column, pairs)
@@ -105,7 +107,7 @@ def test_infertility_has_codes_of_its_own_and_codes_for_both_sexes(folder: Path)
     assert sum(diseases == {male} for diseases in found.values()) >= 4
 
 
-def test_three_character_icd_entries_cover_children_that_other_lists_name(folder: Path) -> None:
+def test_some_children_of_three_character_icd_codes_are_in_other_lists(folder: Path) -> None:
     lists = read_lists(folder)
     whole = {code for code in lists.icd["icd"] if len(code) == 3}
     parts = {code for code in lists.icd["icd"] if len(code) == 4}
@@ -113,7 +115,7 @@ def test_three_character_icd_entries_cover_children_that_other_lists_name(folder
     assert any(code[:3] in whole for code in parts)
 
 
-def test_unmapped_codes_meet_no_listed_code(source: Path) -> None:
+def test_unmapped_codes_are_in_no_list(source: Path) -> None:
     listed = read_medical(source)
     unmapped = unmapped_medical(listed)
     assert not set(unmapped["medcode"]) & set(listed["medcode"])
@@ -124,11 +126,11 @@ def test_unmapped_codes_meet_no_listed_code(source: Path) -> None:
     assert (listed["readcode"].str.len_chars() == 7).all()
 
 
-def test_medical_holds_every_listed_medcode(source: Path) -> None:
+def test_medical_has_every_listed_medcode(source: Path) -> None:
     assert set(read_medical(source)["medcode"]) == set(read_lists(source).medcodes["medcode"])
 
 
-def test_what_is_written_maps_back_to_its_disease(source: Path) -> None:
+def test_codes_map_to_their_disease(source: Path) -> None:
     lists = read_lists(source)
     codes = codes_to_write(source, DISEASES, unmapped_medical(read_medical(source)))
     medcodes = diseases_of("medcode", lists.medcodes)
@@ -145,7 +147,7 @@ def test_what_is_written_maps_back_to_its_disease(source: Path) -> None:
     assert codes.filter(pl.col("disease").is_null() & pl.col("icd").is_not_null()).height > 10
 
 
-def test_real_lists_give_the_five_digit_codes_a_spreadsheet_broke() -> None:
+def test_read_codes_that_a_spreadsheet_changed_are_restored() -> None:
     if not REAL.is_dir():
         pytest.skip("no copy of CALIBER's repository in ../shared/caliber")
     words = dict(read_medical(REAL).select("medcode", "readcode").iter_rows())
@@ -164,7 +166,7 @@ def test_the_own_lists_are_not_copied_from_real_ones(folder: Path) -> None:
     assert not triples(folder) & triples(REAL)
 
 
-def test_lists_are_the_same_whenever_they_are_written(folder: Path, tmp_path: Path) -> None:
+def test_lists_are_written_with_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "stale.csv").touch()
     write_lists(DISEASES, tmp_path / "again")
@@ -177,12 +179,12 @@ def test_lists_are_the_same_whenever_they_are_written(folder: Path, tmp_path: Pa
 
 def test_lists_of_other_diseases_are_refused(folder: Path) -> None:
     unmapped = unmapped_medical(read_medical(folder))
-    with pytest.raises(InputError, match="differs from the simulated diseases in 1"):
+    with pytest.raises(InputError, match="1 phenotypes differ"):
         codes_to_write(folder, DISEASES[1:], unmapped)
 
 
-def test_a_chapter_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_chapter_is_refused(tmp_path: Path) -> None:
     odd = DISEASES.head(1).with_columns(chapter=pl.lit("Diseases of the Soul"))
-    with pytest.raises(InputError, match="is no chapter"):
+    with pytest.raises(InputError, match="is not a chapter"):
         code_lists.write_lists(odd, tmp_path / "lists")
     assert not list(tmp_path.iterdir())

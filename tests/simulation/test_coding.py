@@ -1,24 +1,24 @@
-"""What recordings become when their codes are mapped back, against drawing the codes."""
+"""The phenotypes to which recordings map, compared with codes drawn at random."""
 
 import numpy as np
 import polars as pl
 import pytest
 
 from behrt.simulation.coding import Coder, Coding, coding_of
-from behrt.simulation.primary_care import draw_favouring_the_first, favour_of
+from behrt.simulation.primary_care import draw_mostly_first, draw_probability
 
 
-def test_places_are_drawn_as_often_as_said() -> None:
+def test_codes_are_drawn_with_their_probabilities() -> None:
     draws = np.random.default_rng(1)
     size = 7
-    drawn = draw_favouring_the_first(draws, np.zeros(200_000, np.int64), np.full(200_000, size))
-    share = favour_of(np.arange(size), np.full(size, size))
+    drawn = draw_mostly_first(draws, np.zeros(200_000, np.int64), np.full(200_000, size))
+    share = draw_probability(np.arange(size), np.full(size, size))
     assert share.sum() == pytest.approx(1)
     assert np.bincount(drawn) / 200_000 == pytest.approx(share, abs=0.005)
 
 
-def test_a_shared_code_says_both_diseases() -> None:
-    """Disease 0 has two codes, the second also disease 1's; GPs cannot code disease 2."""
+def test_a_shared_code_maps_to_both_diseases() -> None:
+    """Disease 0 has two codes, of which disease 1 has the second. GPs cannot code disease 2."""
     codes = pl.DataFrame(
         {
             "kind": ["diagnosis"] * 5 + ["symptom"],
@@ -35,7 +35,7 @@ def test_a_shared_code_says_both_diseases() -> None:
         }
     )
     coding = coding_of(codes, mapping, 3)
-    second = favour_of(np.array([1]), np.array([2]))[0]
+    second = draw_probability(np.array([1]), np.array([2]))[0]
     assert coding.gp == pytest.approx(np.array([[1, second, 0], [1, 1, 0], [0, 0, 0]]))
     assert coding.hospital == pytest.approx(np.diag([0.0, 1.0, 1.0]))
 

@@ -1,4 +1,4 @@
-"""The process continued by chance: against what happened, and against the closed form."""
+"""The process continued at random, compared with simulated outcomes and with the closed form."""
 
 import numpy as np
 import polars as pl
@@ -6,20 +6,15 @@ import pytest
 
 from behrt.simulation import continuation
 from behrt.simulation.coding import Coder, Coding
-from behrt.simulation.continuation import Continued, continue_process, shares, tally
+from behrt.simulation.continuation import Continuations, continue_process, shares, tally
+from behrt.simulation.days import day_number
 from behrt.simulation.oracle import (
     next_visit_probabilities,
     true_probabilities,
     visit_probability,
 )
-from behrt.simulation.process import (
-    Block,
-    ProcessSettings,
-    World,
-    day_number,
-    make_world,
-    simulate_block,
-)
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.world import ProcessSettings, World, make_world
 
 SEED, PEOPLE, COPIES = 11, 3_000, 20
 DAY, WINDOW, HORIZON = day_number("2005-06-01"), 183, 1096
@@ -48,20 +43,22 @@ def truth(world: World) -> Block:
     )
 
 
-def courses(world: World, truth: Block, days: int, copies: int = COPIES) -> list[Continued]:
+def courses(world: World, truth: Block, days: int, copies: int = COPIES) -> list[Continuations]:
     day = np.full(len(truth.people), DAY)
     coder = Coder.exact(len(world.diseases))
     return list(continue_process(world, truth, day, day + days, copies, SEED, SETTINGS, coder))
 
 
 @pytest.fixture(scope="module")
-def window(world: World, truth: Block) -> list[Continued]:
+def window(world: World, truth: Block) -> list[Continuations]:
     return courses(world, truth, WINDOW)
 
 
 @pytest.fixture(scope="module")
-def counted(world: World, truth: Block, window: list[Continued]) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of those followed to the end, with or without a label, and how many they are."""
+def counted(
+    world: World, truth: Block, window: list[Continuations]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The share of continuations followed to the end with each disease, and their number."""
     followed = np.zeros(len(truth.people))
     for one in window:
         np.add.at(followed, one.patients[one.followed], 1)
@@ -85,15 +82,15 @@ def levels_of(probability: np.ndarray) -> list[np.ndarray]:
 
 
 def alike(drawn: np.ndarray, draws: np.ndarray, closed: np.ndarray, slack: float) -> bool:
-    """Tell whether shares of so many draws lie within 4 standard errors and a share of truth."""
+    """Return whether shares of draws are within 4 standard errors, and a share, of the truth."""
     error = np.sqrt((closed * (1 - closed) / draws).sum())
     return abs((drawn - closed).sum()) < 4 * error + slack * closed.sum()
 
 
-def test_what_is_continued_happens_as_often(
+def test_continuations_are_calibrated(
     world: World, truth: Block, counted: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    """For diseases that had begun, and those that had not; and for every frequent disease."""
+    """For diseases that have begun, those that have not, and each frequent disease."""
     happened = has_happened(world, truth)
     begun = np.zeros(happened.shape, dtype=bool)
     past = truth.onsets.filter(pl.col("day") <= DAY)
@@ -109,7 +106,7 @@ def test_what_is_continued_happens_as_often(
         assert abs(happened[group].sum() - share.sum()) < 4 * spread
 
 
-def test_the_closed_form_forecasts_what_is_continued_in_a_window(
+def test_the_closed_form_agrees_with_continuations_of_a_window(
     world: World, truth: Block, counted: tuple[np.ndarray, np.ndarray]
 ) -> None:
     """At every level of probability and for every disease."""
@@ -127,8 +124,8 @@ def test_the_closed_form_forecasts_what_is_continued_in_a_window(
         assert alike(drawn[:, disease], draws[:, disease], closed[:, disease], 0.02)
 
 
-def test_the_closed_form_knows_how_likely_a_continuation_is_an_example(
-    world: World, truth: Block, window: list[Continued]
+def test_the_closed_form_agrees_on_the_probability_of_a_visit(
+    world: World, truth: Block, window: list[Continuations]
 ) -> None:
     rows, day = np.arange(len(truth.people)), np.full(len(truth.people), DAY)
     exact = Coding.exact(len(world.diseases))
@@ -143,7 +140,7 @@ def test_the_closed_form_knows_how_likely_a_continuation_is_an_example(
         assert alike(drawn[group], followed[group], closed[group], 0.01)
 
 
-def test_the_closed_form_forecasts_the_next_visit_that_is_continued(
+def test_the_closed_form_agrees_with_continuations_to_the_next_visit(
     world: World, truth: Block
 ) -> None:
     few = Block(truth.people[:1000], *(getattr(truth, n) for n in FRAMES))
@@ -164,15 +161,17 @@ def test_the_closed_form_forecasts_the_next_visit_that_is_continued(
         assert alike(*columns, 0.06)
 
 
-def test_a_continuation_keeps_what_was(world: World, truth: Block, window: list[Continued]) -> None:
-    """Nothing comes up to the day, after the last one, or in the refractory time of a flare-up."""
+def test_a_continuation_agrees_with_the_past(
+    world: World, truth: Block, window: list[Continuations]
+) -> None:
+    """All recordings are after the day, in the window and after the refractory time."""
     parameters = world.parameters
     last = np.full((len(truth.people), len(world.diseases)), -np.inf)
     past = truth.diagnoses.filter(pl.col("day") <= DAY)
     place = truth.people["person"].search_sorted(past["person"]).to_numpy(), past["disease"]
     np.maximum.at(last, place, past["day"].to_numpy())
-    resting = last + parameters.refractory > DAY + 1
-    assert resting[:, ~parameters.chronic].sum() > 100
+    refractory = last + parameters.refractory > DAY + 1
+    assert refractory[:, ~parameters.chronic].sum() > 100
     for one in window:
         assert 0.95 < one.followed.mean() < 1
         assert one.day.min() == DAY + 1
@@ -182,7 +181,7 @@ def test_a_continuation_keeps_what_was(world: World, truth: Block, window: list[
         assert (one.day[flare] >= last[place] + parameters.refractory[place[1]]).all()
 
 
-def test_nothing_after_the_day_is_used_and_a_patient_need_not_stand_with_others(
+def test_nothing_after_the_day_is_read_and_chunks_have_their_size(
     world: World, truth: Block, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = Block(truth.people[:30], *(getattr(truth, name) for name in FRAMES))
@@ -200,9 +199,9 @@ def test_nothing_after_the_day_is_used_and_a_patient_need_not_stand_with_others(
     assert [len(one.patients) for one in courses(world, few, WINDOW, 4)] == [40, 40, 40]
 
 
-def test_examples_and_labels_are_counted_by_hand() -> None:
+def test_examples_and_labels_by_hand() -> None:
     """Three continuations of patient 0, and two of patient 1, who dies in the second."""
-    one = Continued(
+    one = Continuations(
         patients=np.array([0, 0, 0, 1, 1]),
         followed=np.array([True, True, True, True, False]),
         row=np.array([0, 0, 0, 2, 2, 4, 4]),

@@ -1,4 +1,4 @@
-"""The simulated delivery, read back in plain Python: layout, content, flaws, and the same bytes."""
+"""The simulated delivery, read in plain Python: layout, content, flaws, and reproducible bytes."""
 
 import re
 import zipfile
@@ -17,11 +17,19 @@ from behrt.cprd.layout import GOLD, LINKED, SourceTable
 from behrt.errors import InputError
 from behrt.simulation import delivery, linked_data, primary_care
 from behrt.simulation.code_lists import read_codes
-from behrt.simulation.delivery import Share, share_of, write_linked, write_part, write_world
+from behrt.simulation.delivery import (
+    PersonRange,
+    people_of_part,
+    write_linked,
+    write_part,
+    write_world,
+)
 from behrt.simulation.flaws import Flaws
-from behrt.simulation.layout import simulated_parts
+from behrt.simulation.paths import simulated_parts
 from behrt.simulation.patients import HES_COVERAGE, ONS_COVERAGE
-from behrt.simulation.process import DUE, Block, ProcessSettings, World, make_world, simulate_block
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.recordings import DUE
+from behrt.simulation.world import ProcessSettings, World, make_world
 
 SEED = 11
 PEOPLE = 1500
@@ -32,7 +40,7 @@ Row = dict[str, str]
 
 @dataclass
 class Delivery:
-    """The files of one delivery of one part, and its rows."""
+    """The files of a delivery of one part, and their rows."""
 
     folder: Path
 
@@ -76,7 +84,7 @@ def write(world: World, folder: Path, flaws: Flaws, lists: Path | None = None) -
     write_part(
         world,
         read_codes(folder / "codes.parquet"),
-        share_of(1, 1, PEOPLE),
+        people_of_part(1, 1, PEOPLE),
         tables={name: made.path(name) for name in primary_care.TABLES},
         fragments=folder / "fragments",
         people=folder / "people.parquet",
@@ -154,7 +162,7 @@ def test_every_table_has_its_layout(flawed: Delivery, table: SourceTable) -> Non
             assert values[column]
 
 
-def test_medical_is_the_look_up_of_every_code_used(flawed: Delivery) -> None:
+def test_medical_has_every_code_that_is_used(flawed: Delivery) -> None:
     header, *lines = (flawed.folder / "medical.txt").read_bytes().decode("cp1252").split("\r\n")
     assert header == "medcode\treadcode\tdesc"
     known = {line.split("\t")[0] for line in lines[:-1]}
@@ -177,7 +185,7 @@ def test_ids_end_in_the_practice(flawed: Delivery) -> None:
     assert {row["patid"][-5:] for row in flawed.rows("patient")} <= practices
 
 
-def test_rows_belong_together(flawed: Delivery) -> None:
+def test_rows_of_different_tables_match(flawed: Delivery) -> None:
     consultations = {(row["patid"], row["consid"]) for row in flawed.rows("consultation")}
     for name in ("clinical", "test", "therapy", "referral"):
         assert {(row["patid"], row["consid"]) for row in flawed.rows(name)} <= consultations
@@ -193,13 +201,13 @@ def test_rows_belong_together(flawed: Delivery) -> None:
     assert measured == set(additional)
 
 
-def test_most_clinical_rows_carry_codes_that_no_list_maps(flawed: Delivery) -> None:
+def test_most_clinical_rows_have_codes_of_no_list(flawed: Delivery) -> None:
     listed = set(read_lists(flawed.folder / "caliber").medcodes["medcode"].cast(pl.String))
     rows = flawed.rows("clinical")
     assert 0.7 < sum(row["medcode"] not in listed for row in rows) / len(rows) < 0.95
 
 
-def test_the_month_of_birth_is_given_for_children_only(clean: Delivery, block: Block) -> None:
+def test_only_children_have_a_month_of_birth(clean: Delivery, block: Block) -> None:
     practices = {row["pracid"]: day(row["lcd"]) for row in clean.rows("practice")}
     people = {row["person"]: row for row in block.people.iter_rows(named=True)}
     seen = set()
@@ -216,7 +224,7 @@ def test_the_month_of_birth_is_given_for_children_only(clean: Delivery, block: B
 # ------------------------------------------------------------------------------------ content
 
 
-def test_the_gp_record_holds_what_the_process_recorded(clean: Delivery, block: Block) -> None:
+def test_the_gp_record_has_the_diagnoses_of_the_process(clean: Delivery, block: Block) -> None:
     lists = read_lists(clean.folder / "caliber")
     diseases: dict[str, set[int]] = {}
     for medcode, disease in lists.medcodes.iter_rows():
@@ -248,7 +256,7 @@ def test_every_contact_is_a_consultation(clean: Delivery, block: Block) -> None:
     assert len(found) == len(clean.rows("consultation"))
 
 
-def test_hes_holds_the_spells_of_linked_patients_inside_its_coverage(
+def test_hes_has_the_spells_of_linked_patients_within_its_coverage(
     clean: Delivery, block: Block
 ) -> None:
     linked = {person_of(row) for row in clean.rows("linkage_eligibility") if row["hes_e"] == "1"}
@@ -265,7 +273,7 @@ def test_hes_holds_the_spells_of_linked_patients_inside_its_coverage(
     assert len({(r["patid"], r["spno"]) for r in rows}) == len(rows)
 
 
-def test_hes_codes_what_the_process_recorded(clean: Delivery, block: Block) -> None:
+def test_hes_has_the_diagnoses_of_the_process(clean: Delivery, block: Block) -> None:
     lists = read_lists(clean.folder / "caliber")
     diseases: dict[str, set[int]] = {}
     for icd, disease in lists.icd.iter_rows():
@@ -326,7 +334,7 @@ def test_hospital_tables_agree(flawed: Delivery) -> None:
             assert day(row["epistart"]) <= day(row["epiend"]) <= day(spell["discharged"])
 
 
-def test_a_stay_that_ends_on_the_day_of_death_ended_with_it(clean: Delivery, block: Block) -> None:
+def test_a_stay_up_to_the_day_of_death_ends_in_death(clean: Delivery, block: Block) -> None:
     deaths = block.people.drop_nulls("death_day").select("person", "death_day")
     died = {(person, day_of(number)) for person, number in deaths.iter_rows()}
     ends = Counter(
@@ -352,7 +360,7 @@ def test_ons_deaths_are_the_deaths_of_linked_patients(clean: Delivery, block: Bl
         assert gp[person]["deathdate"] in ("", died.strftime("%d/%m/%Y"))
 
 
-def test_the_truth_holds_what_continues_the_process(clean: Delivery, block: Block) -> None:
+def test_the_truth_has_the_state_of_the_process(clean: Delivery, block: Block) -> None:
     people = pl.read_parquet(clean.folder / "people.parquet")
     assert people.select(block.people.columns).equals(block.people)
     assert set(people["patid"]) == {int(row["patid"]) for row in clean.rows("patient")}
@@ -369,12 +377,12 @@ def test_the_truth_holds_what_continues_the_process(clean: Delivery, block: Bloc
 
 
 def share(part: int, whole: int, expected: float) -> None:
-    """Fail unless part / whole is `expected`, to four standard errors."""
-    assert whole * expected > 20, "too few rows to tell"
+    """Assert that part / whole is `expected`, within four standard errors."""
+    assert whole * expected > 20, "too few rows"
     assert abs(part / whole - expected) < 4 * (expected / whole) ** 0.5
 
 
-# High enough that each can be told in a small delivery.
+# High enough to be measured in a small delivery.
 MANY = Flaws(
     unacceptable=0.2,
     not_linkable=0.3,
@@ -500,7 +508,7 @@ def test_flaws_of_deaths_occur_at_their_shares(many: Delivery, block: Block) -> 
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
-def test_a_flaw_that_is_no_share_is_refused(value: float) -> None:
+def test_a_flaw_that_is_not_a_share_is_refused(value: float) -> None:
     with pytest.raises(InputError, match="flaws: duplicate"):
         Flaws(duplicate=value)
 
@@ -519,10 +527,10 @@ def test_the_same_seed_gives_the_same_bytes(world: World, flawed: Delivery, tmp_
     assert again.rows("patient") == flawed.rows("patient")
 
 
-def test_blocks_follow_one_another(
+def test_parts_and_blocks_join(
     world: World, clean: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PEOPLE_A_BLOCK", 60)
+    monkeypatch.setattr(delivery, "PEOPLE_PER_BLOCK", 60)
     codes = read_codes(clean.folder / "codes.parquet")
     folders = []
     for part, (first, count) in enumerate([(1, 100), (101, 50)]):
@@ -530,7 +538,7 @@ def test_blocks_follow_one_another(
         write_part(
             world,
             codes,
-            Share(first, count),
+            PersonRange(first, count),
             tables={name: folder / f"{name}.zip" for name in primary_care.TABLES},
             fragments=folder / "fragments",
             people=folder / "people.parquet",
@@ -568,7 +576,7 @@ def test_a_part_that_fails_leaves_nothing(
         write_part(
             world,
             read_codes(clean.folder / "codes.parquet"),
-            Share(1, 10),
+            PersonRange(1, 10),
             tables={name: tmp_path / f"{name}.zip" for name in primary_care.TABLES},
             fragments=tmp_path / "fragments",
             people=tmp_path / "people.parquet",
@@ -581,18 +589,18 @@ def test_a_part_that_fails_leaves_nothing(
 
 
 @given(parts=st.integers(1, 40), more=st.integers(0, 1000))
-def test_parts_share_out_all_people(parts: int, more: int) -> None:
+def test_parts_have_all_people(parts: int, more: int) -> None:
     people = parts + more
-    shares = [share_of(part, parts, people) for part in range(1, parts + 1)]
+    shares = [people_of_part(part, parts, people) for part in range(1, parts + 1)]
     numbers = [n for s in shares for n in range(s.first, s.first + s.count)]
     assert numbers == list(range(1, people + 1))
     assert max(s.count for s in shares) - min(s.count for s in shares) <= 1
 
 
 @pytest.mark.parametrize(("part", "parts", "people"), [(0, 2, 10), (3, 2, 10), (1, 11, 10)])
-def test_a_part_that_cannot_be_is_refused(part: int, parts: int, people: int) -> None:
+def test_an_impossible_part_is_refused(part: int, parts: int, people: int) -> None:
     with pytest.raises(InputError):
-        share_of(part, parts, people)
+        people_of_part(part, parts, people)
 
 
 def test_a_delivery_can_be_coded_with_real_lists(world: World, tmp_path: Path) -> None:

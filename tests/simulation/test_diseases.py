@@ -19,11 +19,11 @@ def diseases() -> pl.DataFrame:
     return read_diseases()
 
 
-def test_the_table_holds_the_301_phenotypes_in_16_chapters(diseases: pl.DataFrame) -> None:
+def test_the_table_has_301_phenotypes_in_16_chapters(diseases: pl.DataFrame) -> None:
     assert diseases["name"].to_list() == sorted(set(diseases["name"]))
     assert len(diseases) == 301
     assert diseases["chapter"].n_unique() == 16
-    # The paper's 57 diseases, less dyslipidaemia, which is none of the 301.
+    # The paper's 57 diseases except dyslipidaemia, which is not one of the 301.
     assert diseases["published_share"].count() == 56
 
 
@@ -62,7 +62,7 @@ def test_a_disease_named_twice_is_refused(tmp_path: Path) -> None:
         read_diseases(path)
 
 
-def test_the_graph_holds_every_known_risk_and_has_no_circle(diseases: pl.DataFrame) -> None:
+def test_the_graph_has_every_known_risk_and_no_cycle(diseases: pl.DataFrame) -> None:
     risks = make_risks(diseases)
     known = read_known_risks(diseases)
     pairs = set(risks.select("parent", "child").iter_rows())
@@ -78,7 +78,7 @@ def test_the_graph_holds_every_known_risk_and_has_no_circle(diseases: pl.DataFra
     assert (name.index("Diabetes"), name.index("Diabetic ophthalmic complications")) in pairs
 
 
-def test_seeded_risks_depend_on_their_seed_and_known_ones_do_not(diseases: pl.DataFrame) -> None:
+def test_only_random_risks_depend_on_the_seed(diseases: pl.DataFrame) -> None:
     one, same, other = make_risks(diseases, 1), make_risks(diseases, 1), make_risks(diseases, 2)
     assert one.equals(same)
     assert not one.equals(other)
@@ -91,7 +91,7 @@ def test_seeded_risks_depend_on_their_seed_and_known_ones_do_not(diseases: pl.Da
     )
 
 
-def test_seeded_risks_join_diseases_that_one_person_can_have(diseases: pl.DataFrame) -> None:
+def test_risks_connect_diseases_that_one_person_can_have(diseases: pl.DataFrame) -> None:
     risk = risk_by_sex(diseases) > 0
     risks = make_risks(diseases)
     together = risk[:, risks["parent"].to_numpy()] & risk[:, risks["child"].to_numpy()]
@@ -99,7 +99,7 @@ def test_seeded_risks_join_diseases_that_one_person_can_have(diseases: pl.DataFr
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
-def test_topological_order_respects_any_graph_or_names_its_circle(
+def test_topological_order_respects_any_graph_or_refuses_a_cycle(
     pairs: list[tuple[int, int]],
 ) -> None:
     table = pl.DataFrame({"name": list("abcdefgh"), "onset_mean": [9.0, 1, 8, 2, 7, 3, 6, 4]})
@@ -112,7 +112,7 @@ def test_topological_order_respects_any_graph_or_names_its_circle(
         reach |= reach @ step
     circular = (step & reach.T).any()
     if circular:
-        with pytest.raises(InputError, match="circle"):
+        with pytest.raises(InputError, match="cycle"):
             topological_order(table, parent, child)
         return
     order = topological_order(table, parent, child)

@@ -1,4 +1,4 @@
-"""The generative process: what may never happen to a simulated person."""
+"""The generative process: properties of all simulated people."""
 
 from dataclasses import fields
 from itertools import pairwise
@@ -9,19 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behrt.simulation.process import (
-    ADMISSION,
-    COMORBIDITY,
-    DUE,
-    MONTH,
-    Block,
-    ProcessSettings,
-    World,
-    make_world,
-    next_review,
-    review_day,
-    simulate_block,
-)
+from behrt.simulation.days import MONTH
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.recordings import ADMISSION, COMORBIDITY, DUE, next_review, review_day
+from behrt.simulation.world import ProcessSettings, World, make_world
 
 FIRST, PEOPLE, SEED = 5_001, 3_000, 7
 SETTINGS = ProcessSettings()
@@ -48,14 +39,14 @@ def test_the_same_arguments_give_the_same_block(world: World, block: Block) -> N
     assert not other.onsets.equals(block.onsets)
 
 
-def test_blocks_hold_their_own_people(block: Block) -> None:
+def test_a_block_has_the_requested_people(block: Block) -> None:
     assert block.people["person"].to_list() == list(range(FIRST, FIRST + PEOPLE))
     for name, frame in frames(block).items():
         assert frame["person"].is_between(FIRST, FIRST + PEOPLE - 1).all()
         assert frame["person"].is_sorted(), name
 
 
-def test_practices_are_as_cprd_has_them() -> None:
+def test_practices_resemble_those_of_cprd() -> None:
     practices = make_world(2_000, 3).practices
     england = pl.col("region") <= 10
     assert practices["region"].is_between(1, 13).all()
@@ -68,7 +59,7 @@ def test_practices_are_as_cprd_has_them() -> None:
     assert 2011 <= lcd.dt.year().min() <= lcd.dt.year().max() <= 2017  # type: ignore[operator]
 
 
-def test_registration_lies_within_life(world: World, block: Block) -> None:
+def test_registration_is_within_life_and_collection(world: World, block: Block) -> None:
     people = block.people.join(world.practices, on="practice")
     assert people.filter(pl.col("registration_start") < pl.col("birth_day")).is_empty()
     assert people.filter(pl.col("registration_end") < pl.col("registration_start")).is_empty()
@@ -85,7 +76,7 @@ def test_diseases_begin_between_birth_and_death(block: Block) -> None:
     assert not onsets.select("person", "disease").is_duplicated().any()
 
 
-def test_diseases_of_one_sex_never_strike_the_other(world: World, block: Block) -> None:
+def test_diseases_of_one_sex_do_not_occur_in_the_other(world: World, block: Block) -> None:
     sex_of = world.diseases["sex"].cast(pl.String)
     onsets = block.onsets.join(block.people, on="person").with_columns(
         of=sex_of.gather(block.onsets["disease"])
@@ -95,7 +86,7 @@ def test_diseases_of_one_sex_never_strike_the_other(world: World, block: Block) 
     assert onsets.filter(pl.col("of") == "female").height > 100
 
 
-def test_a_cause_is_a_parent_that_began_before(world: World, block: Block) -> None:
+def test_a_cause_is_a_parent_that_began_earlier(world: World, block: Block) -> None:
     caused = block.onsets.filter(pl.col("cause") >= 0)
     assert caused.height > block.onsets.height / 3
     edges = world.risks.select(cause="parent", disease="child")
@@ -106,7 +97,7 @@ def test_a_cause_is_a_parent_that_began_before(world: World, block: Block) -> No
     assert (traced["before"] < traced["day"]).all()
 
 
-def test_a_recording_follows_its_onset(world: World, block: Block) -> None:
+def test_recordings_are_from_the_onset_to_death(world: World, block: Block) -> None:
     recorded = block.diagnoses.join(
         block.onsets.rename({"day": "onset"}), on=["person", "disease"], how="left"
     ).join(block.people, on="person")
@@ -114,7 +105,7 @@ def test_a_recording_follows_its_onset(world: World, block: Block) -> None:
     assert (recorded["day"] >= recorded["onset"]).all()
     assert recorded.filter(pl.col("day") > pl.col("death_day")).is_empty()
     assert block.diagnoses["day"].min() >= SETTINGS.records_from  # type: ignore[operator]
-    # The onset itself is recorded, once records begin.
+    # Each onset after the start of records is recorded.
     begun = block.onsets.filter(pl.col("day") >= SETTINGS.records_from)
     assert begun.join(block.diagnoses, on=["person", "disease", "day"], how="anti").is_empty()
 
@@ -129,7 +120,7 @@ def test_refractory_times_are_respected(world: World, block: Block) -> None:
     assert (gaps["gap"] >= gaps["refractory"]).all()
 
 
-def test_reasons_fit_patterns_and_settings(world: World, block: Block) -> None:
+def test_reasons_match_patterns_and_settings(world: World, block: Block) -> None:
     pattern = world.diseases["pattern"].cast(pl.String).gather(block.diagnoses["disease"])
     diagnoses = block.diagnoses.with_columns(pattern=pattern)
     extra = diagnoses.filter(pl.col("reason").is_in([ADMISSION, COMORBIDITY]))
@@ -145,12 +136,12 @@ def test_first_marks_the_first_recording(block: Block) -> None:
     assert firsts.join(earliest, on=["person", "disease", "day"]).height == earliest.height
 
 
-def test_visits_hold_each_disease_once(block: Block) -> None:
+def test_a_visit_has_each_disease_once(block: Block) -> None:
     columns = ["person", "day", "setting", "disease"]
     assert not block.diagnoses.select(columns).is_duplicated().any()
 
 
-def test_admissions_follow_one_another(block: Block) -> None:
+def test_admissions_are_numbered_and_do_not_overlap(block: Block) -> None:
     stays = block.admissions.join(block.people, on="person")
     assert (stays["discharged_day"] >= stays["admitted_day"]).all()
     assert stays.filter(pl.col("discharged_day") > pl.col("death_day")).is_empty()
@@ -175,7 +166,7 @@ def test_admissions_and_their_diagnoses_agree(block: Block) -> None:
     assert COMORBIDITY not in set(ranks["primary"])
 
 
-def test_contacts_hold_no_diagnosis_and_lie_in_the_registration(block: Block) -> None:
+def test_contacts_have_no_diagnosis_and_are_while_registered(block: Block) -> None:
     at_gp = block.diagnoses.filter(pl.col("setting") == 0)
     assert block.contacts.join(at_gp, on=["person", "day"]).is_empty()
     contacts = block.contacts.join(block.people, on="person")
@@ -190,7 +181,7 @@ def test_contacts_hold_no_diagnosis_and_lie_in_the_registration(block: Block) ->
     day=st.integers(0, 18_000),
     spacing=st.sampled_from([30.0, 75.0, 120.0]),
 )
-def test_reviews_come_in_order_and_not_too_early(
+def test_reviews_are_in_order_and_not_too_early(
     person: int, phase: int, day: int, spacing: float
 ) -> None:
     person_, phase_ = np.array([person]), np.array([phase])
@@ -200,7 +191,7 @@ def test_reviews_come_in_order_and_not_too_early(
     assert all(1 <= later - sooner <= 2 * spacing for sooner, later in pairwise(days))
 
 
-def test_contradictory_settings_are_refused() -> None:
+def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="comorbidity_coding"):
         ProcessSettings(comorbidity_coding=1.2)
     with pytest.raises(ValueError, match="review_spacing"):
@@ -209,6 +200,6 @@ def test_contradictory_settings_are_refused() -> None:
         ProcessSettings(contacts_per_year=-1)
 
 
-def test_a_block_of_one_person_is_made(world: World) -> None:
-    for person in range(1, 30):
+def test_a_block_can_have_one_person(world: World) -> None:
+    for person in range(1, 10):
         assert simulate_block(world, person, 1, SEED, SETTINGS).people.height == 1

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from behrt.cprd.delivery import find_parts
-from behrt.simulation.layout import simulated_parts
+from behrt.simulation.paths import simulated_parts
 
 from .conftest import TINY, Copy
 

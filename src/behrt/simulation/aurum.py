@@ -1,8 +1,7 @@
-"""The same simulated records as CPRD Aurum delivers them.
+"""The tables of CPRD GOLD converted to those of CPRD Aurum.
 
-What a practice records does not depend on the database: the tables of CPRD GOLD are said in those
-of Aurum. Clinical, Test and Referral become observations; those that began a disease are problems
-too, and a referral has its own row beside its observation.
+What a practice records does not depend on the database. Rows of Clinical, Test and Referral become
+observations. The first row of a disease also becomes a problem, and a referral a row of Referral.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ _WITHOUT_READ = 7
 
 
 def medcodeid(medcode: pl.Expr) -> pl.Expr:
-    """Return Aurum's code, of 18 digits, for a medcode of GOLD; null for none (0)."""
+    """Return Aurum's code (18 digits) for a medcode of GOLD; null for 0, which is no code."""
     return pl.when(medcode > 0).then(_CODE + medcode * _STEP)
 
 
@@ -50,7 +49,7 @@ def aurum_tables(gold: Mapping[str, Columns]) -> dict[str, Columns]:
     """Return the columns of Aurum's tables for one block.
 
     Args:
-        gold: the block's, as `behrt.simulation.primary_care.gp_tables` returns them.
+        gold: tables of the block, from `behrt.simulation.primary_care.gp_tables`.
     """
     observations = _observations(gold)
     pointed = observations.select(
@@ -122,12 +121,12 @@ def _consultations(consultations: pl.DataFrame) -> pl.DataFrame:
 
 
 def _consid() -> pl.Expr:
-    """Return a consultation's id, alone of its kind: GOLD counts them within the patient."""
+    """Return a unique id of a consultation; GOLD counts consultations within the patient."""
     return pl.col("consid") * _NUMBER + pl.col("patid")
 
 
 def _observations(gold: Mapping[str, Columns]) -> pl.DataFrame:
-    """Return all observations, patient by patient, with `table` and `episode` of GOLD's row."""
+    """Return all observations by patient, with `table` and `episode` of the row of GOLD."""
     frames = []
     for table, kind in _OBSERVATION_TYPES.items():
         rows = _frame(gold[table])
@@ -153,7 +152,7 @@ def _observations(gold: Mapping[str, Columns]) -> pl.DataFrame:
     blank = pl.lit(None, pl.String)
     return rows.with_columns(
         pracid=_pracid(),
-        # Alone of its kind: the number within the block, and the patient.
+        # Unique: the number within the block, and the patient.
         obsid=(1 + pl.int_range(pl.len())) * _NUMBER + pl.col("patid"),
         parentobsid=blank,
         probobsid=blank,
@@ -180,13 +179,13 @@ def _issues(issues: pl.DataFrame) -> pl.DataFrame:
 
 
 def medical_dictionary(medical: pl.DataFrame) -> pl.DataFrame:
-    """Return EMIS's dictionary of the medical codes, as strings, in the order delivered.
+    """Return EMIS's dictionary of the medical codes, in the delivered columns, sorted by code.
 
-    Codes of one Read code but for the term share a concept. Some codes that no list maps are of
-    EMIS alone: they have no Read code.
+    Read codes that differ only in the term share a concept. Some codes that no code list contains
+    are local to EMIS: they have no Read code.
 
     Args:
-        medical: medcode, readcode, desc and `listed`, whether a list holds the code.
+        medical: medcode, readcode, desc, and `listed`: whether a code list contains the code.
     """
     read = pl.col("readcode")
     term = read.str.tail(2)

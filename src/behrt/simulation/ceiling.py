@@ -1,6 +1,6 @@
 """The ceiling of a task: true probabilities of the labels, given the state at the last input visit.
 
-It reads what was simulated of each patient, as no other stage does.
+Only this stage reads what was simulated for each patient.
 """
 
 from pathlib import Path
@@ -17,11 +17,13 @@ from behrt.simulation.oracle import (
     true_probabilities,
     visit_probability,
 )
-from behrt.simulation.process import DUE, Block, ProcessSettings, World
+from behrt.simulation.process import Block
+from behrt.simulation.recordings import DUE
+from behrt.simulation.world import ProcessSettings, World
 
 
-def read_asked(sequences: list[Path], task: Path, months: int | None) -> pl.DataFrame:
-    """Return the held-out patients who have a label, by subject_id, and when they are asked about.
+def read_examples(sequences: list[Path], task: Path, months: int | None) -> pl.DataFrame:
+    """Return the held-out patients with a label, and the days from which to forecast.
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
@@ -30,7 +32,7 @@ def read_asked(sequences: list[Path], task: Path, months: int | None) -> pl.Data
 
     Returns:
         subject_id Int64, label List(Int16), day Int32 (of the last input visit, since 1970-01-01),
-        window Int32 (days to the end of the window; null for the next visit).
+        window Int32 (days to the end of the window; null for the next visit). Sorted by subject_id.
     """
     end = pl.lit(None, pl.Int32) if months is None else window_end(pl.col("day"), months)
     last = pl.col("visit_day").list.get(pl.col("input_visits") - 1)
@@ -50,14 +52,17 @@ def read_asked(sequences: list[Path], task: Path, months: int | None) -> pl.Data
 
 
 def read_truth(people: list[Path], onsets: list[Path], subject_id: pl.Series) -> Block:
-    """Return the truth of some patients, in their order: people, onsets, and what fell due.
+    """Return the truth of some patients, in their order.
+
+    The block has people, onsets, and the diagnoses whose reason is `DUE`; no contacts or
+    admissions.
 
     Args:
         people, onsets: of all parts, as `behrt.simulation.delivery.write_part` writes them.
-        subject_id: Int64, of patients.
+        subject_id: Int64, of the patients.
 
     Raises:
-        InputError: nobody was simulated under one of the ids.
+        InputError: a patient was not simulated.
     """
     named = pl.scan_parquet(people).rename({"patid": "subject_id"}).collect()
     found = subject_id.to_frame("subject_id").join(
@@ -75,39 +80,41 @@ def read_truth(people: list[Path], onsets: list[Path], subject_id: pl.Series) ->
         .explode("day", empty_as_null=False, keep_nulls=False)
         .with_columns(reason=pl.lit(DUE, pl.Int8))
     )
-    nothing = pl.DataFrame()
-    return Block(found, due, contacts=nothing, admissions=nothing, onsets=begun)
+    empty = pl.DataFrame()
+    return Block(found, due, contacts=empty, admissions=empty, onsets=begun)
 
 
 def forecast(
     world: World,
     truth: Block,
-    asked: pl.DataFrame,
+    examples: pl.DataFrame,
     months: int | None,
     settings: ProcessSettings,
     coding: Coding,
 ) -> np.ndarray:
     """Return float32 (patients, diseases): the true probability that each is in the label.
 
-    It is given the whole state of the process at the last input visit, seen or not; that
-    follow-up reaches the window's end; and, as in the task, that there is a label. Left out is
-    that the task draws an input's end among a patient's visits, which favours, at each of them,
-    those patients who have fewer visits to come, so that T2 and T3 have about a twentieth fewer
-    labels than it expects. `benchmarks/simulated_ceiling.py` counts that in, and the end of
-    follow-up, which explains the labels and changes the mean average precision by no more than
-    its Monte Carlo error: in the default run by -0.14 points in T1 (standard error 0.25), -0.04
-    in T2 (0.20) and +0.19 in T3 (0.19). Left out, too, are the delivery's flaws.
+    The probability is conditional on the whole state of the process at the last input visit,
+    recorded or not; on follow-up to the end of the window; and, as in the task, on having a label.
+
+    It does not account for the flaws of the delivery, nor for how the task chooses the last input
+    visit: at random among a patient's visits, so that patients with fewer visits to come are
+    overrepresented, and T2 and T3 have about a twentieth fewer labels than expected.
+    `benchmarks/simulated_ceiling.py` does account for this choice and for the end of follow-up:
+    that explains the number of labels, and changes the mean average precision by no more than its
+    Monte Carlo error (default run: T1 -0.14 points, standard error 0.25; T2 -0.04, 0.20; T3 +0.19,
+    0.19).
 
     Args:
         world, settings, coding: of the simulation.
-        truth: of the patients, in the order of `asked` (`read_truth`).
-        asked: as `read_asked` returns it.
-        months: the window, or None for the next visit.
+        truth: of the patients, in the order of `examples` (`read_truth`).
+        examples: from `read_examples`.
+        months: the task's window, or None for the next visit.
     """
-    rows, day = np.arange(len(asked)), asked["day"].to_numpy().astype(np.int64)
+    rows, day = np.arange(len(examples)), examples["day"].to_numpy().astype(np.int64)
     if months is None:
         return next_visit_probabilities(world, truth, rows, day, settings, coding)
-    window = asked["window"].to_numpy().astype(np.int64)
+    window = examples["window"].to_numpy().astype(np.int64)
     scored = true_probabilities(world, truth, rows, day, window, settings, coding)
     labelled = visit_probability(world, truth, rows, day, window, settings, coding)[:, None]
     given_a_label: np.ndarray = np.minimum(scored / labelled, 1).astype(np.float32)
@@ -115,5 +122,5 @@ def forecast(
 
 
 def agreement(scored: np.ndarray, label: pl.Series) -> float:
-    """Return how many labels there are for each one that was expected."""
+    """Return the ratio of the number of labels to the expected number."""
     return float(label.list.len().sum() / scored.sum(dtype=np.float64))

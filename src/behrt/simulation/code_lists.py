@@ -1,9 +1,10 @@
-"""The codes that diseases are recorded with: the project's own lists, or real ones.
+"""The codes with which diseases are recorded, from the project's own lists or real ones.
 
-The project's own lists look like CALIBER's repository, Read v2 and ICD-10, but hold none of their
-codes: each disease gets the next free stem of its chapter, and its codes follow from the stem by
-rule. A share of codes belongs to two diseases of one chapter and sex. Female and male infertility
-share most of theirs, as Read's sex-agnostic codes do (Li et al. 2020, Discussion).
+The project's own lists have the layout of CALIBER's repository and codes that look like Read v2 and
+ICD-10, but contain none of theirs. Each disease gets the next free stem of its chapter, and its
+codes are made from the stem by rule. Some codes belong to two diseases of the same chapter and sex.
+Female and male infertility share most of their codes, as in Read v2, which has codes for
+infertility of either sex (Li et al. 2020, Discussion).
 """
 
 import csv
@@ -27,7 +28,7 @@ WITHOUT_A_LIST = (
     "Raised Total Cholesterol",
     "Raised Triglycerides",
 )
-"""Phenotypes of CALIBER's dictionary that are measurements: named there without any code list."""
+"""Phenotypes of CALIBER's dictionary that are measurements, and have no code list."""
 
 HOSPITAL_ONLY = (
     "Encephalitis",
@@ -36,11 +37,11 @@ HOSPITAL_ONLY = (
     "Septicaemia",
     "Syndrome of inappropriate secretion of antidiuretic hormone",
 )
-"""Diseases that the project's own lists give no Read codes, as CALIBER does with infections."""
+"""Diseases without Read codes in the project's own lists, as some infections in CALIBER."""
 
 _INFERTILITY = ("Female infertility", "Male infertility")
 
-# First two characters of Read codes; letter and first number of ICD-10 categories.
+# The first two characters of Read codes; the letter and first number of ICD-10 categories.
 _CHAPTERS = {
     "Benign Neoplasm/CIN": ("B8", "D", 10),
     "Cancers": ("B2", "C", 0),
@@ -59,7 +60,7 @@ _CHAPTERS = {
     "Perinatal conditions": ("Q6", "P", 30),
     "Skin conditions": ("M4", "L", 60),
 }
-# Upper and lower case side by side: Read codes that differ in case alone mean different diseases.
+# Read codes that differ only in case mean different diseases.
 _STEMS = "aAbBcCdDeEfFgGhHjJkKmMnNpPqQrRsStTuUvVwWxXyYzZ0123456789"
 
 _READ_CODES = (
@@ -133,11 +134,11 @@ _UNMAPPED_ICD = (  # noqa: SIM905
 _CODE_KINDS = ("diagnosis", *_UNMAPPED_READ)
 
 
-class Codes(dy.Schema):
-    """The codes that records are written with: one code and use a row, in order of preference.
+class CodesToWrite(dy.Schema):
+    """The codes of records, one row per code and use, in order of preference.
 
-    A diagnosis of a disease carries `medcode` in the GP's record or `icd` (dotted) in HES; the
-    other kinds are codes that no list maps.
+    A diagnosis of a disease has a `medcode` in the GP's record, or an `icd` code (with a dot) in
+    HES. The other kinds are codes that no code list contains.
     """
 
     kind = dy.String(check=lambda kind: kind.is_in(_CODE_KINDS))
@@ -151,8 +152,8 @@ class Codes(dy.Schema):
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """One row of a list: codes and words."""
+class _ListedCode:
+    """One row of a code list."""
 
     disease: int
     code: str
@@ -160,23 +161,23 @@ class _Listed:
     category: str
 
 
-def invent_lists(diseases: pl.DataFrame) -> tuple[list[_Listed], list[_Listed]]:
+def invent_lists(diseases: pl.DataFrame) -> tuple[list[_ListedCode], list[_ListedCode]]:
     """Return the project's own Read and ICD-10 lists.
 
     Args:
         diseases: `name`, `chapter`, `sex`, in order of name.
 
     Raises:
-        InputError: a chapter is not one of CALIBER's 16.
+        InputError: a chapter is not one of CALIBER's 16 categories.
     """
     names = diseases["name"].to_list()
     taken: dict[str, int] = {}
-    read: list[_Listed] = []
-    icd: list[_Listed] = []
+    read: list[_ListedCode] = []
+    icd: list[_ListedCode] = []
     for disease, (name, chapter) in enumerate(zip(names, diseases["chapter"], strict=True)):
         if chapter not in _CHAPTERS:
             raise InputError(
-                "diseases", f"{chapter!r} is no chapter", "Name one of CALIBER's categories"
+                "diseases", f"{chapter!r} is not a chapter", "Use one of CALIBER's categories"
             )
         prefix, letter, first = _CHAPTERS[chapter]
         number = taken.get(chapter, 0)
@@ -184,50 +185,51 @@ def invent_lists(diseases: pl.DataFrame) -> tuple[list[_Listed], list[_Listed]]:
         if name not in HOSPITAL_ONLY:
             read += _read_codes(disease, name, prefix + _STEMS[number])
         icd += _icd_codes(disease, name, f"{letter}{first + number:02d}")
-    return _share(diseases, read, "y"), _share(diseases, icd, ".9")
+    return _add_shared(diseases, read, "y"), _add_shared(diseases, icd, ".9")
 
 
-def _read_codes(disease: int, name: str, stem: str) -> list[_Listed]:
-    some = 4 + disease % (len(_READ_CODES) - 3)
-    kept = _READ_CODES if name in _INFERTILITY else _READ_CODES[:some]
+def _read_codes(disease: int, name: str, stem: str) -> list[_ListedCode]:
+    count = len(_READ_CODES) if name in _INFERTILITY else 4 + disease % (len(_READ_CODES) - 3)
     codes = []
-    for ending, words, category in kept:
+    for ending, words, category in _READ_CODES[:count]:
         agnostic = name in _INFERTILITY and ending in _SEX_AGNOSTIC
-        said = words.format("Infertility" if agnostic else name)
-        codes.append(_Listed(disease, stem + ending, said, category.format(name)))
+        description = words.format("Infertility" if agnostic else name)
+        codes.append(_ListedCode(disease, stem + ending, description, category.format(name)))
     past = f"14{_STEMS[disease // len(_STEMS)]}{_STEMS[disease % len(_STEMS)]}.00"
-    return [*codes, _Listed(disease, past, f"H/O: {name}", f"History of {name}")]
+    return [*codes, _ListedCode(disease, past, f"H/O: {name}", f"History of {name}")]
 
 
-def _icd_codes(disease: int, name: str, category: str) -> list[_Listed]:
-    """Return a three-character category, some of its children, or both."""
-    whole = _Listed(disease, category, name, f"Diagnosis of {name}")
+def _icd_codes(disease: int, name: str, category: str) -> list[_ListedCode]:
+    """Return a three-character category, its children, or the category and one child."""
+    whole = _ListedCode(disease, category, name, f"Diagnosis of {name}")
     children = [
-        _Listed(disease, category + ending, words.format(name), f"Diagnosis of {name}")
+        _ListedCode(disease, category + ending, words.format(name), f"Diagnosis of {name}")
         for ending, words in _ICD_CHILDREN
     ]
     return [[whole], children, [whole, children[-1]]][disease % 3]
 
 
-def _share(diseases: pl.DataFrame, listed: list[_Listed], ending: str) -> list[_Listed]:
-    """List one code in five diseases, and most codes of infertility, under a second disease too."""
+def _add_shared(
+    diseases: pl.DataFrame, listed: list[_ListedCode], ending: str
+) -> list[_ListedCode]:
+    """List a code of every fifth disease, and most codes of infertility, under a second disease."""
     partners = _partners(diseases)
     extra = []
-    given: set[int] = set()
+    done: set[int] = set()
     for row in listed:
         name = diseases["name"][row.disease]
         infertile = name == _INFERTILITY[0] and row.code.endswith(_SEX_AGNOSTIC)
         shareable = row.code[3:].startswith(ending) and row.disease % 5 == 0
-        if row.disease in partners and (infertile or (shareable and row.disease not in given)):
-            given.add(row.disease)
+        if row.disease in partners and (infertile or (shareable and row.disease not in done)):
+            done.add(row.disease)
             other = partners[row.disease]
             words = row.category.replace(name, diseases["name"][other])
-            extra.append(_Listed(other, row.code, row.description, words))
+            extra.append(_ListedCode(other, row.code, row.description, words))
     return sorted([*listed, *extra], key=lambda row: row.disease)
 
 
 def _partners(diseases: pl.DataFrame) -> dict[int, int]:
-    """Return, for each disease that has one, the next disease of the same chapter and sex."""
+    """Return the next disease of the same chapter and sex, for each disease that has one."""
     rows = list(diseases.select("name", "chapter", "sex").iter_rows())
     partners = {}
     for disease, (name, *group) in enumerate(rows):
@@ -247,14 +249,14 @@ def _partners(diseases: pl.DataFrame) -> dict[int, int]:
 
 
 def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """Write the project's own lists as CALIBER's repository lays them out.
+    """Write the project's own lists, in the layout of CALIBER's repository.
 
     Args:
         diseases: `name`, `chapter`, `sex`, in order of name.
-        folder: replaced whole if it is there.
+        folder: replaced if it exists.
 
     Returns:
-        medcode, readcode, desc of every Read code listed (`medical.txt`'s columns).
+        medcode, readcode, desc of each listed Read code (the columns of `medical.txt`).
     """
     read, icd = invent_lists(diseases)
     readcodes = list(dict.fromkeys(row.code for row in read))
@@ -274,8 +276,8 @@ def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
 
 def _write_folder(
     diseases: pl.DataFrame,
-    read: list[_Listed],
-    icd: list[_Listed],
+    read: list[_ListedCode],
+    icd: list[_ListedCode],
     medcodes: dict[str, int],
     folder: Path,
 ) -> None:
@@ -313,10 +315,10 @@ def _write_csv(path: Path, header: str, rows: Iterable[Sequence[object]]) -> Non
 
 
 def read_medical(folder: Path) -> pl.DataFrame:
-    """Return medcode, readcode, desc of every code in the primary-care lists of a folder.
+    """Return medcode, readcode, desc of each code in the primary-care lists of a folder.
 
-    Read codes that a spreadsheet took for numbers (`7004300.0`, `3294`) get their seven characters
-    back.
+    Read codes that a spreadsheet has turned into numbers (`7004300.0`, `3294`) are restored to
+    seven characters.
     """
     files = [row["CPRD"] for row in _read_csv(folder / "dictionary.csv") if row["CPRD"]]
     found: dict[int, tuple[str, str]] = {}
@@ -340,10 +342,10 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def unmapped_medical(listed: pl.DataFrame) -> pl.DataFrame:
-    """Return kind, medcode, readcode, desc of codes that no list holds.
+    """Return kind, medcode, readcode, desc of codes that no code list contains.
 
-    Symptoms, measurements, tests, management, referrals and administration. Neither medcodes nor
-    Read codes meet those of `listed`.
+    They are symptoms, measurements, tests, management, referrals and administration, with other
+    medcodes and Read codes than those in `listed`.
     """
     rows = []
     taken = set(listed["readcode"])
@@ -364,19 +366,19 @@ def unmapped_medical(listed: pl.DataFrame) -> pl.DataFrame:
 
 def codes_to_write(
     folder: Path, diseases: pl.DataFrame, unmapped: pl.DataFrame
-) -> dy.DataFrame[Codes]:
-    """Return what the records of a delivery are coded with, given a folder of lists.
+) -> dy.DataFrame[CodesToWrite]:
+    """Return the codes of the records of a delivery, from a folder of lists.
 
-    Lists are read as the pipeline reads them. A three-character ICD-10 entry is written as
-    itself and as those of its children that no other list holds.
+    Lists are read as the pipeline reads them. A three-character ICD-10 code is written as itself
+    and as those of its children that are in no list.
 
     Args:
-        folder: lists laid out as CALIBER's repository.
+        folder: lists in the layout of CALIBER's repository.
         diseases: `name`, in order of name; the phenotypes of the lists must be the same.
         unmapped: `kind` and `medcode`, from `unmapped_medical`.
 
     Raises:
-        InputError: the lists are of other diseases.
+        InputError: the phenotypes of the lists differ from the diseases.
     """
     lists = read_lists(folder)
     names = diseases["name"].to_list()
@@ -384,7 +386,7 @@ def codes_to_write(
         odd = sorted(set(lists.phenotypes["phenotype"]) ^ set(names))
         raise InputError(
             folder / "dictionary.csv",
-            f"it differs from the simulated diseases in {len(odd)}, such as {odd[:3]}",
+            f"{len(odd)} phenotypes differ from the simulated diseases, such as {odd[:3]}",
             "Use the lists of CALIBER's repository unchanged",
         )
     gp = lists.medcodes.sort("phenotype", "medcode").select(
@@ -398,13 +400,15 @@ def codes_to_write(
     icd = pl.DataFrame(
         {"icd": [code for code in _UNMAPPED_ICD if not {code[:3], _bare(code)} & listed]}
     ).select(kind=pl.lit("symptom"), disease=pl.lit(None), medcode=pl.lit(None), icd="icd")
-    schema = Codes.create_empty().schema
-    return Codes.validate(pl.concat([frame.cast(schema) for frame in (gp, hospital, read, icd)]))
+    schema = CodesToWrite.create_empty().schema
+    return CodesToWrite.validate(
+        pl.concat([frame.cast(schema) for frame in (gp, hospital, read, icd)])
+    )
 
 
-def read_codes(path: Path) -> dy.DataFrame[Codes]:
-    """Read what `codes_to_write` returned, from Parquet."""
-    return Codes.validate(pl.read_parquet(path))
+def read_codes(path: Path) -> dy.DataFrame[CodesToWrite]:
+    """Read the result of `codes_to_write` from Parquet."""
+    return CodesToWrite.validate(pl.read_parquet(path))
 
 
 def _bare(code: str) -> str:

@@ -1,8 +1,8 @@
-"""Which phenotypes a recorded disease becomes, once its code has been mapped back.
+"""The phenotypes to which a recorded disease maps, through its code.
 
-A record of a disease is written with one of its codes. A code may be listed under two diseases, and
-some diseases have no code that a GP could write: so what a record says of a disease is not quite
-what the process recorded.
+A record of a disease carries one of its codes. A code may be listed under two diseases, and some
+diseases have no code that a GP could use. So the phenotypes of a record are not always the disease
+that the process recorded.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from behrt.simulation.primary_care import draw_favouring_the_first, favour_of
+from behrt.simulation.primary_care import draw_mostly_first, draw_probability
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How recordings map: float64 (diseases, phenotypes), both in order of name.
+    """Probabilities that recordings map to phenotypes: float64 (diseases, phenotypes).
 
-    `gp[d, k]` and `hospital[d, k]` are the probabilities that the code of a recording of disease d
-    by a GP, or in hospital, maps to phenotype k.
+    `gp[d, k]` is the probability that the code of a GP's recording of disease d maps to phenotype
+    k, and `hospital[d, k]` the same in hospital. Diseases and phenotypes are in order of name.
     """
 
     gp: np.ndarray
@@ -26,11 +26,11 @@ class Coding:
 
     @classmethod
     def exact(cls, diseases: int) -> "Coding":
-        """Return a coding by which every recording maps to its own disease alone."""
+        """Return a coding in which each recording maps only to its own disease."""
         return cls(np.eye(diseases), np.eye(diseases))
 
     def unmapped(self, gp: np.ndarray, hospital: np.ndarray) -> np.ndarray:
-        """Return float64 (n, phenotypes): P(no code maps to it), recordings being independent.
+        """Return float64 (n, phenotypes): P(no code maps to it), for independent recordings.
 
         Args:
             gp, hospital: float64 (n, diseases), P(recorded).
@@ -42,25 +42,25 @@ class Coding:
         return silent
 
     def mapped_once(self, gp: np.ndarray, hospital: np.ndarray) -> np.ndarray:
-        """Return float64 (n, phenotypes): P(a code maps to it), recordings excluding each other."""
+        """Return float64 (n, phenotypes): P(a code maps to it), for at most one recording."""
         mapped: np.ndarray = gp @ self.gp + hospital @ self.hospital
         return mapped
 
 
 def coding_of(codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> Coding:
-    """Return how recordings map, given the codes that they are written with and the lists.
+    """Return how recordings map, from the codes of records and the code lists.
 
     Args:
-        codes: what records are coded with (`behrt.simulation.code_lists.Codes`).
+        codes: of records (`behrt.simulation.code_lists.CodesToWrite`).
         mapping: system, code, phenotype (`behrt.cprd.diagnoses.read_mapping`).
-        diseases: how many; phenotypes have the same order.
+        diseases: the number of diseases, and of phenotypes, which have the same order.
     """
     made = {}
     for system, written in _codes_by_system(codes).items():
         place, size = pl.int_range(pl.len()).over("disease"), pl.len().over("disease")
         drawn = written.with_columns(place=place, size=size)
         drawn = drawn.with_columns(
-            share=pl.Series(favour_of(drawn["place"].to_numpy(), drawn["size"].to_numpy()))
+            share=pl.Series(draw_probability(drawn["place"].to_numpy(), drawn["size"].to_numpy()))
         )
         maps = np.zeros((diseases, diseases))
         pairs = drawn.join(mapping.filter(pl.col("system") == system), on="code")
@@ -71,7 +71,7 @@ def coding_of(codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> Codi
 
 
 def _codes_by_system(codes: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return disease, code of each system, in the order in which a code is drawn."""
+    """Return disease and code for each system; codes are in order of preference."""
     diagnosis = codes.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
     by_system = {
         "medcode": pl.col("medcode").cast(pl.String),
@@ -84,8 +84,8 @@ def _codes_by_system(codes: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Codes of a system: those of disease d are `start[d]` to `start[d] + size[d]`.
+class _SystemCodes:
+    """The codes of a system: those of disease d are `start[d]` to `start[d] + size[d] - 1`.
 
     Code c maps to the phenotypes `phenotype[first[c]:first[c] + count[c]]`.
     """
@@ -99,14 +99,14 @@ class _Drawn:
 
 @dataclass(frozen=True)
 class Coder:
-    """Writes recordings with a code, drawn as the delivery draws it, and maps the code back."""
+    """Draws a code for each recording, as the delivery does, and maps it to phenotypes."""
 
-    gp: _Drawn
-    hospital: _Drawn
+    gp: _SystemCodes
+    hospital: _SystemCodes
 
     @classmethod
     def of(cls, codes: pl.DataFrame, mapping: pl.DataFrame, diseases: int) -> "Coder":
-        """Return what draws codes; arguments are those of `coding_of`."""
+        """Return a coder; the arguments are those of `coding_of`."""
         made = {}
         for system, written in _codes_by_system(codes).items():
             size = np.bincount(written["disease"].to_numpy(), minlength=diseases)
@@ -116,7 +116,7 @@ class Coder:
                 .sort("place", "phenotype")
             )
             count = np.bincount(pairs["place"].to_numpy(), minlength=len(written))
-            made[system] = _Drawn(
+            made[system] = _SystemCodes(
                 np.cumsum(size) - size,
                 size,
                 np.cumsum(count) - count,
@@ -127,20 +127,29 @@ class Coder:
 
     @classmethod
     def exact(cls, diseases: int) -> "Coder":
-        """Return a coder by which every recording maps to its own disease alone."""
+        """Return a coder in which each recording maps only to its own disease."""
         each, one = np.arange(diseases), np.ones(diseases, dtype=np.int64)
-        drawn = _Drawn(each, one, each, one, each)
+        drawn = _SystemCodes(each, one, each, one, each)
         return cls(drawn, drawn)
 
     def draw(
         self, disease: np.ndarray, hospital: np.ndarray, random: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pairs of a recording, as its place in `disease`, and what its code maps to."""
+        """Draw codes, and return the phenotypes to which they map.
+
+        Args:
+            disease: int64, one element per recording.
+            hospital: bool, whether it is recorded in hospital.
+            random: draws.
+
+        Returns:
+            Pairs of a recording (its index) and a phenotype, int64.
+        """
         places, phenotypes = [], []
         for codes, here in ((self.gp, ~hospital), (self.hospital, hospital)):
             place = np.flatnonzero(here & (codes.size[disease] > 0))
             of = disease[place]
-            code = draw_favouring_the_first(random, codes.start[of], codes.size[of])
+            code = draw_mostly_first(random, codes.start[of], codes.size[of])
             count = codes.count[code]
             pair = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
             places.append(np.repeat(place, count))

@@ -1,57 +1,55 @@
-"""The process continued from the day of a forecast, by chance: the oracle of the oracle.
+"""The process continued at random from a day, which the forecasts of the oracle are compared with.
 
-`behrt.simulation.oracle` forecasts in closed form. Here, the functions that made the people
-(`behrt.simulation.process`) go on from what is true at a day, many times over, and what they
-record is counted. Given are the person, that they are alive, which diseases have begun and when,
-and when each was last due and recorded. What a day does not settle is drawn anew until it agrees
-with the past: an onset, until it comes after the day; the recordings of a disease that has begun,
-from its last one on, until the next comes after the day; and whether a disease kills, until it
-does not by then. So nothing is approximate, and every share has its Monte Carlo error.
+`behrt.simulation.oracle` forecasts in closed form. Here, the functions that simulated the people
+(`behrt.simulation.process`) continue from the state at a day, many times, and the results are
+counted. The state is the person, who is alive, the onsets so far, and the last recording of each
+disease. Everything else is drawn until it agrees with the state: an onset, until it is after the
+day; the recordings of a disease that has begun, from the last one on, until the next is after the
+day; and a death from a disease, until it is not before the day. So nothing is approximate, and each
+share has a Monte Carlo error.
 
-Like the closed form, it takes no flaws of the delivery.
+Like the closed form, it ignores the flaws of the delivery.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from behrt.simulation.coding import Coder
-from behrt.simulation.process import (
+from behrt.simulation.onsets import make_onsets
+from behrt.simulation.people import People, baseline_death
+from behrt.simulation.process import Block
+from behrt.simulation.recordings import (
     DUE,
-    NEVER,
-    Block,
-    Crowd,
-    Parameters,
-    ProcessSettings,
     Recordings,
-    World,
-    baseline_death,
+    cases_of,
     comorbidities,
     flare_ups,
     further_admissions,
-    make_onsets,
-    once_a_visit,
     reviews,
 )
+from behrt.simulation.state import latest_days
+from behrt.simulation.visits import once_per_visit
+from behrt.simulation.world import Parameters, ProcessSettings, World
 
 AT_ONCE = 20_000
-"""Continuations made at once: it bounds memory, and it is part of the seed."""
-ATTEMPTS = 1_000
+"""Continuations made at a time: it bounds memory, and the results depend on it."""
+
+_ATTEMPTS = 1_000
 
 
 @dataclass(frozen=True)
-class Continued:
-    """What the continuations of some patients record, in the records' codes.
+class Continuations:
+    """Continuations of some patients, and the phenotypes that they record.
 
     Attributes:
-        patients: rows of the patients (of those asked about), one a continuation, int64.
-        followed: bool, one a continuation: alive on its last day.
-        row: the continuation of each element, int64.
-        day: of each element, int64, since 1970-01-01: after the day asked about.
-        phenotype: what the code of a record of that day maps to; no element twice. Sorted by
-            continuation and day.
+        patients: int64, one element per continuation: the patient's row.
+        followed: bool, one element per continuation: alive on the last day.
+        row: int64, one element per recorded phenotype: the continuation.
+        day: int64, its day since 1970-01-01, after the day from which the process is continued.
+        phenotype: int64. Each is there once per continuation and day, sorted by these.
     """
 
     patients: np.ndarray
@@ -70,19 +68,20 @@ def continue_process(
     seed: int,
     settings: ProcessSettings,
     coder: Coder,
-) -> Iterator[Continued]:
-    """Yield continuations from the days after `day` up to `until`, of a share of patients each.
+) -> Iterator[Continuations]:
+    """Yield continuations of the days after `day` up to `until`, for some patients at a time.
 
     The same arguments give the same continuations.
 
     Args:
         world, settings: of the simulation.
         truth: of the patients (`behrt.simulation.ceiling.read_truth`).
-        day: one an element of `truth.people`; all is known up to then, and they are alive.
-        until: the last days.
-        copies: continuations of each patient.
+        day: int64, for each row of `truth.people` the day up to which everything is known; the
+            person is alive.
+        until: int64, the last day.
+        copies: continuations per patient.
         seed: of the continuations.
-        coder: writes and maps records.
+        coder: draws and maps the codes of records.
     """
     parameters = world.parameters
     begun, last = _known(truth, day, len(world.diseases), settings)
@@ -90,40 +89,41 @@ def continue_process(
     for first in range(0, len(day), step):
         random = np.random.default_rng([seed, 3, first])
         chosen = np.repeat(np.arange(first, min(first + step, len(day))), copies)
-        crowd = _crowd(world, truth.people[chosen], day[chosen], until[chosen], random, settings)
-        onset, _ = make_onsets(parameters, crowd, random, begun[:, chosen])
-        made = _recordings(parameters, crowd, onset, last[:, chosen], random, settings)
+        people = _people(world, truth.people[chosen], day[chosen], until[chosen], random, settings)
+        onset, _ = make_onsets(parameters, people, random, begun[:, chosen])
+        made = _recordings(parameters, people, onset, last[:, chosen], random, settings)
         place, phenotype = coder.draw(made.disease, made.hospital, random)
         found = np.stack([made.row[place], made.day[place], phenotype], axis=1)
         row, recorded, phenotype = np.unique(found.astype(np.int64), axis=0).T
-        followed = crowd.death >= crowd.collected
-        yield Continued(chosen, followed, row, recorded, phenotype)
+        followed = people.death >= people.collected
+        yield Continuations(chosen, followed, row, recorded, phenotype)
 
 
 def tally(
-    continuations: Iterable[Continued],
+    continuations: Iterable[Continuations],
     label_end: np.ndarray,
     diseases: int,
     next_visit: bool,
     parts: int = 1,
-    weigh: Callable[[Continued], np.ndarray] | None = None,
+    weigh: Callable[[Continuations], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the continuations that are a task's example, and those with each disease in its label.
+    """Count continuations that are examples of a task, and those with each disease in the label.
 
-    A label is what the next visit holds, a visit being a day with a record that maps to a
-    disease; or all that is recorded, of those who are followed to the end. One with nothing in it
-    is no example.
+    The label is the diseases of the next visit (the first day with a record that maps to a disease)
+    or, for patients who are followed to the end, of all days. A continuation with an empty label is
+    not an example.
 
     Args:
-        continuations: of the patients asked about.
-        label_end: one a patient, the last day that may be in the label.
-        diseases: how many.
-        next_visit: whether the label is the next visit's.
-        parts: the patients' continuations are dealt out in turn into as many.
-        weigh: returns the weight of each of the continuations; by default they all count 1.
+        continuations: of the patients.
+        label_end: int64, one element per patient, the last day that may be in the label.
+        diseases: the number of diseases.
+        next_visit: whether the label is that of the next visit.
+        parts: the number of parts into which each patient's continuations are divided, in turn.
+        weigh: returns the weights of continuations; by default each has weight 1.
 
     Returns:
-        float64 (parts, patients), and float32 (parts, patients, diseases).
+        The weight of examples, float64 (parts, patients), and of those with each disease in the
+        label, float32 (parts, patients, diseases).
     """
     examples = np.zeros((parts, len(label_end)))
     counts = np.zeros((parts, len(label_end), diseases), dtype=np.float32)
@@ -143,9 +143,9 @@ def tally(
 
 
 def shares(examples: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return float64 (patients, diseases): how often each is in the label of an example.
+    """Return float64 (patients, diseases): the share of examples with each disease in the label.
 
-    It is 0 where no continuation is an example; arguments are those that `tally` returns.
+    It is 0 for a patient without an example. The arguments are the results of `tally`.
     """
     total = examples.sum(axis=0)[:, None]
     share: np.ndarray = counts.sum(axis=0) / np.where(total > 0, total, 1)
@@ -155,45 +155,33 @@ def shares(examples: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _known(
     truth: Block, day: np.ndarray, diseases: int, settings: ProcessSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return days (float32, (diseases, people)) of onset and last recording up to a day each.
+    """Return the days of onset and of the last recording so far, float32 (diseases, people).
 
-    They are NEVER where there is none, but the recording is the day before records begin.
+    Where there is none, they are infinity (`NEVER`) and the day before records start.
     """
-    asked = pl.DataFrame(
-        {"person": truth.people["person"], "row": np.arange(len(day)), "until": day}
-    )
-
-    def latest(events: pl.DataFrame, none: float | np.float32) -> np.ndarray:
-        found = (
-            events.join(asked, on="person")
-            .filter(pl.col("day") <= pl.col("until"))
-            .group_by("row", "disease")
-            .agg(pl.col("day").max())
-        )
-        days = np.full((diseases, len(day)), none, dtype=np.float32)
-        days[found["disease"].to_numpy(), found["row"].to_numpy()] = found["day"].to_numpy()
-        return days
-
-    due = truth.diagnoses.filter(pl.col("reason") == DUE)
-    return latest(truth.onsets, NEVER), latest(due, settings.records_from - 1)
+    person = truth.people["person"]
+    onset = latest_days(truth.onsets, person, day, diseases)
+    last = latest_days(truth.diagnoses.filter(pl.col("reason") == DUE), person, day, diseases)
+    last[np.isinf(last)] = settings.records_from - 1
+    return onset.T.astype(np.float32), last.T.astype(np.float32)
 
 
-def _crowd(
+def _people(
     world: World,
-    people: pl.DataFrame,
+    known: pl.DataFrame,
     day: np.ndarray,
     until: np.ndarray,
     random: np.random.Generator,
     settings: ProcessSettings,
-) -> Crowd:
-    """Return people as the process has them, who are known and alive up to a day each."""
-    practice = people["practice"].to_numpy()
+) -> People:
+    """Return people who are alive on a day each, from which the process continues."""
+    practice = known["practice"].to_numpy()
     recording = world.practices.sort("practice")["recording"].to_numpy()[practice - 1]
-    female = people["sex"].to_numpy() == 2
-    birth = people["birth_day"].to_numpy().astype(np.float32)
+    female = known["sex"].to_numpy() == 2
+    birth = known["birth_day"].to_numpy().astype(np.float32)
     start, collected = day.astype(np.float32), until.astype(np.float32)
-    return Crowd(
-        person=people["person"].to_numpy(),
+    return People(
+        person=known["person"].to_numpy(),
         female=female,
         birth=birth,
         start=start,
@@ -201,74 +189,55 @@ def _crowd(
         collected=collected,
         practice=practice,
         recording=recording,
-        phase=people["review_phase"].to_numpy().astype(np.int64),
-        susceptibility=people["susceptibility"].to_numpy(),
+        phase=known["review_phase"].to_numpy().astype(np.int64),
+        susceptibility=known["susceptibility"].to_numpy(),
         death=baseline_death(female, birth, start, random, settings).astype(np.float32),
     )
 
 
 def _recordings(
     parameters: Parameters,
-    crowd: Crowd,
+    people: People,
     onset: np.ndarray,
     last: np.ndarray,
     random: np.random.Generator,
     settings: ProcessSettings,
 ) -> Recordings:
-    """Return what is recorded after `crowd.start`, given each disease's last recording up to then.
+    """Return what is recorded after `people.start`, each disease once per visit.
 
     Args:
-        parameters, crowd, settings: of the process.
-        onset, last: float32 (diseases, people), days.
+        parameters, people, settings: of the process.
+        onset: float32 (diseases, people), days.
+        last: float32 (diseases, people), the days of the last recording up to `people.start`.
         random: draws.
     """
-    ends = crowd.last_day
-    disease, row = np.nonzero(onset <= ends)
-    begins = onset[disease, row].astype(np.int64)
-    last_day = ends[row].astype(np.int64)
-    now = crowd.start.astype(np.int64)
+    begun = cases_of(onset, people)
+    now = people.start.astype(np.int64)
 
-    # Recordings go on from the last one; those of a disease not recorded so far, from its onset.
-    held = last[disease, row].astype(np.int64)
-    since = np.maximum(begins, np.where(held < settings.records_from, begins, held))
-    chronic = parameters.chronic[disease]
+    # Recordings continue from the last one or, for a disease not recorded so far, from the onset.
+    held = last[begun.disease, begun.row].astype(np.int64)
+    since = np.maximum(begun.day, np.where(held < settings.records_from, begun.day, held))
+    cases = replace(begun, day=since)
     parts = []
-    left = np.arange(len(row))
     contradicts = np.zeros(onset.shape, dtype=bool)
-    for _ in range(ATTEMPTS):
-        often, seldom = left[chronic[left]], left[~chronic[left]]
-        drawn = flare_ups(
-            parameters, row[seldom], disease[seldom], since[seldom], last_day[seldom], random
-        )
-        drawn += reviews(
-            parameters,
-            crowd,
-            row[often],
-            disease[often],
-            since[often],
-            last_day[often],
-            random,
-            settings,
-        )
+    for _ in range(_ATTEMPTS):
+        chronic = parameters.chronic[cases.disease]
+        drawn = flare_ups(parameters, cases.take(~chronic), random)
+        drawn += reviews(parameters, people, cases.take(chronic), random, settings)
         made = Recordings.join(drawn)
         place = made.disease, made.row
         wrong = (made.day > last[place]) & (made.day <= now[made.row])
         contradicts[made.disease[wrong], made.row[wrong]] = True
         parts.append(made.take(~contradicts[place] & (made.day > now[made.row])))
-        left = left[contradicts[disease[left], row[left]]]
-        if len(left) == 0:
+        cases = cases.take(contradicts[cases.disease, cases.row])
+        if len(cases) == 0:
             break
-        contradicts[disease[left], row[left]] = False
+        contradicts[cases.disease, cases.row] = False
 
-    row, disease, begins, last_day = (
-        row[chronic],
-        disease[chronic],
-        begins[chronic],
-        last_day[chronic],
-    )
-    onwards = np.maximum(begins, now[row])
-    parts.append(further_admissions(parameters, row, disease, onwards, last_day, random))
+    chronic_cases = begun.take(parameters.chronic[begun.disease])
+    onwards = np.maximum(chronic_cases.day, now[chronic_cases.row])
+    parts.append(further_admissions(parameters, chronic_cases, onwards, random))
     own = Recordings.join(parts)
-    coded = comorbidities(own, row, disease, begins, len(now), random, settings)
-    made, _ = once_a_visit(Recordings.join([own, coded]), random)
+    coded = comorbidities(own, chronic_cases, len(now), random, settings)
+    made, _ = once_per_visit(Recordings.join([own, coded]), random)
     return made

@@ -1,4 +1,4 @@
-"""The simulated delivery as files: what is delivered once, part by part, and linked as a whole."""
+"""The files of a simulated delivery: shared by all parts, those of a part, and linked files."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,9 @@ from behrt.simulation.code_lists import (
     unmapped_medical,
     write_lists,
 )
+from behrt.simulation.days import day_number
 from behrt.simulation.flaws import Flaws
-from behrt.simulation.layout import IN_PARTS
+from behrt.simulation.paths import IN_PARTS
 from behrt.simulation.patients import (
     HES_COVERAGE,
     ONS_COVERAGE,
@@ -30,13 +31,15 @@ from behrt.simulation.patients import (
     generator,
     patients_of,
     practice_ids,
-    staff_of,
+    staff_per_practice,
 )
-from behrt.simulation.process import DUE, Block, ProcessSettings, World, simulate_block
-from behrt.simulation.text import dates, day_number, whole_folder, write_header, write_rows, zipped
+from behrt.simulation.process import Block, simulate_block
+from behrt.simulation.recordings import DUE
+from behrt.simulation.text import dates, whole_folder, write_header, write_rows, zipped
+from behrt.simulation.world import ProcessSettings, World
 
-PEOPLE_A_BLOCK = 4_000
-"""People simulated and written at once: it bounds memory, and it is part of the seed."""
+PEOPLE_PER_BLOCK = 4_000
+"""People simulated and written at a time: it bounds memory, and the results depend on it."""
 
 
 def write_world(
@@ -53,23 +56,22 @@ def write_world(
     seed: int,
     database: str = "gold",
 ) -> None:
-    """Write what all parts share.
+    """Write the files that all parts share.
 
     Args:
         world: practices, diseases and risks.
         lists: folder of code lists, laid out as CALIBER's repository.
-        own_lists: write the project's own lists to `lists`; else read what is there.
+        own_lists: write the project's own lists to `lists`, rather than read it.
         practice, staff: zipped tables of the database.
-        coverage: windows of the linked sources.
-        medical: the look-up of medical codes, listed or not: GOLD's medical.txt, or EMIS's
-            dictionary.
-        codes: Parquet, what records are coded with (`behrt.simulation.code_lists.Codes`).
-        graph, diseases: Parquet, the truth: `world.risks` and `world.diseases`.
+        coverage: first and last days of the linked sources.
+        medical: the look-up of all medical codes, GOLD's medical.txt or EMIS's dictionary.
+        codes: Parquet, the codes of records (`behrt.simulation.code_lists.CodesToWrite`).
+        graph, diseases: Parquet, `world.risks` and `world.diseases`.
         seed: of the simulation.
         database: a key of `behrt.cprd.databases.DATABASES`.
 
     Raises:
-        InputError: the lists given are not of the simulated diseases.
+        InputError: the phenotypes of the lists are not the simulated diseases.
     """
     tables = DATABASES[database].source_tables
     listed = write_lists(world.diseases, lists) if own_lists else read_medical(lists)
@@ -100,7 +102,7 @@ def write_world(
             write_header(tables[name], streams[name])
             write_rows(tables[name], columns, streams[name])
     logger.info(
-        "simulated world: %d practices, %d diseases, %d codes that lists map, %d that none does",
+        "simulated world: %d practices, %d diseases, %d codes in code lists, %d in none",
         len(world.practices),
         len(world.diseases),
         len(listed),
@@ -109,14 +111,14 @@ def write_world(
 
 
 def _write_look_up(every: pl.DataFrame, path: Path, database: str) -> None:
-    """Write all medical codes as the database's look-up; `every` says which are listed."""
+    """Write all medical codes as the database's look-up; `listed` marks those in code lists."""
     if database == "aurum":
         rows = aurum.medical_dictionary(every)
     else:
         rows = every.drop("listed").sort("medcode")
     text = rows.write_csv(separator="\t", line_terminator="\r\n", quote_style="never")
     with atomic(path) as temporary:
-        # As delivered: look-ups are Windows text.
+        # Delivered look-ups are Windows text.
         temporary.write_bytes(text.encode("cp1252", errors="replace"))
 
 
@@ -125,7 +127,7 @@ def _practice_tables(
 ) -> dict[str, dict[str, object]]:
     number = practices["practice"].to_numpy()
     pracid = practice_ids(number)
-    members = staff_of(number)
+    members = staff_per_practice(number)
     at = np.repeat(np.arange(len(number)), members)
     member = np.arange(len(at)) - (np.cumsum(members) - members)[at] + 1
     draws = generator(seed, 0, "staff")
@@ -149,15 +151,20 @@ def _practice_tables(
 
 
 @dataclass(frozen=True)
-class Share:
-    """Which people a part holds: `count` people from number `first` on, counted from 1."""
+class PersonRange:
+    """Consecutive people: `count` of them, from number `first` on."""
 
     first: int
     count: int
 
 
-def share_of(part: int, parts: int, people: int) -> Share:
-    """Return the people of a part (from 1): consecutive, and as many as in any other, or one off.
+def people_of_part(part: int, parts: int, people: int) -> PersonRange:
+    """Return the people of a part. Parts and people are numbered from 1.
+
+    The sizes of the parts differ by at most one.
+
+    >>> people_of_part(2, parts=3, people=100)
+    PersonRange(first=34, count=33)
 
     Raises:
         InputError: there are more parts than people.
@@ -167,13 +174,13 @@ def share_of(part: int, parts: int, people: int) -> Share:
             "simulation", f"part {part} of {parts} for {people} patients", "Ask for fewer parts"
         )
     start, end = (people * done // parts for done in (part - 1, part))
-    return Share(start + 1, end - start)
+    return PersonRange(start + 1, end - start)
 
 
 def write_part(
     world: World,
     codes: pl.DataFrame,
-    share: Share,
+    chosen: PersonRange,
     tables: Mapping[str, Path],
     fragments: Path,
     people: Path,
@@ -183,29 +190,28 @@ def write_part(
     seed: int,
     database: str = "gold",
 ) -> None:
-    """Simulate the people of one part and write it.
+    """Simulate the people of one part and write its files.
 
-    The people come in blocks of `PEOPLE_A_BLOCK`, each seeded by `seed` and its first person, so
-    that memory is flat and the bytes do not depend on what else runs.
+    People are simulated in blocks of `PEOPLE_PER_BLOCK`, each seeded by `seed` and its first
+    person. So memory does not grow with people, and the bytes do not depend on other parts.
 
     Args:
         world: practices, diseases and risks.
-        codes: what to write (`behrt.simulation.code_lists.Codes`).
-        share: the people of the part.
-        tables: the zip file of each of the database's `behrt.simulation.layout.IN_PARTS`.
-        fragments: folder for this part's rows of each linked table, `<table>.txt`, no header.
-        people, onsets: Parquet, the truth from which the process can be continued:
-            `Block.people` with `patid` and what became of the patient in the delivery
-            (acceptable, linked); `Block.onsets` with `recorded` List(Int32), the days, ascending,
-            on which the disease itself was due and recorded, delivered or not.
+        codes: of records (`behrt.simulation.code_lists.CodesToWrite`).
+        chosen: the people of the part.
+        tables: the zip file of each of the database's `behrt.simulation.paths.IN_PARTS`.
+        fragments: folder for the part's rows of each linked table: `<table>.txt`, no header.
+        people: Parquet, `Block.people` with `patid`, `acceptable` and `linked`.
+        onsets: Parquet, `Block.onsets` with `recorded` List(Int32): the days, ascending, on which
+            the disease was recorded for itself (`DUE`), delivered or not.
         settings: of the process.
-        flaws: how often the delivery errs.
+        flaws: of the delivery.
         seed: of the simulation.
         database: a key of `behrt.cprd.databases.DATABASES`.
     """
     layouts = DATABASES[database].source_tables
     gp = primary_care.gp_codes(codes, len(world.diseases))
-    hospital = linked_data.icd_codes(codes, len(world.diseases))
+    hospital = linked_data.hospital_codes(codes, len(world.diseases))
     truth_people, truth_onsets = [], []
     rows = 0
     with ExitStack() as stack:
@@ -215,9 +221,9 @@ def write_part(
             write_header(layouts[name], streams[name])
         for name in linked_data.TABLES:
             streams[name] = stack.enter_context((folder / f"{name}.txt").open("wb"))
-        bar = stack.enter_context(progress(total=share.count, label="simulate", unit="patients"))
-        for first in range(share.first, share.first + share.count, PEOPLE_A_BLOCK):
-            count = min(PEOPLE_A_BLOCK, share.first + share.count - first)
+        bar = stack.enter_context(progress(total=chosen.count, label="simulate", unit="patients"))
+        for first in range(chosen.first, chosen.first + chosen.count, PEOPLE_PER_BLOCK):
+            count = min(PEOPLE_PER_BLOCK, chosen.first + chosen.count - first)
             block = simulate_block(world, first, count, seed, settings)
             patients = patients_of(block.people, world.practices, flaws, seed)
             in_practice = block.diagnoses.filter(pl.col("setting") == 0)
@@ -245,7 +251,7 @@ def write_part(
             bar.update(count)
     write_parquet(pl.concat(truth_people), people)
     write_parquet(pl.concat(truth_onsets), onsets)
-    logger.info("simulated part: %d patients, %d rows of text", share.count, rows)
+    logger.info("simulated part: %d patients, %d rows of text", chosen.count, rows)
 
 
 def _onsets_with_recordings(block: Block) -> pl.DataFrame:
@@ -257,10 +263,10 @@ def _onsets_with_recordings(block: Block) -> pl.DataFrame:
 
 
 def write_linked(fragments: Sequence[Path], tables: Mapping[str, Path]) -> None:
-    """Join the fragments of all parts, in the order given, into one file a linked table.
+    """Join the fragments of all parts, in the given order, into one file per linked table.
 
     Args:
-        fragments: the folders that `write_part` wrote.
+        fragments: folders that `write_part` wrote.
         tables: the file of each of `behrt.simulation.linked_data.TABLES`.
     """
     size = 0

@@ -1,4 +1,4 @@
-"""The table of simulated diseases: who gets them, when, and how they are recorded."""
+"""The table of simulated diseases: who gets them, at what age, and how they are recorded."""
 
 from pathlib import Path
 
@@ -15,25 +15,25 @@ MALE, FEMALE = 1, 2
 
 
 class DiseaseSchema(dy.Schema):
-    """One row a disease, sorted by name (code point order).
+    """One row per disease, sorted by name (code point order).
 
     Attributes:
         name, chapter: CALIBER's phenotype and category.
         sex: who can get it: both, female or male.
         female_to_male: ratio of the lifetime risks.
-        lifetime_risk: share of people of the sexes concerned who get it by the end of a long life.
-        onset_mean, onset_spread: years of age; a normal distribution above age 0.
-        childhood_share: share of onsets that come from the childhood mode instead.
-        pattern: how it is recorded after its onset. `once`: rarely again, and then soon;
-            `recurrent`: in flare-ups; `chronic`: at the patient's regular reviews.
+        lifetime_risk: share of people, of the sexes that can get it, who get it in a long life.
+        onset_mean, onset_spread: of the normal distribution of the age of onset, above 0, in years.
+        childhood_share: share of onsets that are in childhood, outside that distribution.
+        pattern: how it is recorded after its onset. `once`: rarely again, and soon; `recurrent`: in
+            flare-ups; `chronic`: at the patient's regular reviews.
         interval_months: mean time to the next recording.
         refractory_months: shortest time to the next recording.
         continues: probability that another recording follows.
         hospital_share: share of onsets and flare-ups that are admissions.
         admissions_per_year: further admissions for a chronic disease.
-        fatality: probability of dying of it, after `fatal_lag_years` on average.
-        published_share: share of patients with it among the labels of the paper's T2.
-        source: where the numbers come from.
+        fatality: probability of death from it, after `fatal_lag_years` on average.
+        published_share: share of the paper's T2 patients who have it as a label.
+        source: of the numbers.
     """
 
     name = dy.String(primary_key=True)
@@ -64,7 +64,7 @@ def read_diseases(path: Path = TABLE) -> dy.DataFrame[DiseaseSchema]:
     """Read the table of diseases, sorted by name.
 
     Raises:
-        InputError: a value is missing or out of its range, or a name occurs twice.
+        InputError: a value is missing or out of range, or a name occurs twice.
     """
     try:
         return DiseaseSchema.validate(pl.read_csv(path).sort("name"), cast=True)
@@ -75,8 +75,8 @@ def read_diseases(path: Path = TABLE) -> dy.DataFrame[DiseaseSchema]:
 def risk_by_sex(diseases: pl.DataFrame) -> np.ndarray:
     """Return float64 (2, diseases): lifetime risk of males, then females.
 
-    The mean of the two is the lifetime risk, except for a disease of one sex, where it is that
-    sex's risk and the other's is 0.
+    For a disease of both sexes, the mean of the two is `lifetime_risk`. For a disease of one sex,
+    that sex has `lifetime_risk` and the other 0.
     """
     risk = diseases["lifetime_risk"].to_numpy()
     ratio = diseases["female_to_male"].to_numpy()

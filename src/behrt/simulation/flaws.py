@@ -1,4 +1,4 @@
-"""The flaws of a delivery, each a named share: what the rules of the cohort exist for."""
+"""Flaws of a delivery, which the cohort's rules have to handle."""
 
 from dataclasses import dataclass, fields
 
@@ -11,24 +11,27 @@ from behrt.errors import InputError
 class Flaws:
     """How often each flaw occurs. Every value is a share in [0, 1]; 0 turns the flaw off.
 
-    Practices that have not consented to linkage, and those outside England, belong to the world
-    (`behrt.simulation.process.make_world`), not to this list.
+    Practices outside England, and those that have not consented to linkage, are not flaws; see
+    `behrt.simulation.world.World`.
 
     Attributes:
         unacceptable: patients whose record is not of acceptable quality (accept = 0).
         not_linkable: patients of linked practices without HES linkage (hes_e = 0).
-        before_registration: of diagnoses before registration, those entered from older notes.
-        after_registration: of diagnoses after a transfer, those that the old practice still has.
-        after_collection: clinical rows dated, wrongly, after the practice's last collection.
+        before_registration: diagnoses before registration that are entered from older notes.
+        after_registration: diagnoses after a transfer that the old practice records.
+        after_collection: clinical rows with a wrong date, after the practice's last collection.
         missing_date: clinical rows and consultations without a date of the event.
         no_medcode: clinical rows with medcode 0.
         duplicate: clinical rows and consultations delivered twice.
-        no_icd: hospital spells that hold a missing diagnosis, `-.`.
+        no_icd: hospital spells with a missing diagnosis, `-.`.
         unfinished: hospital spells without a date of discharge.
-        outside_coverage: of spells outside HES's coverage, those delivered none the less.
-        late_gp_death: deaths in registration whose date in the GP record is days late.
-        ons_death_shifted: deaths that ONS records one to five days off.
-        weak_match: linked deaths of match rank 3 or more.
+        outside_coverage: spells outside HES's coverage that are delivered anyway.
+        late_gp_death: deaths while registered whose date in the GP record is some days late.
+        ons_death_shifted: deaths whose date at ONS is one to five days early or late.
+        weak_match: linked deaths with a match rank of 3 or more.
+
+    Raises:
+        InputError: a value is not a share.
     """
 
     unacceptable: float = 0.05
@@ -50,14 +53,16 @@ class Flaws:
         for field in fields(self):
             share = getattr(self, field.name)
             if not 0 <= share <= 1:
-                raise InputError(f"flaws: {field.name}", f"{share} is no share", "Give 0 to 1")
+                raise InputError(
+                    f"flaws: {field.name}", f"{share} is not a share", "Use a number from 0 to 1"
+                )
 
 
-def some(generator: np.random.Generator, rows: int, share: float) -> np.ndarray:
-    """Return a mask (bool, one a row) that is true for `share` of the rows, drawn at random."""
+def random_mask(generator: np.random.Generator, rows: int, share: float) -> np.ndarray:
+    """Return a bool per row, true for a random `share` of the rows."""
     return generator.random(rows, dtype=np.float32) < np.float32(share)
 
 
-def twice(generator: np.random.Generator, rows: int, share: float) -> np.ndarray:
-    """Return row numbers 0 … rows − 1 in order, `share` of them repeated at once."""
-    return np.repeat(np.arange(rows), 1 + some(generator, rows, share))
+def with_duplicates(generator: np.random.Generator, rows: int, share: float) -> np.ndarray:
+    """Return the row numbers from 0 in order, a random `share` of them twice."""
+    return np.repeat(np.arange(rows), 1 + random_mask(generator, rows, share))

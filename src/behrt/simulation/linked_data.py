@@ -1,11 +1,12 @@
-"""A block of the simulated process as the linked tables: eligibility, HES APC and ONS deaths."""
+"""A block of simulated people as linked tables: eligibility, HES APC and ONS deaths."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from behrt.simulation.flaws import Flaws, some
+from behrt.simulation.days import NO_DAY, pack
+from behrt.simulation.flaws import Flaws, random_mask
 from behrt.simulation.patients import (
     HES_COVERAGE,
     ONS_COVERAGE,
@@ -13,8 +14,8 @@ from behrt.simulation.patients import (
     generator,
     within,
 )
-from behrt.simulation.primary_care import Columns, draw_favouring_the_first
-from behrt.simulation.text import NO_DAY, blank_where, dates
+from behrt.simulation.primary_care import Columns, draw_mostly_first
+from behrt.simulation.text import blank_where, dates
 
 TABLES = (
     "linkage_eligibility",
@@ -37,17 +38,18 @@ _ETHNICITIES = np.array(
 )
 _EXTRA_CODES = np.array([0, 0, 1, 1, 1, 2, 2, 3])
 _LONG_STAY = 3
-# The fifth character that ICDx holds: the site of a musculoskeletal disease.
+# ICDx holds a fifth character: the site of a musculoskeletal disease.
 _SITED_CHAPTER = "M"
 _SITED_SHARE = 0.4
 
 
 @dataclass(frozen=True)
-class IcdCodes:
-    """ICD-10 codes to write: those of each disease, and those that no list maps.
+class HospitalCodes:
+    """ICD-10 codes of each disease, and those that no code list contains.
 
-    `code[start[d]:start[d] + size[d]]` are the codes of disease d; `sited` are the codes that
-    take a fifth character. The last of `code` is `-.`.
+    The codes of disease d are `code[start[d]:start[d] + size[d]]`. Those of no list start at
+    `first_unmapped`; the last code is `-.`, for a missing diagnosis. `sited` is true for codes
+    that take a fifth character.
     """
 
     code: pl.Series
@@ -58,23 +60,24 @@ class IcdCodes:
 
     @property
     def missing(self) -> int:
+        """The index of `-.`."""
         return len(self.code) - 1
 
 
-def icd_codes(codes: pl.DataFrame, diseases: int) -> IcdCodes:
-    """Return the ICD-10 codes of `behrt.simulation.code_lists.Codes`, laid out for drawing."""
+def hospital_codes(codes: pl.DataFrame, diseases: int) -> HospitalCodes:
+    """Return the ICD-10 codes of `behrt.simulation.code_lists.CodesToWrite`, ready for drawing."""
     listed = codes.drop_nulls("icd")
     mapped = listed.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
     unmapped = listed.filter(pl.col("kind") != "diagnosis")
     size = np.bincount(mapped["disease"].to_numpy(), minlength=diseases)
     code = pl.concat([mapped["icd"], unmapped["icd"], pl.Series("icd", [NO_ICD])]).rechunk()
     sited = code.str.starts_with(_SITED_CHAPTER) & (code.str.len_chars() == 5)
-    return IcdCodes(code, sited.to_numpy(), np.cumsum(size) - size, size, len(mapped))
+    return HospitalCodes(code, sited.to_numpy(), np.cumsum(size) - size, size, len(mapped))
 
 
 @dataclass(frozen=True)
 class _Spells:
-    """Hospital spells that HES delivers, in order of patient and number."""
+    """Hospital spells that HES delivers, in order of patient and of the patient's spells."""
 
     row: np.ndarray
     number: np.ndarray
@@ -92,7 +95,7 @@ def linked_tables(
     patients: Patients,
     diagnoses: pl.DataFrame,
     admissions: pl.DataFrame,
-    codes: IcdCodes,
+    codes: HospitalCodes,
     flaws: Flaws,
     seed: int,
 ) -> dict[str, Columns]:
@@ -102,8 +105,8 @@ def linked_tables(
         patients: of the block.
         diagnoses: person, day, disease, setting, spell, rank; all settings.
         admissions: person, spell, admitted_day, discharged_day, emergency.
-        codes: what to write.
-        flaws: how often to err.
+        codes: of the diagnoses.
+        flaws: of the delivery.
         seed: of the simulation.
     """
     spells = _spells(patients, admissions, flaws, seed)
@@ -136,17 +139,17 @@ def _spells(patients: Patients, admissions: pl.DataFrame, flaws: Flaws, seed: in
     admissions = admissions.sort("person", "spell")
     row = patients.rows_of(admissions["person"])
     admitted = admissions["admitted_day"].to_numpy()
-    stray = some(draws, len(row), flaws.outside_coverage)
-    unfinished = some(draws, len(row), flaws.unfinished)
+    stray = random_mask(draws, len(row), flaws.outside_coverage)
+    unfinished = random_mask(draws, len(row), flaws.unfinished)
     discharged = np.where(unfinished, NO_DAY, admissions["discharged_day"].to_numpy())
     long = ~unfinished & (discharged - admitted >= _LONG_STAY)
-    episodes = 1 + (long & some(draws, len(row), 0.5))
+    episodes = 1 + (long & random_mask(draws, len(row), 0.5))
     number = admissions["spell"].to_numpy().astype(np.int64)
     kept = patients.linked[row] & (within(admitted, HES_COVERAGE) | stray)
     return _Spells(
         row[kept],
         number[kept],
-        # Counted within the patient, and told apart between patients by their number.
+        # Unique across patients, who have fewer than 1,000 spells each.
         (patients.person[row] * 1000 + number + 1)[kept],
         admitted[kept],
         discharged[kept],
@@ -170,7 +173,7 @@ def _hes_patient(patients: Patients, spells: _Spells, seed: int) -> Columns:
 
 
 def _methods(patients: Patients, spells: _Spells, seed: int) -> Columns:
-    """Return how spells began and ended; a stay until the day of death ended with it."""
+    """Return methods of admission and discharge; a stay up to the day of death ends in death."""
     draws = generator(seed, int(patients.person[0]), "methods")
     n = len(spells)
     planned = draws.choice(np.array([11, 11, 12, 13]), n)
@@ -205,44 +208,44 @@ def _diagnoses(
     patients: Patients,
     spells: _Spells,
     diagnoses: pl.DataFrame,
-    codes: IcdCodes,
+    codes: HospitalCodes,
     flaws: Flaws,
     seed: int,
 ) -> dict[str, Columns]:
-    """Return episodes, and diagnoses by episode, by spell, and the primary one of each spell.
+    """Return episodes, diagnoses by episode and by spell, and the primary diagnoses of spells.
 
-    A spell's diagnoses are those that the process recorded, in order of rank, then some that no
-    list maps. A second episode takes the later half.
+    The diagnoses of a spell are those that the process recorded, in order of rank, then some that
+    no code list contains. If there is a second episode, it has the second half.
     """
     first = int(patients.person[0])
     draws = generator(seed, first, "icd")
     hospital = diagnoses.filter(pl.col("setting") == 1).sort("person", "spell", "rank", "disease")
     disease = hospital["disease"].to_numpy()
-    key = spells.row * 2**20 + spells.number
-    wanted = patients.rows_of(hospital["person"]) * 2**20 + hospital["spell"].to_numpy()
+    key = pack(spells.row, spells.number)
+    wanted = pack(patients.rows_of(hospital["person"]), hospital["spell"].to_numpy())
     spell = np.searchsorted(key, wanted)
     known = np.append(key, -1)[spell] == wanted
     kept = known & (codes.size[disease] > 0)
     spell, disease = spell[kept], disease[kept]
-    mapped = draw_favouring_the_first(draws, codes.start[disease], codes.size[disease])
+    mapped = draw_mostly_first(draws, codes.start[disease], codes.size[disease])
 
-    # A spell without a recorded disease has at least one diagnosis all the same.
+    # A spell without a recorded disease still has at least one diagnosis.
     bare = np.bincount(spell, minlength=len(spells)) == 0
     extra = np.repeat(
         np.arange(len(spells)), np.maximum(draws.choice(_EXTRA_CODES, len(spells)), bare)
     )
     unmapped = draws.integers(codes.first_unmapped, codes.missing, len(extra))
-    (lost,) = np.nonzero(some(draws, len(spells), flaws.no_icd))
+    (lost,) = np.nonzero(random_mask(draws, len(spells), flaws.no_icd))
     spell = np.concatenate([spell, extra, lost])
     code = np.concatenate([mapped, unmapped, np.full(len(lost), codes.missing)])
     order = np.argsort(spell, kind="stable")
     spell, code = spell[order], code[order]
-    # The same code is recorded once a spell.
+    # A spell has each code only once.
     _, once = np.unique(spell * len(codes.code) + code, return_index=True)
     once.sort()
     spell, code = spell[once], code[once]
 
-    sited = codes.sited[code] & some(draws, len(code), _SITED_SHARE)
+    sited = codes.sited[code] & random_mask(draws, len(code), _SITED_SHARE)
     fifth = blank_where(draws.integers(0, 10, len(code)), ~sited)
     starts = np.searchsorted(spell, np.arange(len(spells)))
     count = np.bincount(spell, minlength=len(spells))
@@ -286,9 +289,9 @@ def _diagnoses(
 
 
 def _episode_days(spells: _Spells) -> tuple[np.ndarray, np.ndarray]:
-    """Return first and last days (int64) of the first and second episode of each spell.
+    """Return the first and last days (int64), (spells, 2), of the first and second episodes.
 
-    A spell of one episode has the same days in both columns.
+    The second column is meaningless for a spell of one episode.
     """
     known = np.where(spells.discharged == NO_DAY, spells.admitted, spells.discharged)
     middle = np.where(spells.episodes == 2, (spells.admitted + known) // 2, spells.discharged)
@@ -332,17 +335,17 @@ def _episodes(patients: Patients, spells: _Spells, seed: int) -> Columns:
 
 
 def _deaths(
-    patients: Patients, diagnoses: pl.DataFrame, codes: IcdCodes, flaws: Flaws, seed: int
+    patients: Patients, diagnoses: pl.DataFrame, codes: HospitalCodes, flaws: Flaws, seed: int
 ) -> Columns:
     draws = generator(seed, int(patients.person[0]), "deaths")
     n = len(patients)
     off = draws.integers(1, 6, n) * draws.choice(np.array([-1, 1]), n)
-    shifted = np.where(some(draws, n, flaws.ons_death_shifted), off, 0)
+    shifted = np.where(random_mask(draws, n, flaws.ons_death_shifted), off, 0)
     strong = draws.choice(np.array([1, 1, 1, 2]), n)
-    rank = np.where(some(draws, n, flaws.weak_match), draws.integers(3, 7, n), strong)
+    rank = np.where(random_mask(draws, n, flaws.weak_match), draws.integers(3, 7, n), strong)
     registered = draws.integers(1, 8, n)
     place = draws.choice(np.array(["H", "H", "C", "E"]), n)
-    # The cause is the disease recorded last, or one that no list maps.
+    # The cause is the disease recorded last, or a code that no list contains.
     cause = np.full(n, codes.first_unmapped)
     recorded = diagnoses.filter(pl.Series(codes.size[diagnoses["disease"].to_numpy()] > 0))
     last = recorded.sort("person", "day", "disease").unique("person", keep="last")

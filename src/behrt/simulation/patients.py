@@ -1,4 +1,4 @@
-"""The patients of a block as a delivery knows them: ids, windows, who is acceptable or linked."""
+"""The patients of a block as in a delivery: ids, dates, and who is acceptable or linked."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,11 +6,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from behrt.simulation.flaws import Flaws, some
-from behrt.simulation.text import NO_DAY, day_number
+from behrt.simulation.days import NO_DAY, day_number
+from behrt.simulation.flaws import Flaws, random_mask
 
 SUFFIX = 100_000
-"""A patid ends in the five digits of its practice's pracid; so do staff ids."""
+"""A patid, and a staff id, ends in the five digits of its practice's pracid."""
 
 FIRST_PRACTICE = 20_000
 LAST_ENGLISH_REGION = 10
@@ -24,19 +24,19 @@ def practice_ids(practice: np.ndarray) -> np.ndarray:
     return FIRST_PRACTICE + practice.astype(np.int64)
 
 
-def staff_of(practice: np.ndarray) -> np.ndarray:
-    """Return how many members of staff (int64) each practice, numbered from 1, has."""
+def staff_per_practice(practice: np.ndarray) -> np.ndarray:
+    """Return the number of members of staff (int64) of practices numbered from 1."""
     return 5 + practice.astype(np.int64) * 7 % 11
 
 
 def generator(seed: int, first_person: int, use: str) -> np.random.Generator:
-    """Return the random numbers of one use in the block that starts at `first_person`."""
+    """Return the generator for one use in the block that starts at `first_person`."""
     return np.random.default_rng([seed, first_person, *use.encode()])
 
 
 @dataclass(frozen=True)
 class Patients:
-    """One element a person, in order of person. Days are int32, `NO_DAY` for none.
+    """One element per person, in order of person. Days are int32, `NO_DAY` for none.
 
     Attributes:
         person, patid, pracid: int64.
@@ -44,11 +44,11 @@ class Patients:
         sex: 1 male, 2 female, int8.
         born, died: days of birth and death.
         registered: first day of registration.
-        left: last day of registration; `NO_DAY` while it lasts.
+        left: last day of registration; `NO_DAY` while registered.
         opens, closes: the practice's up-to-standard and last-collection days.
-        acceptable: bool.
-        listed: the patient is a row of the linkage eligibility file (practice in England), bool.
-        linked: HES and ONS data may be linked, bool.
+        acceptable: bool, the record is of acceptable quality.
+        listed: bool, the linkage eligibility file has the patient (practice in England).
+        linked: bool, HES and ONS data are linked.
     """
 
     person: np.ndarray
@@ -75,16 +75,16 @@ class Patients:
 
 
 def patients_of(people: pl.DataFrame, practices: pl.DataFrame, flaws: Flaws, seed: int) -> Patients:
-    """Return the patients of a block, and draw who is acceptable and who is linked."""
+    """Return the patients of a block; who is acceptable and who is linked is drawn."""
     people = people.sort("person")
     first = int(people["person"][0])
     practice = people["practice"].to_numpy().astype(np.int64)
     at = practices.sort("practice")[practice - 1]
     pracid = practice_ids(practice)
     draws = generator(seed, first, "patients")
-    acceptable = ~some(draws, len(people), flaws.unacceptable)
+    acceptable = ~random_mask(draws, len(people), flaws.unacceptable)
     english = at["region"].to_numpy() <= LAST_ENGLISH_REGION
-    linkable = ~some(draws, len(people), flaws.not_linkable)
+    linkable = ~random_mask(draws, len(people), flaws.not_linkable)
     return Patients(
         person=people["person"].to_numpy(),
         patid=people["person"].to_numpy() * SUFFIX + pracid,
@@ -108,6 +108,6 @@ def _days(days: pl.Series) -> np.ndarray:
 
 
 def within(days: np.ndarray, window: tuple[date, date]) -> np.ndarray:
-    """Return whether each day lies in a window, both ends included."""
+    """Return whether each day is in a window, both ends included."""
     start, end = (day_number(day) for day in window)
     return (days >= start) & (days <= end)

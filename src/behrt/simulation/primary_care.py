@@ -1,8 +1,8 @@
-"""A block of the simulated process as tables of CPRD GOLD.
+"""A block of simulated people as tables of CPRD GOLD.
 
-Every contact with the practice is one consultation. It holds a clinical row for each disease
-recorded and one or more rows with codes that no list maps: symptoms, measurements (with a row of
-Additional), management and administration; and some tests, prescriptions and referrals.
+Each contact with the practice is one consultation. It has a clinical row for each recorded disease,
+one or more rows with codes that no code list contains (symptoms, measurements with a row of
+Additional, management, administration), and some tests, prescriptions and referrals.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from behrt.simulation.flaws import Flaws, some, twice
-from behrt.simulation.layout import IN_PARTS
-from behrt.simulation.patients import SUFFIX, Patients, generator, staff_of
-from behrt.simulation.text import NO_DAY, blank_where, dates
+from behrt.simulation.days import NO_DAY, pack, unpack
+from behrt.simulation.flaws import Flaws, random_mask, with_duplicates
+from behrt.simulation.paths import IN_PARTS
+from behrt.simulation.patients import SUFFIX, Patients, generator, staff_per_practice
+from behrt.simulation.text import blank_where, dates
 
 Columns = dict[str, object]
 
 TABLES = IN_PARTS["gold"]
 
-# How many unmapped rows a consultation has: one of these, at random (mean 1.9).
+# The number of unmapped rows of a consultation is one of these, at random (mean 1.9).
 _UNMAPPED_ROWS = np.array([1, 1, 1, 1, 2, 2, 2, 2, 3, 4])
 _UNMAPPED_KINDS = {"symptom": 0.42, "administration": 0.25, "measurement": 0.18, "management": 0.15}
 _REFERRALS_PER_CONSULTATION = 0.03
@@ -44,14 +45,14 @@ _SECTION = {
 
 @dataclass(frozen=True)
 class _Pools:
-    """Texts by group: `text[start[g]:start[g] + size[g]]` are those of group g."""
+    """Texts by group: those of group g are `text[start[g]:start[g] + size[g]]`."""
 
     text: pl.Series
     start: np.ndarray
     size: np.ndarray
 
     def draw(self, draws: np.random.Generator, group: np.ndarray) -> pl.Series:
-        """Return one text of each element's group, all alike likely."""
+        """Return one text of each element's group, drawn uniformly."""
         part = draws.random(len(group), dtype=np.float32)
         return self.text.gather(self.start[group] + (part * self.size[group]).astype(np.int64))
 
@@ -98,9 +99,9 @@ _QUANTITIES = np.array([28, 28, 30, 56, 56, 60, 84, 100, 112, 200])
 
 @dataclass(frozen=True)
 class GpCodes:
-    """Medcodes to write: those of each disease, and those of each kind that no list maps.
+    """Medcodes of each disease, and those of each kind that no code list contains.
 
-    `medcode[start[d]:start[d] + size[d]]` are the codes of disease d; a disease may have none.
+    The codes of disease d are `medcode[start[d]:start[d] + size[d]]`; a disease may have none.
     """
 
     medcode: np.ndarray
@@ -110,7 +111,7 @@ class GpCodes:
 
 
 def gp_codes(codes: pl.DataFrame, diseases: int) -> GpCodes:
-    """Return the medcodes of `behrt.simulation.code_lists.Codes`, laid out for drawing."""
+    """Return the medcodes of `behrt.simulation.code_lists.CodesToWrite`, ready for drawing."""
     listed = codes.drop_nulls("medcode")
     mapped = listed.filter(pl.col("kind") == "diagnosis").sort("disease", maintain_order=True)
     size = np.bincount(mapped["disease"].to_numpy(), minlength=diseases)
@@ -123,21 +124,21 @@ def gp_codes(codes: pl.DataFrame, diseases: int) -> GpCodes:
     )
 
 
-_FAVOUR = 1.6
+_SKEW = 1.6
 
 
-def draw_favouring_the_first(
+def draw_mostly_first(
     draws: np.random.Generator, start: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
-    """Return one index in [start, start + size) an element; half fall into the first third."""
-    part = draws.random(len(size)) ** _FAVOUR
+    """Return one index in [start, start + size) per element; half are in the first third."""
+    part = draws.random(len(size)) ** _SKEW
     index: np.ndarray = start + (part * size).astype(np.int64)
     return index
 
 
-def favour_of(place: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return P(`draw_favouring_the_first` takes a place, from 0, of so many)."""
-    share: np.ndarray = ((place + 1) / size) ** (1 / _FAVOUR) - (place / size) ** (1 / _FAVOUR)
+def draw_probability(place: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return P(`draw_mostly_first` draws the index start + place), given the size."""
+    share: np.ndarray = ((place + 1) / size) ** (1 / _SKEW) - (place / size) ** (1 / _SKEW)
     return share
 
 
@@ -155,8 +156,8 @@ def gp_tables(
         patients: of the block.
         diagnoses: person, day, disease, first; recorded by the GP.
         contacts: person, day.
-        codes: what to write.
-        flaws: how often to err.
+        codes: of the diagnoses and other rows.
+        flaws: of the delivery.
         seed: of the simulation.
     """
     recorded, older = _by_registration(patients, diagnoses, flaws, seed)
@@ -176,20 +177,20 @@ def gp_tables(
 def _by_registration(
     patients: Patients, diagnoses: pl.DataFrame, flaws: Flaws, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the diagnoses that the practice made, and older ones that it copied from notes."""
+    """Return diagnoses made by the practice, and older ones copied from earlier notes."""
     draws = generator(seed, int(patients.person[0]), "notes")
     row = patients.rows_of(diagnoses["person"])
     day = diagnoses["day"].to_numpy()
     before = day < patients.registered[row]
     after = (patients.left[row] != NO_DAY) & (day > patients.left[row])
-    copied = before & some(draws, len(row), flaws.before_registration)
-    made = ~before & (~after | some(draws, len(row), flaws.after_registration))
+    copied = before & random_mask(draws, len(row), flaws.before_registration)
+    made = ~before & (~after | random_mask(draws, len(row), flaws.after_registration))
     return diagnoses.filter(pl.Series(made)), diagnoses.filter(pl.Series(copied))
 
 
 @dataclass(frozen=True)
 class _Visits:
-    """Consultations in order of patient and day: patient's row, day, consid, staffid."""
+    """Consultations in order of patient and day; `key` packs the patient's row and the day."""
 
     row: np.ndarray
     day: np.ndarray
@@ -201,31 +202,27 @@ class _Visits:
         return len(self.row)
 
 
-def _key(row: np.ndarray, day: np.ndarray) -> np.ndarray:
-    return row.astype(np.int64) * 2**20 + (day.astype(np.int64) + 2**19)
-
-
 def _consultations(
     patients: Patients, diagnoses: pl.DataFrame, contacts: pl.DataFrame, seed: int
 ) -> _Visits:
     keys = [
-        _key(patients.rows_of(frame["person"]), frame["day"].to_numpy())
+        pack(patients.rows_of(frame["person"]), frame["day"].to_numpy())
         for frame in (diagnoses, contacts)
     ]
     key = np.unique(np.concatenate(keys))
-    row, day = key >> 20, (key & (2**20 - 1)) - 2**19
-    # consid counts within the patient: with patid it is unique.
+    row, day = unpack(key)
+    # consid counts within the patient; it is unique together with patid.
     starts = np.searchsorted(row, np.arange(len(patients)))
     consid = np.arange(len(key)) - starts[row] + 1
     draws = generator(seed, int(patients.person[0]), "staff")
     practice = patients.practice[row]
-    member = (draws.random(len(key)) ** 2 * staff_of(practice)).astype(np.int64) + 1
+    member = (draws.random(len(key)) ** 2 * staff_per_practice(practice)).astype(np.int64) + 1
     return _Visits(row, day, consid, member * SUFFIX + patients.pracid[row], key)
 
 
 def _entered(draws: np.random.Generator, day: np.ndarray) -> np.ndarray:
-    """Return the day of data entry: most often the same, else within the month."""
-    late = some(draws, len(day), 0.1)
+    """Return the day of data entry: mostly the same day, else within a month."""
+    late = random_mask(draws, len(day), 0.1)
     return day + late * draws.integers(1, 31, len(day))
 
 
@@ -239,10 +236,10 @@ def _patient(patients: Patients, flaws: Flaws, seed: int) -> Columns:
     gap = np.where(bad & (fault == 2), draws.integers(30, 2000, n), 0)
     gone = patients.left != NO_DAY
     died_here = (patients.died != NO_DAY) & ~(gone & (patients.left < patients.died))
-    late = np.where(some(draws, n, flaws.late_gp_death), draws.integers(1, 31, n), 0)
+    late = np.where(random_mask(draws, n, flaws.late_gp_death), draws.integers(1, 31, n), 0)
     death = np.where(died_here, np.minimum(patients.died + late, patients.closes), NO_DAY)
     left = np.where(died_here, death, patients.left)
-    earlier = np.where(some(draws, n, 0.1), draws.integers(30, 3650, n), 0)
+    earlier = np.where(random_mask(draws, n, 0.1), draws.integers(30, 3650, n), 0)
     first = np.maximum(patients.registered - earlier, patients.born)
     born = patients.born.astype("datetime64[D]")
     year = born.astype("datetime64[Y]").astype(np.int64) + 1970
@@ -277,14 +274,14 @@ def _patient(patients: Patients, flaws: Flaws, seed: int) -> Columns:
 def _consultation(patients: Patients, visits: _Visits, flaws: Flaws, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "consultation")
     n = len(visits)
-    day = np.where(some(draws, n, flaws.missing_date), NO_DAY, visits.day)
+    day = np.where(random_mask(draws, n, flaws.missing_date), NO_DAY, visits.day)
     columns = {
         "day": day,
         "entered": _entered(draws, visits.day),
         "constype": draws.choice(np.array([9, 9, 9, 9, 3, 1, 21, 10, 60]), n),
         "duration": draws.integers(0, 25, n),
     }
-    at = twice(draws, n, flaws.duplicate)
+    at = with_duplicates(draws, n, flaws.duplicate)
     return {
         "patid": patients.patid[visits.row[at]],
         "eventdate": dates(columns["day"][at]),
@@ -310,13 +307,13 @@ def _clinical(
     row = patients.rows_of(diagnoses["person"])
     diagnosed = diagnoses["day"].to_numpy()
     disease = diagnoses["disease"].to_numpy()
-    # Older notes are entered at the first consultation, under their own dates.
+    # Older notes are entered at the first consultation, with their own dates.
     noted = np.arange(len(row)) >= len(recorded)
-    mapped = np.searchsorted(visits.key, _key(row, np.where(noted, _EARLIEST, diagnosed)))
-    # A disease that no primary-care list holds cannot be coded by a GP.
+    mapped = np.searchsorted(visits.key, pack(row, np.where(noted, _EARLIEST, diagnosed)))
+    # A GP cannot code a disease that has no primary-care list.
     kept = (np.append(visits.row, -1)[mapped] == row) & (codes.size[disease] > 0)
     mapped, disease, diagnosed = mapped[kept], disease[kept], diagnosed[kept]
-    chosen = draw_favouring_the_first(draws, codes.start[disease], codes.size[disease])
+    chosen = draw_mostly_first(draws, codes.start[disease], codes.size[disease])
     medcode = codes.medcode[chosen]
     first = diagnoses["first"].to_numpy()[kept]
     episode = np.where(first, 1, draws.integers(2, 4, len(mapped)))
@@ -328,7 +325,7 @@ def _clinical(
     )
     size = np.array([len(codes.unmapped[name]) for name in kinds])
     pool = np.concatenate([codes.unmapped[name] for name in kinds])
-    other = pool[draw_favouring_the_first(draws, (np.cumsum(size) - size)[kind], size[kind])]
+    other = pool[draw_mostly_first(draws, (np.cumsum(size) - size)[kind], size[kind])]
     measured = kind == kinds.index("measurement")
     what = draws.integers(0, len(_MEASUREMENTS), len(unmapped))
     section = np.array([_SECTION[name] for name in kinds])[kind]
@@ -339,7 +336,7 @@ def _clinical(
     n = len(visit)
     of = visits.row[visit]
     adid = np.concatenate([np.zeros(len(mapped), bool), measured])[order]
-    # adid counts within the block's measurements: with patid it is unique.
+    # adid counts the block's measurements; it is unique together with patid.
     adid_number = np.where(adid, np.cumsum(adid), 0)
     enttype = np.concatenate(
         [np.full(len(mapped), 31), np.where(measured, _MEASUREMENTS[what], 20)]
@@ -353,11 +350,11 @@ def _clinical(
         "adid": adid_number,
     }
     entered = _entered(draws, visits.day[visit])
-    columns["medcode"] = np.where(some(draws, n, flaws.no_medcode), 0, columns["medcode"])
+    columns["medcode"] = np.where(random_mask(draws, n, flaws.no_medcode), 0, columns["medcode"])
     late = patients.closes[of] + draws.integers(1, 365, n)
-    day = np.where(some(draws, n, flaws.after_collection), late, columns["day"])
-    day = np.where(some(draws, n, flaws.missing_date), NO_DAY, day)
-    at = twice(draws, n, flaws.duplicate)
+    day = np.where(random_mask(draws, n, flaws.after_collection), late, columns["day"])
+    day = np.where(random_mask(draws, n, flaws.missing_date), NO_DAY, day)
+    at = with_duplicates(draws, n, flaws.duplicate)
     additional = _additional(
         draws,
         patients.patid[visits.row[unmapped[measured]]],
@@ -390,7 +387,7 @@ def _additional(draws: np.random.Generator, visit_patid: np.ndarray, what: np.nd
 
 def _referral(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "referral")
-    (visit,) = np.nonzero(some(draws, len(visits), _REFERRALS_PER_CONSULTATION))
+    (visit,) = np.nonzero(random_mask(draws, len(visits), _REFERRALS_PER_CONSULTATION))
     n = len(visit)
     return {
         **_event(draws, patients, visits, visit),
@@ -407,7 +404,7 @@ def _referral(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) ->
 
 def _test(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "test")
-    (tested,) = np.nonzero(some(draws, len(visits), _TESTED_CONSULTATIONS))
+    (tested,) = np.nonzero(random_mask(draws, len(visits), _TESTED_CONSULTATIONS))
     visit = np.repeat(tested, draws.integers(1, _TESTS_AT_ONCE + 1, len(tested)))
     n = len(visit)
     what = draws.integers(0, len(_TESTS), n)
@@ -429,7 +426,7 @@ def _test(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Col
 
 def _therapy(patients: Patients, visits: _Visits, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "therapy")
-    (visit,) = np.nonzero(some(draws, len(visits), _PRESCRIBED_CONSULTATIONS))
+    (visit,) = np.nonzero(random_mask(draws, len(visits), _PRESCRIBED_CONSULTATIONS))
     n = len(visit)
     product = 1 + (_PRODUCTS * draws.random(n) ** 3).astype(np.int64)
     return {

@@ -1,8 +1,8 @@
-"""The directed graph of risks: which disease brings which other, how often, and how much later.
+"""The directed graph of risks: which disease causes which other, how often, and after how long.
 
-Known edges stand in `risks.csv`: the share of the child's cases that the parent causes, and the
-mean lag in years. Seeded edges fill up, between diseases of alike age, sex and frequency, so that
-most onsets have a cause that a history can show.
+Known edges are in `risks.csv`: the share of the child's cases that the parent causes, and the mean
+lag in years. Random edges are added between diseases of similar age, sex and frequency, so that
+most onsets have a cause that a patient's history can show.
 """
 
 import graphlib
@@ -17,15 +17,15 @@ from behrt.errors import InputError
 from behrt.simulation.diseases import risk_by_sex
 
 TABLE = Path(__file__).with_name("risks.csv")
-# The diseases' risks were fitted on this graph: another seed gives another graph and less
-# exact prevalences.
+# The lifetime risks of the diseases were fitted with this graph. With another seed, the
+# prevalences are less close to the published ones.
 GRAPH_SEED = 2020
 CAUSED_SHARE = 0.8
 LONGEST_LIFE = 84.0
 
 
 def read_known_risks(diseases: pl.DataFrame, path: Path = TABLE) -> pl.DataFrame:
-    """Return parent and child (indices into `diseases`), share and lag_years of each known edge.
+    """Return parent, child (indices into `diseases`), share and lag_years of each known edge.
 
     Raises:
         InputError: an edge names an unknown disease.
@@ -47,12 +47,16 @@ def read_known_risks(diseases: pl.DataFrame, path: Path = TABLE) -> pl.DataFrame
 
 
 def topological_order(diseases: pl.DataFrame, parent: np.ndarray, child: np.ndarray) -> np.ndarray:
-    """Return the disease indices in an order where every parent precedes its children.
+    """Return the indices of diseases in an order in which parents come before their children.
 
-    Among those free to come next, the disease of the youngest mean onset comes first.
+    Among the diseases that can come next, the one with the lowest mean age of onset is first.
+
+    >>> table = pl.DataFrame({"name": ["a", "b", "c"], "onset_mean": [50.0, 40.0, 30.0]})
+    >>> topological_order(table, parent=np.array([0]), child=np.array([2]))
+    array([1, 0, 2])
 
     Raises:
-        InputError: the edges hold a circle.
+        InputError: the edges form a cycle.
     """
     age = diseases["onset_mean"].to_numpy()
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter(
@@ -64,26 +68,28 @@ def topological_order(diseases: pl.DataFrame, parent: np.ndarray, child: np.ndar
         sorter.prepare()
     except graphlib.CycleError as error:
         names = " > ".join(diseases["name"][index] for index in error.args[1])
-        raise InputError(TABLE.name, f"the risks form a circle: {names}", "Remove one") from error
+        raise InputError(
+            TABLE.name, f"the risks form a cycle: {names}", "Remove an edge"
+        ) from error
     order: list[int] = []
-    free: list[tuple[float, int]] = []
+    ready: list[tuple[float, int]] = []
     while sorter.is_active():
         for disease in sorter.get_ready():
-            heapq.heappush(free, (age[disease], disease))
-        disease = heapq.heappop(free)[1]
+            heapq.heappush(ready, (age[disease], disease))
+        disease = heapq.heappop(ready)[1]
         order.append(disease)
         sorter.done(disease)
     return np.array(order)
 
 
 def make_risks(diseases: pl.DataFrame, seed: int = GRAPH_SEED) -> pl.DataFrame:
-    """Return the graph, one row an edge, children in topological order.
+    """Return the graph, one row per edge, children in topological order.
 
-    Columns: parent, child (Int16, indices into `diseases`); probability that a case of the
-    parent causes the child (Float64, at the parent's mean age of onset); age_slope (log
-    probability per year of the parent's onset above that mean); female_ratio (factor of women's
-    probability to men's); lag_years, lag_shape (mean and shape of the gamma-distributed lag);
-    share (of the child's cases, intended); known (Bool, as against seeded).
+    Columns: parent, child (Int16, indices into `diseases`); probability (Float64, that a case of
+    the parent causes the child, at the parent's mean age of onset); age_slope (change of the log
+    probability per year of the parent's age of onset); female_ratio (ratio of women's probability
+    to men's); lag_years, lag_shape (mean and shape of the gamma-distributed lag); share (of the
+    child's cases, as intended); known (Bool, from `risks.csv` rather than random).
     """
     random = np.random.default_rng([seed, 301])
     known = read_known_risks(diseases)
@@ -96,7 +102,7 @@ def make_risks(diseases: pl.DataFrame, seed: int = GRAPH_SEED) -> pl.DataFrame:
     chapter = diseases["chapter"].to_numpy()
 
     def in_time(parent: int, lag: float) -> float:
-        """Return the share of the parent's cases who live to the end of the lag."""
+        """Return the share of the parent's cases who are alive at the end of the lag."""
         width = np.hypot(10.0, spread[parent])
         return max(0.3, float(norm.cdf((LONGEST_LIFE - age[parent] - lag) / width)))
 

@@ -1,4 +1,4 @@
-"""Where the files of a simulated delivery lie, known before they are written."""
+"""Paths of the files of a simulated delivery, known before they are written."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ IN_PARTS = {
     "gold": ("patient", "consultation", "clinical", "additional", "referral", "test", "therapy"),
     "aurum": ("patient", "consultation", "observation", "problem", "referral", "drugissue"),
 }
-"""The tables of each database whose patients come in parts."""
+"""The tables of each database that are delivered in parts."""
 
 ONCE = ("practice", "staff")
 _LINKED = {
@@ -29,26 +29,26 @@ _LOOK_UPS = {
 
 
 def numbered_file(database: str, table: str, part: str) -> str:
-    """Return the path, below the delivery, of a part of one of the database's own tables."""
+    """Return the path, relative to the delivery, of one part of a table of the database."""
     return f"{database}/simulated_Extract_{table.capitalize()}_{part}.zip"
 
 
 def linked_file(database: str, table: str) -> str:
-    """Return the path, below the delivery, of a linked table."""
+    """Return the path, relative to the delivery, of a linked table."""
     return _LINKED[table].format(database=database)
 
 
 def look_up_file(database: str) -> str:
-    """Return the path, below the delivery, of the look-up of medical codes."""
+    """Return the path, relative to the delivery, of the look-up of medical codes."""
     return _LOOK_UPS[database]
 
 
 def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[DeliveredPart]:
-    """List what `behrt.cprd.delivery.find_parts` will find once the delivery is simulated.
+    """List the files that `behrt.cprd.delivery.find_parts` finds in a simulated delivery.
 
     Args:
         folder: of the delivery.
-        parts: how many parts each large table is written in.
+        parts: the number of parts of each table that is delivered in parts.
         database: a key of `behrt.cprd.databases.DATABASES`.
     """
     numbered = [(table, part) for table in IN_PARTS[database] for part in range(1, parts + 1)]
