@@ -1,8 +1,7 @@
 """Train with every combination of the age, segment and position embeddings, on or off.
 
 In: as for pretrain, finetune, predict and evaluate, whose rules these are, with other settings.
-Out: ablation/<embeddings>/, laid out as the run itself, which is the combination of all three;
-tables/ablation.csv, figures/ablation.{png,svg}.
+Out: ablation/<embeddings>/, laid out as the run itself, which is the combination of all three.
 """
 
 
@@ -83,87 +82,3 @@ use rule evaluate as ablation_evaluate with:
         "<benchmarks>/ablation_evaluate/{embeddings}/{task}/{model}.jsonl"
     message:
         "Score {wildcards.model} with {wildcards.embeddings} on {wildcards.task}"
-
-
-rule table_ablation:
-    input:
-        metrics=lambda wildcards: [
-            (
-                f"<results>/evaluation/{task}/{model}.parquet"
-                if embeddings == ALL_EMBEDDINGS
-                else f"<results>/ablation/{embeddings}/evaluation/{task}/{model}.parquet"
-            )
-            for task in config["ablation"]["tasks"]
-            for model in ablated_models(config)
-            for embeddings in COMBINATIONS
-        ],
-    output:
-        table=report(
-            "<results>/tables/ablation.csv",
-            caption="../workflow/report/table_ablation.rst",
-            category="Models",
-            subcategory="Ablation",
-            labels={"shows": "Age, segment and position, on and off", "as": "table"},
-        ),
-    log:
-        "<logs>/table_ablation.log",
-    benchmark:
-        "<benchmarks>/table_ablation.jsonl"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
-    params:
-        tasks=config["ablation"]["tasks"],
-        models=config["ablation"]["models"],
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
-        protocol=config["protocol"],
-        data=config["source"],
-        disclosure=DISCLOSURE,
-        code=code_hash(SCRIPTS / "table_ablation.py"),
-    message:
-        "Tabulate the ablation"
-    script:
-        "../scripts/table_ablation.py"
-
-
-rule figure_ablation:
-    input:
-        table="<results>/tables/ablation.csv",
-    output:
-        png=report(
-            "<results>/figures/ablation.png",
-            caption="../workflow/report/figure_ablation.rst",
-            category="Models",
-            subcategory="Ablation",
-            labels={"shows": "Age, segment and position, on and off", "as": "PNG"},
-        ),
-        svg=report(
-            "<results>/figures/ablation.svg",
-            caption="../workflow/report/figure_ablation.rst",
-            category="Models",
-            subcategory="Ablation",
-            labels={"shows": "Age, segment and position, on and off", "as": "SVG"},
-        ),
-    log:
-        "<logs>/figure_ablation.log",
-    benchmark:
-        "<benchmarks>/figure_ablation.jsonl"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
-    params:
-        data=config["source"],
-        protocol=config["protocol"],
-        seed=config["seed"],
-        code=code_hash(SCRIPTS / "figure_ablation.py"),
-    message:
-        "Draw the ablation"
-    script:
-        "../scripts/figure_ablation.py"

@@ -1,8 +1,7 @@
 """Train one BEHRT under every leniency of the paper's protocol: one at a time, and all together.
 
 In: as for pretrain, finetune, predict and evaluate, whose rules these are, with another protocol.
-Out: protocols/<leniency>/, laid out as the run itself; protocols/evaluation/<task>/<leniency>.parquet;
-tables/protocols.csv.
+Out: protocols/<leniency>/, laid out as the run itself; protocols/evaluation/<task>/<leniency>.parquet.
 """
 
 LENIENCY = "<results>/protocols/{leniency}"
@@ -91,44 +90,3 @@ use rule evaluate as protocol_evaluate with:
         "<benchmarks>/protocol_evaluate/{task}/{leniency}.jsonl"
     message:
         "Score the protocol {wildcards.leniency} on {wildcards.task}"
-
-
-rule table_protocols:
-    input:
-        metrics=expand(
-            "<results>/protocols/evaluation/{task}/{leniency}.parquet",
-            task=TASKS,
-            leniency=LENIENCIES,
-        ),
-        pretraining=[f"{folder}/models/mlm/metrics.jsonl" for folder in UNDER.values()],
-    output:
-        table=report(
-            "<results>/tables/protocols.csv",
-            caption="../workflow/report/table_protocols.rst",
-            category="Models",
-            subcategory="Protocols",
-            labels={"shows": "What each leniency is worth", "as": "table"},
-        ),
-    log:
-        "<logs>/table_protocols.log",
-    benchmark:
-        "<benchmarks>/table_protocols.jsonl"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
-    params:
-        model=LENIENT_MODEL,
-        tasks=TASKS,
-        protocols=list(LENIENCIES),
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
-        data=config["source"],
-        disclosure=DISCLOSURE,
-        code=code_hash(SCRIPTS / "table_protocols.py"),
-    message:
-        "Tabulate what each leniency is worth"
-    script:
-        "../scripts/table_protocols.py"

@@ -1,7 +1,7 @@
 """Search hyper-parameters, in rounds of trials; with `tune`, training takes what was chosen.
 
 In: the sequences of training and tuning patients, and for a classifier the labels of one task.
-Out: search/<searched>/chosen.json, tables/search_<searched>.csv, figures/search.*.
+Out: search/<searched>/chosen.json.
 """
 
 TRIAL = "<results>/search/{searched}/{round}_{number}/trial.json"
@@ -111,13 +111,6 @@ rule search_chosen:
         ),
     output:
         chosen="<results>/search/{searched}/chosen.json",
-        table=report(
-            "<results>/tables/search_{searched}.csv",
-            caption="../workflow/report/table_search.rst",
-            category="Models",
-            subcategory="Search",
-            labels={"shows": "Trials for {searched}", "as": "table"},
-        ),
     log:
         "<logs>/search_chosen/{searched}.log",
     benchmark:
@@ -132,48 +125,8 @@ rule search_chosen:
         runtime=15,
     params:
         searched=lambda wildcards: wildcards.searched,
-        task=lambda wildcards: SEARCHED[wildcards.searched]["task"],
-        data=config["source"],
-        disclosure=DISCLOSURE,
         code=code_hash(SCRIPTS / "search_chosen.py"),
     message:
         "Choose the best trial for {wildcards.searched}"
     script:
         "../scripts/search_chosen.py"
-
-
-rule figure_search:
-    input:
-        tables=expand("<results>/tables/search_{searched}.csv", searched=SEARCHED),
-    output:
-        png=report(
-            "<results>/figures/search.png",
-            caption="../workflow/report/figure_search.rst",
-            category="Models",
-            subcategory="Search",
-            labels={"shows": "Course of the searches", "as": "PNG"},
-        ),
-        svg=report(
-            "<results>/figures/search.svg",
-            caption="../workflow/report/figure_search.rst",
-            category="Models",
-            subcategory="Search",
-            labels={"shows": "Course of the searches", "as": "SVG"},
-        ),
-    log:
-        "<logs>/figure_search.log",
-    benchmark:
-        "<benchmarks>/figure_search.jsonl"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
-    params:
-        data=config["source"],
-        code=code_hash(SCRIPTS / "figure_search.py"),
-    message:
-        "Draw the searches"
-    script:
-        "../scripts/figure_search.py"

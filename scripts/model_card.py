@@ -1,13 +1,14 @@
 """Write the model card."""
 
 from pathlib import Path
-from typing import Any
 
 from behrt import stage
 from behrt.files import atomic
 from behrt.logs import logger
 from behrt.page.facts import gather
 from behrt.page.page import model_card
+from behrt.run import Run
+from behrt.tasks import Task
 
 
 def main(
@@ -17,10 +18,11 @@ def main(
     table2: Path,
     models: list[Path],
     card: Path,
-    told: dict[str, Any],
+    run: Run,
+    tasks: list[Task],
+    task: Task,
 ) -> None:
-    """`told` is what the configuration says of the run, as `gather` takes it."""
-    facts = gather(cohort_flow, population, table1, table2, models, **told)
+    facts = gather(cohort_flow, population, table1, table2, models, run, tasks, task)
     with atomic(card) as temporary:
         temporary.write_text(model_card(facts), encoding="utf-8")
     logger.info("model card: %d models trained", len(models))

@@ -11,6 +11,8 @@ from hypothesis import settings
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from behrt.sequences.vocabulary import Vocabulary
+
 # A test must not fail because the machine is busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -52,3 +54,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     started = webdriver.Chrome(options=options, service=Service(driver))
     yield started
     started.quit()
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    """Return twelve diseases in three chapters."""
+    names = tuple(f"Disease {i:02d}" for i in range(12))
+    return Vocabulary(names, tuple(f"Chapter {i % 3}" for i in range(12)))

@@ -234,8 +234,8 @@ def test_names_reach_a_figure_as_text(tmp_path: Path) -> None:
     )
     table = table.with_columns(pl.lit(value).alias(name) for name, value in facts.items())
     drawn = {
-        "diseases": diseases.draw(table, VOCABULARY.chapters),
-        "map": embedding_map.draw(random.random((n, 2)), VOCABULARY, np.full(n, 100)),
+        "diseases": diseases.draw_diseases(table, VOCABULARY.chapters),
+        "map": embedding_map.draw_map(random.random((n, 2)), VOCABULARY, np.full(n, 100)),
     }
     for name, figure in drawn.items():
         save(figure, tmp_path / f"{name}.png", tmp_path / f"{name}.svg", simulated=True)

@@ -4,7 +4,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -53,12 +53,36 @@ def typed(value: Any, annotation: Any) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """Return a value as Snakemake compares and stores a param: the inverse of `typed`.
+
+    A dataclass becomes a dictionary, also in a list or a dictionary; a tuple becomes a list.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def arguments(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return params as the types that a function's annotations name (`typed`)."""
+    types = get_type_hints(function)
+    return {name: typed(value, types.get(name)) for name, value in params.items()}
+
+
+NOT_ARGUMENTS = ("code", "caption")
+"""Params that no script uses: what triggers reruns, and what Snakemake's report shows."""
+
+
 def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
     * Inputs and outputs arrive as Path or list[Path].
     * A param that is a mapping arrives as the dataclass that the function's annotation names
-      (`typed`); other params arrive as they are. `code`, which triggers reruns, is left out.
+      (`typed`); other params arrive as they are. `NOT_ARGUMENTS` are left out.
     * A function with an argument `threads` receives the rule's threads, unless a param gives them:
       where they change the result, the result must not depend on `--cores`.
 
@@ -72,17 +96,13 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     limits = {name: disclosure[name] for name in ("threshold", "rounding") if name in disclosure}
     logs.start(Path(snakemake.log[0]) if snakemake.log else None, **limits)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
-    arguments: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
+    given: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
+    params = {name: value for name, value in snakemake.params.items() if name not in NOT_ARGUMENTS}
     try:
-        types = get_type_hints(function)
-        arguments |= {
-            name: typed(value, types.get(name))
-            for name, value in snakemake.params.items()
-            if name != "code"
-        }
+        given |= arguments(function, params)
         if "threads" in inspect.signature(function).parameters:
-            arguments.setdefault("threads", snakemake.threads)
-        function(**arguments)
+            given.setdefault("threads", snakemake.threads)
+        function(**given)
     except InputError as error:
         logs.logger.error("%s", error)
         raise SystemExit(1) from None

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from behrt.disclosure import Rules
 from behrt.evaluation.population import describe, read_tallies, tabulate
 from behrt.sequences.frames import Sequences, TaskExamples
+from behrt.tasks import Task
 
+TASKS = [Task("T1"), Task("T2", 6), Task("T3", 12)]
 Key = tuple[str, str, str, str]
 
 
@@ -68,7 +70,7 @@ def lookup(table: pl.DataFrame) -> dict[Key, float | None]:
 
 
 def test_the_table_by_hand(tallies: pl.DataFrame) -> None:
-    table = tabulate(tallies, Rules(1), data="simulated")
+    table = tabulate(tallies, TASKS, Rules(1))
     value = lookup(table)
 
     def row(task: str, split: str, measure: str) -> dict[str, float | None]:
@@ -97,8 +99,6 @@ def test_the_table_by_hand(tallies: pl.DataFrame) -> None:
         (634 + 646) / 2 / 12, abs=1e-4
     )
     assert row("T2", "train", "follow-up in years")["mean"] == pytest.approx(10, abs=1e-3)
-    assert table["data"].unique().to_list() == ["simulated"]
-    assert table["protocol"].unique().to_list() == ["both"]
     assert table["task"].unique(maintain_order=True).to_list() == ["histories", "T2"]
 
 
@@ -127,7 +127,7 @@ def counted(
 def test_small_groups_are_blank_and_cannot_be_found_by_subtraction() -> None:
     patients = {"train": 700, "tuning": 30, "held_out": 3}
     half = {split: count // 2 for split, count in patients.items()}
-    value = lookup(tabulate(counted(patients, half, patients), Rules(5), "cprd"))
+    value = lookup(tabulate(counted(patients, half, patients), TASKS, Rules(5)))
     blank = {key[1] for key, found in value.items() if found is None}
     assert blank == {"held_out", "tuning"}  # tuning, else all − train − tuning tells
     assert all(found is None for key, found in value.items() if key[1] in blank)
@@ -145,7 +145,7 @@ def test_small_groups_are_blank_and_cannot_be_found_by_subtraction() -> None:
 def test_a_small_split_cannot_be_found_by_the_held_out_patients_of_table_1(
     patients: dict[str, int], blank: set[str]
 ) -> None:
-    value = lookup(tabulate(counted(patients, patients, patients), Rules(5), "cprd"))
+    value = lookup(tabulate(counted(patients, patients, patients), TASKS, Rules(5)))
     shown = {split: value["T1", split, "patients", "count"] for split in ("all", *patients)}
     assert {split for split, count in shown.items() if count is None} == blank
 
@@ -155,8 +155,8 @@ def test_a_small_difference_between_eligible_and_used_is_hidden() -> None:
     value = lookup(
         tabulate(
             counted(patients, patients, {"train": 800, "tuning": 34, "held_out": 300}),
+            TASKS,
             Rules(5),
-            "cprd",
         )
     )
     assert value["T1", "tuning", "patients", "count"] is None
@@ -167,7 +167,7 @@ def test_a_small_difference_between_eligible_and_used_is_hidden() -> None:
 def test_a_small_number_of_women_or_men_hides_the_share_alone() -> None:
     patients = {"train": 700, "tuning": 30, "held_out": 200}
     women = {"train": 350, "tuning": 28, "held_out": 100}
-    value = lookup(tabulate(counted(patients, women, patients), Rules(5), "cprd"))
+    value = lookup(tabulate(counted(patients, women, patients), TASKS, Rules(5)))
     assert value["T1", "tuning", "women", "share"] is None
     assert value["T1", "held_out", "women", "share"] is None
     assert value["T1", "tuning", "patients", "count"] == 30

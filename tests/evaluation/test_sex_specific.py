@@ -174,7 +174,7 @@ def test_each_model_has_its_rows(shards: list[Path], tmp_path: Path) -> None:
         shards,
         3,
         [OF_WOMEN, OF_MEN],
-        ["one", "two"],
+        "T2",
         0.5,
         1,
         20,

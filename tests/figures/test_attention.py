@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from behrt.figures.attention import draw
+from behrt.figures.attention import draw_diagnoses
 from behrt.figures.style import save
 from behrt.interpretation.diagnoses import Diagnoses
 from behrt.sequences.vocabulary import Vocabulary
@@ -29,7 +29,7 @@ def patient(n: int, seed: int, heads: int = 3) -> Diagnoses:
 @pytest.mark.parametrize("heads", [1, 3, 12])
 def test_matrices_hold_the_weights(heads: int) -> None:
     patients = [patient(5, 1, heads), patient(9, 2, heads)]
-    figure = draw(patients, ["Patient A", "Patient B"], WORDS)
+    figure = draw_diagnoses(patients, ["Patient A", "Patient B"], WORDS)
     matrices = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert len(matrices) == 2 * (2 + heads)
     for index, one in enumerate(patients):
@@ -44,7 +44,7 @@ def test_matrices_hold_the_weights(heads: int) -> None:
 
 def test_the_strongest_link_is_the_bluest_cell() -> None:
     one = patient(6, 3)
-    figure = draw([one], ["Patient A"], WORDS)
+    figure = draw_diagnoses([one], ["Patient A"], WORDS)
     cells = [p for p in figure.axes[0].patches if type(p).__name__ == "Rectangle"]
     assert len(cells) == 6  # the diagnosis of interest, and the others in the right column
     right = [cell for cell in cells if cell.get_x() > min(c.get_x() for c in cells)]
@@ -58,7 +58,7 @@ def test_it_is_written_to_the_same_bytes_again(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
         png, svg = tmp_path / f"{name}.png", tmp_path / f"{name}.svg"
-        save(draw([patient(5, 1)], ["Patient A"], WORDS), png, svg, simulated=True)
+        save(draw_diagnoses([patient(5, 1)], ["Patient A"], WORDS), png, svg, simulated=True)
         written.append((png.read_bytes(), svg.read_bytes()))
     assert written[0] == written[1]
     assert b"Simulated data" in written[0][1]

@@ -34,7 +34,7 @@ def models_table(models: list[str]) -> pl.DataFrame:
 
 def test_trends_show_every_model_and_task(tmp_path: Path) -> None:
     table = models_table(MODELS)
-    figure = trends.draw({"all": table, "first_incidence": table})
+    figure = trends.draw(table, table)
     text = words(figure, tmp_path)
     for expected in (*MODELS, "T1", "T2", "T3", "All labels (Table 1)", "strict protocol"):
         assert expected in text
@@ -49,7 +49,7 @@ def test_trends_leave_out_what_is_not_shown(tmp_path: Path) -> None:
     table = table.with_columns(
         pl.when(~hidden).then(pl.col("value", "low", "high")),
     ).with_columns(low=pl.lit(None, pl.String))
-    figure = trends.draw({"all": table, "first_incidence": table})
+    figure = trends.draw(table, table)
     words(figure, tmp_path)
     assert {len(line.get_xdata()) for line in figure.axes[0].get_lines()} == {2}
 
@@ -105,7 +105,7 @@ def test_comparisons_have_the_same_bytes_twice(tmp_path: Path) -> None:
     table = models_table(MODELS)
     for name in ("a", "b"):
         drawn = (
-            trends.draw({"all": table, "first_incidence": table}),
+            trends.draw(table, table),
             disease_differences.draw(differences(5), "behrt"),
         )
         digest = hashlib.sha256()

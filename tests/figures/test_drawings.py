@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from behrt.figures import calibration, cohort_flow, decision, diseases, embedding_map, subgroups
 from behrt.figures.style import save
 from behrt.sequences.vocabulary import Vocabulary
+from behrt.tasks import Task
 
 N = 40
 VOCABULARY = Vocabulary(
@@ -68,7 +69,7 @@ def test_diseases_name_the_best_and_the_worst(tmp_path: Path) -> None:
     table = scores(N).with_columns(
         aps=pl.int_range(N) / 100 + 0.1, auroc=pl.int_range(N) / 100 + 0.5
     )
-    figure = diseases.draw(table, VOCABULARY.chapters)
+    figure = diseases.draw_diseases(table, VOCABULARY.chapters)
     text = words(figure, tmp_path)
     assert "Disease 39" in text
     assert "Disease 00" in text
@@ -87,7 +88,7 @@ def test_the_area_of_a_mark_is_its_prevalence_whatever_its_shape() -> None:
         chapter=pl.Series([chapters[0], chapters[9], chapters[0]]),
         prevalence=pl.Series([0.1, 0.1, 0.2]),
     )
-    whole = diseases.draw(table, chapters).axes[0]
+    whole = diseases.draw_diseases(table, chapters).axes[0]
     areas = []
     for mark in whole.collections:
         (outline,) = mark.get_paths()
@@ -104,20 +105,20 @@ def test_diseases_without_a_score_are_counted_and_not_drawn(tmp_path: Path) -> N
     table = scores(10).with_columns(
         pl.when(pl.int_range(10) > 2).then(pl.col("aps", "auroc", "prevalence"))
     )
-    text = words(diseases.draw(table, VOCABULARY.chapters), tmp_path)
+    text = words(diseases.draw_diseases(table, VOCABULARY.chapters), tmp_path)
     assert "7 diseases; 3 more without a score" in text
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_diseases_are_drawn_too(n: int, tmp_path: Path) -> None:
-    words(diseases.draw(scores(n), VOCABULARY.chapters), tmp_path)
+    words(diseases.draw_diseases(scores(n), VOCABULARY.chapters), tmp_path)
 
 
 def test_a_table_without_any_score_is_drawn_too(tmp_path: Path) -> None:
     table = scores(3).with_columns(
         pl.lit(None, pl.String).alias(name) for name in ("aps", "auroc", "prevalence")
     )
-    text = words(diseases.draw(table, VOCABULARY.chapters), tmp_path)
+    text = words(diseases.draw_diseases(table, VOCABULARY.chapters), tmp_path)
     assert "0 diseases; 3 more" in text
 
 
@@ -137,7 +138,7 @@ def test_the_map_keeps_a_chapter_together(places: np.ndarray) -> None:
 
 def test_the_map_names_common_diseases_alone(places: np.ndarray, tmp_path: Path) -> None:
     patients = np.where(np.arange(N) < 4, 1000, 10)
-    text = words(embedding_map.draw(places, VOCABULARY, patients), tmp_path)
+    text = words(embedding_map.draw_map(places, VOCABULARY, patients), tmp_path)
     named = re.findall(r"Disease\s\d\d", text)
     assert named
     assert {name[-2:] for name in named} <= {"00", "01", "02", "03"}
@@ -149,8 +150,8 @@ def test_figures_have_the_same_bytes_twice(places: np.ndarray, tmp_path: Path) -
     for name in ("a", "b"):
         drawn = (
             cohort_flow.draw(flow(400, 300)),
-            diseases.draw(scores(N), VOCABULARY.chapters),
-            embedding_map.draw(places, VOCABULARY, np.arange(N) * 20),
+            diseases.draw_diseases(scores(N), VOCABULARY.chapters),
+            embedding_map.draw_map(places, VOCABULARY, np.arange(N) * 20),
         )
         digest = hashlib.sha256()
         for i, figure in enumerate(drawn):
@@ -162,6 +163,7 @@ def test_figures_have_the_same_bytes_twice(places: np.ndarray, tmp_path: Path) -
 
 
 MODELS = ("behrt", "history")
+TASKS = [Task("T1"), Task("T2", 60)]
 
 
 def reliability() -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -195,7 +197,7 @@ def reliability() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def test_reliability_plots_say_what_they_rest_on(tmp_path: Path) -> None:
-    text = words(calibration.draw(*reliability(), "behrt"), tmp_path)
+    text = words(calibration.draw(*reliability(), "behrt", TASKS), tmp_path)
     assert "T1: 1,234 patients, 567 labels" in text
     assert text.count("slope 0.87") == 4
     assert "observed / expected not shown" in text
@@ -222,10 +224,10 @@ def curves() -> pl.DataFrame:
 
 
 def test_decision_curves_have_a_panel_a_task_and_one_a_disease(tmp_path: Path) -> None:
-    figure = decision.draw(curves(), "behrt")
+    figure = decision.draw(curves(), "behrt", TASKS, TASKS[1])
     assert sum(axes.axison for axes in figure.axes) == 3
     text = words(figure, tmp_path)
-    for expected in ("T1: next visit", "T2: next 6 months", "Gout", "treat none", "4,321 patients"):
+    for expected in ("T1: next visit", "T2: next 5 years", "Gout", "treat none", "4,321 patients"):
         assert expected in text
 
 
@@ -250,7 +252,8 @@ def groups() -> pl.DataFrame:
 
 
 def test_subgroups_have_a_line_each_and_small_ones_no_mark(tmp_path: Path) -> None:
-    figure = subgroups.draw(groups(), "behrt")
+    tasks = [Task("T2", 6), Task("T3", 12)]
+    figure = subgroups.draw(groups(), "behrt", [task.on_all_eligible() for task in tasks])
     for axes in figure.axes:
         marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
         assert len(marks) == 2 * 2

@@ -14,7 +14,7 @@ from behrt.errors import InputError
 from behrt.figures.example_patient import (
     Visit,
     choose_simulated,
-    draw,
+    draw_visits,
     make_artificial,
     words_read,
 )
@@ -189,12 +189,12 @@ def test_no_text_touches_another(tmp_path: Path, maximum_length: int) -> None:
     artificial = make_artificial(write_run(tmp_path, 1, PATIENTS)[1], len(NAMES))
     for visits in (crowded(), artificial):
         whose = "An artificial patient, made from averages over the population: nobody's record"
-        figure = draw(visits, WORDS, maximum_length, whose)
+        figure = draw_visits(visits, WORDS, maximum_length, whose)
         assert overlaps(figure) == []
 
 
 def test_the_figure_says_what_is_left_out_and_what_is_read() -> None:
-    figure = draw(crowded(), WORDS, 100, "A patient")
+    figure = draw_visits(crowded(), WORDS, 100, "A patient")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts.count("left out") == 1
     assert texts.count("CLS") == 1
@@ -211,7 +211,7 @@ def test_files_are_the_same_each_time_and_hold_no_date(tmp_path: Path) -> None:
     for name in ("a", "b"):
         visits = choose_simulated(events, sequences, 1)
         png, svg = tmp_path / name / "figure.png", tmp_path / name / "figure.svg"
-        save(draw(visits, WORDS, 100, "A simulated patient"), png, svg, simulated=True)
+        save(draw_visits(visits, WORDS, 100, "A simulated patient"), png, svg, simulated=True)
         written.append((png.read_bytes(), svg.read_bytes()))
     assert written[0] == written[1]
     shown = re.findall(r"<!-- (.*?) -->", written[0][1].decode("utf-8"))

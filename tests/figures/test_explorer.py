@@ -112,7 +112,7 @@ def test_the_page_is_complete_in_itself_and_names_nobody(
 
 
 def test_a_dozen_patients_of_the_paper_s_model_stay_small(shown: list[History]) -> None:
-    """6 layers, 12 heads, and the longest histories that rules/explain.smk lets through."""
+    """6 layers, 12 heads, and the longest histories that rules/pages.smk lets through."""
     length = 1 + 16 + 14 + 2
     words = Words(
         np.array([0, length]),

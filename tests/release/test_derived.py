@@ -1,14 +1,14 @@
 """What follows from several published tables is recognised, and what does not is not."""
 
-import re
-from pathlib import Path
-
 import polars as pl
 import pytest
 
+from behrt.catalogue import TABLE, products
 from behrt.disclosure import Rules, disclose
-from behrt.evaluation import cohort_flow, population
+from behrt.evaluation import population
 from behrt.release.derived import covered, derived
+from behrt.tables import cohort_flow
+from behrt.tasks import Task
 
 
 def flow(*patients: int | None) -> pl.DataFrame:
@@ -53,8 +53,10 @@ def test_a_step_follows_from_the_population() -> None:
 
 def test_the_eligible_of_two_tasks_are_nested() -> None:
     table = people(T2__all__eligible=50, T3__all__eligible=47)
-    assert derived({"population": table}, Rules(5)) == ["T2 not T3 all eligible"]
-    assert derived({"population": table}, Rules(3)) == []
+    windowed = ["T2", "T3"]
+    found = ["T2 not T3 all eligible"]
+    assert derived({"population": table}, Rules(5), windowed) == found
+    assert derived({"population": table}, Rules(3), windowed) == []
 
 
 def test_the_undefined_follow_from_the_population() -> None:
@@ -199,12 +201,7 @@ def test_what_several_tables_tell_together(case: str) -> None:
 
 def test_every_table_with_numbers_of_patients_is_covered() -> None:
     """A table of the workflow that is not must be added to the relations, or to these."""
-    rules = (Path(__file__).parents[2] / "rules").glob("*.smk")
-    made = {
-        re.sub(r"{(searched|number|population)}", "1", name)
-        for path in rules
-        for name in re.findall(r'output:.*?"<results>/tables/([^"]+)\.csv"', path.read_text(), re.S)
-    }
+    made = {product.name for product in products(searches=["1"]) if product.kind == TABLE}
     assert len(made) > 12
     without_patients = {"neighbours", "neighbour_overlap", "search_1"}
     assert {name for name in made if not covered(name)} == without_patients
@@ -237,10 +234,11 @@ def test_tables_that_the_run_writes_give_nothing_away() -> None:
     ]
     tallies = pl.DataFrame(rows, schema=["task", "split", "tally", "value", "count"], orient="row")
     steps = pl.DataFrame({"step": range(4), "patients": left})
+    tasks = [Task("T2", 6), Task("T3", 12)]
     for rules in (Rules(5), Rules(8, 5), Rules(20), Rules(3, 10)):
         tables = {
             "cohort_flow": disclose(cohort_flow.tabulate(steps, rules), rules),
-            "population": disclose(population.tabulate(tallies, rules, "cprd", left), rules),
+            "population": disclose(population.tabulate(tallies, tasks, rules, left), rules),
         }
-        assert derived(tables, rules) == []
+        assert derived(tables, rules, ["T2", "T3"]) == []
         assert tables["population"]["value"].null_count() < tables["population"].height

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from behrt.catalogue import FIGURE, TABLE, products
 from behrt.provenance import files_used
 
 from .conftest import TINY, Copy
 
 pytestmark = pytest.mark.workflow
 
-SCRIPTS = {"table1": "table_models", "table2": "table_models"}
 MODULES = [
     "hashing.py",
     "files.py",
@@ -31,6 +31,9 @@ MODULES = [
     "simulation/diseases.csv",
 ]
 EXTRAS = {
+    kind: [f"behrt.{kind}s.{product.module}" for product in products() if product.kind == kind]
+    for kind in (TABLE, FIGURE)
+} | {
     "oracle": ["simulation/diseases.csv", "simulation/risks.csv"],
     "simulate_world": ["simulation/diseases.csv", "simulation/risks.csv"],
     "simulate_part": ["simulation/diseases.csv", "simulation/risks.csv"],
@@ -88,7 +91,7 @@ def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> N
         for rule in rules
         if package / module
         in files_used(
-            edited.folder / "scripts" / f"{SCRIPTS.get(rule, rule)}.py",
+            edited.folder / "scripts" / f"{rule}.py",
             *EXTRAS.get(rule, []),
             package=package,
         )
@@ -111,11 +114,33 @@ def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
 
 
 def test_an_edited_script_runs_again(editable: Copy) -> None:
-    with (editable.folder / "scripts" / "table_population.py").open("a") as file:
+    with (editable.folder / "scripts" / "evaluate.py").open("a") as file:
         file.write("print()\n")
     rules = editable.summary(*TINY)
-    changed = {rule for rule, found in rules.items() if found["plan"] != {"no update"}}
-    assert changed == {"table_population", "results_page", "model_card"}
+    assert {r for r, found in rules.items() if "params changed" in found["status"]} == {"evaluate"}
+
+
+def planned(copy: Copy) -> set[str]:
+    """Return the products that are planned, by kind and name, and the pages."""
+    done = copy.snakemake("--dry-run", "--cores", "1", *TINY)
+    return set(
+        re.findall(r"(?:Make the (table \w+)|Draw the (figure \w+)|Write (.+))$", done.stdout, re.M)
+    )
+
+
+def test_an_edited_table_or_figure_is_made_again_and_no_other(editable: Copy) -> None:
+    for kind, name in ((TABLE, "sex_specific"), (FIGURE, "trends")):
+        with (editable.folder / "src" / "behrt" / f"{kind}s" / f"{name}.py").open("a") as file:
+            file.write("print()\n")
+    assert {"".join(found) for found in planned(editable)} == {
+        *("table sex_specific", "figure sex_specific", "figure trends", "report.html")
+    }
+
+
+def test_an_edited_caption_writes_the_results_page_again_and_nothing_else(editable: Copy) -> None:
+    path = editable.folder / "src" / "behrt" / "catalogue.toml"
+    path.write_text(path.read_text().replace("Each mark is a disease", "A mark is a disease"))
+    assert {"".join(found) for found in planned(editable)} == {"report.html"}
 
 
 def test_a_changed_parameter_reruns_what_uses_it(editable: Copy) -> None:

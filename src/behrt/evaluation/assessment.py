@@ -157,3 +157,11 @@ def assess(
         decide(patients.scores, recalibrated, patients.labels, diseases, resamples, seed, task),
         Burden.validate(burden),
     )
+
+
+def read_assessments(paths: Sequence[Path]) -> pl.DataFrame:
+    """Return one kind of frame of every task, with the task: <task>/<frame>.parquet each."""
+    return pl.concat(
+        pl.read_parquet(path).select(pl.lit(path.parent.name).alias("task"), pl.all())
+        for path in paths
+    )

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from behrt.evaluation.bootstrap import draws, resampled_means
 from behrt.evaluation.metrics import Ranking, rank
-from behrt.evaluation.model_tables import LABEL_SETS, METRICS
+from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
 
 AVERAGES = ("sample", "macro", "micro", "weighted")

@@ -21,6 +21,7 @@ THRESHOLDS = (
 )
 MODEL, RECALIBRATED, EVERYBODY = "as trained", "recalibrated", "treat all"
 STRATEGIES = (MODEL, RECALIBRATED, EVERYBODY)
+ALL_DISEASES = "all diseases"
 
 
 class NetBenefit(dy.Schema):

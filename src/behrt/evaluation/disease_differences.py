@@ -16,7 +16,7 @@ from scipy.stats import false_discovery_control, norm
 
 from behrt.disclosure import Rules, suppress
 from behrt.evaluation.bootstrap import interval
-from behrt.evaluation.disease_table import choose, score_diseases
+from behrt.evaluation.diseases import choose, score_diseases
 from behrt.evaluation.grouped_scores import APART, EXPOSED
 from behrt.evaluation.tidy import DECIMALS
 from behrt.sequences.vocabulary import Vocabulary
@@ -77,7 +77,7 @@ def tabulate(
         scores: of each model, float32 (patients, diseases).
         references: the models that are compared with all others.
         vocabulary, minimum_prevalence, resamples, seed, task, rules: as
-            `behrt.evaluation.disease_table.tabulate`, whose diseases and resamples these are.
+            `behrt.evaluation.diseases.tabulate`, whose diseases and resamples these are.
 
     Returns:
         model, other, metric, disease, chapter String; patients, positives Int64; score,

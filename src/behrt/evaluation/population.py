@@ -5,7 +5,7 @@ to how often each value occurs, and memory does not grow with the patients.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from behrt.evaluation.differencing import protect
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 from behrt.sequences.frames import HELD_OUT, SPLITS
+from behrt.tasks import Task
 
 HISTORIES = "histories"
 ALL_SPLITS = "all"
@@ -162,22 +163,25 @@ def describe(tallies: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def nested(
-    places: Sequence[tuple[str, str]], encloses: Callable[[Key, Key], bool]
+    places: Sequence[tuple[str, str]],
+    windowed: Sequence[str],
+    encloses: Callable[[Key, Key], bool],
 ) -> list[tuple[Key, Key]]:
     """Return pairs of numbers of which the first counts all of the second's patients, and others.
 
-    Whoever is eligible for a task has a diagnosis in the whole history. Of two tasks with a time
-    window, whoever is eligible for the longer is so for the shorter.
+    A patient who is eligible for a task has a diagnosis in the whole history. Of two tasks with a
+    window of months, a patient who is eligible for the longer one is eligible for the shorter one.
 
     Args:
         places: the tasks and their splits.
+        windowed: names of the tasks with a window of months.
         encloses: whether the first number can be that of the second's patients and others.
     """
     pairs: list[tuple[str, str, str, str]] = []
     for task in dict.fromkeys(task for task, _ in places if task != HISTORIES):
         pairs += [(HISTORIES, "patients", task, "eligible")]
         pairs += [(HISTORIES, name, task, name) for name in ("women", "others")]
-    pairs += [("T2", "eligible", "T3", "eligible"), ("T3", "eligible", "T2", "eligible")]
+    pairs += [(a, "eligible", b, "eligible") for a, b in permutations(windowed, 2)]
     found: list[tuple[Key, Key]] = []
     for outer, outer_name, inner, inner_name in pairs:
         splits = [split for task, split in places if task == inner]
@@ -223,7 +227,9 @@ def sums_of(
     return sums
 
 
-def _hidden(counts: pl.DataFrame, flow: Sequence[int], rules: Rules) -> set[Key]:
+def _hidden(
+    counts: pl.DataFrame, windowed: Sequence[str], flow: Sequence[int], rules: Rules
+) -> set[Key]:
     """Return which numbers to hide so that no small one follows, from this table or others.
 
     The flow chart prints patients after each step, and the model tables how many patients of a
@@ -237,7 +243,7 @@ def _hidden(counts: pl.DataFrame, flow: Sequence[int], rules: Rules) -> set[Key]
         values |= {(*place, rest): row[whole] - row[part] for whole, part, rest in _PARTS}
     steps = flow_steps(len(flow)) if flow and values.get(_COHORT) == flow[-1] else []
     values |= dict(zip(steps, flow, strict=False))
-    within = nested(places, lambda outer, inner: values[outer] >= values[inner])
+    within = nested(places, windowed, lambda outer, inner: values[outer] >= values[inner])
     sums = sums_of(places, within, len(steps))
     for whole, parts in sums:
         if parts[-1] not in values:
@@ -254,24 +260,25 @@ def _hidden(counts: pl.DataFrame, flow: Sequence[int], rules: Rules) -> set[Key]
 
 
 def tabulate(
-    tallies: pl.DataFrame, rules: Rules, data: str, flow: Sequence[int] = ()
+    tallies: pl.DataFrame, tasks: Sequence[Task], rules: Rules, flow: Sequence[int] = ()
 ) -> pl.DataFrame:
-    """Return the table, without numbers of which small ones would follow.
+    """Return the table, without numbers from which small ones would follow.
 
     Args:
         tallies: `task` String and the columns of `tally`; values may occur several times.
+        tasks: in the order of the rows.
         rules: what is small, whether a count of patients, of eligible patients who are not used,
             of women or others among a row's patients, or of those by whom two rows differ.
-        data: "simulated" or "cprd".
         flow: patients left after each step of the cohort, as table *cohort_flow* shows them.
 
     Returns:
         task, split, measure, statistic String; value Float64 to four decimals, null where not
-        shown; data, protocol String. Both protocols have the same patients.
+        shown.
     """
     tallies = pl.concat([tallies, tallies.with_columns(split=pl.lit(ALL_SPLITS))])
     counts = count(tallies)
-    gone = _hidden(counts, flow, rules)
+    windowed = [task.name for task in tasks if task.months is not None]
+    gone = _hidden(counts, windowed, flow, rules)
     places = counts.select("task", "split").rows()
     counts = counts.with_columns(
         pl.Series("hidden", [(*place, "patients") in gone for place in places]),
@@ -297,8 +304,7 @@ def tabulate(
     return (
         pl.concat([*rows, described.select(rows[0].columns)])
         .sort(
-            pl.col("task") != HISTORIES,
-            "task",
+            _rank("task", [HISTORIES, *(task.name for task in tasks)]),
             _rank("split", [ALL_SPLITS, *SPLITS]),
             _rank("measure", measures),
             _rank("statistic", statistics),
@@ -309,8 +315,6 @@ def tabulate(
             "measure",
             "statistic",
             value=pl.when(~pl.col("hidden")).then(pl.col("value").round(DECIMALS)),
-            data=pl.lit(data),
-            protocol=pl.lit("both"),
         )
     )
 

@@ -174,36 +174,35 @@ def tabulate_model(
 
 
 def tabulate(
-    task: Path,
+    examples: Path,
     scores: Sequence[Path],
     sequences: Sequence[Path],
     n_diseases: int,
     diseases: Sequence[SexSpecific],
-    models: Sequence[str],
+    task: str,
     score: float,
     ranks: int,
     resamples: int,
     seed: int,
     rules: Rules,
 ) -> pl.DataFrame:
-    """Return the rows of all models, one model in memory at a time.
+    """Return the rows of all models, with one model in memory at a time.
 
     Args:
-        task: one task's examples.
-        scores: a model's predictions each, in the order of `models`.
+        examples: of the task.
+        scores: predictions of each model, <model>.parquet.
         sequences: the shards.
         n_diseases: the number of phenotypes.
-        diseases, score, ranks, resamples, seed, rules: as `tabulate_model` takes them.
-        models: the names.
+        diseases, task, score, ranks, resamples, seed, rules: as `tabulate_model` takes them.
 
     Returns:
         model String, and the columns of `tabulate_model`.
     """
     recorded = patients_by_sex(sequences, n_diseases)
     parts = []
-    with progress(total=len(models), label="sex-specific diseases", unit="models") as bar:
-        for model, path in zip(models, scores, strict=True):
-            patients, predicted = read_held_out(task, path, n_diseases)
+    with progress(total=len(scores), label="sex-specific diseases", unit="models") as bar:
+        for path in scores:
+            patients, predicted = read_held_out(examples, path, n_diseases)
             part = tabulate_model(
                 patients,
                 read_sexes(sequences, patients),
@@ -214,9 +213,9 @@ def tabulate(
                 ranks,
                 resamples,
                 seed,
-                task.stem,
+                task,
                 rules,
             )
-            parts.append(with_facts(part, model=model))
+            parts.append(with_facts(part, model=path.stem))
             bar.update(1)
     return pl.concat(parts)

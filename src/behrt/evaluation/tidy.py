@@ -7,6 +7,8 @@ import polars as pl
 from behrt.files import read_csv
 
 DECIMALS = 4
+SMALL_DECIMALS = 6
+"""Decimals of risks and net benefits, which are small."""
 
 
 def with_facts(frame: pl.DataFrame, **facts: str) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 """Figure 5: each diagnosis of a patient against the others, by attention and by attribution."""
 
+import string
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +12,13 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 
 from behrt.figures.style import FAINT, INK, QUIET, new_figure
-from behrt.interpretation.diagnoses import Diagnoses
-from behrt.sequences.vocabulary import Vocabulary
+from behrt.interpretation.diagnoses import Diagnoses, compare
+from behrt.interpretation.patients import choose
+from behrt.learning.artefacts import check_vocabulary
+from behrt.learning.load import load_examples
+from behrt.logs import logger
+from behrt.models import behrt
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 
 # All lengths are inches: the axes span the figure and are measured in inches.
 _ROW = 0.25
@@ -117,15 +124,57 @@ def _scale(figure: Figure, left: float, bottom: float, side: float, axes: Axes, 
     bar.set_label(says, fontsize=6.5, labelpad=2)
 
 
-def draw(patients: Sequence[Diagnoses], who: Sequence[str], vocabulary: Vocabulary) -> Figure:
-    """Return the figure: a patient a row.
+def draw(
+    sequences: list[Path],
+    task_examples: Path,
+    vocabulary: Path,
+    weights: Path,
+    model_config: Path,
+    seed: int,
+    patients: int,
+    diagnoses: list[int],
+    most_visits: int,
+) -> Figure:
+    """Return the figure, of simulated patients.
 
-    From left to right: the paper's two columns, for the diagnosis that looks most at one of
-    another visit; all diagnoses against all, heads averaged; integrated gradients; each head.
+    Args:
+        sequences: the shards.
+        task_examples: of one task.
+        vocabulary: names.
+        weights, model_config: files of one folder, of the pretrained model.
+        seed, patients, diagnoses, most_visits: as `behrt.interpretation.patients.choose` takes
+            them.
+    """
+    names = read_vocabulary(vocabulary)
+    check_vocabulary(weights.parent, names.version)
+    network, settings = behrt.load(weights.parent)
+    held_out = load_examples(sequences, task_examples, "held_out", vocabulary, labelled=False)
+    rows = choose(held_out, seed, patients, diagnoses, most_visits)
+    compared = [
+        compare(network, behrt.words_of(held_out, row, settings.max_length, closing_mask=False))
+        for row in np.split(rows, len(rows))
+    ]
+    logger.info(
+        "attention: %d simulated histories; rank correlation with integrated gradients %s",
+        len(rows),
+        ", ".join(f"{one.agreement():.2f}" for one in compared),
+    )
+    titles = [f"Simulated patient {letter}" for letter in string.ascii_uppercase[: len(rows)]]
+    return draw_diagnoses(compared, titles, names)
+
+
+def draw_diagnoses(
+    patients: Sequence[Diagnoses], who: Sequence[str], vocabulary: Vocabulary
+) -> Figure:
+    """Return the figure, with one row per patient.
+
+    From left to right: the paper's two columns, for the diagnosis with the highest attention to one
+    of another visit; all diagnoses against all, averaged over heads; integrated gradients; each
+    head.
 
     Args:
         patients: what to draw.
-        who: a heading for each, that tells nothing but what may be shown.
+        who: a heading for each, without anything that must not be shown.
         vocabulary: names.
     """
     heads = patients[0].attention.shape[0]

@@ -1,4 +1,4 @@
-"""Reliability plots: the share that came, against the risk that a model gave."""
+"""Reliability plots: the observed share against the predicted risk."""
 
 import math
 from typing import cast
@@ -9,26 +9,28 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from behrt.figures.models import TASKS, colours, facts, models_of, tasks_of
+from behrt.figures.models import colours, facts, models_of
 from behrt.figures.style import FAINT, INK, QUIET, new_figure
+from behrt.tasks import Task
 
 _ROWS = ("as trained", "recalibrated")
 _TICKS = (0.001, 0.01, 0.1, 1.0)
 _LEAST = 0.0004
 
 
-def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str) -> Figure:
-    """Return a panel a task (columns), before and after recalibration (rows).
+def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str, tasks: list[Task]) -> Figure:
+    """Return one panel per task (columns), before and after recalibration (rows).
 
-    Lines are the smooth curves of all models; marks the tenths of the reference's expected
-    labels, with 95 % intervals; the text is about the reference.
+    Lines are the smooth curves of all models; marks are groups with a tenth of the reference's
+    expected labels, with 95 % intervals; the text is about the reference.
 
     Args:
         measures: table *calibration*.
         points: table *reliability*.
-        reference: the model whose tenths are drawn.
+        reference: the model whose groups are drawn.
+        tasks: in the order of the columns.
     """
-    tasks, models = tasks_of(points), models_of(points)
+    models = models_of(points)
     colour = colours(models)
     in_a_row = 2 * len(tasks)
     below = 0.85 + 0.17 * math.ceil(len(models) / in_a_row)
@@ -38,16 +40,10 @@ def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str) -> Figure
     for row, risks in enumerate(_ROWS):
         for column, task in enumerate(tasks):
             axes = cast(Axes, grid[row, column])
-            some = points.filter((pl.col("task") == task) & (pl.col("risks") == risks))
-            _panel(axes, some, colour, reference)
-            told = measures.filter(
-                (pl.col("task") == task)
-                & (pl.col("risks") == risks)
-                & (pl.col("model") == reference)
-            )
-            _note(axes, told, reference)
+            _panel(axes, points.filter(task=task.name, risks=risks), colour, reference)
+            _note(axes, measures.filter(task=task.name, risks=risks, model=reference), reference)
             if row == 0:
-                axes.set_title(TASKS.get(task, task))
+                axes.set_title(task.title)
             else:
                 axes.set_xlabel("Predicted risk")
         cast(Axes, grid[row, 0]).set_ylabel(f"Observed share, {risks}")
@@ -109,8 +105,8 @@ def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: 
         )
 
 
-def _note(axes: Axes, told: pl.DataFrame, reference: str) -> None:
-    values = dict(told.select("measure", "value").iter_rows())
+def _note(axes: Axes, measures: pl.DataFrame, reference: str) -> None:
+    values = dict(measures.select("measure", "value").iter_rows())
     lines = [reference]
     for name, form in (("slope", ".2f"), ("observed / expected", ".2f"), ("ICI", ".2%")):
         value = values.get(name)

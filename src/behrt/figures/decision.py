@@ -1,4 +1,4 @@
-"""Decision curves: the net benefit of acting on recalibrated risks."""
+"""Decision curves: the net benefit of treatment by recalibrated risks."""
 
 import math
 from typing import cast
@@ -9,33 +9,31 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from behrt.evaluation.assessment_tables import ALL_DISEASES
-from behrt.evaluation.decision import EVERYBODY, RECALIBRATED
+from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, RECALIBRATED
 from behrt.figures.labels import wrapped
-from behrt.figures.models import TASKS, colours, facts, models_of, tasks_of
+from behrt.figures.models import colours, facts, models_of
 from behrt.figures.style import FAINT, QUIET, new_figure
+from behrt.tasks import Task
 
 _COLUMNS = 3
 
 
-def draw(table: pl.DataFrame, reference: str) -> Figure:
-    """Return a panel a task over all diseases, then one for each disease that has curves.
-
-    The diseases' panels are of the second task of the table (T2; T3_all in the table of all
-    eligible patients has the same).
+def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> Figure:
+    """Return one panel per task over all diseases, then one per disease that has curves.
 
     Args:
         table: table *decision*.
-        reference: the model that is drawn strongest, with its 95 % interval.
+        reference: the model that is emphasised, with its 95 % interval.
+        tasks: in the order of the panels.
+        task: the one of the diseases' panels.
     """
-    tasks, models = tasks_of(table), models_of(table)
-    chosen = "T2" if "T2" in tasks else tasks[0]
+    models = models_of(table)
     diseases = (
-        table.filter((pl.col("task") == chosen) & (pl.col("disease") != ALL_DISEASES))["disease"]
+        table.filter(pl.col("disease") != ALL_DISEASES, task=task.name)["disease"]
         .unique(maintain_order=True)
         .to_list()
     )
-    panels = [(task, ALL_DISEASES) for task in tasks] + [(chosen, name) for name in diseases]
+    panels = [(each, ALL_DISEASES) for each in tasks] + [(task, name) for name in diseases]
     gap = -len(tasks) % _COLUMNS  # the diseases begin a row
     rows = math.ceil((len(panels) + gap) / _COLUMNS)
     colour = colours(models)
@@ -44,18 +42,18 @@ def draw(table: pl.DataFrame, reference: str) -> Figure:
     places = [*range(len(tasks)), *range(len(tasks) + gap, len(panels) + gap)]
     for axes in grid.ravel():
         cast(Axes, axes).set_axis_off()
-    for place, (task, disease) in zip(places, panels, strict=True):
+    for place, (each, disease) in zip(places, panels, strict=True):
         axes = cast(Axes, grid.ravel()[place])
         axes.set_axis_on()
-        some = table.filter((pl.col("task") == task) & (pl.col("disease") == disease))
-        _panel(axes, some, colour, reference)
-        title = TASKS.get(task, task) if disease == ALL_DISEASES else wrapped(disease, 34)
+        _panel(axes, table.filter(task=each.name, disease=disease), colour, reference)
+        title = each.title if disease == ALL_DISEASES else wrapped(disease, 34)
         axes.set_title(title, fontsize=8)
         if place % _COLUMNS == 0:
-            of = "all diseases" if disease == ALL_DISEASES else task.replace("_all", ", all")
+            eligible = "" if each.labelled else ", all"
+            of = "all diseases" if disease == ALL_DISEASES else f"{each.key}{eligible}"
             axes.set_ylabel(f"Net benefit per 100 patients\n({of})")
         if place >= len(panels) + gap - _COLUMNS:
-            axes.set_xlabel("Risk from which one acts")
+            axes.set_xlabel("Threshold probability")
     handles = [
         Line2D([], [], color=colour[model], lw=2.0 if model == reference else 1.1, label=model)
         for model in models
@@ -67,7 +65,7 @@ def draw(table: pl.DataFrame, reference: str) -> Figure:
         left=0.09, right=0.98, top=1 - 0.25 / height, bottom=0.95 / height, hspace=0.42, wspace=0.24
     )
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.06, 0.5 / height), ncols=8)
-    figure.text(0.07, 0.02 / height, _note(table, chosen), fontsize=7, color=QUIET)
+    figure.text(0.07, 0.02 / height, _note(table, task), fontsize=7, color=QUIET)
     return figure
 
 
@@ -104,14 +102,14 @@ def _panel(axes: Axes, table: pl.DataFrame, colour: dict[str, str], reference: s
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _note(table: pl.DataFrame, chosen: str) -> str:
-    told = table.filter(pl.col("disease") == ALL_DISEASES).drop_nulls("patients")
-    counted = told.unique("task", keep="first", maintain_order=True)
+def _note(table: pl.DataFrame, task: Task) -> str:
+    shown = table.filter(pl.col("disease") == ALL_DISEASES).drop_nulls("patients")
+    counted = shown.unique("task", keep="first", maintain_order=True)
     parts = [
-        f"{task}: {n:,} patients" for task, n in counted.select("task", "patients").iter_rows()
+        f"{name}: {n:,} patients" for name, n in counted.select("task", "patients").iter_rows()
     ]
     support = "; ".join([*parts, facts(table)])
     return (
         f"Held out, recalibrated. {support}.\nBelow: the diseases most common in the labels of the "
-        f"tuning patients of {chosen}."
+        f"tuning patients of {task.name}."
     )

@@ -1,4 +1,4 @@
-"""Each disease's APS by one model, less that by every other: a column a model, a line a disease."""
+"""Each disease's APS by one model minus that by every other model, one column per model."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -12,20 +12,20 @@ LEVEL = 0.05
 
 _BETTER, _WORSE = PALETTE[0], PALETTE[1]
 _LINE = 0.135
-"""Inches a disease."""
+"""Inches per disease."""
 _COLUMN = 1.1
-"""Inches another model, at least."""
+"""Least inches per model."""
 
 
-def draw(table: pl.DataFrame, model: str) -> Figure:
-    """Return the figure; diseases in order of their mean difference.
+def draw(table: pl.DataFrame, reference: str) -> Figure:
+    """Return one line per disease, in order of the mean difference.
 
     Args:
         table: table *disease_differences*. A disease without a difference is left out.
-        model: whose differences from all others are drawn.
+        reference: the model whose differences from all others are drawn.
     """
     numbers = ["difference", "difference_low", "difference_high", "p_benjamini_hochberg"]
-    chosen = table.filter(pl.col("metric") == "APS", pl.col("model") == model)
+    chosen = table.filter(pl.col("metric") == "APS", pl.col("model") == reference)
     shown = chosen.cast(dict.fromkeys(numbers, pl.Float64)).drop_nulls("difference")
     others = chosen["other"].unique(maintain_order=True).to_list()
     order = (
@@ -46,7 +46,9 @@ def draw(table: pl.DataFrame, model: str) -> Figure:
     names = [name.replace("_", ": ").replace("$", r"\$") for name in order]
     first.set_yticks(range(len(order)), [_short(name) for name in names], fontsize=6)
     first.set_ylim(-0.8, max(len(order), 1) - 0.2)
-    figure.supxlabel(f"APS of {model} less that of the other", fontsize=8, y=0.42 / (height + 1.1))
+    figure.supxlabel(
+        f"APS of {reference} minus that of the other model", fontsize=8, y=0.42 / (height + 1.1)
+    )
     _legend(figure)
     figure.text(0.01, 0.002, _note(chosen, len(order)), fontsize=7, color=QUIET)
     return figure
@@ -91,7 +93,7 @@ def _legend(figure: Figure) -> None:
 
 
 def _note(table: pl.DataFrame, shown: int) -> str:
-    """Return what the figure rests on, in a line."""
+    """Return one line about the patients and the diseases."""
     if table.is_empty():
         return "No disease is common enough."
     row = table.row(0, named=True)

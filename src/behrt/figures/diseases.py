@@ -1,6 +1,7 @@
 """Figure 6: APS and AUROC of each disease; all of them (A), the best (B) and the worst (C)."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from scipy.stats import rankdata
 
 from behrt.figures.labels import chapter_handles, place_labels, wrapped
 from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
+from behrt.sequences.vocabulary import read_vocabulary
 
 _SECTION = 12
 """Diseases that a section is drawn around, at most; half of all where there are few."""
@@ -25,7 +27,17 @@ _FILLED = {"o": math.pi / 4, "D": 1.0, "^": 0.5, "s": 1.0}
 _LEGEND_PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
-def draw(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
+def draw(table: pl.DataFrame, vocabulary: Path) -> Figure:
+    """Return the figure.
+
+    Args:
+        table: table *diseases*.
+        vocabulary: chapters of all diseases.
+    """
+    return draw_diseases(table, read_vocabulary(vocabulary).chapters)
+
+
+def draw_diseases(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
     """Return the three panels with their legends.
 
     The best and the worst diseases are those of highest and lowest mean rank by APS and AUROC.
@@ -59,7 +71,7 @@ def draw(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
 
 
 def _note(table: pl.DataFrame, shown: int) -> str:
-    """Return what the figure rests on, in a line."""
+    """Return one line about the patients and the diseases."""
     if table.is_empty():
         return "No disease is common enough."
     row = table.row(0, named=True)

@@ -2,6 +2,8 @@
 
 import string
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,10 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from sklearn.manifold import TSNE
 
-from behrt.evaluation.clusters import Cluster
+from behrt.disclosure import Rules
+from behrt.evaluation.clusters import Cluster, find_clusters
+from behrt.evaluation.embeddings import keep_told, patients_with, read_embeddings
 from behrt.figures.labels import chapter_handles, place_labels, short_chapter, wrapped
 from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
-from behrt.sequences.vocabulary import Vocabulary
+from behrt.logs import logger
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 
 SEEN_ENOUGH = 100
 """Training patients who must have had a disease for its place on the map to mean something."""
@@ -48,6 +53,67 @@ def project(embeddings: np.ndarray, seed: int) -> np.ndarray:
 
 
 def draw(
+    weights: Path, vocabulary: Path, sequences: list[Path], seed: int, disclosure: Rules
+) -> Figure:
+    """Return the figure.
+
+    Args:
+        weights: of the pretrained model.
+        vocabulary: names and chapters.
+        sequences: the shards.
+        seed: of the projection.
+        disclosure: diseases of fewer training patients than its threshold are left out.
+    """
+    diseases = read_map(weights, vocabulary, sequences, seed, disclosure)
+    clusters = find_clusters(diseases.places, diseases.vocabulary, diseases.bands >= SEEN_ENOUGH)
+    logger.info(
+        "embedding map: %d diseases, %d of them of at least %d training patients; enlarged: %s",
+        len(diseases.bands),
+        (diseases.bands >= SEEN_ENOUGH).sum(),
+        SEEN_ENOUGH,
+        ", ".join(cluster.chapter for cluster in clusters) or "none",
+    )
+    return draw_map(diseases.places, diseases.vocabulary, diseases.bands, clusters)
+
+
+@dataclass(frozen=True)
+class DiseaseMap:
+    """The diseases that may be shown, on the map.
+
+    Attributes:
+        vocabulary: names and chapters.
+        embeddings: float (diseases, hidden).
+        places: float64 (diseases, 2).
+        patients: int64 (diseases), training patients with each disease.
+        bands: int64 (diseases), the lower end of the band that each of these counts is shown by.
+        total: training patients.
+    """
+
+    vocabulary: Vocabulary
+    embeddings: np.ndarray
+    places: np.ndarray
+    patients: np.ndarray
+    bands: np.ndarray
+    total: int
+
+
+def read_map(
+    weights: Path, vocabulary: Path, sequences: list[Path], seed: int, rules: Rules
+) -> DiseaseMap:
+    """Return the map of the diseases that enough training patients had.
+
+    Arguments are those of `draw`.
+    """
+    words = read_vocabulary(vocabulary)
+    patients, total = patients_with(sequences, len(words.phenotypes))
+    words, embeddings, patients = keep_told(
+        words, read_embeddings(weights, words), patients, rules.threshold
+    )
+    bands = np.array([rules.band(int(count))[0] for count in patients], dtype=np.int64)
+    return DiseaseMap(words, embeddings, project(embeddings, seed), patients, bands, total)
+
+
+def draw_map(
     places: np.ndarray,
     vocabulary: Vocabulary,
     patients: np.ndarray,

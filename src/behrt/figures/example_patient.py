@@ -17,7 +17,7 @@ from behrt.figures.labels import wrapped
 from behrt.figures.style import QUIET, chapter_marks, new_figure
 from behrt.learning.examples import Examples
 from behrt.models.behrt import words_of
-from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary
+from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary, read_vocabulary
 
 MOST_VISITS = 7
 FEWEST_VISITS = 6
@@ -214,7 +214,37 @@ def _chip(axes: Axes, x: float, y: float, text: str, colour: str, width: float) 
     _text(axes, x, y, text, fontsize=6.5)
 
 
-def draw(visits: list[Visit], vocabulary: Vocabulary, maximum_length: int, whose: str) -> Figure:
+def draw(
+    events: list[Path],
+    sequences: list[Path],
+    vocabulary: Path,
+    data: str,
+    seed: int,
+    maximum_length: int,
+) -> Figure:
+    """Return the figure: a simulated patient, or, of other data, an artificial one.
+
+    Args:
+        events: MEDS shards.
+        sequences: the same shards as sequences.
+        vocabulary: names and chapters.
+        data: the source of the run; a patient is shown only if it is "simulated".
+        seed: another one chooses another patient.
+        maximum_length: words that the model reads, at most.
+    """
+    words = read_vocabulary(vocabulary)
+    if data == "simulated":
+        visits = choose_simulated(events, sequences, seed)
+        whose = f"The first {len(visits)} visits of a simulated patient"
+    else:
+        visits = make_artificial(sequences, len(words.phenotypes))
+        whose = "An artificial patient, made from averages of the population: not a record"
+    return draw_visits(visits, words, maximum_length, whose)
+
+
+def draw_visits(
+    visits: list[Visit], vocabulary: Vocabulary, maximum_length: int, whose: str
+) -> Figure:
     """Return the figure: the visits above, the words made of them below.
 
     Args:

@@ -1,18 +1,10 @@
-"""How models and tasks look in every figure that compares them."""
+"""How models look in every figure that compares them, and what a figure says of its table."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
 from behrt.figures.style import PALETTE
-
-TASKS = {
-    "T1": "T1: next visit",
-    "T2": "T2: next 6 months",
-    "T3": "T3: next 12 months",
-    "T2_all": "T2, all eligible patients",
-    "T3_all": "T3, all eligible patients",
-}
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -31,5 +23,5 @@ def models_of(table: pl.DataFrame) -> list[str]:
 
 
 def facts(table: pl.DataFrame) -> str:
-    """Return what all rows of a table have in common, in words."""
+    """Return the protocol of a table, in words."""
     return f"{table['protocol'][0]} protocol" if len(table) else "nothing to show"

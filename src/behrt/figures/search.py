@@ -14,14 +14,15 @@ _PANEL = (2.6, 2.4)
 """Inches."""
 
 
-def draw(tables: Sequence[pl.DataFrame]) -> Figure:
-    """Return a figure with a panel a search.
+def draw(searches: Sequence[pl.DataFrame]) -> Figure:
+    """Return a figure with one panel per search.
 
     Args:
-        tables: one a search, as `behrt.evaluation.search_table` makes them.
+        searches: tables *search*.
     """
-    figure = new_figure(_PANEL[0] * len(tables), _PANEL[1])
-    for axes, table in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables, strict=True):
+    figure = new_figure(_PANEL[0] * len(searches), _PANEL[1])
+    panels = figure.subplots(1, len(searches), squeeze=False)[0]
+    for axes, table in zip(panels, searches, strict=True):
         _panel(axes, table)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0.08, 1, 1))
@@ -33,7 +34,7 @@ def _panel(axes: Axes, table: pl.DataFrame) -> None:
     score, outcome = table["score"].to_numpy(), table["outcome"].to_numpy()
     place = np.arange(1, len(score) + 1)
     given_up, chosen = outcome == "given up", outcome == "chosen"
-    # The chosen trial is the best of the whole ones, which tells what the metric wants.
+    # The chosen trial is the best of the whole ones, so it shows whether higher is better.
     higher = score[chosen][0] >= score[~given_up].max()
     best = (np.fmax if higher else np.fmin).accumulate(np.where(given_up, np.nan, score))
     for start in np.flatnonzero(np.diff(table["round"].to_numpy())) + 1:

@@ -54,7 +54,7 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
     _draw_aurocs(aurocs, table, own["disease"].to_list())
     shares.set_title(f"A  {reference}: among the first {ranks}")
     shares.set_xlabel("Share of held-out patients (%), square root scale")
-    aurocs.set_title("B  The sexes told apart")
+    aurocs.set_title("B  Discrimination between sexes")
     aurocs.set_xlabel("AUROC of the disease’s score for its sex")
     for axes in (shares, aurocs) if count else ():
         axes.legend(
@@ -65,7 +65,7 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
             handletextpad=0.3,
             borderaxespad=0,
         )
-    notes = ["Bold: the other sex has it on record."]
+    notes = ["Bold: also recorded for the other sex."]
     if hidden:
         notes.append("No mark in A: too few patients to be shown.")
     figure.text(0.02, 0, "\n".join(notes), fontsize=7, color=QUIET, va="bottom")

@@ -1,4 +1,4 @@
-"""One model's scores by sex, age, region and practice, every task side by side."""
+"""One model's scores by sex, age, region and practice, with all tasks side by side."""
 
 from typing import cast
 
@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from behrt.evaluation.subgroups import METRICS, SUBGROUPS
-from behrt.figures.models import TASKS, colours, facts, tasks_of
+from behrt.figures.models import colours, facts
 from behrt.figures.style import FAINT, MARKERS, QUIET, new_figure
+from behrt.tasks import Task
 
 _HEADINGS = {
     "sex": "Sex",
@@ -20,23 +21,24 @@ _HEADINGS = {
 }
 
 
-def draw(table: pl.DataFrame, reference: str) -> Figure:
-    """Return a panel a metric; a line a group, a mark a task, with 95 % intervals.
+def draw(table: pl.DataFrame, reference: str, tasks: list[Task]) -> Figure:
+    """Return one panel per metric, one line per group and one mark per task, with 95 % intervals.
 
     Args:
         table: table *subgroups*.
         reference: the model that is drawn.
+        tasks: in the order of the marks.
     """
     one = table.filter(pl.col("model") == reference)
-    tasks = tasks_of(one)
+    names = [task.name for task in tasks]
     lines = _lines(one)
     height = 0.235 * len(lines) + 0.9
     figure = new_figure(8.6, height)
     grid = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)
     places = -np.arange(len(lines))
-    colour = colours(tasks)
+    colour = colours(names)
     for axes, metric in zip(grid[0], METRICS, strict=True):
-        _panel(cast(Axes, axes), one.filter(pl.col("metric") == metric), lines, tasks)
+        _panel(cast(Axes, axes), one.filter(pl.col("metric") == metric), lines, names)
         axes.set_title(metric)
     first = cast(Axes, grid[0, 0])
     first.set_yticks(places, [text for _, _, text in lines])
@@ -51,18 +53,18 @@ def draw(table: pl.DataFrame, reference: str) -> Figure:
         Line2D(
             [],
             [],
-            color=colour[task],
+            color=colour[task.name],
             marker=MARKERS[i % 4],
             ms=4,
             lw=1,
-            label=TASKS.get(task, task),
+            label=task.title,
         )
         for i, task in enumerate(tasks)
     ]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.18, 0.42 / height), ncols=4)
     note = (
         f"{reference}, held-out patients, {facts(table)}. Groups that are too small are hidden. "
-        "Of practices, the line is what chance alone would make."
+        "For practices, the line is the range of differences by chance only."
     )
     figure.text(0.19, 0.02 / height, note, fontsize=7, color=QUIET)
     return figure

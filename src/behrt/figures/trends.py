@@ -6,14 +6,15 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from behrt.evaluation.model_tables import CEILING, FLOOR
+from behrt.evaluation.models import CEILING, FLOOR
+from behrt.figures.models import facts
 from behrt.figures.style import INK, PALETTE, QUIET, Mark, new_figure
 
-_ROWS = {"all": "All labels (Table 1)", "first_incidence": "First incidence (Table 2)"}
+_ROWS = ("All labels (Table 1)", "First incidence (Table 2)")
 _TRIVIAL = {FLOOR: Mark(QUIET, "o"), "history": Mark(QUIET, "s")}
 _MARKERS = ("o", "D", "^", "s", "v", "P", "p", "X")
 _SPREAD = 0.44
-"""Width over which the models stand side by side at a task, so that intervals do not hide."""
+"""Width over which the models of a task are spread, so that intervals do not overlap."""
 
 
 def model_marks(models: Sequence[str]) -> dict[str, Mark]:
@@ -27,30 +28,27 @@ def model_marks(models: Sequence[str]) -> dict[str, Mark]:
     return {model: special.get(model) or drawn[model] for model in models}
 
 
-def draw(tables: dict[str, pl.DataFrame]) -> Figure:
-    """Return four panels: APS and AUROC, on all labels and on first incidence.
+def draw(table1: pl.DataFrame, table2: pl.DataFrame) -> Figure:
+    """Return four panels: APS and AUROC, on all labels (table 1) and on first incidence (table 2).
 
-    Args:
-        tables: by label set ("all", "first_incidence"), table 1 and table 2. A score that is null
-            is left out, and so is an interval.
+    A score or an interval that is null is left out.
     """
-    models = next(iter(tables.values()))["model"].unique(maintain_order=True).to_list()
+    models = table1["model"].unique(maintain_order=True).to_list()
     marks = model_marks(models)
     figure = new_figure(8, 6.2)
     grid = figure.subplots(2, 2, sharex=True, squeeze=False)
     figure.subplots_adjust(left=0.07, right=0.82, top=0.95, bottom=0.07, hspace=0.2, wspace=0.2)
-    for row, (label_set, title) in zip(grid, _ROWS.items(), strict=True):
+    for row, table, title in zip(grid, (table1, table2), _ROWS, strict=True):
         for axes, metric in zip(row, ("APS", "AUROC"), strict=True):
-            _panel(axes, tables[label_set].filter(pl.col("metric") == metric), models, marks)
+            _panel(axes, table.filter(pl.col("metric") == metric), models, marks)
             axes.set_ylabel(metric)
         row[0].set_title(title)
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="center left", bbox_to_anchor=(0.835, 0.5), title="Model")
-    facts = next(iter(tables.values())).row(0, named=True)
     figure.text(
         0.07,
         0.005,
-        f"{facts['protocol']} protocol; means over held-out patients with 95 % intervals",
+        f"{facts(table1)}; means over held-out patients with 95 % intervals",
         fontsize=7,
         color=QUIET,
     )

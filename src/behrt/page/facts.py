@@ -1,4 +1,4 @@
-"""What is known of a run: gathered from its tables and its models' files."""
+"""The facts of a run, from its tables and its models' files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ import polars as pl
 from behrt.errors import InputError
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json
+from behrt.run import Run
+from behrt.tasks import Task
 from behrt.version import VERSION
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -26,24 +28,22 @@ HIDDEN = "too few to show"
 
 @dataclass(frozen=True)
 class Facts:
-    """A run, as the page and the model card tell it.
+    """What the results page and the model card say about a run.
 
     Attributes:
-        run, data, protocol: the run's name, source and protocol.
-        seed, resamples, threshold: as in its configuration.
-        version: of this workflow's package.
+        run: the run.
+        tasks: in the order of the tables.
+        task: the task of products that show one.
+        version: of this package.
         flow: rows of tables/cohort_flow.csv (name, patients, excluded; null if not shown).
         population: value by (task, split, measure, statistic), of tables/population.csv.
         table1, table2: those tables.
         models: config.json of each model, by (task, model); ("mlm", "mlm") is the pretraining.
     """
 
-    run: str
-    data: str
-    protocol: str
-    seed: int
-    resamples: int
-    threshold: int
+    run: Run
+    tasks: list[Task]
+    task: Task
     version: str
     flow: list[dict[str, Any]]
     population: dict[tuple[str, str, str, str], float | None]
@@ -53,18 +53,18 @@ class Facts:
 
     @property
     def simulated(self) -> bool:
-        """Whether no real person stands behind the run."""
-        return self.data == "simulated"
+        """Whether the patients are simulated."""
+        return self.run.simulated
 
     @property
     def source(self) -> str:
         """The source in words."""
-        return SOURCES.get(self.data, self.data)
+        return SOURCES.get(self.run.data, self.run.data)
 
     @property
-    def tasks(self) -> list[str]:
-        """The tasks of table 1, in order."""
-        return self.table1["task"].unique(maintain_order=True).to_list()
+    def windows(self) -> str:
+        """The tasks in words: "at the next visit (T1), in the next 6 months (T2)"."""
+        return ", ".join(f"{task.window} ({task.name})" for task in self.tasks)
 
     @property
     def rows(self) -> list[str]:
@@ -76,7 +76,7 @@ class Facts:
         return in_words(self.population.get((task, split, measure, "count")))
 
     def figure(self, task: str, split: str, measure: str, statistic: str, decimals: int = 1) -> str:
-        """Return a number of tables/population.csv that is no count, in words."""
+        """Return a statistic of tables/population.csv other than a count, in words."""
         value = self.population.get((task, split, measure, statistic))
         return HIDDEN if value is None else f"{value:.{decimals}f}"
 
@@ -90,14 +90,14 @@ class Facts:
         return f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
     def scored(self, table: int, task: str) -> str:
-        """Return how many patients a task's APS rests on, in words."""
+        """Return the number of patients with an APS of a task, in words."""
         frame = (self.table1, self.table2)[table - 1].filter(task=task, metric="APS")
         return in_words(next(iter(frame["patients"].drop_nulls()), None))
 
     def published(self, table: int, task: str, model: str, metric: str) -> str:
-        """Return the paper's figure, or nothing where it has none."""
-        figure = _published().get((table, task, model, metric))
-        return "" if figure is None else f"{figure:.3f}"
+        """Return the paper's score, or nothing where it has none."""
+        score = _published().get((table, task, model, metric))
+        return "" if score is None else f"{score:.3f}"
 
 
 @cache
@@ -108,7 +108,7 @@ def _published() -> dict[tuple[int, str, str, str], float]:
 
 
 def in_words(count: float | None) -> str:
-    """Return a count with separated thousands, or that it is not shown."""
+    """Return a count with separators of thousands, or that it is not shown."""
     return HIDDEN if count is None else f"{int(count):,}"
 
 
@@ -118,20 +118,17 @@ def gather(
     table1: Path,
     table2: Path,
     models: Sequence[Path],
-    run: str,
-    data: str,
-    protocol: str,
-    seed: int,
-    resamples: int,
-    threshold: int,
+    run: Run,
+    tasks: list[Task],
+    task: Task,
 ) -> Facts:
-    """Read what a run says of itself.
+    """Read the facts of a run.
 
     Args:
         cohort_flow, population, table1, table2: the tables of these names.
         models: config.json of the pretraining (…/mlm/config.json) and of each task and model
             (…/<task>/<model>/config.json).
-        run, data, protocol, seed, resamples, threshold: of the run's configuration.
+        run, tasks, task: as in `Facts`.
 
     Raises:
         InputError: a table is of another source than the run.
@@ -139,23 +136,22 @@ def gather(
     paths = {"flow": cohort_flow, "population": population, "table1": table1, "table2": table2}
     tables = {name: read_table(path) for name, path in paths.items()}
     for name, table in tables.items():
-        if table["data"].unique().to_list() != [data]:
+        if table["data"].unique().to_list() != [run.data]:
             raise InputError(
-                paths[name].name, f"it is not of {data} data", "Make the run's tables again"
+                paths[name].name, f"it is not of {run.data} data", "Make the run's tables again"
             )
     columns = ("task", "split", "measure", "statistic", "value")
-    rows = tables["population"].select(columns).iter_rows()
     return Facts(
         run=run,
-        data=data,
-        protocol=protocol,
-        seed=seed,
-        resamples=resamples,
-        threshold=threshold,
+        tasks=tasks,
+        task=task,
         version=VERSION,
         flow=tables["flow"].select("name", "patients", "excluded").to_dicts(),
         population={
-            (task, split, m, statistic): value for task, split, m, statistic, value in rows
+            (name, split, measure, statistic): value
+            for name, split, measure, statistic, value in tables["population"]
+            .select(columns)
+            .iter_rows()
         },
         table1=tables["table1"],
         table2=tables["table2"],

@@ -1,7 +1,8 @@
-"""The results page: one file of HTML that needs no other and no network."""
+"""The results page: one file of HTML that needs no other file and no network."""
 
 import base64
 import csv
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import Any
 
 import jinja2
 import polars as pl
+from markupsafe import Markup, escape
 
+from behrt.catalogue import FIGURE, Product, products
 from behrt.errors import InputError
 from behrt.evaluation.tidy import read_table
 from behrt.page.facts import HIDDEN, Facts, in_words
@@ -18,10 +21,10 @@ from behrt.page.facts import HIDDEN, Facts, in_words
 HERE = Path(__file__).parent
 LEFT_TO_AUTHORS = "authors"
 PROTOCOLS = {
-    "strict": "Strict protocol: pretraining saw training patients alone, epochs were chosen on "
-    "validation patients, and held-out patients were read once.",
-    "paper": "Paper protocol: as the paper's code did, pretraining saw held-out patients, and "
-    "epochs were chosen on them.",
+    "strict": "Strict protocol: pretraining used only training patients, epochs were chosen on "
+    "tuning patients, and held-out patients were used once, for the evaluation.",
+    "paper": "Paper protocol: as in the paper's code, held-out patients were part of pretraining, "
+    "and epochs were chosen on them.",
 }
 
 
@@ -39,17 +42,17 @@ class Figure:
 
     name: str
     title: str
-    caption: str
+    caption: Markup
     image: str
-    link: str = ""
-    linked: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name, header and rows as text."""
+    """A table: its name, caption, header and rows as text."""
 
     name: str
+    caption: Markup
     header: list[str]
     rows: list[tuple[str, ...]]
 
@@ -65,7 +68,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _words(facts: Facts) -> dict[str, Any]:
-    """Return what the sentences of the checklist and the card may name."""
+    """Return the variables of the templates of checklist, card and page."""
 
     def women(split: str) -> str:
         share = facts.figure("histories", split, "women", "share", 3)
@@ -84,8 +87,8 @@ def _words(facts: Facts) -> dict[str, Any]:
         "age_held_out": facts.figure("histories", "held_out", age, "median"),
         "flow_first": in_words(facts.flow[0]["patients"]),
         "flow_last": in_words(facts.flow[-1]["patients"]),
-        "scored": ", ".join(f"{task} {facts.scored(1, task)}" for task in facts.tasks),
-        "protocol_text": PROTOCOLS[facts.protocol],
+        "scored": ", ".join(f"{task.name} {facts.scored(1, task.name)}" for task in facts.tasks),
+        "protocol_text": PROTOCOLS[facts.run.protocol],
         "models_text": _models_text(facts.models),
     }
 
@@ -140,74 +143,104 @@ def model_card(facts: Facts) -> str:
     return template.render(facts=facts, card=card(facts))
 
 
-def figures_of(paths: Sequence[Path], facts: Facts) -> list[Figure]:
-    """Return the figures in the paper's order, each captioned with n, protocol and seed.
+def figures_of(paths: Sequence[Path], facts: Facts, captions: Mapping[str, str]) -> list[Figure]:
+    """Return the figures in the order of the catalogue.
+
+    Args:
+        paths: PNG files, in any order.
+        facts: of the run.
+        captions: by kind and name, such as "figures/trends".
 
     Raises:
-        InputError: a figure that figures.toml does not know.
+        InputError: a figure that is not in the catalogue, or without a caption.
     """
-    known = tomllib.loads((HERE / "figures.toml").read_text(encoding="utf-8"))["figure"]
+    known = {product.name: product for product in products() if product.kind == FIGURE}
     by_name = {path.stem: path for path in paths}
-    if unknown := sorted(set(by_name) - {entry["name"] for entry in known}):
-        raise InputError(
-            "figures", f"the page has no caption for {unknown[0]}", "Add it to page/figures.toml"
-        )
-    figures = []
-    for entry in known:
-        if entry["name"] not in by_name:
-            continue
-        facts_of_run = [f"{facts.protocol} protocol", f"seed {facts.seed}"]
-        if "n" in entry:
-            support = f"{_support(entry['n'], facts)} {entry['of']}"
-            # Drawn patients are a choice, not a count of people, which n would say.
-            facts_of_run.insert(0, support if "number" in entry["n"] else f"n = {support}")
-        label = "Simulated data. " if facts.simulated else ""
-        figures.append(
-            Figure(
-                name=entry["name"],
-                title=entry["title"],
-                caption=f"{label}{entry['caption']} {'; '.join(facts_of_run).capitalize()}.",
-                image=base64.b64encode(by_name[entry["name"]].read_bytes()).decode("ascii"),
-                link=entry.get("link", ""),
-                linked=entry.get("linked", ""),
+    for name in sorted(by_name):
+        if name not in known or f"figures/{name}" not in captions:
+            raise InputError(
+                f"figures/{name}", "it has no caption", "Add it to src/behrt/catalogue.toml"
             )
-        )
+    figures = []
+    for name, product in known.items():
+        if name in by_name:
+            support = support_of(product, facts)
+            figures.append(
+                Figure(
+                    name=name,
+                    title=product.title,
+                    caption=marked(captions[f"figures/{name}"] + (support and f" {support}.")),
+                    image=base64.b64encode(by_name[name].read_bytes()).decode("ascii"),
+                    more=product.more,
+                )
+            )
     return figures
 
 
-def _support(n: Mapping[str, Any], facts: Facts) -> str:
-    if "number" in n:
-        return str(n["number"])
-    if "step" in n:
-        return in_words(facts.flow[n["step"]]["patients"])
-    return facts.count(n["task"], n["split"], n["measure"])
+def support_of(product: Product, facts: Facts) -> str:
+    """Return the number of patients behind a figure, in words, or nothing."""
+    kind, _, number = product.patients.partition(": ")
+    measure = "eligible patients" if product.eligible else "patients"
+    if number:
+        return f"{number} {kind}"
+    if kind == "delivered":
+        return f"n = {in_words(facts.flow[0]['patients'])} delivered patients"
+    if kind in ("train", "tuning"):
+        words = {"train": "training patients", "tuning": "tuning patients"}[kind]
+        return f"n = {facts.count('histories', kind)} {words}"
+    tasks = {
+        "task": [facts.task],
+        "tasks": [task for task in facts.tasks if task.months or not product.eligible],
+    }.get(kind, [])
+    counts = [f"{facts.count(task.key, 'held_out', measure)} ({task.key})" for task in tasks]
+    return f"n = {', '.join(counts)} held-out {measure}" if counts else ""
 
 
-def table_of(path: Path) -> Table:
+def marked(text: str) -> Markup:
+    """Return a caption as HTML: *emphasis*, **strong** and ``code`` as in reStructuredText.
+
+    >>> marked("*table1* of ``a < b``")
+    Markup('<em>table1</em> of <code>a &lt; b</code>')
+    """
+    html = str(escape(text))
+    for pattern, element in (
+        ("``(.+?)``", "code"),
+        (r"\*\*(.+?)\*\*", "strong"),
+        (r"\*(.+?)\*", "em"),
+    ):
+        html = re.sub(pattern, rf"<{element}>\1</{element}>", html)
+    return Markup(html)
+
+
+def table_of(path: Path, captions: Mapping[str, str]) -> Table:
     """Return a table as text; what is not shown is an en dash."""
     frame = read_table(path)
     text = frame.with_columns(pl.all().cast(pl.String).fill_null("–"))
-    return Table(path.stem, frame.columns, text.rows())
+    caption = marked(captions.get(f"tables/{path.stem}", ""))
+    return Table(path.stem, caption, frame.columns, text.rows())
 
 
-def results_page(facts: Facts, figures: Sequence[Path], tables: Sequence[Path]) -> str:
-    """Return the page: what was run, tables 1 and 2, figures, card, checklist, all tables.
+def results_page(
+    facts: Facts, figures: Sequence[Path], tables: Sequence[Path], captions: Mapping[str, str]
+) -> str:
+    """Return the page: the run, tables 1 and 2, figures, card, checklist, all tables.
 
     Args:
         facts: of the run.
         figures: PNG files, in any order.
-        tables: CSV files, in the order that they are to stand in.
+        tables: CSV files, in the order of the page.
+        captions: of figures and tables, by kind and name, such as "figures/trends".
 
     Raises:
-        InputError: a figure without a caption.
+        InputError: a figure that is not in the catalogue, or without a caption.
     """
     return (
         _environment()
         .get_template("page.html.jinja")
         .render(
             _words(facts),
-            figures=figures_of(figures, facts),
-            tables=[table_of(path) for path in tables],
+            figures=figures_of(figures, facts, captions),
+            tables=[table_of(path, captions) for path in tables],
             card=card(facts),
             checklist=checklist(facts),
         )

@@ -22,6 +22,7 @@ from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, Watch, scan
 from behrt.release.weights import erase, patients_behind
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.tasks import tasks_of
 
 MANIFEST = "manifest.json"
 KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
@@ -127,30 +128,34 @@ def _importance(path: Path) -> tuple[int, str]:
     return _FIRST.index(path.stem) if path.stem in _FIRST else len(_FIRST), path.name
 
 
-def _derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
+def _derived(
+    tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str]
+) -> list[str]:
     """Return what small numbers follow from tables.
 
     Raises:
         InputError: they contradict one another.
     """
     try:
-        return derived(tables, rules)
+        return derived(tables, rules, windowed)
     except ValueError:
         raise InputError(
             "tables", "their numbers contradict one another", "Make all tables again"
         ) from None
 
 
-def _choose(files: Sequence[Path], rules: Rules) -> tuple[list[Path], dict[Path, str]]:
+def _choose(
+    files: Sequence[Path], rules: Rules, windowed: Sequence[str]
+) -> tuple[list[Path], dict[Path, str]]:
     """Return the files to release, and why others are not."""
     withheld: dict[Path, str] = {}
     chosen: dict[str, pl.DataFrame] = {}
     tables = {path: read_table(path) for path in files if path.suffix == ".csv"}
     read_together = sorted((path for path in tables if covered(path.stem)), key=_importance)
-    if _derived({path.stem: tables[path] for path in read_together}, rules):
+    if _derived({path.stem: tables[path] for path in read_together}, rules, windowed):
         for path in read_together:
             together = {**chosen, path.stem: tables[path]}
-            if small := _derived(together, rules):
+            if small := _derived(together, rules, windowed):
                 withheld[path] = f"small numbers follow from it and others: {len(small)}"
             else:
                 chosen = together
@@ -256,7 +261,8 @@ def release(
         shutil.rmtree(folder, ignore_errors=True)
     watch = replace(watch, dates=watch.dates | set(days_of(config)))
     _check(run, [path for path in files if path.suffix in KINDS], watch)
-    chosen, reasons = _choose(files, rules)
+    windowed = [task.name for task in tasks_of(config) if task.months is not None]
+    chosen, reasons = _choose(files, rules, windowed)
     withheld = {name: why for name, why in _ALWAYS.items() if (run / name).exists()}
     withheld |= {path.relative_to(run).as_posix(): why for path, why in reasons.items()}
     entries: dict[str, dict[str, Any]] = {"config.json": {}}

@@ -6,7 +6,7 @@ what a reader could. (See `behrt.evaluation.differencing`.) How the numbers of a
 first two add up is data, `relations.toml`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
@@ -40,7 +40,7 @@ def _flow(table: pl.DataFrame, rules: Rules) -> Read:
     return list(known.items()), [(a, [b, (FLOW, a[1], "excluded")]) for a, b in pairwise(steps)]
 
 
-def _population(table: pl.DataFrame, rules: Rules) -> Read:
+def _population(table: pl.DataFrame, rules: Rules, windowed: Sequence[str]) -> Read:
     numbers = {
         (row["task"], row["split"], row["measure"].removesuffix(" patients")): row["value"]
         for row in table.filter(pl.col("statistic").is_in(["count", "share"])).iter_rows(named=True)
@@ -62,20 +62,21 @@ def _population(table: pl.DataFrame, rules: Rules) -> Read:
     places = list(dict.fromkeys(table.select("task", "split").rows()))
 
     def encloses(outer: Key, inner: Key) -> bool:
-        if outer[0] == "T3" and inner[0] == "T2":
+        both = {outer[0], inner[0]} <= set(windowed)
+        if both and windowed.index(outer[0]) > windowed.index(inner[0]):
             return False
         return outer not in known or inner not in known or known[outer][1] >= known[inner][0]
 
-    return list(known.items()), sums_of(places, nested(places, encloses), 0)
+    return list(known.items()), sums_of(places, nested(places, windowed, encloses), 0)
 
 
-_READERS = {"cohort_flow": _flow, "population": _population}
-"""Of tables whose numbers are not named by a row's columns."""
+_READ_APART = ("cohort_flow", "population")
+"""Tables whose numbers are not named by a row's columns."""
 
 
 def covered(name: str) -> bool:
     """Return whether it is known how the numbers of a table add up to those of others."""
-    patterns = [*_READERS, *tables_related()]
+    patterns = [*_READ_APART, *tables_related()]
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -105,12 +106,24 @@ def _of(whole_and_parts: tuple[Key, list[Key]]) -> tuple[Key, ...]:
     return (whole, *parts)
 
 
-def derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
+def _read(name: str, table: pl.DataFrame, rules: Rules, windowed: Sequence[str]) -> Read:
+    if name == "cohort_flow":
+        return _flow(table, rules)
+    if name == "population":
+        return _population(table, rules, windowed)
+    return _related(name, table, rules)
+
+
+def derived(
+    tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str] = ()
+) -> list[str]:
     """Return the numbers of patients that a reader can tell to be from 1 to threshold - 1.
 
     Args:
         tables: published tables by name; those that are not `covered` are passed over.
         rules: as the tables were published by.
+        windowed: names of the tasks with a window of months, the shortest first. Patients who are
+            eligible for a longer one are eligible for a shorter one.
 
     Raises:
         ValueError: the tables contradict one another.
@@ -118,8 +131,7 @@ def derived(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
     known: Known = {}
     sums: dict[tuple[Key, tuple[Key, ...]], None] = {}
     for name, table in tables.items():
-        read = _READERS.get(name)
-        more, equations = read(table, rules) if read else _related(name, table, rules)
+        more, equations = _read(name, table, rules, windowed)
         for key, interval in more:
             before = known.get(key, interval)
             known[key] = max(interval[0], before[0]), min(interval[1], before[1])

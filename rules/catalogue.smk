@@ -1,0 +1,219 @@
+"""What the entries of src/behrt/catalogue.toml may name: inputs and settings, and how to look up.
+
+An input is a path or a list of paths; a setting is a value of the configuration. Both may be a
+function of the product: those about all eligible patients have tasks of their own.
+"""
+
+TABLE, FIGURE, PAGE = (
+    {product.name: product for product in PRODUCTS if product.kind == kind}
+    for kind in ("table", "figure", "page")
+)
+
+
+def tasks_shown(product):
+    """Return the names of the tasks that a product is about."""
+    return ON_ALL_ELIGIBLE if product.eligible else TASKS
+
+
+def task_shown(product):
+    """Return the task of a product that shows one."""
+    chosen = TASK[SHOWN_TASK]
+    if not product.eligible:
+        return chosen
+    return TASK.get(chosen.on_all_eligible().name, TASK[ON_ALL_ELIGIBLE[0]])
+
+
+def of_tasks(path):
+    """Return a function of the product: the paths of its tasks, and of all models."""
+    return lambda product: expand(path, task=tasks_shown(product), model=MODELS)
+
+
+# None where a run has no such input.
+INPUTS = {
+    "flow": "<results>/cohort/flow.parquet",
+    "events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
+    "sequences": SEQUENCES,
+    "vocabulary": "<results>/vocabulary.json",
+    "weights": "<results>/models/mlm/model.safetensors",
+    "pretraining_config": "<results>/models/mlm/config.json",
+    # tasks, predictions and metrics
+    "examples": lambda product: [
+        f"<results>/tasks/{TASK[task].key}.parquet" for task in tasks_shown(product)
+    ],
+    "task_examples": f"<results>/tasks/{SHOWN_TASK}.parquet",
+    "reference_scores": f"<results>/predictions/{SHOWN_TASK}/{REFERENCE}.parquet",
+    "other_scores": expand(
+        f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=YARDSTICKS
+    ),
+    "scores": expand(
+        f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=MODELS
+    ),
+    "metrics": expand(
+        "<results>/evaluation/{task}/{model}.parquet", task=TASKS, model=COMPARED
+    ),
+    "every_metric": expand(
+        "<results>/evaluation/{task}/{model}.parquet",
+        task=TASKS,
+        model=[*EVERY_MODEL, *ORACLE],
+    ),
+    "model_metrics": of_tasks("<results>/evaluation/{task}/{model}.parquet"),
+    "averages": of_tasks("<results>/assessment/{task}/averages.parquet"),
+    "calibration": of_tasks("<results>/assessment/{task}/calibration.parquet"),
+    "reliability": of_tasks("<results>/assessment/{task}/reliability.parquet"),
+    "net_benefit": of_tasks("<results>/assessment/{task}/net_benefit.parquet"),
+    "burdens": of_tasks("<results>/assessment/{task}/burden.parquet"),
+    # expensive analyses
+    "ablation_metrics": lambda product: [
+        (
+            f"<results>/evaluation/{task}/{model}.parquet"
+            if embeddings == ALL_EMBEDDINGS
+            else f"<results>/ablation/{embeddings}/evaluation/{task}/{model}.parquet"
+        )
+        for task in config["ablation"]["tasks"]
+        for model in ablated_models(config)
+        for embeddings in COMBINATIONS
+    ],
+    "protocol_metrics": expand(
+        "<results>/protocols/evaluation/{task}/{leniency}.parquet",
+        task=TASKS,
+        leniency=LENIENCIES,
+    ),
+    "protocol_pretraining": [
+        (
+            "<results>/models/mlm/metrics.jsonl"
+            if leniency == config["protocol"]
+            else f"<results>/protocols/{leniency}/models/mlm/metrics.jsonl"
+        )
+        for leniency in LENIENCIES
+    ],
+    "trials": lambda product: expand(
+        TRIAL,
+        searched=product.each,
+        round=range(config["search"]["rounds"]),
+        number=NUMBERS,
+    ),
+    "search_tables": expand("<results>/tables/search_{name}.csv", name=SEARCHED),
+    # given by the user, or known of simulated patients
+    "user_neighbours": config["neighbours"]["reference"],
+    "user_sex_specific": config["sex_analysis"]["diseases"],
+    "risk_graph": "<results>/truth/graph.parquet" if SIMULATED else None,
+    "simulated_diseases": "<results>/truth/diseases.parquet" if SIMULATED else None,
+}
+if CPRD:
+    INPUTS |= {
+        "code_lists": config["caliber"] or "<results>/caliber",
+        "phenotypes": "<results>/phenotypes/phenotypes.parquet",
+        "medcodes": MEDCODES,
+        "icd": "<results>/phenotypes/icd.parquet",
+        "cohort": "<results>/cohort/cohort.parquet",
+        "gp_diagnoses": DIAGNOSES,
+        "pointers": POINTERS,
+        "hospital_diagnoses": EXTRACTED["hes_diagnosis_hosp"],
+        "medical_dictionary": EXTRACTED.get("emismedicaldictionary"),
+    }
+
+SETTINGS = {
+    "data": config["source"],
+    "disclosure": DISCLOSURE,
+    "protocol": config["protocol"],
+    "seed": config["seed"],
+    "shards": config["shards"],
+    **{
+        name: config["evaluation"][name]
+        for name in ("reference", "resamples", "minimum_prevalence", "neighbours")
+    },
+    "references": REFERENCES,
+    "tasks": lambda product: [TASK[task] for task in tasks_shown(product)],
+    "task": task_shown,
+    "models": COMPARED,
+    "every_model": [*EVERY_MODEL, *ORACLE],
+    "ablated_tasks": config["ablation"]["tasks"],
+    "ablated_models": config["ablation"]["models"],
+    "protocols": list(LENIENCIES),
+    "permutations": config["neighbours"]["permutations"],
+    "score": config["sex_analysis"]["score"],
+    "ranks": config["sex_analysis"]["ranks"],
+    "maximum_length": config["pretrain"]["settings"]["max_length"],
+    "searched": lambda product: product.each,
+    "searched_task": lambda product: SEARCHED.get(product.each, {}).get("task"),
+    "explained": EXPLAINED[0] if EXPLAINED else None,
+}
+
+
+def of(product, value):
+    """Return an input or a setting, of the product where it is a function of that."""
+    return value(product) if callable(value) else value
+
+
+def inputs_of(product):
+    """Return the inputs of a product by argument, without those that the run does not have."""
+    found = {
+        name: f"<results>/tables/{table}.csv"
+        for name, table in product.tables.items()
+        if table not in INPUTS
+    }
+    found |= {
+        name: of(product, INPUTS[item])
+        for name, item in {**product.tables, **product.inputs}.items()
+        if item in INPUTS
+    }
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def settings_of(product):
+    """Return the settings of a product by argument, as Snakemake compares and stores them."""
+    found = {
+        name: of(product, SETTINGS[item]) for name, item in product.settings.items()
+    }
+    return plain(found) | dict(product.arguments)
+
+
+def caption_of(product):
+    """Return the caption of a product, for the results page and Snakemake's report."""
+    return product.captioned(
+        {name: of(product, value) for name, value in SETTINGS.items()}
+    )
+
+
+def code_of(product):
+    """Return the hash of the code that makes a table or a figure: its own module, no other's."""
+    return code_hash(
+        SCRIPTS / f"{product.kind}.py",
+        f"behrt.{product.kind}s.{product.module}",
+        *product.reads,
+    )
+
+
+def reported(path, product, form=None):
+    """Return an output that Snakemake's report shows as its entry says.
+
+    `product` is a function of the wildcards; `form` tells the files of a product apart.
+    """
+    return report(
+        path,
+        caption="../workflow/report/caption.rst",
+        category=lambda wildcards: product(wildcards).category,
+        subcategory=lambda wildcards: product(wildcards).subcategory,
+        labels=lambda wildcards: {"shows": product(wildcards).title}
+        | ({"as": form} if form else {}),
+    )
+
+
+def products_on(page, kind):
+    """Return the products of a kind that a results page shows."""
+    targets = ["all", "paper"] if page == "paper" else ["all"]
+    return [
+        product
+        for product in PRODUCTS
+        if product.kind == kind and product.target in targets
+    ]
+
+
+def made_by(target):
+    """Return the files of the products that a target of the workflow makes."""
+    return [
+        f"<results>/{file}"
+        for product in PRODUCTS
+        if product.target == target
+        for file in product.files
+    ]

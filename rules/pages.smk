@@ -1,0 +1,187 @@
+"""The pages: results page, model card, map of the embeddings, explorer of simulated patients.
+
+In: the tables and figures of the target `all` (report.html) or `paper` (paper.html), and every
+model's settings; for the map the pretrained model; for the explorer a task's examples and a
+fine-tuned BEHRT.
+Out: report.html, paper.html, model_card.md, figures/embedding_map.html, figures/explorer.html.
+"""
+
+PAGE_FILES = [
+    "page/model_card.md.jinja",
+    "page/model_card.toml",
+    "page/page.html.jinja",
+    "page/published.csv",
+    "page/tripod_ai.csv",
+]
+
+RUN_FILES = dict(
+    cohort_flow="<results>/tables/cohort_flow.csv",
+    population="<results>/tables/population.csv",
+    table1="<results>/tables/table1.csv",
+    table2="<results>/tables/table2.csv",
+    models=[
+        "<results>/models/mlm/config.json",
+        *expand(
+            "<results>/models/{task}/{model}/config.json", task=TASKS, model=MODELS
+        ),
+    ],
+)
+RUN = dict(
+    data=config["source"],
+    disclosure=DISCLOSURE,
+    protocol=config["protocol"],
+    resamples=config["evaluation"]["resamples"],
+    seed=config["seed"],
+    name=config["run"],
+)
+
+
+rule results_page:
+    input:
+        **RUN_FILES,
+        figures=lambda wildcards: [
+            f"<results>/figures/{product.name}.png"
+            for product in products_on(wildcards.page, "figure")
+        ],
+        tables=lambda wildcards: [
+            f"<results>/tables/{product.name}.csv"
+            for product in products_on(wildcards.page, "table")
+        ],
+    output:
+        page=reported("<results>/{page}.html", lambda wildcards: PAGE[wildcards.page]),
+    log:
+        "<logs>/results_page/{page}.log",
+    benchmark:
+        "<benchmarks>/results_page/{page}.jsonl"
+    wildcard_constraints:
+        page="report|paper",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        run=RUN,
+        tasks=plain(tasks_of(config)),
+        task=plain(TASK[SHOWN_TASK]),
+        captions=lambda wildcards: {
+            f"{kind}s/{product.name}": caption_of(product)
+            for kind in ("figure", "table")
+            for product in products_on(wildcards.page, kind)
+        },
+        code=code_hash(SCRIPTS / "results_page.py", "catalogue.toml", *PAGE_FILES),
+        caption=lambda wildcards, output: caption_of(PAGE[wildcards.page]),
+    message:
+        "Write {wildcards.page}.html"
+    script:
+        "../scripts/results_page.py"
+
+
+rule model_card:
+    input:
+        **RUN_FILES,
+    output:
+        card=reported("<results>/model_card.md", lambda wildcards: PAGE["model_card"]),
+    log:
+        "<logs>/model_card.log",
+    benchmark:
+        "<benchmarks>/model_card.jsonl"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        run=RUN,
+        tasks=plain(tasks_of(config)),
+        task=plain(TASK[SHOWN_TASK]),
+        code=code_hash(SCRIPTS / "model_card.py", *PAGE_FILES),
+        caption=lambda wildcards, output: caption_of(PAGE["model_card"]),
+    message:
+        "Write the model card"
+    script:
+        "../scripts/model_card.py"
+
+
+rule embedding_page:
+    input:
+        weights="<results>/models/mlm/model.safetensors",
+        vocabulary="<results>/vocabulary.json",
+        sequences=SEQUENCES,
+    output:
+        page=reported(
+            "<results>/figures/embedding_map.html",
+            lambda wildcards: PAGE["embedding_map"],
+            "page",
+        ),
+    log:
+        "<logs>/embedding_page.log",
+    benchmark:
+        "<benchmarks>/embedding_page.jsonl"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        run={name: RUN[name] for name in ("data", "disclosure", "protocol", "seed")},
+        neighbours=config["evaluation"]["neighbours"],
+        code=code_hash(
+            SCRIPTS / "embedding_page.py", "figures/pages/embedding_map.html.jinja"
+        ),
+        caption=lambda wildcards, output: caption_of(PAGE["embedding_map"]),
+    message:
+        "Write the page of the embedding map"
+    script:
+        "../scripts/embedding_page.py"
+
+
+if EXPLAINED:
+
+    rule explorer:
+        input:
+            sequences=SEQUENCES,
+            task_examples=f"<results>/tasks/{SHOWN_TASK}.parquet",
+            vocabulary="<results>/vocabulary.json",
+            weights=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/model.safetensors",
+            model_config=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/config.json",
+        output:
+            explorer=reported(
+                "<results>/figures/explorer.html",
+                lambda wildcards: PAGE["explorer"],
+            ),
+        log:
+            "<logs>/explorer.log",
+        benchmark:
+            "<benchmarks>/explorer.jsonl"
+        conda:
+            "../envs/analysis.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 8000 * attempt,
+            runtime=60,
+        params:
+            run={
+                name: RUN[name]
+                for name in ("data", "disclosure", "protocol", "seed", "name")
+            },
+            task=plain(TASK[SHOWN_TASK]),
+            model=EXPLAINED,
+            patients=12,
+            diagnoses=[8, 16],
+            most_visits=14,
+            predictions=10,
+            code=code_hash(
+                SCRIPTS / "explorer.py",
+                "figures/pages/explorer.html",
+                "figures/pages/explorer.css",
+                "figures/pages/explorer.js",
+            ),
+            caption=lambda wildcards, output: caption_of(PAGE["explorer"]),
+        message:
+            "Write the explorer"
+        script:
+            "../scripts/explorer.py"

@@ -1,0 +1,36 @@
+"""Draw one figure: call the function `draw` of its module in behrt.figures, and save the result."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from behrt import stage
+from behrt.evaluation.tidy import read_table
+from behrt.figures.style import save
+from behrt.logs import logger
+
+
+def main(
+    png: Path,
+    svg: Path,
+    module: str,
+    tables: list[str],
+    settings: dict[str, Any],
+    data: str,
+    **inputs: Path | list[Path],
+) -> None:
+    """Save the figure; the inputs that `tables` names are read, the others passed as paths."""
+    draw = import_module(f"behrt.figures.{module}").draw
+    given: dict[str, Any] = {
+        name: read_table(path) if name in tables and isinstance(path, Path) else path
+        for name, path in inputs.items()
+    }
+    rows = sum(len(table) for table in given.values() if isinstance(table, pl.DataFrame))
+    save(draw(**given, **stage.arguments(draw, settings)), png, svg, data == "simulated")
+    logger.info("%s: drawn%s", png.stem, f" from {rows} rows" if tables else "")
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,220 @@
+"""Tables 1 and 2: every model on every task, with intervals, support and paired differences.
+
+On simulated data the true probabilities of the labels are known, and `CEILING` is the row that
+ranks by them (`behrt.simulation.ceiling`). Between `FLOOR`, which ranks all patients' diseases
+alike, and it lies all that can be reached, and each row says what share of it the model reaches.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt.disclosure import hide_steps, is_small, suppress
+from behrt.errors import InputError
+from behrt.evaluation.bootstrap import interval, resampled_means
+from behrt.evaluation.tidy import DECIMALS
+
+METRICS = {"APS": "aps", "AUROC": "auroc"}
+LABEL_SETS = {"all": "all", "first_incidence": "first"}
+"""Table 1's labels and table 2's, and their columns' ending in `PatientMetrics`."""
+
+FLOOR = "prevalence"
+CEILING = "oracle"
+
+_DIFFERENCES = ("difference", "difference_low", "difference_high")
+_ACHIEVED = ("achieved", "achieved_low", "achieved_high")
+_SCORES = ("value", "low", "high", *_DIFFERENCES, *_ACHIEVED)
+
+
+def read_metrics(
+    paths: Sequence[Path], label_set: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return one task's metrics of every model, patient by patient.
+
+    Args:
+        paths: files of `PatientMetrics`, one a model.
+        label_set: a key of `LABEL_SETS`.
+        names: of the models, in the order of the files; None for the files' own names.
+
+    Returns:
+        By model, float64 (patients, 2): APS and AUROC, NaN where undefined; patients by
+        subject_id.
+
+    Raises:
+        InputError: the models were not scored on the same patients.
+    """
+    columns = [f"{metric}_{LABEL_SETS[label_set]}" for metric in METRICS.values()]
+    first: tuple[Path, pl.Series] | None = None
+    found = {}
+    for name, path in zip(names or [path.stem for path in paths], paths, strict=True):
+        frame = pl.read_parquet(path, columns=["subject_id", *columns]).sort("subject_id")
+        first = first or (path, frame["subject_id"])
+        if not frame["subject_id"].equals(first[1]):
+            raise InputError(
+                path,
+                f"its patients are not those of {first[0].name}, so the two cannot be compared",
+                "Run the evaluate rule again for both",
+            )
+        found[name] = frame.select(columns).fill_null(np.nan).to_numpy()
+    return found
+
+
+def compare(
+    metrics: dict[str, np.ndarray],
+    models: Sequence[str],
+    reference: str,
+    resamples: int,
+    seed: int,
+    task: str,
+) -> pl.DataFrame:
+    """Return the rows of one task, unrounded, and with every count.
+
+    All models, and both tables, are resampled with the same draws of patients, so a difference
+    from the reference is paired.
+
+    Args:
+        metrics: as `read_metrics` gives them.
+        models: the order of the rows.
+        reference: the model that the others are compared with.
+        resamples, seed: of the bootstrap.
+        task: names the draws.
+
+    Returns:
+        task, model, metric String; value, low, high Float64; patients (with a defined metric),
+        undefined Int64; difference (the model minus the reference, null for itself),
+        difference_low, difference_high Float64; achieved, achieved_low, achieved_high Float64:
+        (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, each resample's of its
+        own three, null unless both are among the models.
+    """
+    values = np.concatenate([metrics[model] for model in models], axis=1)
+    resampled = resampled_means(values, resamples, seed, task)
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        means = np.where(defined, values, 0.0).sum(axis=0) / counts
+    low, high = interval(resampled)
+    base = np.tile(models.index(reference) * len(METRICS) + np.arange(len(METRICS)), len(models))
+    difference_low, difference_high = interval(resampled - resampled[:, base])
+    itself = np.repeat([model == reference for model in models], len(METRICS))
+    achieved = _achieved(means, models)
+    achieved_low, achieved_high = interval(_achieved(resampled, models))
+    frame = pl.DataFrame(
+        {
+            "task": task,
+            "model": np.repeat(models, len(METRICS)),
+            "metric": list(METRICS) * len(models),
+            "value": means,
+            "low": low,
+            "high": high,
+            "patients": counts.astype(np.int64),
+            "undefined": (len(values) - counts).astype(np.int64),
+            "difference": np.where(itself, np.nan, means - means[base]),
+            "difference_low": np.where(itself, np.nan, difference_low),
+            "difference_high": np.where(itself, np.nan, difference_high),
+            "achieved": achieved,
+            "achieved_low": achieved_low,
+            "achieved_high": achieved_high,
+        }
+    )
+    return frame.with_columns(pl.col(_SCORES).fill_nan(None))
+
+
+def _achieved(means: np.ndarray, models: Sequence[str]) -> np.ndarray:
+    """Return, like `means` (…, models x metrics), the share of the way from floor to ceiling."""
+    if not {FLOOR, CEILING} <= set(models):
+        return np.full(means.shape, np.nan)
+    by_model = means.reshape(*means.shape[:-1], len(models), len(METRICS))
+    floor, ceiling = (by_model[..., [models.index(name)], :] for name in (FLOOR, CEILING))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (by_model - floor) / (ceiling - floor)
+    return np.where(ceiling > floor, share, np.nan).reshape(means.shape)
+
+
+def hide_small_counts(rows: pl.DataFrame, threshold: int) -> pl.DataFrame:
+    """Return one task's rows with small counts, and scores of so few patients, as nulls.
+
+    How many patients the task has is printed elsewhere; those with an APS are some of them, and
+    those with an AUROC some of these.
+    """
+    patients, undefined = rows["patients"].to_numpy(), rows["undefined"].to_numpy()
+    total = patients[0] + undefined[0]
+    hidden = np.concatenate(
+        [
+            hide_steps(np.concatenate([[total], nested]), threshold)[1:]
+            for nested in patients.reshape(-1, len(METRICS))
+        ]
+    )
+    rows = suppress(rows, is_small(patients, threshold), _SCORES)
+    return suppress(rows, hidden, ["patients", "undefined"])
+
+
+def tabulate(
+    paths: Sequence[Path],
+    label_set: str,
+    tasks: Sequence[str],
+    models: Sequence[str],
+    reference: str,
+    resamples: int,
+    seed: int,
+    threshold: int,
+) -> pl.DataFrame:
+    """Return table 1 or 2, one row per task, model and metric.
+
+    Args:
+        paths: <task>/<model>.parquet (`PatientMetrics`) of every task and model.
+        label_set: "all" (table 1) or "first_incidence" (table 2).
+        tasks, models: the order of the rows.
+        reference: the model that the others are compared with.
+        resamples, seed: of the bootstrap.
+        threshold: the smallest count of patients to show.
+
+    Returns:
+        The columns of `compare`; scores are fractions rounded to four decimals.
+
+    Raises:
+        InputError: an unknown label set or reference, a missing file, or models that were scored
+            on different patients.
+    """
+    if label_set not in LABEL_SETS:
+        raise InputError("label_set", f"there is no {label_set!r}", f"Use {', '.join(LABEL_SETS)}")
+    if reference not in models:
+        raise InputError(
+            "config, evaluation.reference",
+            f"{reference!r} is not one of the models ({', '.join(models)})",
+            "Name one that is trained",
+        )
+    by_name = {(path.parent.name, path.stem): path for path in paths}
+    missing = [f"{t}/{m}" for t in tasks for m in models if (t, m) not in by_name]
+    if missing:
+        raise InputError("metrics", f"no file {missing[0]}.parquet", "Run the evaluate rule first")
+    parts = []
+    for task in tasks:
+        metrics = read_metrics([by_name[task, model] for model in models], label_set)
+        rows = compare(metrics, models, reference, resamples, seed, task)
+        parts.append(hide_small_counts(rows, threshold))
+    return pl.concat(parts).with_columns(pl.col(_SCORES).round(DECIMALS))
+
+
+def render(table: pl.DataFrame) -> str:
+    """Return table 1 or 2 in Markdown, laid out as the paper prints it: APS | AUROC a task.
+
+    Args:
+        table: as `tabulate` returns it, or read from its CSV.
+    """
+    cells = {
+        (task, model, metric): "–"
+        if value is None
+        else f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+        for task, model, metric, value, low, high in table.select(
+            "task", "model", "metric", "value", "low", "high"
+        ).iter_rows()
+    }
+    tasks = table["task"].unique(maintain_order=True).to_list()
+    rows = [["Model", *(f"{task}: APS \\| AUROC" for task in tasks)], ["---"] * (1 + len(tasks))]
+    rows.extend(
+        [model, *(r" \| ".join(cells[task, model, metric] for metric in METRICS) for task in tasks)]
+        for model in table["model"].unique(maintain_order=True)
+    )
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
