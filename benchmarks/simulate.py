@@ -43,10 +43,10 @@ def world(folder: Path, practices: int) -> None:
 
 def part(folder: Path, number: int, parts: int, people: int, practices: int) -> tuple[float, float]:
     """Write one part in this fresh process; return its core seconds and its peak memory."""
+    from behrt.settings.simulation import Flaws, ProcessSettings
     from behrt.simulation.code_lists import read_codes
     from behrt.simulation.delivery import people_of_part, write_part
-    from behrt.simulation.flaws import Flaws
-    from behrt.simulation.world import ProcessSettings, make_world
+    from behrt.simulation.world import make_world
 
     write_part(
         make_world(practices, SEED),

@@ -27,12 +27,13 @@ import polars as pl
 from behrt.cprd.diagnoses import read_mapping
 from behrt.evaluation.metrics import sample_average_precision
 from behrt.sequences.tasks import window_end
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.ceiling import forecast, read_examples, read_truth
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import Coder, coding_of
 from behrt.simulation.continuation import Continuations, continue_process, shares, tally
 from behrt.simulation.oracle import HORIZON
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.simulation.world import make_world
 
 MONTHS = {"T1": None, "T2": 6, "T3": 12}
 MINIMUM_VISITS = 4

@@ -17,8 +17,9 @@ from scipy.optimize import minimize_scalar
 from simulated_t2 import PEOPLE_A_BLOCK, Task, blocks, make_task
 
 from behrt.evaluation.metrics import sample_metrics
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.oracle import true_probabilities
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.simulation.world import make_world
 
 MONTHS = np.array([1, 2, 3, 4.5, 6, 9, 12, 18, 24, 36, np.inf])
 

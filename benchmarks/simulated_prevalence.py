@@ -15,7 +15,8 @@ import polars as pl
 from scipy.stats import spearmanr
 from simulated_t2 import blocks, make_task
 
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.settings.simulation import ProcessSettings
+from behrt.simulation.world import make_world
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import day_number
 from behrt.simulation.patients import HES_COVERAGE
 from behrt.simulation.process import Block, simulate_block
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 MINIMUM_VISITS = 5
 MINIMUM_INPUT = 4

@@ -112,7 +112,9 @@ class Contest:
 
     def __init__(self, task: str, settings: behrt.Settings, examples: Examples) -> None:
         self.task = task
-        self.settings = replace(settings, readout="mask" if task == "pretrain" else "cls")
+        self.settings = settings.model_copy(
+            update={"readout": "mask" if task == "pretrain" else "cls"}
+        )
         self.examples = examples
 
     def objective(self) -> engine.Objective:

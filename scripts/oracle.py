@@ -6,10 +6,11 @@ from behrt import stage
 from behrt.cprd.diagnoses import read_mapping
 from behrt.learning.predictions import write_predictions
 from behrt.logs import logger
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.ceiling import agreement, forecast, read_examples, read_truth
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import coding_of
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.simulation.world import make_world
 
 
 def main(

@@ -9,9 +9,9 @@ from behrt.learning.chosen import MLM, apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
-from behrt.models.behrt import Masking, Settings
 from behrt.models.behrt import pretrain as pretrain_behrt
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.settings.behrt import Masking, Settings
 
 
 def main(

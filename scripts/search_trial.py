@@ -13,9 +13,9 @@ from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.learning.search import pruning
 from behrt.logs import logger
 from behrt.models import model_named
-from behrt.models.behrt import Masking
 from behrt.models.behrt import pretrain as pretrain_behrt
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.settings.behrt import Masking
 
 
 def main(

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from behrt import stage
+from behrt.settings.simulation import Flaws, ProcessSettings
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import people_of_part, write_part
-from behrt.simulation.flaws import Flaws
 from behrt.simulation.paths import IN_PARTS
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.simulation.world import make_world
 
 
 def main(

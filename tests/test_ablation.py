@@ -14,7 +14,7 @@ from behrt.ablation import (
 )
 from behrt.configuration import ablated_models
 from behrt.errors import InputError
-from behrt.models.behrt import Settings
+from behrt.settings.behrt import Settings
 
 
 def config(**settings: Any) -> dict[str, Any]:

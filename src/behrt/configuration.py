@@ -1,59 +1,75 @@
-"""The run's configuration: a kind check against its schema, and settings that vary by task."""
+"""The run's configuration: checked as a whole, with its defaults, and what follows from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
-
-import jsonschema
-import yaml
+from typing import Any
 
 from behrt.ablation import EMBEDDINGS
 from behrt.disclosure import rules_of
 from behrt.errors import InputError
+from behrt.kinds import Kinds
+from behrt.settings.base import check_part
+from behrt.settings.base import read as read_section
+from behrt.settings.run import Run
+from behrt.settings.training import Optimisation
 from behrt.tasks import key_of
 
 
-def _innermost(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Return the error below an anyOf, oneOf or if that went the furthest into the value."""
-    inner = jsonschema.exceptions.best_match(error.context) if error.context else None
-    return _innermost(inner) if inner is not None else error
+def read(config: Mapping[str, Any], schema: Path) -> dict[str, Any]:
+    """Return a configuration with the default of every key that is left out.
 
-
-def _problem(error: jsonschema.ValidationError) -> tuple[str, str]:
-    """Return what is wrong, and how to mend it."""
-    schema: dict[str, Any] = dict(error.schema)  # type: ignore[arg-type]
-    if error.validator == "additionalProperties":
-        known = sorted(schema.get("properties", {}))
-        unknown = sorted(set(cast(Mapping[str, Any], error.instance)) - set(known))
-        close = get_close_matches(unknown[0], known, n=1)
-        mend = f"Did you mean {close[0]!r}" if close else f"Known keys: {', '.join(known)}"
-        return f"there is no key {', '.join(map(repr, unknown))}", mend
-    if error.validator == "required":
-        return error.message, "Add the key; config/README.md says what it is for"
-    described = schema.get("description", "").strip()
-    return error.message, f"It is: {described}" if described else "See config/README.md"
-
-
-def problems(config: Mapping[str, Any], schema: Path) -> Iterator[InputError]:
-    """Yield one error for each thing in a configuration that its JSON schema (YAML) refuses."""
-    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    for error in jsonschema.Draft202012Validator(rules).iter_errors(config):
-        inner = _innermost(error)
-        where = ".".join(map(str, inner.absolute_path)) or "top level"
-        problem, mend = _problem(inner)
-        yield InputError(f"config, {where}", problem, mend.rstrip("."))
-
-
-def check(config: Mapping[str, Any], schema: Path) -> None:
-    """Refuse a configuration that its schema does not allow.
+    Args:
+        config: as given in configuration files.
+        schema: the path of config.schema.yaml, with the settings of the kinds of model.
 
     Raises:
         InputError: naming the first key that is wrong, and what it should be.
     """
-    for error in problems(config, schema):
-        raise error
+    filled = read_section(Run, config).model_dump(mode="json", by_alias=True)
+    _check_models(filled, Kinds(schema))
+    return filled
+
+
+def _check_models(config: Mapping[str, Any], kinds: Kinds) -> None:
+    for section in ("models", "more_models"):
+        for name, model in config[section].items():
+            if model is not None:
+                _check_model(config, section, name, kinds)
+    for name, space in config["search"]["spaces"].items():
+        model = {**config["models"], **config["more_models"]}.get(name)
+        kind = "behrt" if name == "mlm" else (model or {}).get("kind")
+        for part, values in (space or {}).items():
+            if kind and part != "epochs":
+                where = f"config, search.spaces.{name}.{part}"
+                _check_tried(kinds, kind if part == "settings" else None, values, where)
+
+
+def _check_model(config: Mapping[str, Any], section: str, name: str, kinds: Kinds) -> None:
+    model, where = config[section][name], f"config, {section}.{name}"
+    kind = model["kind"]
+    kinds.check_kind(kind, f"{where}.kind")
+    if kinds.needs_training(kind) != ("training" in model):
+        problem = "is trained by no optimiser" if "training" in model else "needs `training`"
+        fix = "Remove it" if "training" in model else "Give its epochs, batch_size, learning_rate"
+        raise InputError(f"{where}.training", f"kind {kind} {problem}", fix)
+    kinds.check_settings(kind, model["settings"], f"{where}.settings", whole=False)
+    for task, special in model["tasks"].items():
+        place = f"{where}.tasks.{task}"
+        kinds.check_settings(kind, special["settings"], f"{place}.settings", whole=False)
+        check_part(Optimisation, special["training"], f"{place}.training")
+    for task in ("", *model["tasks"]):
+        kinds.check_settings(kind, settings_for(config, name, task), f"{where}.settings")
+
+
+def _check_tried(kinds: Kinds, kind: str | None, tried: Mapping[str, Any], where: str) -> None:
+    """Check each value of a search, of settings of a kind of model or, without one, of training."""
+    for key, values in tried.items():
+        for value in values if isinstance(values, list) else (values["low"], values["high"]):
+            if kind is None:
+                check_part(Optimisation, {key: value}, where)
+            else:
+                kinds.check_settings(kind, {key: value}, where, whole=False)
 
 
 def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:

@@ -21,10 +21,9 @@ from faults import (
     write_aurum_delivery,
     write_delivery,
 )
-from snakemake.utils import validate
 
 from behrt.caliber.snomed import read_snomed
-from behrt.configuration import check, options_for
+from behrt.configuration import options_for, read
 from behrt.cprd.cohort import CohortRules, CohortSources, add_flows, select_cohort
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import DeliveredPart, find_parts, require
@@ -54,8 +53,7 @@ def defaults() -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     config |= {"source": "cprd", "caliber": "lists", "delivery": {"folder": "delivery"}}
     config |= {"extract": {"maximum_refused": 0.5}, "cohort": {}}
-    validate(config, str(SCHEMA))
-    return config
+    return read(config, SCHEMA)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +98,7 @@ def rows_in(part: DeliveredPart) -> int:
 
 def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     """Read a delivery as the workflow does, and count what becomes of every row."""
-    check(config, SCHEMA)
+    config = read(config, SCHEMA)
     folder = Path(config["delivery"]["folder"])
     database = DATABASES[config["database"]]
     chosen = config["events"]["tables"]

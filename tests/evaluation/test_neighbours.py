@@ -76,7 +76,8 @@ def test_embeddings_are_those_of_the_diseases(tmp_path: Path, vocabulary: Vocabu
 
 
 def test_the_tensor_is_behrts() -> None:
-    from behrt.models.behrt import Behrt, Settings
+    from behrt.models.behrt import Behrt
+    from behrt.settings.behrt import Settings
 
     model = Behrt(Settings(hidden=8, layers=1, heads=2, intermediate=8), n_diseases=12)
     assert model.state_dict()[TENSOR].shape == (5 + 12, 8)

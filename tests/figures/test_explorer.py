@@ -19,8 +19,9 @@ from behrt.evaluation.recalibration import Recalibration
 from behrt.figures.explorer import packed, page
 from behrt.interpretation.predictions import History, explain
 from behrt.learning.examples import Examples
-from behrt.models.behrt import Behrt, Settings, Words
+from behrt.models.behrt import Behrt, Words
 from behrt.sequences.vocabulary import Vocabulary
+from behrt.settings.behrt import Settings
 
 NAMES = ("Asthma", "<b>Bold</b> & 'quoted' \"name\"", "Gout", "</script><script>x", "Stroke_NOS")
 WORDS = Vocabulary(NAMES, ("Lungs", "A & B", "Joints", "Lungs", "Vessels"))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from behrt.models.behrt import Behrt, Settings, Words
+from behrt.models.behrt import Behrt, Words
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, SEP
+from behrt.settings.behrt import Settings
 
 N_DISEASES = 9
 

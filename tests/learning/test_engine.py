@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from behrt.learning.device import begin
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
 from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.settings.base import Section
 
 N_DISEASES = 6
 FILES = ("config.json", "metrics.jsonl", "model.safetensors")
@@ -43,8 +43,7 @@ def examples(patients: int, seed: int, shift: int = 1) -> Examples:
     )
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Section):
     rate: float = 0.2
 
 
@@ -167,8 +166,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     "change",
     [
         {"seed": 2},
-        {"settings": Settings(0.3)},
-        {"optimisation": Optimisation(4, 10, 0.2)},
+        {"settings": Settings(rate=0.3)},
+        {"optimisation": Optimisation(epochs=4, batch_size=10, learning_rate=0.2)},
         {"train": examples(55, 1, shift=2)},
         {"tuning": examples(20, 3)},
     ],
@@ -225,7 +224,9 @@ def test_the_best_epoch_is_kept_and_patience_ends(
         return {"tuning_aps": next(scores), "score_spread": 1.0}
 
     monkeypatch.setattr(engine.Classification, "evaluate", evaluate)
-    train(tmp_path, optimisation=Optimisation(20, 10, 0.3, patience=3))
+    train(
+        tmp_path, optimisation=Optimisation(epochs=20, batch_size=10, learning_rate=0.3, patience=3)
+    )
     assert [line["tuning_aps"] for line in metrics(tmp_path)] == [0.2, 0.5, 0.4, 0.5, 0.3]
     assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["epoch"] == 2
     kept = engine.read_weights(tmp_path)["table.weight"]
@@ -257,7 +258,11 @@ def test_patients_all_scored_alike_are_warned_of(
     with caplog.at_level(logging.WARNING, logger="behrt"):
         train(tmp_path / "good")
         assert "HARDLY DIFFER" not in caplog.text
-        train(tmp_path / "bad", alike=True, optimisation=Optimisation(1, 10, 1e-6))
+        train(
+            tmp_path / "bad",
+            alike=True,
+            optimisation=Optimisation(epochs=1, batch_size=10, learning_rate=1e-6),
+        )
         assert "HARDLY DIFFER" in caplog.text
 
 

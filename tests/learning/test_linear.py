@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from behrt.errors import InputError
 from behrt.learning import features, linear
 from behrt.learning.examples import Examples
+from behrt.learning.run import read_settings
+from behrt.models import logistic_regression
 
 
 @pytest.fixture(scope="module")
@@ -116,4 +118,4 @@ def test_parts_and_standardising_change_no_score(
 @pytest.mark.parametrize("penalties", [(), (1, 1), (0,), (-1, 2)])
 def test_penalties_are_checked(penalties: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="penalties"):
-        linear.check_penalties(penalties)
+        read_settings(logistic_regression.Settings, {"penalties": list(penalties)})

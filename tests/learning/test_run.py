@@ -21,9 +21,11 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_a_constant_rate_stays_after_the_warm_up() -> None:
-    optimisation = Optimisation(1, 1, 3.0, warm_up=0.5, schedule="constant")
+    given = {"epochs": 1, "batch_size": 1, "learning_rate": 3.0, "schedule": "constant"}
+    optimisation = read_settings(Optimisation, {**given, "warm_up": 0.5})
     assert {optimisation.rate(step, 10) for step in range(5, 10)} == {3.0}
-    assert Optimisation(1, 1, 3.0, warm_up=0.0).rate(0, 10) == 3.0
+    without = read_settings(Optimisation, {**given, "warm_up": 0.0})
+    assert without.rate(0, 10) == 3.0
 
 
 @pytest.mark.parametrize(

@@ -214,9 +214,9 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"kind": "bert"}, "no model 'bert'"),
+        ({"kind": "bert"}, "no kind 'bert'"),
         ({"protocol": "lax"}, "no 'lax'"),
-        ({"settings": {**SHAPE, "width": 3}}, "no 'width'"),
+        ({"settings": {**SHAPE, "width": 3}}, "no key 'width'"),
         ({"training": None}, "training"),
     ],
 )

@@ -11,7 +11,7 @@ from torch import nn
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
-from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.models import deepcare, deepr, doctor_ai, retain
 
 Build = Callable[..., Examples]
@@ -147,6 +147,6 @@ def test_refuses_what_it_cannot_use(
         kind.fit(examples, examples, SETTINGS[kind], OPTIMISATION, tmp_path / "x", run)
     for wrong in ({"dropout": 1.0}, {"embedding_size": 0}, {"sex_size": 1.5}, {"dropout": -0.1}):
         with pytest.raises(InputError):
-            kind.Settings(**wrong)
-    with pytest.raises(TypeError):
-        kind.Settings(colour=1)
+            read_settings(kind.Settings, wrong)
+    with pytest.raises(InputError, match="colour"):
+        read_settings(kind.Settings, {"colour": 1})

@@ -10,6 +10,7 @@ from torch import nn
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
+from behrt.learning.run import read_settings
 from behrt.models.deepcare import DeepCare, Settings, TimedLSTM, collate, pooled
 
 
@@ -85,4 +86,4 @@ def test_months_are_counted_back_from_the_last_visit(
 def test_settings_are_strict() -> None:
     for wrong in ({"inner_size": 0}, {"hidden_size": "8"}, {"dropout": -0.1}):
         with pytest.raises(InputError):
-            Settings(**wrong)
+            read_settings(Settings, wrong)

@@ -1,7 +1,6 @@
 """Deepr: sentences by hand, and the convolution against torch's own on padded sentences."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
+from behrt.learning.run import read_settings
 from behrt.models.deepr import (
     FIRST_DISEASE,
     PAD,
@@ -111,7 +111,7 @@ def test_training_draws_an_order_within_each_visit(build_examples: Build) -> Non
 
 def test_diseases_under_the_least_uses_become_one_word(build_examples: Build) -> None:
     train = build_examples([(1, [(0, [0, 1]), (20, [0, 1, 2])], [7]), (1, [(0, [0])], [8])])
-    model = Deepr(replace(SMALL, minimum_uses=2), train.n_diseases)
+    model = Deepr(SMALL.model_copy(update={"minimum_uses": 2}), train.n_diseases)
     model.prepare(train)
     assert model.word[:FIRST_DISEASE].tolist() == list(range(FIRST_DISEASE))
     assert model.word[FIRST_DISEASE:].tolist() == diseases(0, 1) + [RAREWORD] * 10
@@ -175,7 +175,7 @@ def test_padding_never_wins(build_examples: Build) -> None:
 
 
 def test_settings_are_strict() -> None:
-    assert Settings(widths=[3, 5]).widths == (3, 5)
+    assert read_settings(Settings, {"widths": [3, 5]}).widths == (3, 5)
     for wrong in ({"widths": ()}, {"widths": (3, 3)}, {"widths": (0,)}, {"minimum_uses": -1}):
         with pytest.raises(InputError):
-            Settings(**wrong)
+            read_settings(Settings, wrong)

@@ -8,6 +8,7 @@ import torch
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
+from behrt.learning.run import read_settings
 from behrt.models.doctor_ai import DoctorAI, Settings, collate
 
 
@@ -40,4 +41,4 @@ def test_equals_gated_units_on_each_history(
 def test_settings_are_strict() -> None:
     for wrong in ({"layers": 0}, {"hidden_size": "8"}, {"dropout": 1.0}):
         with pytest.raises(InputError):
-            Settings(**wrong)
+            read_settings(Settings, wrong)

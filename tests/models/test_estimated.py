@@ -19,7 +19,7 @@ from behrt.errors import InputError
 from behrt.learning.artefacts import read_weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import ages, counts
-from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.models import (
     bag_of_words,
     boltzmann_machine,
@@ -50,7 +50,7 @@ PROGRAM = """
 import importlib.util, json, sys
 from pathlib import Path
 
-from behrt.learning.run import Compute, TrainingRun
+from behrt.learning.run import Compute, TrainingRun, read_settings
 from behrt.models import model_named
 
 spec = importlib.util.spec_from_file_location("small", sys.argv[1])
@@ -134,7 +134,7 @@ def test_refuses_what_it_cannot_use(
         model.fit(examples, nobody, settings, None, None, run)
     if kind != "lightgbm":
         with pytest.raises(InputError, match="penalties"):
-            model.Settings(penalties=[])
+            read_settings(model.Settings, {"penalties": []})
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_refuses_what_it_cannot_use(
 )
 def test_settings_are_strict(model: ModuleType, wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        model.Settings(**wrong)
+        read_settings(model.Settings, wrong)
 
 
 def test_logistic_regression_reads_logarithms_of_counts_sex_and_age(build_examples: Build) -> None:

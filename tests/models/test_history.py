@@ -8,7 +8,7 @@ import pytest
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
-from behrt.learning.run import Compute, TrainingRun
+from behrt.learning.run import Compute, TrainingRun, read_settings
 from behrt.models import history
 
 Build = Callable[..., Examples]
@@ -53,4 +53,4 @@ def test_chunks_change_nothing(
 
 def test_the_prevalence_must_weigh_something() -> None:
     with pytest.raises(InputError):
-        history.Settings(pseudo_patients=0)
+        read_settings(history.Settings, {"pseudo_patients": 0})

@@ -10,6 +10,7 @@ from torch import nn
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
+from behrt.learning.run import read_settings
 from behrt.models.retain import Readers, Retain, Settings, collate
 
 Build = Callable[..., Examples]
@@ -110,4 +111,4 @@ def test_time_has_three_forms(build_examples: Build) -> None:
 def test_settings_are_strict() -> None:
     for wrong in ({"hidden_size": 0}, {"maximum_visits": 0}, {"hidden_size": "128"}):
         with pytest.raises(InputError):
-            Settings(**wrong)
+            read_settings(Settings, wrong)

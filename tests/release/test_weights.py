@@ -9,12 +9,14 @@ import torch
 from behrt.errors import InputError
 from behrt.models import behrt, deepr, model_named, retain
 from behrt.release.weights import erase
+from behrt.settings.behrt import Settings
 
 N = 7
+SMALL = Settings(hidden=8, layers=1, heads=2, intermediate=8)
 RARE = np.array([False, True, False, False, True, False, False])
 MODELS = {
-    "cls": ("behrt", behrt.Behrt(behrt.Settings(8, 1, 2, 8), N)),
-    "mask": ("behrt", behrt.Behrt(behrt.Settings(8, 1, 2, 8, readout="mask"), N)),
+    "cls": ("behrt", behrt.Behrt(SMALL, N)),
+    "mask": ("behrt", behrt.Behrt(SMALL.model_copy(update={"readout": "mask"}), N)),
     "deepr": ("deepr", deepr.Deepr(deepr.Settings(embedding_size=4, filters=3), N)),
     "retain": ("retain", retain.Retain(retain.Settings(embedding_size=4, hidden_size=3), N)),
 }

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from behrt.cprd.databases import AURUM, DATABASES
+from behrt.settings.simulation import Flaws, ProcessSettings
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import people_of_part, write_part, write_world
-from behrt.simulation.flaws import Flaws
 from behrt.simulation.paths import IN_PARTS, ONCE
-from behrt.simulation.world import ProcessSettings, make_world
+from behrt.simulation.world import make_world
 
 SEED = 5
 

@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from behrt.errors import InputError
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.ceiling import agreement, forecast, read_examples, read_truth
 from behrt.simulation.coding import Coding
 from behrt.simulation.days import day_number
 from behrt.simulation.delivery import _onsets_with_recordings
 from behrt.simulation.oracle import true_probabilities, visit_probability
 from behrt.simulation.process import Block, simulate_block
-from behrt.simulation.world import ProcessSettings, World, make_world
+from behrt.simulation.world import World, make_world
 
 SETTINGS = ProcessSettings()
 DAY = day_number("2004-08-31")

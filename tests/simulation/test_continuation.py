@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation import continuation
 from behrt.simulation.coding import Coder, Coding
 from behrt.simulation.continuation import Continuations, continue_process, shares, tally
@@ -14,7 +15,7 @@ from behrt.simulation.oracle import (
     visit_probability,
 )
 from behrt.simulation.process import Block, simulate_block
-from behrt.simulation.world import ProcessSettings, World, make_world
+from behrt.simulation.world import World, make_world
 
 SEED, PEOPLE, COPIES = 11, 3_000, 20
 DAY, WINDOW, HORIZON = day_number("2005-06-01"), 183, 1096

@@ -3,7 +3,7 @@
 import re
 import zipfile
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from behrt.caliber.lists import read_lists
 from behrt.cprd.layout import GOLD, LINKED, SourceTable
 from behrt.errors import InputError
+from behrt.settings.base import read
+from behrt.settings.simulation import Flaws, ProcessSettings
 from behrt.simulation import delivery, linked_data, primary_care
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import (
@@ -24,17 +26,16 @@ from behrt.simulation.delivery import (
     write_part,
     write_world,
 )
-from behrt.simulation.flaws import Flaws
 from behrt.simulation.paths import simulated_parts
 from behrt.simulation.patients import HES_COVERAGE, ONS_COVERAGE
 from behrt.simulation.process import Block, simulate_block
 from behrt.simulation.recordings import DUE
-from behrt.simulation.world import ProcessSettings, World, make_world
+from behrt.simulation.world import World, make_world
 
 SEED = 11
 PEOPLE = 1500
 PRACTICES = 12
-NO_FLAWS = Flaws(**dict.fromkeys(Flaws.__dataclass_fields__, 0.0))
+NO_FLAWS = Flaws(**dict.fromkeys(Flaws.model_fields, 0.0))
 Row = dict[str, str]
 
 
@@ -454,7 +455,9 @@ def test_flaws_of_rows_occur_at_their_shares(many: Delivery) -> None:
 def test_diagnoses_outside_registration_occur_at_their_shares(
     world: World, block: Block, tmp_path: Path
 ) -> None:
-    flaws = replace(NO_FLAWS, before_registration=0.5, after_registration=0.6)
+    flaws = Flaws(
+        **{**NO_FLAWS.model_dump(), "before_registration": 0.5, "after_registration": 0.6}
+    )
     made = write(world, tmp_path, flaws)
     listed = set(read_lists(tmp_path / "caliber").medcodes["medcode"].cast(pl.String))
     patients = by_patient(made.rows("patient"))
@@ -509,8 +512,8 @@ def test_flaws_of_deaths_occur_at_their_shares(many: Delivery, block: Block) -> 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_a_flaw_that_is_not_a_share_is_refused(value: float) -> None:
-    with pytest.raises(InputError, match="flaws: duplicate"):
-        Flaws(duplicate=value)
+    with pytest.raises(InputError, match="duplicate"):
+        read(Flaws, {"duplicate": value})
 
 
 # ------------------------------------------------------------------------------------- writing

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behrt.evaluation.metrics import sample_average_precision
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation import expected_onsets, oracle
 from behrt.simulation.coding import Coding
 from behrt.simulation.days import day_number
@@ -22,7 +23,7 @@ from behrt.simulation.people import make_people
 from behrt.simulation.process import Block, simulate_block
 from behrt.simulation.recordings import Cases, flare_ups, review_day, reviews
 from behrt.simulation.state import State
-from behrt.simulation.world import ProcessSettings, World, make_world
+from behrt.simulation.world import World, make_world
 
 SEED = 5
 DAY, WINDOW = day_number("2005-06-01"), 183

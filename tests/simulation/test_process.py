@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import MONTH
 from behrt.simulation.process import Block, simulate_block
 from behrt.simulation.recordings import ADMISSION, COMORBIDITY, DUE, next_review, review_day
-from behrt.simulation.world import ProcessSettings, World, make_world
+from behrt.simulation.world import World, make_world
 
 FIRST, PEOPLE, SEED = 5_001, 3_000, 7
 SETTINGS = ProcessSettings()

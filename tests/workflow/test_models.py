@@ -11,16 +11,17 @@ pytestmark = pytest.mark.workflow
 MODEL = '''
 """Everybody is given one chance."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from behrt.learning.estimated import Estimated
+from behrt.settings.base import Section, Share
 
 
-@dataclass(frozen=True)
-class Settings:
-    chance: float = 0.5
+class Settings(Section):
+    """The one chance."""
+
+    chance: Share = 0.5
+    """The probability of each disease."""
 
 
 def estimate(train, tuning, settings, run):

@@ -1,7 +1,6 @@
 """The three files of a trained model: config.json, model.safetensors, metrics.jsonl."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def write_model(
 
     Args:
         run: its folder, seed and facts.
-        settings: the model's `Settings` (a dataclass), or a mapping.
+        settings: the model's `Settings`, or a mapping.
         n_diseases: what the model predicts.
         weights: arrays by name.
         lines: of metrics.jsonl, one JSON object an epoch.
@@ -41,7 +40,7 @@ def write_model(
         temporary.write_bytes(pack(contents))
     with atomic(run.folder / METRICS) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    written = dict(settings) if isinstance(settings, Mapping) else asdict(settings)
+    written = dict(settings) if isinstance(settings, Mapping) else settings.model_dump()
     facts = {"n_diseases": n_diseases, "seed": run.compute.seed, **run.facts, **facts}
     write_json({"settings": written, **facts}, run.folder / CONFIG)
 

@@ -5,7 +5,6 @@ import inspect
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ def fingerprint(
 ) -> str:
     """Return a hash of all that decides a training: settings, initial weights, data and code."""
     told = {
-        "settings": settings if isinstance(settings, Mapping) else asdict(settings),
-        "optimisation": asdict(optimisation),
+        "settings": dict(settings) if isinstance(settings, Mapping) else settings.model_dump(),
+        "optimisation": optimisation.model_dump(),
         "facts": dict(run.facts),
         "seed": run.compute.seed,
         "threads": run.compute.threads,

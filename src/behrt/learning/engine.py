@@ -9,7 +9,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -356,7 +356,7 @@ def fit(
         run: where; `run.folder` receives config.json, model.safetensors (the weights of the
             epoch with the best tuning score, the first of equals) and metrics.jsonl (a line an
             epoch), and meanwhile checkpoint.pt.
-        settings: the model's settings (a dataclass or a mapping), for config.json.
+        settings: the model's settings (a `Section` or a mapping), for config.json.
 
     Raises:
         InputError: there is nothing to train or tune on, or the loss is not finite.
@@ -393,7 +393,7 @@ def fit(
         objective.train.n_diseases,
         {name: weights.numpy() for name, weights in progress.best.items()},
         progress.lines,
-        optimisation=asdict(optimisation),
+        optimisation=optimisation.model_dump(),
         precision=precision_of(run),
         epoch=progress.best_epoch,
     )

@@ -16,8 +16,9 @@ from behrt.evaluation.metrics import sample_metrics
 from behrt.learning.artefacts import read_config, read_weights, write_model
 from behrt.learning.examples import Examples, require_examples
 from behrt.learning.run import Optimisation, TrainingRun, read_settings, refuse_pretrained
+from behrt.settings.base import Section
 
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound=Section)
 Weights = dict[str, np.ndarray]
 
 
@@ -27,7 +28,7 @@ class Estimated(Generic[Settings]):
 
     Attributes:
         kind: its name.
-        settings: its dataclass.
+        settings: its `Settings`.
         estimate: what is learned from training and tuning examples, as arrays by name.
         score: the probabilities, float32 (n, n_diseases), of examples.
         begin: what comes before either; a kind that computes with torch gives

@@ -13,10 +13,10 @@ from scipy.sparse import csr_array, vstack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_average_precision
 from behrt.learning.examples import Examples
 from behrt.logs import logger
+from behrt.settings.base import Distinct, Positive
 
 CHUNK = 32_768
 """Patients at a time, so that memory stays flat as they grow."""
@@ -27,6 +27,8 @@ LEAST_DECREASE = 1e-6
 STEPS = 300
 LEAST_SPREAD = 1e-6
 Features = csr_array | np.ndarray
+Penalties = Distinct[Positive]
+"""Ridge penalties to choose from: numbers above 0, each given once."""
 
 
 def _parts(examples: Examples) -> Iterator[tuple[np.ndarray, Examples]]:
@@ -175,15 +177,3 @@ def head_scores(
         for rows, part in _parts(examples):
             scores[rows] = expit(_logits(features(part), weight, bias))
     return scores
-
-
-def check_penalties(penalties: Sequence[float]) -> tuple[float, ...]:
-    """Return the penalties as numbers.
-
-    Raises:
-        InputError: there is none, one stands twice, or one is not above 0.
-    """
-    given = tuple(penalties)
-    if not given or len(set(given)) < len(given) or not all(value > 0 for value in given):
-        raise InputError("penalties", f"they are {given}", "Give numbers above 0, each once")
-    return tuple(float(value) for value in given)

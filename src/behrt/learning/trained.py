@@ -18,8 +18,9 @@ from behrt.learning import engine
 from behrt.learning.artefacts import read_config
 from behrt.learning.examples import Examples
 from behrt.learning.run import Optimisation, TrainingRun, read_settings, refuse_pretrained
+from behrt.settings.base import Section
 
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound=Section)
 
 
 class Classifier(Protocol):
@@ -42,7 +43,7 @@ class Trained(Generic[Settings]):
 
     Attributes:
         kind: its name.
-        settings: its dataclass.
+        settings: its `Settings`.
         network: makes it for settings and a number of diseases, with weights at random.
         collate: makes a batch, the network's keyword arguments, of the examples at some rows.
     """

@@ -1,6 +1,6 @@
 """The models, one file each: `Settings`, `fit` and `predict` on the same examples.
 
-A new model is one more file here, and one entry in the configuration.
+A new model is one more file here and one entry in the configuration.
 """
 
 from importlib import import_module
@@ -10,13 +10,22 @@ from types import ModuleType
 from behrt.errors import InputError
 
 
+def kinds() -> list[str]:
+    """Return the kinds of model: the names of the modules here, without private ones."""
+    return sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_")
+
+
 def model_named(kind: str) -> ModuleType:
     """Return the module of a kind of model.
 
     Raises:
-        InputError: there is no such module.
+        InputError: there is no such module, or it cannot be imported.
     """
-    kinds = [module.name for module in iter_modules(__path__)]
-    if kind not in kinds:
-        raise InputError("kind", f"there is no model {kind!r}", f"Choose from {', '.join(kinds)}")
-    return import_module(f"{__name__}.{kind}")
+    if kind not in kinds():
+        raise InputError("kind", f"there is no kind {kind!r}", f"Choose from {', '.join(kinds())}")
+    try:
+        return import_module(f"{__name__}.{kind}")
+    except (ImportError, SyntaxError, NameError) as error:
+        raise InputError(
+            f"behrt.models.{kind}", f"it cannot be imported: {error}", "Correct the module"
+        ) from error

@@ -7,7 +7,6 @@ vector is scaled to length 1. It is the text classifier that Deepr (Nguyen et al
 it, as in the other models with a linear head, so that these differ in the vectors alone.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,22 +16,16 @@ from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import counts, demographics
-from behrt.learning.linear import check_penalties, fit_head, head_scores
+from behrt.learning.linear import Penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
+from behrt.settings.base import Section
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How the head's weights are penalised.
+class Settings(Section):
+    """The penalties of the linear head."""
 
-    Attributes:
-        penalties: ridge penalties; the tuning patients choose one.
-    """
-
-    penalties: tuple[float, ...] = (1.0, 3.0, 10.0)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+    penalties: Penalties = (1.0, 3.0, 10.0)
+    """Ridge penalties of the linear head; the one with the best tuning score is used."""
 
 
 def rarity(train: Examples) -> np.ndarray:

@@ -5,7 +5,7 @@ prediction.
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,14 @@ from behrt import logs
 from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.dropout import dropout
-from behrt.learning.engine import Objective, Optimisation, TrainingRun
+from behrt.learning.engine import Objective, TrainingRun
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.packing import pack
-from behrt.learning.run import refusal
 from behrt.logs import logger
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
+from behrt.settings.behrt import Masking, Settings
+from behrt.settings.training import Optimisation
 
-READOUTS = ("cls", "mask")
 AGES = 110 * 12 + 1
 """Rows of the age table: months up to 110 years; whoever is older is read as 110."""
 
@@ -42,64 +42,6 @@ INITIAL_SPREAD = 0.02
 
 SPECIAL_TARGETS = (CLS, SEP)
 """The special tokens that the released code hides and asks for, in the order of their logits."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The shape of a BEHRT; the defaults are the paper's.
-
-    Attributes:
-        hidden, layers, heads, intermediate: sizes, as in BERT.
-        max_length: tokens a patient, at most; special tokens count.
-        hidden_dropout, attention_dropout: shares.
-        age, segment, position: whether these embeddings are added to the disease's.
-        readout: "cls" is the paper's (the first token through a pooling layer into a linear
-            classifier); "mask" appends a masked next visit and reads it out through the head that
-            pretraining has taught.
-    """
-
-    hidden: int = 288
-    layers: int = 6
-    heads: int = 12
-    intermediate: int = 512
-    max_length: int = 100
-    hidden_dropout: float = 0.1
-    attention_dropout: float = 0.1
-    age: bool = True
-    segment: bool = True
-    position: bool = True
-    readout: str = "cls"
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "heads", "intermediate"):
-            if getattr(self, name) < 1:
-                raise refusal(name, getattr(self, name), "at least 1")
-        if self.hidden % self.heads or self.hidden % 2:
-            raise refusal("hidden", self.hidden, f"even and a multiple of heads ({self.heads})")
-        if self.max_length < 5:
-            raise refusal("max_length", self.max_length, "at least 5")
-        for name in ("hidden_dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise refusal(name, getattr(self, name), "a share from 0 to below 1")
-        if self.readout not in READOUTS:
-            raise refusal("readout", self.readout, f"one of {', '.join(READOUTS)}")
-
-
-@dataclass(frozen=True)
-class Masking:
-    """Shares of the disease words that pretraining hides; the rest stay as they are.
-
-    Attributes:
-        mask: become MASK.
-        random: become a disease drawn at random.
-    """
-
-    mask: float = 0.12
-    random: float = 0.015
-
-    def __post_init__(self) -> None:
-        if min(self.mask, self.random) < 0 or not 0 < self.mask + self.random <= 1:
-            raise refusal("masking", asdict(self), "shares: none negative, their sum in (0, 1]")
 
 
 # --- The words of a patient -------------------------------------------------------------------
@@ -553,7 +495,7 @@ def pretrain(
     code does.
     """
     _report_cut(train, settings, closing_mask=False)
-    settings = replace(settings, readout="mask")
+    settings = settings.model_copy(update={"readout": "mask"})
     engine.begin(run)
     model = Behrt(settings, train.n_diseases, special_targets)
     counts = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
@@ -570,7 +512,7 @@ def pretrain(
         seed=run.compute.seed,
         special_targets=special_targets,
     )
-    hiding = {**asdict(masking), **({"special_targets": True} if special_targets else {})}
+    hiding = {**masking.model_dump(), **({"special_targets": True} if special_targets else {})}
     run = replace(run, facts={**run.facts, "masking": hiding})
     engine.fit(model, objective, optimisation, run, settings)
 

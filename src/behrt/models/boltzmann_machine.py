@@ -9,7 +9,6 @@ the original's constraints (weights may be negative, and disease groups do not s
 counts are cut to "ever"; sex and age at the last input visit are joined to the vector.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,32 +21,28 @@ from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import counts, with_demographics
-from behrt.learning.linear import check_penalties, fit_head, head_scores
-from behrt.learning.run import TrainingRun, check_counts, check_positive
+from behrt.learning.linear import Penalties, fit_head, head_scores
+from behrt.learning.run import TrainingRun
+from behrt.settings.base import Count, Positive, Section
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How the machine is trained, and the head's weights penalised.
+class Settings(Section):
+    """The restricted Boltzmann machine, and the penalties of the linear head."""
 
-    Attributes:
-        hidden: hidden units, the numbers of a patient's vector.
-        epochs: passes over the training patients.
-        learning_rate: of the machine.
-        batch_size: patients a step.
-        penalties: ridge penalties; the tuning patients choose one.
-    """
+    hidden: Count = 200
+    """Hidden units, which are the numbers in a patient's vector."""
 
-    hidden: int = 200
-    epochs: int = 10
-    learning_rate: float = 0.05
-    batch_size: int = 64
-    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
+    epochs: Count = 10
+    """Passes over the training patients."""
 
-    def __post_init__(self) -> None:
-        check_counts(self, "hidden", "epochs", "batch_size")
-        check_positive(self, "learning_rate")
-        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+    learning_rate: Positive = 0.05
+    """Learning rate of the machine."""
+
+    batch_size: Count = 64
+    """Patients per step."""
+
+    penalties: Penalties = (1.0, 10.0, 100.0)
+    """Ridge penalties of the linear head; the one with the best tuning score is used."""
 
 
 def ever(examples: Examples) -> csr_array:

@@ -11,7 +11,6 @@ their weights; Adam trains them; logistic regressions take the place of the rand
 age at the last input visit are joined to the vector.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -24,39 +23,36 @@ from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import counts, with_demographics
-from behrt.learning.linear import check_penalties, fit_head, head_scores
-from behrt.learning.run import TrainingRun, check_counts, check_positive, check_share, generator
+from behrt.learning.linear import Penalties, fit_head, head_scores
+from behrt.learning.run import TrainingRun, generator
+from behrt.settings.base import Count, Positive, Section, ShareBelowOne
 
 PERCENTILE = 99
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The autoencoders, and how they and the head are trained.
+class Settings(Section):
+    """The autoencoders, and the penalties of the linear head."""
 
-    Attributes:
-        hidden: numbers of each hidden layer.
-        layers: autoencoders.
-        noise: share of an input's numbers set to 0.
-        epochs: passes over the training patients for each autoencoder.
-        batch_size: patients a step.
-        learning_rate: of Adam.
-        penalties: ridge penalties of the head; the tuning patients choose one.
-    """
+    hidden: Count = 500
+    """Numbers in each hidden layer."""
 
-    hidden: int = 500
-    layers: int = 3
-    noise: float = 0.05
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    penalties: tuple[float, ...] = (1.0, 10.0, 100.0)
+    layers: Count = 3
+    """Autoencoders, one on top of the other."""
 
-    def __post_init__(self) -> None:
-        check_counts(self, "hidden", "layers", "epochs", "batch_size")
-        check_share(self, "noise")
-        check_positive(self, "learning_rate")
-        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+    noise: ShareBelowOne = 0.05
+    """Share of an input's numbers set to 0."""
+
+    epochs: Count = 10
+    """Passes over the training patients for each autoencoder."""
+
+    batch_size: Count = 128
+    """Patients per step."""
+
+    learning_rate: Positive = 1e-3
+    """Learning rate of Adam."""
+
+    penalties: Penalties = (1.0, 10.0, 100.0)
+    """Ridge penalties of the linear head; the one with the best tuning score is used."""
 
 
 def highest_counts(train: Examples) -> np.ndarray:

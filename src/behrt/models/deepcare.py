@@ -11,17 +11,15 @@ years in the parametric time, as its cube would drown the gate; sex is embedded 
 averages; the label is a set of diseases.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.run import check_counts, check_share
 from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
+from behrt.settings.base import Count, Section, ShareBelowOne
 
 DAYS_A_MONTH = DAYS_A_YEAR / 12
 LONGEST_GAP = 730.0
@@ -29,31 +27,26 @@ WINDOWS = (12.0, 24.0, float("inf"))
 """Months before the last input visit, over which states are pooled."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The sizes of a DeepCare.
+class Settings(Section):
+    """The sizes of a DeepCare."""
 
-    Attributes:
-        embedding_size: numbers a visit.
-        hidden_size: state of the LSTM.
-        inner_size: the classifier's hidden layer.
-        sex_size: numbers that sex is embedded in.
-        dropout: share of visits' and the classifier's inputs set to 0 in training.
-        maximum_visits: the latest visits of a longer history are kept.
-    """
+    embedding_size: Count = 128
+    """Numbers per visit."""
 
-    embedding_size: int = 128
-    hidden_size: int = 128
-    inner_size: int = 128
-    sex_size: int = 16
-    dropout: float = 0.2
-    maximum_visits: int = 100
+    hidden_size: Count = 128
+    """State of the LSTM."""
 
-    def __post_init__(self) -> None:
-        check_counts(
-            self, "embedding_size", "hidden_size", "inner_size", "sex_size", "maximum_visits"
-        )
-        check_share(self, "dropout")
+    inner_size: Count = 128
+    """The classifier's hidden layer."""
+
+    sex_size: Count = 16
+    """Numbers in the embedding of sex."""
+
+    dropout: ShareBelowOne = 0.2
+    """Share of visits' and the classifier's inputs set to 0 in training."""
+
+    maximum_visits: Count = 100
+    """Visits per patient, at most. The latest are kept."""
 
 
 def collate(

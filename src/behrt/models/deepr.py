@@ -7,19 +7,18 @@ matches it, and a linear layer predicts from these reports. Sex, which the origi
 is embedded and joined to them.
 """
 
-from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
-from behrt.learning.run import check_share
 from behrt.learning.trained import Trained, start_at_prevalence
+from behrt.settings.base import Count, Distinct, Section, ShareBelowOne
 
 PAD = 0
 RAREWORD = 1
@@ -31,40 +30,29 @@ GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
 """The longest gaps, in days, of the words 0–1, 1–3, 3–6 and 6–12 months; beyond is 12+."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The sizes of a Deepr.
+class Settings(Section):
+    """The sizes of a Deepr. The defaults are its authors'."""
 
-    Attributes:
-        embedding_size: numbers a word.
-        filters: filters a width.
-        widths: words that a filter spans, one convolution each.
-        sex_size: numbers that sex is embedded in.
-        dropout: share of the classifier's inputs set to 0 in training.
-        maximum_words: a longer sentence keeps the latest whole visits that fit.
-        minimum_uses: diseases with fewer uses in the training inputs become RAREWORD.
-    """
+    embedding_size: Count = 100
+    """Numbers per word."""
 
-    embedding_size: int = 100
-    filters: int = 100
-    widths: tuple[int, ...] = (3, 4, 5)
-    sex_size: int = 16
-    dropout: float = 0.2
-    maximum_words: int = 100
-    minimum_uses: int = 100
+    filters: Count = 100
+    """Filters per width."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))
-        if not self.widths or len(set(self.widths)) < len(self.widths):
-            raise InputError("widths", f"{self.widths} is empty or repeats", "Give each width once")
-        sizes = (self.embedding_size, self.filters, self.sex_size, self.maximum_words, *self.widths)
-        if any(type(size) is not int or size < 1 for size in sizes):
-            raise InputError("deepr", f"a size in {self} is not a count", "Give whole numbers >= 1")
-        if type(self.minimum_uses) is not int or self.minimum_uses < 0:
-            raise InputError(
-                "minimum_uses", f"{self.minimum_uses} is not a count", "Give a whole number >= 0"
-            )
-        check_share(self, "dropout")
+    widths: Distinct[Count] = (3, 4, 5)
+    """Words that a filter spans; one convolution for each width."""
+
+    sex_size: Count = 16
+    """Numbers in the embedding of sex."""
+
+    dropout: ShareBelowOne = 0.2
+    """Share of the classifier's inputs set to 0 in training."""
+
+    maximum_words: Count = 100
+    """Words per patient, at most. The latest whole visits that fit are kept."""
+
+    minimum_uses: Annotated[int, Field(ge=0)] = 100
+    """Diseases with fewer uses in the training inputs share one word, RAREWORD."""
 
 
 def gap_words(days: np.ndarray) -> np.ndarray:

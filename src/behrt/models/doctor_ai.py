@@ -9,8 +9,6 @@ time. Time goes in as years and as the logarithm of 1 + days. Embeddings start a
 skip-gram, and sex is embedded and joined to the state.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,34 +16,31 @@ from torch.nn.utils.rnn import PackedSequence
 
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.run import check_counts, check_share
 from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, steps, visit_batch
+from behrt.settings.base import Count, Section, ShareBelowOne
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The sizes of a Doctor AI.
+class Settings(Section):
+    """The sizes of a Doctor AI."""
 
-    Attributes:
-        embedding_size: numbers a visit.
-        hidden_size: state of each GRU.
-        layers: GRUs, one on top of the other.
-        sex_size: numbers that sex is embedded in.
-        dropout: share of the GRUs' and the classifier's inputs set to 0 in training.
-        maximum_visits: the latest visits of a longer history are kept.
-    """
+    embedding_size: Count = 128
+    """Numbers per visit."""
 
-    embedding_size: int = 128
-    hidden_size: int = 128
-    layers: int = 2
-    sex_size: int = 16
-    dropout: float = 0.2
-    maximum_visits: int = 100
+    hidden_size: Count = 128
+    """State of each GRU."""
 
-    def __post_init__(self) -> None:
-        check_counts(self, "embedding_size", "hidden_size", "layers", "sex_size", "maximum_visits")
-        check_share(self, "dropout")
+    layers: Count = 2
+    """GRUs, one on top of the other."""
+
+    sex_size: Count = 16
+    """Numbers in the embedding of sex."""
+
+    dropout: ShareBelowOne = 0.2
+    """Share of the GRUs' and the classifier's inputs set to 0 in training."""
+
+    maximum_visits: Count = 100
+    """Visits per patient, at most. The latest are kept."""
 
 
 def collate(

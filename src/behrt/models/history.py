@@ -9,33 +9,21 @@ Laplace's):
     (labelled + pseudo_patients * p) / (patients + pseudo_patients)
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from behrt.errors import InputError
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.run import TrainingRun
+from behrt.settings.base import Positive, Section
 
 CHUNK = 65_536
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How strongly shares are smoothed.
+class Settings(Section):
+    """How strongly shares are smoothed."""
 
-    Attributes:
-        pseudo_patients: the weight of the prevalence, in patients.
-    """
-
-    pseudo_patients: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.pseudo_patients > 0:
-            raise InputError(
-                "pseudo_patients", f"{self.pseudo_patients} is not above 0", "Give some weight"
-            )
+    pseudo_patients: Positive = 1.0
+    """The weight of the prevalence, in patients."""
 
 
 def rates(train: Examples, pseudo_patients: float) -> tuple[np.ndarray, np.ndarray]:

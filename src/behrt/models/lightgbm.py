@@ -6,56 +6,44 @@ as a label gets no trees: everybody is given its prevalence. The trees are store
 text, byte for byte, in model.safetensors.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import lightgbm
 import numpy as np
+from pydantic import Field
 from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
 from behrt import logs
-from behrt.errors import InputError
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import ages, counts
 from behrt.learning.run import TrainingRun
+from behrt.settings.base import Count, NotNegative, Positive, Section
 
 PREVALENCE = "prevalence"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How trees are grown; what is not here is LightGBM's default.
+class Settings(Section):
+    """How trees are grown. The parameters that are not listed are LightGBM's defaults."""
 
-    Attributes:
-        trees: a disease.
-        leaves: a tree, at most.
-        learning_rate: the share of each tree that counts.
-        minimum_patients: a leaf, at least.
-        ridge: penalty of the leaves' squared values.
-        minimum_labels: training patients with a disease as a label, below which it has no trees.
-    """
+    trees: Count = 50
+    """Trees per disease."""
 
-    trees: int = 50
-    leaves: int = 8
-    learning_rate: float = 0.1
-    minimum_patients: int = 20
-    ridge: float = 10.0
-    minimum_labels: int = 30
+    leaves: Annotated[int, Field(ge=2)] = 8
+    """Leaves per tree, at most."""
 
-    def __post_init__(self) -> None:
-        least = {"trees": 1, "leaves": 2, "minimum_patients": 1, "minimum_labels": 1}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < smallest:
-                raise InputError(name, f"{value!r} is no such count", f"Give at least {smallest}")
-        if not self.learning_rate > 0 or self.ridge < 0:
-            raise InputError(
-                "lightgbm",
-                f"learning_rate {self.learning_rate}, ridge {self.ridge}",
-                "Give a rate above 0 and a ridge of at least 0",
-            )
+    learning_rate: Positive = 0.1
+    """Share of each tree that is added to the sum."""
+
+    minimum_patients: Count = 20
+    """Patients per leaf, at least."""
+
+    ridge: NotNegative = 10.0
+    """Penalty of the leaves' squared values."""
+
+    minimum_labels: Count = 30
+    """A disease that fewer training patients have as a label gets no trees."""
 
 
 def features(examples: Examples) -> csr_matrix:

@@ -5,8 +5,6 @@ visits with each disease, sex, and 5-year bands of the age at the last input vis
 see the order of visits or the time between them. The ridge penalty is one for all diseases.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
@@ -14,22 +12,16 @@ from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import counts, demographics
-from behrt.learning.linear import check_penalties, fit_head, head_scores
+from behrt.learning.linear import Penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
+from behrt.settings.base import Section
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How weights are penalised.
+class Settings(Section):
+    """The penalties of the weights."""
 
-    Attributes:
-        penalties: ridge penalties (1 / C of scikit-learn); the tuning patients choose one.
-    """
-
-    penalties: tuple[float, ...] = (3.0, 10.0, 30.0)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+    penalties: Penalties = (3.0, 10.0, 30.0)
+    """Ridge penalties (1 / C of scikit-learn); the one with the best tuning score is used."""
 
 
 def features(examples: Examples) -> csr_array:

@@ -3,18 +3,16 @@
 What another model scores above this row, it owes to the patients' own histories.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.run import TrainingRun
+from behrt.settings.base import Section
 
 
-@dataclass(frozen=True)
-class Settings:
-    """There is nothing to set."""
+class Settings(Section):
+    """This model has no settings."""
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:

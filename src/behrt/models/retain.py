@@ -7,18 +7,16 @@ directions and see the time since the visit before. Sex is embedded and joined t
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from behrt.errors import InputError
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
-from behrt.learning.run import check_share
 from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
+from behrt.settings.base import Count, Section, ShareBelowOne
 
 DISEASE_ROWS = {
     "classifier.bias": 0,
@@ -29,29 +27,23 @@ DISEASE_ROWS = {
 """The tensors with a row a disease, and the first such row: what a release may have to erase."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The sizes of a RETAIN.
+class Settings(Section):
+    """The sizes of a RETAIN. The defaults are its authors'."""
 
-    Attributes:
-        embedding_size: numbers a visit, in each of the two embeddings.
-        hidden_size: state of each recurrent network in each direction.
-        sex_size: numbers that sex is embedded in.
-        dropout: share of the recurrent networks' and the classifier's inputs set to 0 in training.
-        maximum_visits: the latest visits of a longer history are kept.
-    """
+    embedding_size: Count = 128
+    """Numbers per visit, in each of the two embeddings."""
 
-    embedding_size: int = 128
-    hidden_size: int = 128
-    sex_size: int = 16
-    dropout: float = 0.2
-    maximum_visits: int = 100
+    hidden_size: Count = 128
+    """State of each recurrent network in each direction."""
 
-    def __post_init__(self) -> None:
-        sizes = (self.embedding_size, self.hidden_size, self.sex_size, self.maximum_visits)
-        if any(type(size) is not int or size < 1 for size in sizes):
-            raise InputError("retain", f"a size in {self} is no count", "Give whole numbers >= 1")
-        check_share(self, "dropout")
+    sex_size: Count = 16
+    """Numbers in the embedding of sex."""
+
+    dropout: ShareBelowOne = 0.2
+    """Share of the recurrent networks' and the classifier's inputs set to 0 in training."""
+
+    maximum_visits: Count = 100
+    """Visits per patient, at most. The latest are kept."""
 
 
 def collate(

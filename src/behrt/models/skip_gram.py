@@ -10,7 +10,6 @@ diseases of a visit stand in the vocabulary's order; sums are scaled by 1 + the 
 sex and age at the last input visit are joined to the vector; the head predicts all diseases.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -21,31 +20,28 @@ from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import counts, with_demographics
-from behrt.learning.linear import check_penalties, fit_head, head_scores
-from behrt.learning.run import TrainingRun, check_counts
+from behrt.learning.linear import Penalties, fit_head, head_scores
+from behrt.learning.run import TrainingRun
+from behrt.settings.base import Count, Section
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How the vectors are learned, and the head's weights penalised.
+class Settings(Section):
+    """The skip-gram vectors, and the penalties of the linear head."""
 
-    Attributes:
-        size: numbers a vector.
-        window: diseases to each side that a disease predicts, at most.
-        negative: diseases drawn at random against each true one.
-        epochs: passes over the training histories.
-        penalties: ridge penalties; the tuning patients choose one.
-    """
+    size: Count = 100
+    """Numbers per vector."""
 
-    size: int = 100
-    window: int = 10
-    negative: int = 5
-    epochs: int = 10
-    penalties: tuple[float, ...] = (10.0, 100.0, 1000.0)
+    window: Count = 10
+    """Diseases on each side that a disease predicts, at most."""
 
-    def __post_init__(self) -> None:
-        check_counts(self, "size", "window", "negative", "epochs")
-        object.__setattr__(self, "penalties", check_penalties(self.penalties))
+    negative: Count = 5
+    """Diseases drawn at random for each true one."""
+
+    epochs: Count = 10
+    """Passes over the training histories."""
+
+    penalties: Penalties = (10.0, 100.0, 1000.0)
+    """Ridge penalties of the linear head; the one with the best tuning score is used."""
 
 
 def disease_vectors(train: Examples, settings: Settings, seed: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import polars as pl
 from behrt.errors import InputError
 from behrt.sequences.frames import HELD_OUT
 from behrt.sequences.tasks import window_end
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.coding import Coding
 from behrt.simulation.oracle import (
     next_visit_probabilities,
@@ -19,7 +20,7 @@ from behrt.simulation.oracle import (
 )
 from behrt.simulation.process import Block
 from behrt.simulation.recordings import DUE
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 
 def read_examples(sequences: list[Path], task: Path, months: int | None) -> pl.DataFrame:

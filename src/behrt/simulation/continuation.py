@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.coding import Coder
 from behrt.simulation.onsets import make_onsets
 from behrt.simulation.people import People, baseline_death
@@ -32,7 +33,7 @@ from behrt.simulation.recordings import (
 )
 from behrt.simulation.state import latest_days
 from behrt.simulation.visits import once_per_visit
-from behrt.simulation.world import Parameters, ProcessSettings, World
+from behrt.simulation.world import Parameters, World
 
 AT_ONCE = 20_000
 """Continuations made at a time: it bounds memory, and the results depend on it."""

@@ -14,6 +14,7 @@ from behrt.cprd.layout import LINKED
 from behrt.errors import InputError
 from behrt.files import atomic, write_parquet
 from behrt.logs import logger, progress
+from behrt.settings.simulation import Flaws, ProcessSettings
 from behrt.simulation import aurum, linked_data, primary_care
 from behrt.simulation.code_lists import (
     codes_to_write,
@@ -22,7 +23,6 @@ from behrt.simulation.code_lists import (
     write_lists,
 )
 from behrt.simulation.days import day_number
-from behrt.simulation.flaws import Flaws
 from behrt.simulation.paths import IN_PARTS
 from behrt.simulation.patients import (
     HES_COVERAGE,
@@ -36,7 +36,7 @@ from behrt.simulation.patients import (
 from behrt.simulation.process import Block, simulate_block
 from behrt.simulation.recordings import DUE
 from behrt.simulation.text import dates, whole_folder, write_header, write_rows, zipped
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 PEOPLE_PER_BLOCK = 4_000
 """People simulated and written at a time: it bounds memory, and the results depend on it."""

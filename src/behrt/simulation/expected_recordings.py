@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.recordings import next_review, review_day
 from behrt.simulation.state import State
-from behrt.simulation.world import Parameters, ProcessSettings
+from behrt.simulation.world import Parameters
 
 
 def flare_up_due(

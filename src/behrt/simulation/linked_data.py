@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import Flaws
 from behrt.simulation.days import NO_DAY, pack
-from behrt.simulation.flaws import Flaws, random_mask
+from behrt.simulation.flaws import random_mask
 from behrt.simulation.patients import (
     HES_COVERAGE,
     ONS_COVERAGE,

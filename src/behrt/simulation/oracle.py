@@ -33,6 +33,7 @@ continuations per patient costs 1.0 to 1.4 points, and they take seven times the
 
 import numpy as np
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.coding import Coding
 from behrt.simulation.expected_onsets import onset_by
 from behrt.simulation.expected_recordings import (
@@ -43,7 +44,7 @@ from behrt.simulation.expected_recordings import (
 )
 from behrt.simulation.process import Block
 from behrt.simulation.state import State, state_at
-from behrt.simulation.world import Parameters, ProcessSettings, World
+from behrt.simulation.world import Parameters, World
 
 HORIZON = 1096
 """Days within which a next visit is forecast."""

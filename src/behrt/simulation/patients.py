@@ -6,8 +6,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import Flaws
 from behrt.simulation.days import NO_DAY, day_number
-from behrt.simulation.flaws import Flaws, random_mask
+from behrt.simulation.flaws import random_mask
 
 SUFFIX = 100_000
 """A patid, and a staff id, ends in the five digits of its practice's pracid."""

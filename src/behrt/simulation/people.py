@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import YEAR, day_number
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 
 @dataclass

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import Flaws
 from behrt.simulation.days import NO_DAY, pack, unpack
-from behrt.simulation.flaws import Flaws, random_mask, with_duplicates
+from behrt.simulation.flaws import random_mask, with_duplicates
 from behrt.simulation.paths import IN_PARTS
 from behrt.simulation.patients import SUFFIX, Patients, generator, staff_per_practice
 from behrt.simulation.text import blank_where, dates

@@ -25,11 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.onsets import make_onsets, onsets_frame
 from behrt.simulation.people import make_people, people_frame
 from behrt.simulation.recordings import make_recordings
 from behrt.simulation.visits import arrange_visits, make_contacts
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from behrt.hashing import mix
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import pack, unpack
 from behrt.simulation.people import People
-from behrt.simulation.world import Parameters, ProcessSettings
+from behrt.simulation.world import Parameters
 
 DUE, ADMISSION, COMORBIDITY = 0, 1, 2
 """Why a diagnosis was recorded.

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.process import Block
 from behrt.simulation.recordings import DUE
-from behrt.simulation.world import ProcessSettings, World
+from behrt.simulation.world import World
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
+from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import YEAR, pack, unpack
 from behrt.simulation.people import People
 from behrt.simulation.recordings import ADMISSION, COMORBIDITY, Recordings
-from behrt.simulation.world import ProcessSettings
 
 _FAR_AWAY = 2**20
 

@@ -12,46 +12,6 @@ from behrt.simulation.risks import make_risks, topological_order
 
 
 @dataclass(frozen=True)
-class ProcessSettings:
-    """Settings of the process, in addition to its tables of diseases and risks.
-
-    Attributes:
-        records_from: first day of records.
-        review_spacing: days between a person's review visits.
-        comorbidity_coding: probability that an admission codes a chronic disease that the person
-            has.
-        contacts_per_year: GP contacts without a diagnosis, at the age of 40.
-        years_registered: mean years of registration before a given day, and after it.
-        fatal_rate: yearly rate of death from other causes than the diseases, at the age of 60.
-        fatal_growth: relative growth of that rate per year of age.
-        susceptibility_spread: standard deviation of the logarithm of people's susceptibility,
-            which multiplies their spontaneous risks.
-
-    Raises:
-        ValueError: a value is out of its range.
-    """
-
-    records_from: int = day_number("1985-01-01")
-    review_spacing: float = 120.0
-    comorbidity_coding: float = 0.08
-    contacts_per_year: float = 1.2
-    years_registered: float = 18.0
-    fatal_rate: float = 0.005
-    fatal_growth: float = 0.1
-    susceptibility_spread: float = 0.3
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.comorbidity_coding <= 1:
-            raise ValueError("comorbidity_coding must be a probability, from 0 to 1")
-        for name in ("review_spacing", "years_registered", "fatal_rate", "fatal_growth"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0")
-        for name in ("contacts_per_year", "susceptibility_spread"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
-
-
-@dataclass(frozen=True)
 class World:
     """What all simulated people share.
 

@@ -1,0 +1,95 @@
+"""Settings of a BEHRT and of its pretraining.
+
+They are not in `behrt.models.behrt` because pretraining is a section of the configuration, which is
+read without torch.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from behrt.errors import InputError
+from behrt.settings.base import Count, Section, Share, ShareBelowOne
+from behrt.settings.training import Optimisation
+
+
+class Settings(Section):
+    """The sizes of a BEHRT. The defaults are the paper's."""
+
+    hidden: Annotated[int, Field(ge=2, multiple_of=2)] = 288
+    """Numbers per word; a multiple of `heads`."""
+
+    layers: Count = 6
+    """Encoder layers."""
+
+    heads: Count = 12
+    """Attention heads per layer."""
+
+    intermediate: Count = 512
+    """Width of the feed-forward part of a layer."""
+
+    max_length: Annotated[int, Field(ge=5)] = 100
+    """Tokens per patient, at most, with special tokens. The latest whole visits that fit are kept.
+    """
+
+    hidden_dropout: ShareBelowOne = 0.1
+    """Share of hidden values set to 0 in training."""
+
+    attention_dropout: ShareBelowOne = 0.1
+    """Share of attention weights set to 0 in training."""
+
+    age: bool = True
+    """Whether the age embedding is added."""
+
+    segment: bool = True
+    """Whether the segment embedding is added."""
+
+    position: bool = True
+    """Whether the position embedding is added."""
+
+    readout: Literal["cls", "mask"] = "cls"
+    """`cls` (the paper's) reads the first token through a pooling layer into a linear classifier.
+    `mask` appends a masked next visit and reads it through the head of pretraining."""
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> "Settings":
+        if self.hidden % self.heads:
+            raise InputError(
+                "hidden",
+                f"it is {self.hidden}, which is no multiple of heads ({self.heads})",
+                "Change one of the two",
+            )
+        return self
+
+
+class Masking(Section):
+    """What pretraining does with the disease words of an input; the rest stay as they are."""
+
+    mask: Share = 0.12
+    """Share that MASK replaces."""
+
+    random: Share = 0.015
+    """Share that a disease drawn at random replaces."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Masking":
+        if not 0 < self.mask + self.random <= 1:
+            raise InputError(
+                "",
+                f"mask and random add up to {self.mask + self.random:g}",
+                "Their sum must be above 0 and at most 1",
+            )
+        return self
+
+
+class Pretrain(Section):
+    """Masked language modelling (MLM), from which models with `pretrained` start."""
+
+    settings: Settings = Settings()
+    """The sizes of the pretrained BEHRT, which every BEHRT of the run has by default."""
+
+    training: Optimisation
+    """How pretraining is optimised (AdamW)."""
+
+    masking: Masking = Masking()
+    """What pretraining does with the disease words of an input; the rest stay as they are."""

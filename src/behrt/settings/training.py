@@ -1,0 +1,51 @@
+"""Settings of the optimisation of a model, and of the hardware that trains it."""
+
+from typing import Literal
+
+from behrt.settings.base import Count, NotNegative, Positive, Section, ShareBelowOne
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+Accelerator = Literal["cpu", "gpu"]
+
+
+class Optimisation(Section):
+    """How a model is optimised: AdamW (Loshchilov and Hutter 2019) with a warm-up.
+
+    The paper's BertAdam is Adam with decoupled weight decay and without bias correction. AdamW has
+    the correction, which differs only in the first steps, during the warm-up. As in BERT, biases
+    and normalisation weights do not decay.
+    """
+
+    epochs: Count
+    """Passes over the training patients, at most."""
+
+    batch_size: Count
+    """Patients per step."""
+
+    learning_rate: Positive
+    """The highest learning rate."""
+
+    warm_up: ShareBelowOne = 0.1
+    """Share of all steps over which the learning rate rises from 0."""
+
+    weight_decay: NotNegative = 0.01
+    """Decoupled weight decay, per step and unit of the learning rate."""
+
+    patience: Count = 5
+    """Epochs without a better tuning score before training stops."""
+
+    schedule: Literal["constant", "linear"] = "linear"
+    """`linear` lowers the learning rate to 0 at the last step; `constant` keeps it, as the paper's
+    released code does."""
+
+    gradient_norm: Positive = 1.0
+    """Gradients are scaled down to this Euclidean norm."""
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step (0 … steps − 1)."""
+        warm_up = self.warm_up * steps
+        if step < warm_up:
+            return self.learning_rate * (step + 1) / (warm_up + 1)
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (steps - step) / (steps - warm_up)
