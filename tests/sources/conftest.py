@@ -41,18 +41,24 @@ def script(name: str) -> Callable[..., None]:
     return main
 
 
-@pytest.fixture
-def lists(tmp_path: Path) -> dict[str, Path]:
-    """The phenotypes' tables, as the inputs of the words rule."""
-    folder = tmp_path / "lists"
+@pytest.fixture(scope="session")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The phenotypes' tables, as the inputs of the words rule. Not to be changed."""
+    made_in = tmp_path_factory.mktemp("lists")
+    folder = made_in / "lists"
     for path, text in LISTS.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     tables = ("phenotypes", "medcodes", "icd", "read_codes")
-    made = {name: tmp_path / "phenotypes" / f"{name}.parquet" for name in tables}
-    script("phenotypes")(lists=folder, manifest=tmp_path / "phenotypes.json", **made)
+    made = {name: made_in / "phenotypes" / f"{name}.parquet" for name in tables}
+    script("phenotypes")(lists=folder, manifest=made_in / "phenotypes.json", **made)
     del made["medcodes"]
     return made
+
+
+@pytest.fixture
+def lists(listed: dict[str, Path]) -> dict[str, Path]:
+    return dict(listed)
 
 
 def bring_in(
