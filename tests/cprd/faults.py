@@ -6,6 +6,7 @@ python tests/cprd/faults.py > docs/faults.md
 import errno
 import os
 import resource
+import runpy
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -1322,7 +1323,8 @@ def page() -> str:
     for title, faults in GROUPS.items():
         lines += ["", f"### {title}", "", "| Fault | Outcome |", "|---|---|"]
         lines += [f"| {_plain(fault.name)} | {_plain(fault.outcome)} |" for fault in faults]
-    return "\n".join(lines) + "\n"
+    others = runpy.run_path(str(Path(__file__).parents[1] / "sources" / "faults.py"))
+    return "\n".join([*lines, *others["section"]()]) + "\n"
 
 
 def _dates(code: str) -> str:
