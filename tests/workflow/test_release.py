@@ -133,5 +133,14 @@ def test_weights_are_released_on_demand_without_what_few_patients_taught(editabl
     assert manifest["files"][name]["diseases_erased"] == [words[i] for i in rare]
     rows = weights["encoder.words.weight"][5:]
     assert [i for i in range(len(words)) if not rows[i].any()] == rare
+
+    ages = weights["encoder.ages.weight"]
+    trained = load_file(editable.results / "models/mlm/model.safetensors")["encoder.ages.weight"]
+    visits = histories.filter(pl.col("split") == "train").select("subject_id", "visit_age")
+    reached = visits.explode("visit_age").unique()["visit_age"].clip(upper_bound=len(ages) - 1)
+    enough = np.flatnonzero(np.bincount(reached.drop_nulls(), minlength=len(ages)) >= 8)
+    from_enough = {row.tobytes() for row in trained[enough].numpy()}
+    assert len(ages) > len(enough) > 1
+    assert {row.tobytes() for row in ages.numpy()} <= from_enough
     population = pl.read_csv(editable.results / "release" / "tables" / "population.csv")
     assert (population.filter(pl.col("statistic") == "count")["value"].drop_nulls() % 5 == 0).all()

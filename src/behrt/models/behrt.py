@@ -21,6 +21,7 @@ from behrt.learning.dropout import dropout
 from behrt.learning.engine import Objective, TrainingRun
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.packing import pack
+from behrt.learning.value_rows import ValueRows
 from behrt.logs import logger
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 from behrt.settings.behrt import Masking, Settings
@@ -578,6 +579,18 @@ def words_to_predict(
     masked = settings.readout == "mask"
     words = words_of(examples, rows, settings.max_length, masked)
     return words, words.offsets[1:] - 2 if masked else words.offsets[:-1]
+
+
+def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
+    """Return which ages and segments the patients at `rows` read, by tensor."""
+    words, _ = words_to_predict(examples, rows, settings)
+    patients = np.repeat(rows, np.diff(words.offsets))
+    read = {}
+    if settings.age:
+        read["encoder.ages.weight"] = ValueRows(patients, words.ages, ordered=True)
+    if settings.segment:
+        read["encoder.segments.weight"] = ValueRows(patients, words.visits % 2)
+    return read
 
 
 def _collate(settings: Settings) -> engine.Collate:

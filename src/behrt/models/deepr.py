@@ -18,14 +18,22 @@ from torch.nn import functional as F
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.trained import Trained, start_at_prevalence
+from behrt.learning.value_rows import ValueRows
 from behrt.settings.base import Count, Distinct, Section, ShareBelowOne
 
 PAD = 0
 RAREWORD = 1
 FIRST_GAP = 2
 FIRST_DISEASE = 7
-DISEASE_ROWS = {"embedding.weight": FIRST_DISEASE, "classifier.bias": 0, "classifier.weight": 0}
+DISEASE_ROWS = {
+    "embedding.weight": FIRST_DISEASE,
+    "word": FIRST_DISEASE,
+    "classifier.bias": 0,
+    "classifier.weight": 0,
+}
 """The tensors with a row a disease, and the first such row: what a release may have to erase."""
+RARE_VALUES = {"word": RAREWORD}
+"""What stands in the rows of rare diseases of a released model, where it is not 0."""
 GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
 """The longest gaps, in days, of the words 0–1, 1–3, 3–6 and 6–12 months; beyond is 12+."""
 
@@ -131,6 +139,19 @@ def collate(
         "windows": torch.from_numpy(windows),
         "lengths": torch.from_numpy(lengths),
         "sex": torch.from_numpy(examples.sex[rows].astype(np.int64)),
+    }
+
+
+def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
+    """Return which words that are not diseases, and which sexes, the patients at `rows` read."""
+    words, offsets = sentences(settings, examples, rows, None)
+    uses = np.bincount(examples.codes, minlength=examples.n_diseases)
+    frequent = np.concatenate([np.ones(FIRST_DISEASE, bool), uses >= settings.minimum_uses])
+    words = np.where(frequent[words], words, RAREWORD)
+    other = words < FIRST_DISEASE
+    return {
+        "embedding.weight": ValueRows(np.repeat(rows, np.diff(offsets))[other], words[other]),
+        "sex.weight": ValueRows(rows, examples.sex[rows].astype(np.int64)),
     }
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
 from behrt.learning.trained import Trained, start_at_prevalence
+from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR, places, steps, visit_batch
 from behrt.settings.base import Count, Section, ShareBelowOne
 
@@ -51,6 +52,11 @@ def collate(
 ) -> dict[str, torch.Tensor]:
     """Return the model's inputs for some rows, nothing in them random; see `Retain.forward`."""
     return visit_batch(examples, rows, settings.maximum_visits)
+
+
+def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
+    """Return which sexes the patients at `rows` read, by tensor."""
+    return {"sex.weight": ValueRows(rows, examples.sex[rows].astype(np.int64))}
 
 
 class Readers(nn.Module):

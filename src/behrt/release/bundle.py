@@ -1,26 +1,26 @@
 """The folder that may leave a secure environment, with a manifest of what it holds and does not."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from hashlib import sha256
-from itertools import compress
+from itertools import compress, groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from safetensors.torch import load_file, save_file
 
 from behrt.disclosure import COUNTS, Rules
 from behrt.errors import InputError
 from behrt.evaluation.tidy import read_table
-from behrt.files import read_json, write_json
-from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS
+from behrt.files import write_json
+from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, Watch, scan
-from behrt.release.weights import erase, patients_behind
+from behrt.release.weights import Support, erase, support_of, training_of
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import tasks_of
 
@@ -171,47 +171,60 @@ def _choose(
 def _release_models(
     run: Path, models: Sequence[Model], data: Data, rules: Rules, out: Path
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Write the models' files, what rare diseases taught erased.
+    """Write the models' files without what was learned from too few patients.
+
+    Args:
+        models: those of a task after one another, after the pretrained one.
 
     Returns:
         The entries of the files that were written, and why models were withheld.
     """
     words = read_vocabulary(data.vocabulary).phenotypes
-    before, _ = patients_behind(data.sequences, None, data.vocabulary, data.protocol)
-    if data.own_words and (before < rules.threshold).any():
-        reason = "the vocabulary holds codes of too few patients: raise codes.minimum_patients"
-        return {}, {"models": reason}
     entries: dict[str, dict[str, Any]] = {}
-    withheld = {}
-    for model in models:
-        name = model.folder.relative_to(run).as_posix()
-        patients, chose = patients_behind(
-            data.sequences, model.task, data.vocabulary, data.protocol
-        )
-        if model.pretrained:
-            patients = np.minimum(patients, before)
-        rare = patients < max(rules.threshold, 1)
-        if chose < rules.threshold:
-            withheld[name] = "its epoch was chosen on too few patients"
-            continue
-        try:
-            kind = read_json(model.folder / CONFIG)["kind"]
-            weights = erase(load_file(model.folder / WEIGHTS), kind, rare)
-        except InputError as error:
-            withheld[name] = error.problem
-            continue
-        (out / name).mkdir(parents=True)
-        save_file(weights, out / name / WEIGHTS)
-        entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": list(compress(words, rare))}
-        for file in (CONFIG, METRICS):
-            if not (model.folder / file).is_file():
+    withheld: dict[str, str] = {}
+    pretrained: Support | None = None
+    for task, of_task in groupby(models, lambda model: model.task):
+        training = training_of(data.sequences, task, data.vocabulary, data.protocol)
+        if task is None and data.own_words and (training.diseases < rules.threshold).any():
+            reason = "the vocabulary holds codes of too few patients: raise codes.minimum_patients"
+            return {}, {"models": reason}
+        for model in of_task:
+            name = model.folder.relative_to(run).as_posix()
+            try:
+                support = support_of(model.folder, training)
+                if task is None:
+                    pretrained = support
+                if model.pretrained and pretrained is not None:
+                    support = support.and_before(pretrained)
+                kind = read_config(model.folder)["kind"]
+                weights = erase(load_file(model.folder / WEIGHTS), kind, support, rules.threshold)
+            except InputError as error:
+                withheld[name] = error.problem
                 continue
-            shutil.copyfile(model.folder / file, out / name / file)
-            entries[f"{name}/{file}"] = {}
+            (out / name).mkdir(parents=True)
+            save_file(weights, out / name / WEIGHTS)
+            erased = list(compress(words, support.diseases < max(rules.threshold, 1)))
+            entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": erased}
+            shutil.copyfile(model.folder / CONFIG, out / name / CONFIG)
+            entries[f"{name}/{CONFIG}"] = {}
+            if (model.folder / METRICS).is_file():
+                _copy_metrics(model.folder / METRICS, out / name / METRICS)
+                entries[f"{name}/{METRICS}"] = {}
     if entries:
         shutil.copyfile(data.vocabulary, out / data.vocabulary.name)
         entries[data.vocabulary.name] = {}
     return entries, withheld
+
+
+def _copy_metrics(source: Path, out: Path) -> None:
+    """Copy a model's scores by epoch with four digits: all digits show a fraction's numbers."""
+    lines = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        for name, value in line.items():
+            if isinstance(value, float):
+                line[name] = float(f"{value:.4g}")
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    out.write_text(text, encoding="utf-8")
 
 
 def _check(folder: Path, files: Sequence[Path], watch: Watch) -> None:
@@ -311,6 +324,7 @@ def _applied(rules: Rules, weights: bool) -> list[str]:
     if weights:
         applied.append(
             f"Weights of diseases that fewer than {rules.threshold} training patients had, in "
-            "history or label, are erased."
+            "history or label, are erased. So are those of ages, visit segments, sexes and times "
+            "between visits that fewer read; an age has the weights of the nearest age instead."
         )
     return applied

@@ -1,70 +1,206 @@
-"""Trained weights as they may leave: without what too few patients taught them.
+"""Trained weights as they may be released: without what was learned from too few patients.
 
-A word that one patient in a million has gets its own row in the embedding and in the output, and
-that row was learned from this patient alone; a bias even starts at the log-odds of so many labels.
-So the rows of rare diseases are erased. What is left was learned from all patients together. That
-it tells of none cannot be proved here: it is for the owner of the data to allow. (Ritchie et al.,
-"Machine learning models in trusted research environments", 2023.)
+A disease that one patient in a million has gets its own row in the embedding and in the output, and
+that row is learned from this patient only; a bias even starts at the log-odds of the label. The
+same holds for an age in months that one patient reached. So rows that fewer patients than the
+threshold used are erased. What remains was learned from all patients together. That it reveals
+nothing about any of them cannot be proved here: the owner of the data has to allow a release of
+weights. (Ritchie et al., "Machine learning models in trusted research environments", 2023.)
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 
 from behrt.errors import InputError
+from behrt.learning.artefacts import read_config
+from behrt.learning.examples import Examples
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.models import model_named
 
+_PATIENTS_AT_ONCE = 65_536
 
-def patients_behind(
-    sequences: list[Path], task: Path | None, vocabulary: Path, protocol: str
-) -> tuple[np.ndarray, int]:
-    """Return how many patients taught each disease, int64 (diseases), and how many chose the epoch.
 
-    Of a classifier, the lesser of the training patients who had the disease in their history and
-    of those who had it in their label; of pretraining (task None), those who had it at all.
+@dataclass(frozen=True)
+class Readers:
+    """How many patients read each row of a tensor with a row per value.
+
+    Attributes:
+        patients: int64 (rows); nobody read the rows beyond.
+        ordered: whether neighbouring rows are of similar values.
     """
+
+    patients: np.ndarray
+    ordered: bool
+
+
+@dataclass(frozen=True)
+class Support:
+    """How many patients the rows of a model's weights were learned from.
+
+    Attributes:
+        diseases: int64 (diseases), as in `Training`.
+        rows: by tensor, the readers of the row of each value.
+        chose: patients who chose the epoch.
+    """
+
+    diseases: np.ndarray
+    rows: Mapping[str, Readers]
+    chose: int
+
+    def and_before(self, pretrained: "Support") -> "Support":
+        """Return the support of a model that started from pretrained weights: the lesser numbers.
+
+        The difference of a row before and after fine-tuning depends on the patients of either.
+        """
+        rows = {}
+        for name, readers in self.rows.items():
+            before = pretrained.rows.get(name, readers).patients
+            shared = min(len(readers.patients), len(before))  # nobody read what lies beyond
+            patients = np.minimum(readers.patients[:shared], before[:shared])
+            rows[name] = Readers(patients, readers.ordered)
+        return Support(np.minimum(self.diseases, pretrained.diseases), rows, self.chose)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model was trained on.
+
+    Attributes:
+        examples: of the training patients.
+        diseases: int64 (diseases), the patients behind each disease. Of a classifier, those who
+            had it in their history or those who had it in their label, whichever are fewer; of
+            pretraining, those who had it at all.
+        chose: patients who chose the epoch.
+    """
+
+    examples: Examples
+    diseases: np.ndarray
+    chose: int
+
+
+def training_of(
+    sequences: list[Path], task: Path | None, vocabulary: Path, protocol: str
+) -> Training:
+    """Return what the models of a task, or the pretrained one (task None), were trained on."""
     splits = protocol_named(protocol)
-    taught = list(splits.training if task else splits.pretraining)
-    train = load_examples(sequences, task, taught, vocabulary)
+    trained_on = list(splits.training if task else splits.pretraining)
+    train = load_examples(sequences, task, trained_on, vocabulary)
     patients = np.bincount(train.known, minlength=train.n_diseases)
     if task is not None:
         patients = np.minimum(patients, np.bincount(train.labels, minlength=train.n_diseases))
     chose = load_examples(sequences, task, list(splits.choosing), vocabulary)
-    return patients, len(chose)
+    return Training(train, patients, len(chose))
+
+
+def support_of(model: Path, training: Training) -> Support:
+    """Count the patients behind the weights of a trained model, in a folder.
+
+    Raises:
+        InputError: the kind does not state which rows of its weights are of one disease or value.
+    """
+    return Support(training.diseases, _readers(model, training.examples), training.chose)
+
+
+def _readers(model: Path, train: Examples) -> dict[str, Readers]:
+    """Return how many training patients read each row of a value, by tensor."""
+    config = read_config(model)
+    kind = _releasable(config["kind"])
+    settings = kind.Settings(**config["settings"])
+    found: dict[str, Readers] = {}
+    for start in range(0, len(train), _PATIENTS_AT_ONCE):
+        rows = np.arange(start, min(start + _PATIENTS_AT_ONCE, len(train)))
+        for name, read in kind.value_rows(settings, train, rows).items():
+            longest = 1 + int(read.rows.max(initial=-1))
+            counted = read.readers(longest)
+            if name in found:
+                counted = _added(counted, found[name].patients)
+            found[name] = Readers(counted, read.ordered)
+    return found
+
+
+def _added(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    total = np.zeros(max(len(one), len(other)), dtype=np.int64)
+    total[: len(one)] += one
+    total[: len(other)] += other
+    return total
+
+
+def _releasable(kind: str) -> ModuleType:
+    """Return the module of a kind of model.
+
+    Raises:
+        InputError: it does not state which rows of its weights are of one disease or value.
+    """
+    module = model_named(kind)
+    if not getattr(module, "DISEASE_ROWS", None) or not hasattr(module, "value_rows"):
+        raise InputError(
+            kind,
+            "it does not state which rows of its weights are of one disease or value",
+            "Release it without weights",
+        )
+    return module
 
 
 def erase(
-    weights: Mapping[str, torch.Tensor], kind: str, rare: np.ndarray
+    weights: Mapping[str, torch.Tensor], kind: str, support: Support, threshold: int
 ) -> dict[str, torch.Tensor]:
-    """Return a model's weights without what rare diseases taught.
+    """Return a model's weights without what was learned from fewer patients than the threshold.
 
-    Their embeddings and output weights become 0, their output biases the least that any other
-    disease has: the model never tells them from one another, and ranks them last.
+    Embeddings and output weights of rare diseases become 0, their output biases the lowest of any
+    other disease: the model does not distinguish them from one another, and ranks them last. Of a
+    tensor whose rows are of similar values, as ages are, a row that too few patients read becomes
+    a copy of the nearest that enough read; of another, it becomes 0.
 
     Args:
-        weights: tensors by name, each of `DISEASE_ROWS` of the kind among them if it has it.
+        weights: tensors by name.
         kind: the module of behrt.models.
-        rare: bool (diseases).
+        support: the patients behind the weights.
+        threshold: the smallest number of patients that a row may be learned from.
 
     Raises:
-        InputError: the kind does not say which rows are a disease's, or there are none.
+        InputError: the kind does not state which rows are of one disease or value, every disease
+            is rare, or too few patients chose the epoch.
     """
-    rows = getattr(model_named(kind), "DISEASE_ROWS", None)
-    if not rows or not set(rows) & set(weights):
-        raise InputError(
-            kind, "it does not say which weights are one disease's", "Release it without weights"
-        )
+    module = _releasable(kind)
+    least = max(threshold, 1)
+    rare = support.diseases < least
+    if not set(module.DISEASE_ROWS) & set(weights):
+        raise InputError(kind, "its weights have no rows of diseases", "Release it without weights")
+    if support.chose < threshold:
+        raise InputError(kind, "its epoch was chosen on too few patients", "Hold out more patients")
     if rare.all():
         raise InputError(kind, "every disease is rare", "Train it on more patients")
     erased = {name: tensor.clone() for name, tensor in weights.items()}
-    for name in set(rows) & set(weights):
-        diseases = erased[name][rows[name] :]
+    for name in set(module.DISEASE_ROWS) & set(weights):
+        diseases = erased[name][module.DISEASE_ROWS[name] :]
         if len(diseases) != len(rare):
             raise InputError(name, f"it has {len(diseases)} rows for {len(rare)} diseases", "Train")
         chosen = torch.from_numpy(rare)
-        diseases[chosen] = diseases[~chosen].min() if diseases.ndim == 1 else 0.0
+        rest = diseases[~chosen].min() if diseases.ndim == 1 else 0.0
+        diseases[chosen] = getattr(module, "RARE_VALUES", {}).get(name, rest)
+    for name in set(support.rows) & set(weights):
+        values = erased[name][: module.DISEASE_ROWS.get(name)]
+        _erase_rows(values, support.rows[name], least)
     return erased
+
+
+def _erase_rows(values: torch.Tensor, readers: Readers, least: int) -> None:
+    """Overwrite the rows of a tensor (rows, …) that fewer patients than `least` read."""
+    patients = np.zeros(len(values), dtype=np.int64)
+    known = readers.patients[: len(values)]
+    patients[: len(known)] = known
+    enough = np.flatnonzero(patients >= least)
+    if not readers.ordered or not len(enough):
+        values[torch.from_numpy(patients < least)] = 0
+        return
+    rows = np.arange(len(values))
+    after = np.searchsorted(enough, rows).clip(max=len(enough) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(enough[before] - rows) <= np.abs(enough[after] - rows)
+    values[:] = values[torch.from_numpy(enough[np.where(nearer, before, after)])]
