@@ -19,7 +19,8 @@ from behrt.evaluation.tidy import read_table
 from behrt.files import write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import covered, derived
-from behrt.release.scan import PATIENT_DATA, Watch, scan
+from behrt.release.scan import PATIENT_DATA, SOLVED, Finding, Watch, scan
+from behrt.release.solved import GROUPED, small_benefits, small_groups
 from behrt.release.weights import Support, erase, support_of, training_of
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import tasks_of
@@ -227,13 +228,25 @@ def _copy_metrics(source: Path, out: Path) -> None:
     out.write_text(text, encoding="utf-8")
 
 
-def _check(folder: Path, files: Sequence[Path], watch: Watch) -> None:
+def grouped_models(config: Mapping[str, Any]) -> list[str]:
+    """Return the models of kinds that give the patients two scores per disease."""
+    models = {**config.get("models", {}), **config.get("more_models", {})}
+    return [name for name, model in models.items() if model and model["kind"] in GROUPED]
+
+
+def _check(folder: Path, files: Sequence[Path], watch: Watch, grouped: Sequence[str] = ()) -> None:
     """Scan files of a folder.
+
+    Args:
+        folder, files, watch: as `scan` takes them.
+        grouped: models whose scores small numbers might follow from.
 
     Raises:
         InputError: something was found.
     """
-    found = scan(folder, files, watch)
+    tables = {path.stem: read_table(path) for path in files if path.suffix == ".csv"}
+    solved = [*small_groups(tables, grouped, watch.rules), *small_benefits(tables, watch.rules)]
+    found = scan(folder, files, watch) + [Finding("tables", place, SOLVED) for place in solved]
     if found:
         told = "; ".join(str(finding) for finding in found[:_TOLD])
         more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
@@ -273,7 +286,8 @@ def release(
     for folder in (out, partial):
         shutil.rmtree(folder, ignore_errors=True)
     watch = replace(watch, dates=watch.dates | set(days_of(config)))
-    _check(run, [path for path in files if path.suffix in KINDS], watch)
+    scanned = [path for path in files if path.suffix in KINDS]
+    _check(run, scanned, watch, grouped_models(config))
     windowed = [task.name for task in tasks_of(config) if task.months is not None]
     chosen, reasons = _choose(files, rules, windowed)
     withheld = {name: why for name, why in _ALWAYS.items() if (run / name).exists()}

@@ -1,9 +1,9 @@
 """Small numbers of patients that follow from several published tables together.
 
-Each table hides what follows from itself, and from what it knows others to print. This is the check
+Each table hides what follows from itself, and from what is known to be in others. This is the check
 on all of them: it reads the tables as they are published, knows no hidden number, and works out
-what a reader could. (See `behrt.evaluation.differencing`.) How the numbers of all tables but the
-first two add up is data, `relations.toml`.
+what a reader can (see `behrt.evaluation.differencing`). How the numbers of all tables but the first
+two add up is data, `relations.toml`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,11 +117,11 @@ def _read(name: str, table: pl.DataFrame, rules: Rules, windowed: Sequence[str])
 def derived(
     tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str] = ()
 ) -> list[str]:
-    """Return the numbers of patients that a reader can tell to be from 1 to threshold - 1.
+    """Return the numbers of patients that are certain, for a reader, to be from 1 to threshold - 1.
 
     Args:
-        tables: published tables by name; those that are not `covered` are passed over.
-        rules: as the tables were published by.
+        tables: published tables by name; those that are not `covered` are left out.
+        rules: those by which the tables were published.
         windowed: names of the tasks with a window of months, the shortest first. Patients who are
             eligible for a longer one are eligible for a shorter one.
 
@@ -144,15 +144,23 @@ def derived(
             raise ValueError("the numbers contradict one another")
     if any(low > high for low, high in known.values()):
         raise ValueError("the numbers contradict one another")
-    found = []
+    found: dict[str, None] = {}
     for together in _apart([(whole, list(parts)) for whole, parts in sums], known):
-        arithmetic = Arithmetic(together)
-        for key in dict.fromkeys(key for s in together for key in _of(s)):
-            if known.get(key, (0, 0))[0] >= rules.threshold:
-                continue
-            highest, _ = arithmetic.extreme(known, key, highest=True)
-            if _LEAST < highest < rules.threshold - _LEAST:
-                lowest, _ = arithmetic.extreme(known, key, highest=False)
-                if lowest > _LEAST:
-                    found.append(" ".join(key))
-    return list(dict.fromkeys(found))
+        found |= dict.fromkeys(" ".join(key) for key in _small(together, known, rules.threshold))
+    return list(found)
+
+
+def _small(sums: Sums, known: Known, threshold: int) -> Iterator[Key]:
+    """Yield the numbers of some sums that are certain to be from 1 to threshold - 1."""
+    arithmetic = Arithmetic(sums)
+    keys = dict.fromkeys(key for s in sums for key in _of(s))
+    left = [key for key in keys if known.get(key, (0, 0))[0] < threshold]
+    for value, above in ((threshold - _LEAST, True), (_LEAST, False)):
+        while left and (safe := arithmetic.reach(known, left, value, above)):
+            left = [key for key in left if key not in safe]
+    for key in left:
+        highest, _ = arithmetic.extreme(known, key, highest=True)
+        if _LEAST < highest < threshold - _LEAST:
+            lowest, _ = arithmetic.extreme(known, key, highest=False)
+            if lowest > _LEAST:
+                yield key

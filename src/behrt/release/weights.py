@@ -137,7 +137,10 @@ def _releasable(kind: str) -> ModuleType:
     Raises:
         InputError: it does not state which rows of its weights are of one disease or value.
     """
-    module = model_named(kind)
+    try:
+        module = model_named(kind)
+    except ModuleNotFoundError:  # of a package that only training needs
+        module = ModuleType(kind)
     if not getattr(module, "DISEASE_ROWS", None) or not hasattr(module, "value_rows"):
         raise InputError(
             kind,
