@@ -23,6 +23,7 @@ CONFIG = {
     "disclosure": {"style": "cprd", "weights": False},
     "delivery": {"folder": "/secure/place"},
     "cohort": {"study_start": "1997-04-01"},
+    "tasks": {"T1": "next_visit"},
 }
 
 

@@ -36,6 +36,7 @@ _PLACES = (
     ("caliber",),
     ("caliber_release",),
     ("codes", "crosswalk"),
+    ("codes", "snomed"),
     ("delivery",),
     ("meds", "folder"),
     ("neighbours", "reference"),
