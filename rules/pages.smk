@@ -33,6 +33,7 @@ RUN = dict(
     resamples=config["evaluation"]["resamples"],
     seed=config["seed"],
     name=config["run"],
+    split=config["split"]["by"],
 )
 
 

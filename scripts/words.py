@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
 from behrt import stage
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
@@ -60,6 +62,15 @@ def main(
             "and condition_source_concept_id, list fewer `systems`, or set `codes.ambiguous`",
             summary["fit_several_systems"],
         )
+    for system, key in (("icd9cm", "crosswalk"), ("snomed", "snomed")):
+        unmapped = made.filter((pl.col("system") == system) & pl.col("event").is_null())
+        if not unmapped.is_empty() and key not in summary and phenotypes is not None:
+            logger.warning(
+                "words: %d codes of %s are not used without `codes.%s`",
+                unmapped.height,
+                system,
+                key,
+            )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class Run:
         resamples: of the bootstrap; 0 where nothing is resampled.
         seed: of everything that is drawn at random.
         name: of the run and its folder of results.
+        split: how patients are split, one of `behrt.sequences.split.BY`.
     """
 
     data: str
@@ -30,6 +31,7 @@ class Run:
     resamples: int = 0
     seed: int = 0
     name: str = ""
+    split: str = "patient"
 
     @property
     def simulated(self) -> bool:

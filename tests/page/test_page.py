@@ -139,6 +139,17 @@ def test_real_data_are_called_so(tmp_path: Path) -> None:
     assert "Nobody" not in card
 
 
+@pytest.mark.parametrize(
+    ("split", "text"),
+    [("patient", "Patients at random"), ("dataset", "As the dataset")],
+)
+def test_page_card_and_checklist_name_the_split(tmp_path: Path, split: str, text: str) -> None:
+    facts = run(tmp_path, run=Run("simulated", Rules(5), "strict", 100, 7, "tiny", split))
+    assert text in page_of(facts, [], []).replace("&#39;", "'")
+    assert text in model_card(facts)
+    assert any(text in answer for _, _, answer in checklist(facts))
+
+
 def test_what_a_table_hides_the_page_hides(tmp_path: Path) -> None:
     card = model_card(run(tmp_path))
     assert "too few to show to choose epochs" in card

@@ -15,10 +15,12 @@ from meds.schema import held_out_split, train_split, tuning_split
 from behrt.errors import InputError
 from behrt.sequences.frames import SPLITS
 from behrt.sequences.split import (
+    chosen_split,
     draw_splits,
     read_practices,
     read_splits,
     read_subjects,
+    take_splits,
     write_splits,
 )
 
@@ -116,3 +118,61 @@ def test_practices_are_read_for_every_subject_or_refused(tmp_path: Path) -> None
     pl.DataFrame({"subject_id": [1], "code": ["PRACTICE//9"]}).write_parquet(tmp_path / "1.parquet")
     with pytest.raises(InputError, match="or more than one"):
         read_practices([shard, tmp_path / "1.parquet"], wanted)
+
+
+@pytest.mark.parametrize(
+    ("by", "own", "chosen"),
+    [
+        (None, True, "dataset"),
+        (None, False, "patient"),
+        ("patient", True, "patient"),
+        ("dataset", True, "dataset"),
+    ],
+)
+def test_the_sources_own_split_is_used_unless_another_is_chosen(
+    by: str | None, own: bool, chosen: str
+) -> None:
+    assert chosen_split(by, Path("splits") if own else None) == chosen
+
+
+def test_the_sources_own_split_must_be_there_if_it_is_chosen() -> None:
+    with pytest.raises(InputError, match=r"no metadata/subject_splits\.parquet"):
+        chosen_split("dataset", None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ({1: "train", -2: "tuning", 3: "held_out", 9: "train"}, ""),
+        ({1: "train", -2: "tuning", 4: "held_out"}, "has no split"),
+        ({1: "train", -2: "tuning", 3: "test"}, "splits other than"),
+        ({1: "train", -2: "tuning", 3: "train"}, "no patient of the cohort is in held_out"),
+    ],
+    ids=["whole", "a subject lacks", "another name", "none held out"],
+)
+def test_the_sources_own_split_is_taken_as_it_is(
+    tmp_path: Path, rows: dict[int, str], error: str
+) -> None:
+    path = tmp_path / "subject_splits.parquet"
+    pl.DataFrame({"subject_id": list(rows), "split": list(rows.values())}).write_parquet(path)
+    studied = pl.Series([3, 1, -2])
+    if error:
+        with pytest.raises(InputError, match=error):
+            take_splits(path, studied)
+    else:
+        assert dict(take_splits(path, studied).iter_rows()) == {
+            -2: "tuning",
+            1: "train",
+            3: "held_out",
+        }
+
+
+def test_a_subject_in_two_splits_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "subject_splits.parquet"
+    rows = {"subject_id": [1, 1, 2], "split": ["train", "tuning", "held_out"]}
+    pl.DataFrame(rows).write_parquet(path)
+    with pytest.raises(InputError, match="a subject is in two splits"):
+        take_splits(path, pl.Series([1, 2]))
+    path.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="cannot be read as a split"):
+        take_splits(path, pl.Series([1, 2]))

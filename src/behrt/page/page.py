@@ -26,6 +26,12 @@ PROTOCOLS = {
     "paper": "Paper protocol: as in the paper's code, held-out patients were part of pretraining, "
     "and epochs were chosen on them.",
 }
+SPLITS = {
+    "dataset": "As the dataset's own subject_splits.parquet has it.",
+    "patient": "Patients at random, with a seed.",
+    "practice": "Whole practices at random, with a seed.",
+    "time": "Patients at random, with a seed; held-out patients are predicted from the cut-off on.",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def _words(facts: Facts) -> dict[str, Any]:
         "flow_last": in_words(facts.flow[-1]["patients"]),
         "scored": ", ".join(f"{task.name} {facts.scored(1, task.name)}" for task in facts.tasks),
         "protocol_text": PROTOCOLS[facts.run.protocol],
+        "split_text": SPLITS[facts.run.split],
         "models_text": _models_text(facts.models),
     }
 
