@@ -1,12 +1,10 @@
-"""The conda files, constraints.txt and pyproject.toml agree, and hold what the scripts import."""
+"""The conda files, constraints.txt and pyproject.toml agree, and have what the scripts import."""
 
 import ast
-import re
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -14,7 +12,16 @@ from packaging.utils import canonicalize_name
 
 from behrt.provenance import PACKAGE, files_used
 
+from .conftest import WorkflowRule
+
 REPOSITORY = Path(__file__).parents[1]
+# Scripts that load the modules of a folder by name.
+LOADED_BY_NAME = {
+    "finetune": "models",
+    "predict": "models",
+    "table": "tables",
+    "figure": "figures",
+}
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 DISTRIBUTIONS = {
     "lightning_fabric": "lightning-fabric",
@@ -57,54 +64,39 @@ def imported(path: Path) -> set[str]:
     return {DISTRIBUTIONS.get(name, name) for name in third_party}
 
 
-def rules() -> dict[str, str]:
-    """Return the name of each rule's conda file by the name of its script."""
-    found = {}
-    for path in (REPOSITORY / "rules").glob("*.smk"):
-        for block in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            script = re.search(r'"\.\./scripts/(\w+)\.py"', block)
-            conda = re.search(r'"\.\./envs/(\w+)\.yaml"', block)
-            assert script, block
-            assert conda, block
-            found[script[1]] = conda[1]
-    return found
+def needed(script: str) -> set[str]:
+    """Return the distributions that a script and the modules that it uses import."""
+    folder = LOADED_BY_NAME.get(script, "")
+    loaded = [f"behrt.{folder}.{path.stem}" for path in (PACKAGE / folder).glob("[a-z]*.py")]
+    files = files_used(REPOSITORY / "scripts" / f"{script}.py", *(loaded if folder else []))
+    return set().union(*(imported(path) for path in files if path.suffix == ".py"))
 
 
-@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_a_conda_file_pins_what_constraints_pin(path: Path) -> None:
-    python, versions = listed(path)
-    pins = pinned(python)
-    assert versions == {name: pins[name] for name in versions}
-    assert list(versions) == sorted(versions)
-
-
-def test_every_script_has_a_rule_and_an_environment() -> None:
-    assert set(rules()) == {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
-    assert set(rules().values()) == {path.stem for path in ENVIRONMENTS}
-
-
-@pytest.mark.parametrize(("script", "environment"), sorted(rules().items()))
-def test_an_environment_holds_what_its_scripts_import(script: str, environment: str) -> None:
-    _, versions = listed(REPOSITORY / "envs" / f"{environment}.yaml")
-    extras = [f"behrt.models.{path.stem}" for path in (PACKAGE / "models").glob("[a-z]*.py")]
-    dynamic = extras if script in ("finetune", "predict") else []
-    files = files_used(REPOSITORY / "scripts" / f"{script}.py", *dynamic)
-    needed = set().union(*(imported(path) for path in files if path.suffix == ".py"))
-    assert needed <= set(versions), f"add {sorted(needed - set(versions))} to {environment}.yaml"
-
-
-def test_no_environment_holds_more_than_its_scripts_import() -> None:
+def test_conda_files_pin_the_versions_of_constraints() -> None:
     for path in ENVIRONMENTS:
-        needed: set[str] = set()
-        for script, environment in rules().items():
-            if environment == path.stem:
-                models = (PACKAGE / "models").glob("[a-z]*.py")
-                dynamic = [f"behrt.models.{model.stem}" for model in models]
-                extras = dynamic if script in ("finetune", "predict") else []
-                for file in files_used(REPOSITORY / "scripts" / f"{script}.py", *extras):
-                    needed |= imported(file) if file.suffix == ".py" else set()
-        unseen = {"pyarrow"}  # polars loads it by itself
-        assert set(listed(path)[1]) <= needed | unseen, path.name
+        python, versions = listed(path)
+        pins = pinned(python)
+        assert versions == {name: pins[name] for name in versions}, path.name
+        assert list(versions) == sorted(versions), path.name
+
+
+def test_environments_have_exactly_what_their_scripts_import(
+    workflow_rules: dict[str, WorkflowRule],
+) -> None:
+    environments: dict[str, set[str]] = {}
+    for rule in workflow_rules.values():
+        if rule["script"]:
+            environments.setdefault(rule["environment"], set()).add(rule["script"])
+    assert set(environments) == {path.stem for path in ENVIRONMENTS}
+    scripts = set().union(*environments.values())
+    assert scripts == {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
+    for path in ENVIRONMENTS:
+        imports = {script: needed(script) for script in sorted(environments[path.stem])}
+        versions = set(listed(path)[1])
+        missing = {script: sorted(names - versions) for script, names in imports.items()}
+        assert not any(missing.values()), f"add to {path.name}: {missing}"
+        # polars loads pyarrow without an import.
+        assert versions <= set().union(*imports.values()) | {"pyarrow"}, path.name
 
 
 def test_constraints_pin_every_dependency_and_name_no_registry() -> None:

@@ -1,4 +1,22 @@
-"""BEHRT as a workflow: from a CPRD delivery to the tables and figures of Li et al. 2020."""
+"""BEHRT as a workflow: from a CPRD delivery to the tables and figures of Li et al. 2020.
+
+A module imports from its own folder, from folders that are earlier in this list, and from the
+modules that are in no folder:
+
+* `caliber`: code lists, and the mapping of codes to phenotypes.
+* `cprd`: a delivery of CPRD GOLD or Aurum and its linkages, converted to MEDS events.
+* `sources`: MEDS and OMOP datasets, converted to MEDS events.
+* `sequences`: MEDS events converted to vocabulary, split, visit sequences and tasks.
+* `simulation`: a simulated delivery, and the best possible forecasts for its patients.
+* `evaluation`: metrics, intervals and other statistics.
+* `learning`: examples, training and checkpoints of any model.
+* `models`: the models.
+* `interpretation`: attention and attributions of BEHRT.
+* `tables`: the tables.
+* `figures`: the figures.
+* `page`: the results page and the model card.
+* `release`: the files that may leave a secure environment, and their checks.
+"""
 
 import os
 
