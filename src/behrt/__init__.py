@@ -3,6 +3,7 @@
 A module imports from its own folder, from folders that are earlier in this list, and from the
 modules that are in no folder:
 
+* `settings`: every key of the configuration.
 * `caliber`: code lists, and the mapping of codes to phenotypes.
 * `cprd`: a delivery of CPRD GOLD or Aurum and its linkages, converted to MEDS events.
 * `sources`: MEDS and OMOP datasets, converted to MEDS events.

@@ -53,7 +53,8 @@ class Kinds:
     @cached_property
     def _described(self) -> dict[str, Any]:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        definitions = yaml.load(self._path.read_text(encoding="utf-8"), loader)["$defs"]
+        text = self._path.read_text(encoding="utf-8")
+        definitions = loader(text).get_single_data()["$defs"]
         return {name: definition for name, definition in definitions.items() if name in kinds()}
 
     def check_kind(self, kind: str, where: str) -> None:
