@@ -64,27 +64,18 @@ INPUTS = {
     "burdens": of_tasks("<results>/assessment/{task}/burden.parquet"),
     # expensive analyses
     "ablation_metrics": lambda product: [
-        (
-            f"<results>/evaluation/{task}/{model}.parquet"
-            if embeddings == ALL_EMBEDDINGS
-            else f"<results>/ablation/{embeddings}/evaluation/{task}/{model}.parquet"
-        )
+        f"<results>/{ablation_folder(embeddings)}evaluation/{task}/{model}.parquet"
         for task in config["ablation"]["tasks"]
         for model in ablated_models(config)
         for embeddings in COMBINATIONS
     ],
-    "protocol_metrics": expand(
-        "<results>/protocols/evaluation/{task}/{leniency}.parquet",
-        task=TASKS,
-        leniency=LENIENCIES,
-    ),
+    "protocol_metrics": [
+        f"<results>/{folder}evaluation/{task}/{REFERENCE}.parquet"
+        for task in TASKS
+        for folder in PROTOCOL_FOLDERS
+    ],
     "protocol_pretraining": [
-        (
-            "<results>/models/mlm/metrics.jsonl"
-            if leniency == config["protocol"]
-            else f"<results>/protocols/{leniency}/models/mlm/metrics.jsonl"
-        )
-        for leniency in LENIENCIES
+        f"<results>/{folder}models/mlm/metrics.jsonl" for folder in PROTOCOL_FOLDERS
     ],
     "trials": lambda product: expand(
         TRIAL,
@@ -129,7 +120,7 @@ SETTINGS = {
     "every_model": [*EVERY_MODEL, *ORACLE],
     "ablated_tasks": config["ablation"]["tasks"],
     "ablated_models": config["ablation"]["models"],
-    "protocols": list(LENIENCIES),
+    "protocols": list(COMPARED_PROTOCOLS),
     "permutations": config["neighbours"]["permutations"],
     "score": config["sex_analysis"]["score"],
     "ranks": config["sex_analysis"]["ranks"],

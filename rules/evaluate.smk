@@ -1,21 +1,22 @@
 """Score one model on the held-out patients, patient by patient.
 
 In: a model's predictions and the task's labels.
-Out: evaluation/<task>/<model>.parquet, one row a patient. Internal: tables show none of its rows.
+Out: evaluation/<task>/<model>.parquet, one row per patient, which no table shows. A variant of the
+run has its files in its own folder (behrt.variants).
 """
 
 
 rule evaluate:
     input:
-        task=EXAMPLES,
-        scores="<results>/predictions/{task}/{model}.parquet",
+        examples=EXAMPLES,
+        scores="<results>/{variant}predictions/{task}/{model}.parquet",
         vocabulary="<results>/vocabulary.json",
     output:
-        metrics="<results>/evaluation/{task}/{model}.parquet",
+        metrics="<results>/{variant}evaluation/{task}/{model}.parquet",
     log:
-        "<logs>/evaluate/{task}/{model}.log",
+        "<logs>/{variant}evaluate/{task}/{model}.log",
     benchmark:
-        "<benchmarks>/evaluate/{task}/{model}.jsonl"
+        "<benchmarks>/{variant}evaluate/{task}/{model}.jsonl"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -23,10 +24,9 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        labelled=lambda wildcards: TASK[wildcards.task].labelled,
-        task_name=lambda wildcards: wildcards.task,
+        task=lambda wildcards: plain(TASK[wildcards.task]),
         code=code_hash(SCRIPTS / "evaluate.py"),
     message:
-        "Score {wildcards.model} on {wildcards.task}"
+        "Score {wildcards.variant}{wildcards.model} on {wildcards.task}"
     script:
         "../scripts/evaluate.py"

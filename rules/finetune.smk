@@ -1,7 +1,8 @@
 """Train one model for one task. Every model gets the same examples.
 
 In: the sequences, the task's examples and, for a pretrained model, the MLM weights.
-Out: models/<task>/<model>/, what predict needs.
+Out: models/<task>/<model>/, which predict reads. A variant of the run has its files in its own
+folder (behrt.variants).
 """
 
 
@@ -9,7 +10,7 @@ rule finetune:
     input:
         unpack(
             lambda wildcards: (
-                {"pretrained": "<results>/models/mlm/model.safetensors"}
+                {"pretrained": "<results>/{variant}models/mlm/model.safetensors"}
                 if EVERY_MODEL[wildcards.model]["pretrained"]
                 else {}
             )
@@ -19,16 +20,16 @@ rule finetune:
             for searched in search_for(config, wildcards.model)
         ],
         sequences=SEQUENCES,
-        task=EXAMPLES,
+        examples=EXAMPLES,
         vocabulary="<results>/vocabulary.json",
     output:
-        weights="<results>/models/{task}/{model}/model.safetensors",
-        model_config="<results>/models/{task}/{model}/config.json",
-        metrics="<results>/models/{task}/{model}/metrics.jsonl",
+        weights="<results>/{variant}models/{task}/{model}/model.safetensors",
+        model_config="<results>/{variant}models/{task}/{model}/config.json",
+        metrics="<results>/{variant}models/{task}/{model}/metrics.jsonl",
     log:
-        "<logs>/finetune/{task}/{model}.log",
+        "<logs>/{variant}finetune/{task}/{model}.log",
     benchmark:
-        "<benchmarks>/finetune/{task}/{model}.jsonl"
+        "<benchmarks>/{variant}finetune/{task}/{model}.jsonl"
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]
@@ -39,18 +40,21 @@ rule finetune:
             compute_for(config, wildcards.model)["accelerator"] == "gpu"
         ),
     params:
-        kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
-        settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),
-        training=lambda wildcards: training_for(config, wildcards.model, wildcards.task),
-        protocol=config["protocol"],
+        recipe=lambda wildcards: {
+            "kind": EVERY_MODEL[wildcards.model]["kind"],
+            "settings": VARIANTS[wildcards.variant].settings(
+                settings_for(config, wildcards.model, wildcards.task)
+            ),
+            "training": training_for(config, wildcards.model, wildcards.task),
+        },
+        task=lambda wildcards: plain(TASK[wildcards.task]),
+        protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
         compute=lambda wildcards: compute_for(config, wildcards.model),
-        labelled=lambda wildcards: TASK[wildcards.task].labelled,
-        task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "finetune.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Train {wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads})"
+        "Train {wildcards.variant}{wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/finetune.py"

@@ -1,23 +1,24 @@
-"""Ask one model about the tuning and the held-out patients.
+"""Predict every disease for the tuning and the held-out patients with one model.
 
 In: a trained model and the task's examples.
-Out: predictions/<task>/<model>.parquet, one row a patient, one score a disease.
+Out: predictions/<task>/<model>.parquet, one row per patient, one score per disease. A variant of
+the run has its files in its own folder (behrt.variants).
 """
 
 
 rule predict:
     input:
         sequences=SEQUENCES,
-        task=EXAMPLES,
+        examples=EXAMPLES,
         vocabulary="<results>/vocabulary.json",
-        weights="<results>/models/{task}/{model}/model.safetensors",
-        model_config="<results>/models/{task}/{model}/config.json",
+        weights="<results>/{variant}models/{task}/{model}/model.safetensors",
+        model_config="<results>/{variant}models/{task}/{model}/config.json",
     output:
-        scores="<results>/predictions/{task}/{model}.parquet",
+        scores="<results>/{variant}predictions/{task}/{model}.parquet",
     log:
-        "<logs>/predict/{task}/{model}.log",
+        "<logs>/{variant}predict/{task}/{model}.log",
     benchmark:
-        "<benchmarks>/predict/{task}/{model}.jsonl"
+        "<benchmarks>/{variant}predict/{task}/{model}.jsonl"
     wildcard_constraints:
         model="|".join(EVERY_MODEL),
     conda:
@@ -31,14 +32,13 @@ rule predict:
         ),
     params:
         kind=lambda wildcards: EVERY_MODEL[wildcards.model]["kind"],
+        task=lambda wildcards: plain(TASK[wildcards.task]),
         compute=lambda wildcards: compute_for(config, wildcards.model),
-        labelled=lambda wildcards: TASK[wildcards.task].labelled,
-        task_name=lambda wildcards: wildcards.task,
         code=lambda wildcards: code_hash(
             SCRIPTS / "predict.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Predict {wildcards.task} with {wildcards.model} ({params.compute[accelerator]}, threads: {threads})"
+        "Predict {wildcards.task} with {wildcards.variant}{wildcards.model} ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/predict.py"

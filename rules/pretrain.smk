@@ -1,7 +1,8 @@
 """Pretrain by masked language modelling (MLM).
 
-In: the sequences; under the strict protocol, of training and tuning patients only.
-Out: models/mlm/, the weights that models with `pretrained` start from.
+In: the sequences; under the strict protocol, those of training and tuning patients.
+Out: models/mlm/, the weights from which models with `pretrained` start. A variant of the run has
+its files in its own folder (behrt.variants).
 """
 
 
@@ -14,13 +15,13 @@ rule pretrain:
         sequences=SEQUENCES,
         vocabulary="<results>/vocabulary.json",
     output:
-        weights="<results>/models/mlm/model.safetensors",
-        model_config="<results>/models/mlm/config.json",
-        metrics="<results>/models/mlm/metrics.jsonl",
+        weights="<results>/{variant}models/mlm/model.safetensors",
+        model_config="<results>/{variant}models/mlm/config.json",
+        metrics="<results>/{variant}models/mlm/metrics.jsonl",
     log:
-        "<logs>/pretrain.log",
+        "<logs>/{variant}pretrain.log",
     benchmark:
-        "<benchmarks>/pretrain.jsonl"
+        "<benchmarks>/{variant}pretrain.jsonl"
     priority: 1
     conda:
         "../envs/train.yaml"
@@ -30,13 +31,18 @@ rule pretrain:
         runtime=2880,
         gpu=int(config["accelerator"] == "gpu"),
     params:
-        settings=config["pretrain"]["settings"],
-        training=config["pretrain"]["training"],
+        recipe=lambda wildcards: {
+            "kind": "behrt",
+            "settings": VARIANTS[wildcards.variant].settings(
+                config["pretrain"]["settings"]
+            ),
+            "training": config["pretrain"]["training"],
+        },
         masking=config["pretrain"]["masking"],
-        protocol=config["protocol"],
+        protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
         compute=compute_for(config, "mlm"),
-        code=code_hash(SCRIPTS / "pretrain.py"),
+        code=code_hash(SCRIPTS / "pretrain.py", "behrt.models.behrt"),
     message:
-        "Pretrain ({params.compute[accelerator]}, threads: {threads})"
+        "Pretrain {wildcards.variant}mlm ({params.compute[accelerator]}, threads: {threads})"
     script:
         "../scripts/pretrain.py"

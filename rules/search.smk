@@ -33,10 +33,11 @@ rule search_round:
         runtime=15,
     params:
         searched=lambda wildcards: wildcards.searched,
-        kind=lambda wildcards: SEARCHED[wildcards.searched]["kind"],
+        recipe=lambda wildcards: {
+            part: SEARCHED[wildcards.searched][part]
+            for part in ("kind", "settings", "training")
+        },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
-        settings=lambda wildcards: SEARCHED[wildcards.searched]["settings"],
-        training=lambda wildcards: SEARCHED[wildcards.searched]["training"],
         trials=config["search"]["trials"],
         seed=config["seed"],
         code=lambda wildcards: code_hash(
@@ -52,7 +53,7 @@ rule search_round:
 rule search_trial:
     input:
         sequences=SEQUENCES,
-        task=f"<results>/tasks/{config['search']['task']}.parquet",
+        examples=f"<results>/tasks/{config['search']['task']}.parquet",
         vocabulary="<results>/vocabulary.json",
         suggested="<results>/search/{searched}/{round}.json",
         earlier=lambda wildcards: expand(
@@ -83,10 +84,12 @@ rule search_trial:
         gpu=int(config["accelerator"] == "gpu"),
     params:
         searched=lambda wildcards: wildcards.searched,
-        kind=lambda wildcards: SEARCHED[wildcards.searched]["kind"],
+        recipe=lambda wildcards: {
+            part: SEARCHED[wildcards.searched][part]
+            for part in ("kind", "settings", "training")
+        },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
-        settings=lambda wildcards: SEARCHED[wildcards.searched]["settings"],
-        training=lambda wildcards: SEARCHED[wildcards.searched]["training"],
+        task=plain(TASK[config["search"]["task"]]),
         masking=config["pretrain"]["masking"],
         round_number=lambda wildcards: int(wildcards.round),
         number=lambda wildcards: int(wildcards.number),

@@ -23,7 +23,7 @@ rule task:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        task=lambda wildcards: asdict(TASK[wildcards.task]),
+        task=lambda wildcards: plain(TASK[wildcards.task]),
         minimum_visits=config["examples"]["minimum_visits"],
         seed=config["seed"],
         cut_off=cut_off_of(config),

@@ -6,7 +6,7 @@ from typing import Any
 from behrt import stage
 from behrt.files import write_json
 from behrt.learning.chosen import MLM, read_trials
-from behrt.learning.run import Optimisation, read_settings
+from behrt.learning.recipe import Recipe
 from behrt.learning.search import suggest
 from behrt.logs import logger
 from behrt.models import model_named
@@ -16,18 +16,15 @@ def main(
     earlier: list[Path],
     suggested: Path,
     searched: str,
-    kind: str,
+    recipe: Recipe,
     space: dict[str, Any],
-    settings: dict[str, Any],
-    training: dict[str, Any],
     trials: int,
     seed: int,
 ) -> None:
-    model = model_named(kind)
+    model = model_named(recipe.kind)
 
-    def accepts(tried: dict[str, Any], optimised: dict[str, Any]) -> None:
-        read_settings(model.Settings, {**settings, **tried})
-        read_settings(Optimisation, {**training, **optimised})
+    def accepts(settings: dict[str, Any], training: dict[str, Any]) -> None:
+        recipe.changed(settings, training).read(model.Settings)
 
     done = read_trials(earlier)
     drawn = suggest(space, done, trials, searched != MLM, seed, accepts)

@@ -1,4 +1,4 @@
-"""From stored sequences to scores, by the scripts that the workflow runs, under both protocols."""
+"""From stored sequences to scores by the workflow's scripts, under every protocol."""
 
 import importlib.util
 import re
@@ -14,9 +14,11 @@ import pytest
 from behrt.errors import InputError
 from behrt.files import read_json
 from behrt.learning.protocol import COMPARED, PROTOCOLS
+from behrt.learning.recipe import Recipe
 from behrt.learning.run import Compute
 from behrt.sequences.frames import Sequences, TaskExamples
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+from behrt.tasks import Task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 N_DISEASES = 12
@@ -36,7 +38,7 @@ def script(name: str) -> ModuleType:
 
 
 def store(folder: Path, reseeded: str | None = None) -> dict[str, Any]:
-    """Write sequences, a task and a vocabulary; the patients of one split may be drawn anew."""
+    """Write sequences, a task and a vocabulary; the patients of one split may be drawn again."""
     folder.mkdir()
     rows, tasks = [], []
     for patient in range(90):
@@ -75,7 +77,7 @@ def store(folder: Path, reseeded: str | None = None) -> dict[str, Any]:
     TaskExamples.validate(pl.DataFrame(tasks), cast=True).write_parquet(task)
     names = tuple(f"disease {index:02}" for index in range(N_DISEASES))
     write_vocabulary(Vocabulary(names, ("chapter",) * N_DISEASES), vocabulary)
-    return {"sequences": [sequences], "task": task, "vocabulary": vocabulary}
+    return {"sequences": [sequences], "examples": task, "vocabulary": vocabulary}
 
 
 def outputs(folder: Path) -> dict[str, Path]:
@@ -89,8 +91,7 @@ def pretrain(stored: dict[str, Any], folder: Path, protocol: str) -> bytes:
         sequences=stored["sequences"],
         vocabulary=stored["vocabulary"],
         **outputs(folder),
-        settings=SHAPE,
-        training=TRAINING,
+        recipe=Recipe("behrt", SHAPE, TRAINING),
         masking={"mask": 0.12, "random": 0.015},
         protocol=protocol,
         **COMMON,
@@ -99,21 +100,13 @@ def pretrain(stored: dict[str, Any], folder: Path, protocol: str) -> bytes:
 
 
 def finetune(stored: dict[str, Any], folder: Path, protocol: str, **changes: Any) -> bytes:
-    given = {
-        "kind": "behrt",
-        "settings": {**SHAPE, "readout": "mask"},
-        "training": TRAINING,
-        "protocol": protocol,
-        "labelled": True,
-        "task_name": "T1",
-        **COMMON,
-        **changes,
-    }
+    recipe = Recipe("behrt", {**SHAPE, "readout": "mask"}, TRAINING)
+    given = {"recipe": recipe, "protocol": protocol, "task": Task("T1"), **COMMON, **changes}
     script("finetune").main(**stored, **outputs(folder), **given)
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_held_out_patients_have_no_say_under_the_strict_protocol(tmp_path: Path) -> None:
+def test_the_strict_protocol_does_not_depend_on_held_out_patients(tmp_path: Path) -> None:
     stored = store(tmp_path / "data")
     changed = store(tmp_path / "changed", reseeded="held_out")
     for protocol, equal in (("strict", True), ("paper", False)):
@@ -132,22 +125,22 @@ def test_held_out_patients_have_no_say_under_the_strict_protocol(tmp_path: Path)
         ("all", True, True),
     ],
 )
-def test_a_leniency_lets_the_held_out_in_where_it_says(
+def test_a_relaxed_protocol_reads_held_out_patients_where_it_should(
     tmp_path: Path, protocol: str, pretraining: bool, training: bool
 ) -> None:
-    """The held-out patients change what is learned, or which epoch of it is kept."""
+    """The held-out patients change the weights, or the choice of the epoch."""
     stored = store(tmp_path / "data")
     changed = store(tmp_path / "changed", reseeded="held_out")
-    for train, lenient in ((pretrain, pretraining), (finetune, training)):
+    for train, relaxed in ((pretrain, pretraining), (finetune, training)):
         folders = [tmp_path / train.__name__ / name for name in ("first", "second")]
         for data, folder in zip((stored, changed), folders, strict=True):
             train(data, folder, protocol)
-        # The scores of every epoch tell a choice on other patients, even of the same epoch.
+        # The scores of all epochs show on which patients it is chosen, even if it is the same.
         same = [
             (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
             for name in ("model.safetensors", "metrics.jsonl")
         ]
-        assert all(same) != lenient
+        assert all(same) != relaxed
 
 
 def test_each_protocol_between_differs_from_strict_in_one_thing() -> None:
@@ -162,14 +155,14 @@ def test_each_protocol_between_differs_from_strict_in_one_thing() -> None:
     assert everything == replace(PROTOCOLS["paper"], special_targets=True)
 
 
-def test_tuning_patients_choose_the_epoch_but_teach_nothing_under_the_strict_protocol(
+def test_the_strict_protocol_does_not_learn_from_tuning_patients(
     tmp_path: Path,
 ) -> None:
     stored = store(tmp_path / "data")
     changed = store(tmp_path / "changed", reseeded="tuning")
     one_epoch = {**TRAINING, "epochs": 1}
     weights = [
-        finetune(data, tmp_path / str(place), "strict", training=one_epoch)
+        finetune(data, tmp_path / str(place), "strict", recipe=Recipe("behrt", SHAPE, one_epoch))
         for place, data in enumerate((stored, changed))
     ]
     assert weights[0] == weights[1]
@@ -192,8 +185,8 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
     scores = tmp_path / "scores.parquet"
     folder = outputs(tmp_path / "T1")
     given: dict[str, Any] = {name: folder[name] for name in ("weights", "model_config")}
-    given |= {"labelled": True, "task_name": "T1"}
-    script("predict").main(**stored, **given, scores=scores, kind="behrt", **COMMON)
+    given |= {"kind": "behrt", "task": Task("T1"), **COMMON}
+    script("predict").main(**stored, **given, scores=scores)
     frame = pl.read_parquet(scores)
     assert frame.schema == {
         "subject_id": pl.Int64(),
@@ -206,18 +199,16 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
     names = tuple(f"illness {index:02}" for index in range(N_DISEASES))
     write_vocabulary(Vocabulary(names, ("chapter",) * N_DISEASES), other)
     with pytest.raises(InputError, match="another vocabulary"):
-        script("predict").main(
-            **{**stored, "vocabulary": other}, **given, scores=scores, kind="behrt", **COMMON
-        )
+        script("predict").main(**{**stored, "vocabulary": other}, **given, scores=scores)
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"kind": "bert"}, "no kind 'bert'"),
+        ({"recipe": Recipe("bert", SHAPE, TRAINING)}, "no kind 'bert'"),
         ({"protocol": "lax"}, "no 'lax'"),
-        ({"settings": {**SHAPE, "width": 3}}, "no key 'width'"),
-        ({"training": None}, "training"),
+        ({"recipe": Recipe("behrt", {**SHAPE, "width": 3}, TRAINING)}, "no key 'width'"),
+        ({"recipe": Recipe("behrt", SHAPE)}, "training"),
     ],
 )
 def test_what_is_unknown_is_refused_by_name(

@@ -21,6 +21,7 @@ from behrt.learning.chosen import (
     write_chosen,
     write_trial,
 )
+from behrt.learning.recipe import Recipe
 from behrt.learning.search import distribution, pruning, suggest
 
 SPACE: dict[str, dict[str, Any]] = {
@@ -155,12 +156,12 @@ def test_the_best_is_chosen_among_the_whole(tmp_path: Path) -> None:
     assert read_trials(paths) == [a, b, c]
 
 
-def test_what_was_chosen_goes_on_top(tmp_path: Path) -> None:
-    settings, training = {"size": 4, "depth": 2}, {"epochs": 9, "learning_rate": 1.0}
-    assert apply_chosen([], "deepr", settings, training) == (settings, training)
+def test_chosen_values_replace_configured_ones(tmp_path: Path) -> None:
+    recipe = Recipe("deepr", {"size": 4, "depth": 2}, {"epochs": 9, "learning_rate": 1.0})
+    assert apply_chosen([], "deepr", recipe) == recipe
     best = Trial(0, 1, {"size": 16}, {"learning_rate": 0.1}, "tuning_aps", [0.5], False)
     write_chosen("deepr", best, tmp_path / "chosen.json")
-    tuned = ({"size": 16, "depth": 2}, {"epochs": 9, "learning_rate": 0.1})
-    assert apply_chosen([tmp_path / "chosen.json"], "deepr", settings, training) == tuned
-    shaped = ({"size": 16, "depth": 2}, training)
-    assert apply_chosen([tmp_path / "chosen.json"], "behrt", settings, training) == shaped
+    tuned = Recipe("deepr", {"size": 16, "depth": 2}, {"epochs": 9, "learning_rate": 0.1})
+    assert apply_chosen([tmp_path / "chosen.json"], "deepr", recipe) == tuned
+    shaped = replace(tuned, training=recipe.training)
+    assert apply_chosen([tmp_path / "chosen.json"], "behrt", recipe) == shaped

@@ -1,4 +1,4 @@
-"""What a search of hyper-parameters has found: its trials, and the best for training to take."""
+"""The results of a search of hyper-parameters: its trials, and the best, which training uses."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,23 +7,24 @@ from typing import Any
 
 from behrt.errors import InputError
 from behrt.files import read_json, write_json
+from behrt.learning.recipe import Recipe
 
 MLM = "mlm"
-"""The name under which pretraining is searched; other names are of models."""
+"""The name of the search for pretraining; other searches have the names of models."""
 
 METRICS = {True: "tuning_aps", False: "tuning_loss"}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of hyper-parameters, and how it did on the tuning patients.
+    """One set of hyper-parameters, and its scores on the tuning patients.
 
     Attributes:
-        round, number: its place; the trials of a round know nothing of each other.
+        round, number: its place; the trials of a round do not depend on each other.
         settings, training: the values that were tried.
-        metric: what was judged: "tuning_aps" (higher is better) or "tuning_loss" (lower is).
+        metric: "tuning_aps" (higher is better) or "tuning_loss" (lower is better).
         scores: the metric after each epoch.
-        pruned: whether it was given up before its last epoch.
+        pruned: whether it was stopped before its last epoch.
     """
 
     round: int
@@ -36,12 +37,12 @@ class Trial:
 
     @property
     def higher(self) -> bool:
-        """Whether more of the metric is better."""
+        """Whether a higher value of the metric is better."""
         return self.metric == METRICS[True]
 
     @property
     def score(self) -> float:
-        """The best of its epochs, which is the one that training would choose."""
+        """The score of its best epoch, which training would choose."""
         return max(self.scores) if self.higher else min(self.scores)
 
 
@@ -57,14 +58,14 @@ def read_trials(paths: Sequence[Path]) -> list[Trial]:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the best score among those that ran to their end, the first of equals.
+    """Return the trial with the best score among those that completed; of equals, the first.
 
     Raises:
         InputError: there is none.
     """
     whole = [trial for trial in trials if not trial.pruned]
     if not whole:
-        raise InputError("search", "no trial ran to its end", "Allow more trials or rounds")
+        raise InputError("search", "no trial was completed", "Allow more trials or rounds")
     return max(whole, key=lambda trial: trial.score if trial.higher else -trial.score)
 
 
@@ -74,20 +75,17 @@ def write_chosen(searched: str, trial: Trial, path: Path) -> None:
     write_json({"searched": searched, **values, trial.metric: trial.score}, path)
 
 
-def apply_chosen(
-    paths: Sequence[Path], searched: str, settings: dict[str, Any], training: dict[str, Any] | None
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return settings and training with the values that searches chose on top.
+def apply_chosen(paths: Sequence[Path], searched: str, recipe: Recipe) -> Recipe:
+    """Return a recipe with the values that searches chose in place of the configured ones.
 
     Args:
-        paths: the chosen values; none leave both as they are.
-        searched: what they are wanted for. Of values that were searched for something else (a
-            BEHRT has the shape that was found for pretraining), the settings alone are taken.
-        settings, training: as configured.
+        paths: the chosen values; with none the recipe stays as it is.
+        searched: the model's name, or `MLM`. From a search for something else (a BEHRT has the
+            shape that was found for pretraining) only the settings are taken.
+        recipe: as configured.
     """
     for path in paths:
         chosen = read_json(path)
-        settings = {**settings, **chosen["settings"]}
-        if training is not None and chosen["searched"] == searched:
-            training = {**training, **chosen["training"]}
-    return settings, training
+        training = chosen["training"] if chosen["searched"] == searched else {}
+        recipe = recipe.changed(chosen["settings"], training)
+    return recipe

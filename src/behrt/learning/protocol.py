@@ -1,8 +1,8 @@
-"""Who may be learned from: the two protocols of the project, and what lies between them.
+"""Which patients may be learned from: the two protocols of a run, and relaxed ones to compare.
 
-A run follows `strict` or `paper`. The others are for the table *protocols*, which says what each
-leniency of the paper and its released code is worth: each differs from `strict` in one thing, and
-`all` in all of them.
+A run follows `strict` or `paper`. The table *protocols* compares `strict` with relaxations of it,
+which show the effect of each thing that the paper and its released code did differently: each
+relaxes one thing, and `all` relaxes all of them.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from behrt.errors import InputError
 
 @dataclass(frozen=True)
 class Protocol:
-    """The splits (names of MEDS) that each part of training reads.
+    """The splits, by their names in MEDS, that each part of training reads.
 
     Attributes:
         pretraining: patients whose histories pretraining learns from.
         training: patients whose labels a classifier learns from.
         choosing: patients on whom the epoch is chosen.
-        special_targets: whether pretraining hides CLS and SEP too, and asks for them, as the
-            released code does.
+        special_targets: whether pretraining also masks and predicts CLS and SEP, as the released
+            code does.
     """
 
     pretraining: tuple[str, ...]
@@ -41,14 +41,14 @@ PROTOCOLS = {
 }
 
 COMPARED = ("strict", "test_epochs", "test_pretraining", "special_targets", "all")
-"""The protocols of the table *protocols*, in its order."""
+"""The protocols of the table *protocols*, in the order of its rows."""
 
 
 def protocol_named(name: str) -> Protocol:
     """Return a protocol.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no protocol of that name.
     """
     if name not in PROTOCOLS:
         raise InputError("protocol", f"there is no {name!r}", f"Choose from {', '.join(PROTOCOLS)}")
