@@ -165,7 +165,7 @@ def test_the_users_table_is_read(tmp_path: Path, vocabulary: Vocabulary) -> None
     [
         ("", "first line is not disease,neighbour"),
         ("neighbour,disease\nDisease 00,Disease 01\n", "first line is not disease,neighbour"),
-        ("disease,neighbour\n", "holds no pair"),
+        ("disease,neighbour\n", "it has no pair"),
         ("disease,neighbour\nDisease 00\n", "line 2: it has 1 values"),
         (
             "disease,neighbour\nDisease 00,Disease 01\nDisease 00,Diseases 02\n",
@@ -174,7 +174,7 @@ def test_the_users_table_is_read(tmp_path: Path, vocabulary: Vocabulary) -> None
         ("disease,neighbour\nDisease 00,Disease 00\n", "its own neighbour"),
         (
             "disease,neighbour\nDisease 00,Disease 01\nDisease 00,Disease 01\n",
-            "line 3: the pair stands on line 2 too",
+            "line 3: the pair is also on line 2",
         ),
         ('disease,neighbour\n"Disease 00,Disease 01\n', "cannot be read as a CSV file"),
     ],

@@ -65,7 +65,7 @@ def test_certainty_is_bounded() -> None:
 
 
 def test_labels_all_alike_are_refused() -> None:
-    with pytest.raises(InputError, match="all their labels are alike"):
+    with pytest.raises(InputError, match="all their labels are equal"):
         fit_recalibration(np.full((5, 2), 0.5), np.zeros((5, 2), dtype=bool))
 
 

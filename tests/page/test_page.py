@@ -153,7 +153,7 @@ def test_page_card_and_checklist_name_the_split(tmp_path: Path, split: str, text
 def test_what_a_table_hides_the_page_hides(tmp_path: Path) -> None:
     card = model_card(run(tmp_path))
     assert "too few to show to choose epochs" in card
-    assert "3,000 patients' histories to train" in card
+    assert "3,000 patients' histories for training" in card
     assert "52.3 %" in card
 
 

@@ -1,4 +1,4 @@
-"""Everything about one model on one task that goes beyond tables 1 and 2."""
+"""The assessment of one model on one task beyond tables 1 and 2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ReliabilityOfBoth(Reliability):
 
 
 class Burden(dy.Schema):
-    """One row a held-out patient: the labels expected, after recalibration, and those that came."""
+    """One row per held-out patient: expected labels, after recalibration, and observed labels."""
 
     subject_id = dy.Int64(primary_key=True)
     expected = dy.Float64(min=0)
@@ -40,7 +40,7 @@ class Burden(dy.Schema):
 
 @dataclass(frozen=True)
 class Examined:
-    """Patients with what was predicted of them and what came.
+    """Patients with their predictions and labels.
 
     Attributes:
         subject_id: int64 (n), ascending.
@@ -74,7 +74,7 @@ def read_examined(
 
 @dataclass(frozen=True)
 class Assessment:
-    """What `assess` finds, as frames to be written."""
+    """The results of `assess`, as frames."""
 
     averages: dy.DataFrame[Averages]
     calibration: dy.DataFrame[CalibrationOfBoth]
@@ -107,10 +107,10 @@ def assess(
     Args:
         patients: held out.
         metrics: their APS and AUROC (`behrt.evaluation.patients.PatientMetrics`), by subject.
-        recalibration: learned from others.
-        diseases: those that get decision curves of their own.
+        recalibration: fitted on other patients.
+        diseases: those with decision curves of their own.
         recall_at: the k of recall@k.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
 
     Raises:
         InputError: the metrics are of other patients, or a k exceeds the diseases.
@@ -122,7 +122,7 @@ def assess(
     if max(recall_at, default=0) > patients.scores.shape[1]:
         raise InputError(
             "config, evaluation.recall_at",
-            f"{max(recall_at)} is more than the {patients.scores.shape[1]} diseases there are",
+            f"{max(recall_at)} is more than the number of diseases, {patients.scores.shape[1]}",
             "Give smaller numbers",
         )
     recalibrated = recalibration.risks(patients.scores)
@@ -160,7 +160,7 @@ def assess(
 
 
 def read_assessments(paths: Sequence[Path]) -> pl.DataFrame:
-    """Return one kind of frame of every task, with the task: <task>/<frame>.parquet each."""
+    """Return one kind of frame of every task, <task>/<frame>.parquet, with a column task."""
     return pl.concat(
         pl.read_parquet(path).select(pl.lit(path.parent.name).alias("task"), pl.all())
         for path in paths

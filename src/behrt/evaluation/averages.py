@@ -1,4 +1,4 @@
-"""One number for all diseases and patients: the ways to average, each with its resamples.
+"""Scores averaged over diseases and patients in several ways, each with its resamples.
 
 *sample*: a metric of each patient over diseases, then the mean over patients (the paper's).
 *macro*: a metric of each disease over patients, then the mean over diseases.
@@ -6,7 +6,7 @@
 *micro*: one metric over all pairs of a patient and a disease.
 (Scikit-learn's `average`, of `average_precision_score` and `roc_auc_score`.)
 
-What is undefined, a patient or disease without a positive or a negative, is left out of a mean and
+A patient or a disease without a positive or a negative has no score. It is left out of the mean and
 counted.
 """
 
@@ -25,15 +25,15 @@ from behrt.logs import progress
 
 AVERAGES = ("sample", "macro", "micro", "weighted")
 _DRAWS_AT_ONCE = 64
-"""So that their weights stay in the processor's cache."""
+"""Resamples per step, so that their weights fit in the processor's cache."""
 _EXACT_FLOAT32 = 2**24
 
 
 class Averages(dy.Schema):
-    """One row a label set, average and metric, with its value in each bootstrap resample.
+    """One row per label set, average and metric, with its value in each bootstrap resample.
 
-    `patients` and `diseases` are those that the value rests on; `undefined` and
-    `diseases_undefined` those without the metric, which are left out.
+    `patients` and `diseases` count those that the value is computed from; `undefined` and
+    `diseases_undefined` count those without the metric, which are left out.
     """
 
     labels = dy.String(check=lambda labels: labels.is_in(list(LABEL_SETS)))
@@ -52,9 +52,8 @@ def sample_recall(
 ) -> np.ndarray:
     """Return each patient's recall at k: the share of the label among the k highest scores.
 
-    The denominator is the whole label, also where it holds more than k diseases (Choi et al.,
-    Doctor AI, 2016). Of equal scores around the k-th place, as many count as the places left are
-    to them: the expectation under a random order.
+    The denominator is the whole label, also if it has more than k diseases (Choi et al., Doctor
+    AI, 2016). Equal scores around the k-th place count with the expectation under a random order.
 
     Args:
         scores: float (n, d).
@@ -96,7 +95,7 @@ def _rankings(
 def _over_patients(
     diseases: Sequence[Ranking], everything: Ranking, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return macro, micro and weighted metrics under each weighting, and how many are defined.
+    """Return macro, micro and weighted metrics under each weighting, and the number of diseases.
 
     Args:
         diseases, everything: as `_rankings` returns them.
@@ -134,7 +133,7 @@ def average(
         known: bool (patients, diseases): left out on first incidence.
         metrics: the same patients' APS and AUROC (`behrt.evaluation.patients.PatientMetrics`).
         recall_at: the k of recall@k.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
     """
     parts = []
     with progress(total=len(LABEL_SETS) * resamples, label="averages", unit="resamples") as bar:
@@ -166,7 +165,7 @@ def _of_patients(
     seed: int,
     task: str,
 ) -> pl.DataFrame:
-    """Return the rows of `Averages`, but for the label set, of metrics (patients, k) by patient."""
+    """Return the rows of `Averages`, without the label set, of metrics (patients, k) by patient."""
     defined = (~np.isnan(by_patient)).sum(axis=0)
     with np.errstate(invalid="ignore"):
         means = np.nansum(by_patient, axis=0) / defined
@@ -198,7 +197,7 @@ def _of_diseases(
     task: str,
     bar: "tqdm[Any]",
 ) -> pl.DataFrame:
-    """Return the rows of `Averages`, but for the label set, of metrics over patients."""
+    """Return the rows of `Averages`, without the label set, of metrics over patients."""
     patients, diseases = scores.shape
     one_disease, everything, dtype = _rankings(scores, labels, mask)
     values, with_metric = _over_patients(one_disease, everything, np.ones((patients, 1), dtype))

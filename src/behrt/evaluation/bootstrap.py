@@ -1,7 +1,7 @@
-"""Intervals by drawing patients with replacement (Efron, Annals of Statistics 1979).
+"""Bootstrap intervals: patients are drawn with replacement (Efron, Annals of Statistics 1979).
 
-The draws depend on the seed, a name and the number of patients alone. Everything that is compared
-is computed on the same draws, so differences are paired.
+The draws depend only on the seed, a name and the number of patients. Models are compared on the
+same draws, so differences are paired.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ _WEIGHTS_AT_ONCE = 4_000_000
 
 
 def draws(patients: int, resamples: int, seed: int, name: str) -> Iterator[np.ndarray]:
-    """Yield how often each patient is drawn, some resamples at a time, in bounded memory.
+    """Yield how often each patient is drawn, in chunks of resamples, so memory is bounded.
 
     Args:
-        patients: how many there are, and how many each resample draws.
-        resamples: how many resamples.
+        patients: number of patients, and of draws per resample.
+        resamples: number of resamples.
         seed: of the run.
-        name: of what is drawn; the same name gives the same draws.
+        name: the same name gives the same draws.
 
     Yields:
         float64 (r, patients), whole numbers; the r add up to `resamples`.
@@ -34,14 +34,14 @@ def draws(patients: int, resamples: int, seed: int, name: str) -> Iterator[np.nd
 
 
 def resampled_means(values: np.ndarray, resamples: int, seed: int, name: str) -> np.ndarray:
-    """Return the mean of each column in each resample, over the patients who have a value.
+    """Return the mean of each column in each resample, over the patients with a value.
 
     Args:
         values: float64 (patients, k), NaN where undefined.
         resamples, seed, name: as `draws`.
 
     Returns:
-        float64 (resamples, k), NaN where no patient who was drawn has a value.
+        float64 (resamples, k), NaN where no drawn patient has a value.
     """
     defined = ~np.isnan(values)
     filled = np.where(defined, values, 0.0)
@@ -60,8 +60,8 @@ def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         resampled: float64 (resamples, k).
 
     Returns:
-        float64 (k) each; NaN where a single resample is undefined, since then the support is too
-        small for an interval.
+        float64 (k) each; NaN if any resample is undefined, because the support is then too small
+        for an interval.
     """
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)

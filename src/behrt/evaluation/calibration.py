@@ -1,17 +1,17 @@
-"""Do risks mean what they say? Over all pairs of a patient and a disease, with intervals.
+"""Calibration of risks over all pairs of a patient and a disease, with intervals.
 
-* *intercept*: of the logistic regression of the labels with the log-odds as offset; 0 is right,
-  above it risks are too low (calibration in the large).
-* *slope*: of the logistic regression of the labels on the log-odds; 1 is right, below it risks are
+* *intercept*: of the logistic regression of the labels with the log-odds as offset; ideally 0,
+  higher if risks are too low (calibration in the large).
+* *slope*: of the logistic regression of the labels on the log-odds; ideally 1, lower if risks are
   too extreme (Cox, Biometrika 1958; Van Calster et al., BMC Medicine 2019).
 * *ICI*: the integrated calibration index, the mean distance between risks and the calibration
   curve; *E90* is its 90th percentile (Austin and Steyerberg, Statistics in Medicine 2019). The
   curve is a logistic regression on a restricted cubic spline, as one of the curves of Austin,
-  Harrell and van Klaveren (Statistics in Medicine 2020) is; it resamples cheaply where loess does
-  not: of the log-odds, with five knots at Harrell's percentiles (Regression Modeling Strategies,
-  2015, section 2.4.6) among the pairs with a label, since most risks are tiny.
+  Harrell and van Klaveren (Statistics in Medicine 2020). It is cheap to resample, unlike loess. The
+  spline is of the log-odds, with five knots at Harrell's percentiles (Regression Modeling
+  Strategies, 2015, section 2.4.6) among the pairs with a label, because most risks are tiny.
 
-For speed, pairs whose log-odds differ by less than `_CELL` share a cell, which has their mean risk.
+For speed, pairs whose log-odds differ by less than `_CELL` share a cell with their mean risk.
 Patients, not pairs, are resampled.
 """
 
@@ -36,9 +36,9 @@ MEASURES = (
     "E90",
 )
 OBSERVED = ("observed share", "observed / expected")
-"""Those that are as many times higher as there are labels."""
+"""Measures that are proportional to the number of labels."""
 RIGHT = {"observed / expected": 1.0, "intercept": 0.0, "slope": 1.0, "ICI": 0.0, "E90": 0.0}
-"""What a perfect model has."""
+"""The values of a perfectly calibrated model."""
 GROUPS = 10
 _CELL = 0.02
 _KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
@@ -49,7 +49,7 @@ _CONVERGED = 1e-8
 
 
 class Calibration(dy.Schema):
-    """One row a measure."""
+    """One row per measure."""
 
     measure = dy.String(check=lambda measure: measure.is_in(MEASURES))
     value = dy.Float64(nullable=True)
@@ -60,10 +60,9 @@ class Calibration(dy.Schema):
 
 
 class Reliability(dy.Schema):
-    """One row a point of a reliability plot.
+    """One row per point of a reliability plot.
 
-    A *group* holds a tenth of the expected labels, and its observed share; a point of the *curve*
-    is one of the smooth calibration curve.
+    A *group* has a tenth of the expected labels; the *curve* is the smooth calibration curve.
     """
 
     kind = dy.String(check=lambda kind: kind.is_in(["group", "curve"]))
@@ -75,16 +74,18 @@ class Reliability(dy.Schema):
     patients = dy.Int64(nullable=True, min=0)
     patients_positive = dy.Int64(nullable=True, min=0, description="with a label in the group")
     outside = dy.Int64(nullable=True, min=0, description="patients with no pair in the group")
-    positive_elsewhere = dy.Int64(nullable=True, min=0, description="with labels in others alone")
+    positive_elsewhere = dy.Int64(
+        nullable=True, min=0, description="with labels only in other groups"
+    )
 
 
 class Cells:
-    """Pairs of a patient and a disease, grouped by risk; few numbers, however many patients.
+    """Pairs of a patient and a disease, grouped by risk, so that their number is bounded.
 
     Attributes:
         risk: float64 (cells), ascending: the mean risk of a cell's pairs.
-        pairs, positives: csr (cells, patients): how many of each patient's pairs a cell holds,
-            and how many of them with a label.
+        pairs, positives: csr (cells, patients): each patient's pairs in a cell, and those of them
+            with a label.
     """
 
     def __init__(self, probability: np.ndarray, labels: np.ndarray) -> None:
@@ -126,7 +127,7 @@ def logistic(
 
     Args:
         design: float64 (cells, k).
-        pairs, positives: float64 (cells, r): how many pairs a cell holds, and with a label.
+        pairs, positives: float64 (cells, r): pairs in a cell, and those with a label.
         offset: float64 (cells), added to the linear predictor.
 
     Returns:
@@ -148,7 +149,7 @@ def logistic(
         hessian = (products.T @ weight).T.reshape(r, k, k)
         scale = np.trace(hessian, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] + 1e-12
         step = np.linalg.solve(hessian + scale * ridge, gradient.T[:, :, np.newaxis])[:, :, 0].T
-        # A long step is shortened, all of it alike.
+        # A long step is shortened in all its coordinates.
         moved = np.abs(design @ step).max(axis=0)
         step *= np.minimum(1.0, 5.0 / np.maximum(moved, 1e-300))
         coefficients += np.where(solvable, step, 0.0)
@@ -158,7 +159,7 @@ def logistic(
 
 
 def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
-    """Return float64 (r): the value that `share` of the weight reaches; all of it (cells, r)."""
+    """Return float64 (r): the weighted quantile `share` of the values; weights are (cells, r)."""
     order = np.argsort(values, axis=0, kind="stable")
     reached = np.cumsum(np.take_along_axis(weights, order, axis=0), axis=0)
     place = (reached < share * reached[-1]).sum(axis=0)
@@ -167,7 +168,7 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) ->
 
 
 class _Measuring:
-    """Measures cells under weightings of the patients; knots and groups are those of all."""
+    """Measures of cells under weightings of the patients; knots and groups are those of all."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
@@ -216,7 +217,7 @@ def calibrate(
     Args:
         probability: float (patients, diseases).
         labels: bool (patients, diseases).
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
     """
     cells = Cells(probability, labels)
     measuring = _Measuring(cells)

@@ -11,17 +11,17 @@ from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 ENLARGED = 4
 SMALLEST = 5
 _NEAR = 3
-"""HDBSCAN's `min_samples`: the neighbours by which it judges how dense a place is."""
+"""HDBSCAN's `min_samples`: neighbours from which it estimates density."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Diseases that lie together on the map.
+    """A cluster of diseases on the map.
 
     Attributes:
         diseases: int64, indices into the vocabulary, ascending.
-        chapter: that which the cluster holds more of than chance would give.
-        of_chapter: how many of the diseases are of it.
+        chapter: the chapter that is most over-represented in the cluster.
+        of_chapter: number of its diseases in that chapter.
     """
 
     diseases: np.ndarray
@@ -30,14 +30,13 @@ class Cluster:
 
 
 def find_clusters(places: np.ndarray, vocabulary: Vocabulary, drawn: np.ndarray) -> list[Cluster]:
-    """Return the clusters to enlarge, the most surprising first.
+    """Return the clusters to enlarge, the most improbable first.
 
     The paper does not say how it chose its four. Here HDBSCAN (Campello et al., PAKDD 2013)
-    finds the clusters of at least five diseases among the places on the map, the finest that its
-    tree has. A cluster counts for the chapter that it holds most surprisingly many of, by the
-    hypergeometric probability of as many or more among as many diseases drawn at random. The four
-    of lowest probability are enlarged, at most one a chapter. Of equal ones the first is that
-    with the first disease in the vocabulary.
+    finds the leaf clusters of at least five diseases among the places on the map. A cluster is
+    assigned to the chapter with the lowest hypergeometric probability of as many or more of its
+    diseases among as many drawn at random. The four clusters of lowest probability are enlarged,
+    at most one per chapter. Ties are broken by the first disease in the vocabulary.
 
     Args:
         places: float (diseases, 2), on the map.
@@ -45,7 +44,7 @@ def find_clusters(places: np.ndarray, vocabulary: Vocabulary, drawn: np.ndarray)
         drawn: bool (diseases), those that may be in a cluster.
 
     Returns:
-        Four clusters, or fewer where there are not so many.
+        Four clusters, or fewer if there are not as many.
     """
     diseases = np.flatnonzero(drawn)
     if len(diseases) < 2 * SMALLEST:

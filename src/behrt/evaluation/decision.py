@@ -1,10 +1,10 @@
-"""Net benefit: what acting on a model's risks is worth (Vickers and Elkin, 2006).
+"""Net benefit of treatment decisions by a model's risks (Vickers and Elkin, 2006).
 
-Whoever acts at a risk of t or more holds that one missed patient weighs as much as (1 - t) / t
-patients who are treated in vain. The net benefit per patient is then TP / n - FP / n * t / (1 - t),
-to be compared with treating nobody, 0, and everybody (Medical Decision Making 26:565).
+A threshold probability t means that one missed patient weighs as much as (1 - t) / t patients who
+are treated unnecessarily. The net benefit per patient is then TP / n - FP / n * t / (1 - t), to be
+compared with treating no patient, 0, and all patients (Medical Decision Making 26:565).
 
-Over all diseases, it is summed: each disease is a decision of its own, at the same t.
+Over all diseases the net benefits are summed: each disease is a separate decision at the same t.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ ALL_DISEASES = "all diseases"
 
 
 class NetBenefit(dy.Schema):
-    """One row a disease (null: all together), strategy and threshold."""
+    """One row per disease (null: all diseases), strategy and threshold."""
 
     disease = dy.Int16(nullable=True, min=0, description="phenotype index")
     strategy = dy.String(check=lambda strategy: strategy.is_in(STRATEGIES))
     threshold = dy.Float64(min=0, max=1)
-    value = dy.Float64(description="net true positives a patient")
+    value = dy.Float64(description="net true positives per patient")
     low = dy.Float64()
     high = dy.Float64()
     patients = dy.Int64(min=0)
@@ -43,10 +43,10 @@ class NetBenefit(dy.Schema):
 def treatments(
     probability: np.ndarray, labels: np.ndarray, thresholds: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return int64 (patients, thresholds) twice: diseases treated rightly, and in vain.
+    """Return int64 (patients, thresholds) twice: true positives, and false positives.
 
     Args:
-        probability: float (patients, diseases); whoever reaches the threshold is treated.
+        probability: float (patients, diseases); a patient is treated from the threshold on.
         labels: bool (patients, diseases).
         thresholds: risks within (0, 1).
     """
@@ -62,7 +62,7 @@ def treatments(
 def net_benefits(
     rightly: np.ndarray, in_vain: np.ndarray, thresholds: Sequence[float]
 ) -> np.ndarray:
-    """Return float64 (patients, thresholds): each patient's part in the net benefit."""
+    """Return float64 (patients, thresholds): each patient's contribution to the net benefit."""
     odds = np.array(thresholds) / (1 - np.array(thresholds))
     return np.asarray(rightly - in_vain * odds)
 
@@ -76,13 +76,13 @@ def decide(
     seed: int,
     task: str,
 ) -> dy.DataFrame[NetBenefit]:
-    """Return the decision curves of all diseases together and of some alone.
+    """Return the decision curves of all diseases together and of some diseases.
 
     Args:
         probability, recalibrated: float (patients, diseases).
         labels: bool (patients, diseases).
-        diseases: indices of those that get curves of their own.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        diseases: indices of those with curves of their own.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
     """
     sets = [(None, slice(None)), *((d, slice(d, d + 1)) for d in diseases)]
     risks = {MODEL: probability, RECALIBRATED: recalibrated, EVERYBODY: np.ones_like(recalibrated)}

@@ -1,11 +1,11 @@
-"""Each disease's score by one model against another's on the same patients, with multiplicity.
+"""Paired differences between models in the score of each disease, with multiplicity.
 
-Differences are paired: both models are scored on the same resamples of patients. A difference's p
-value is two-sided, of its ratio to its bootstrap standard error under the normal law (Efron and
+Both models are scored on the same resamples of patients. The p value of a difference is two-sided,
+from its ratio to its bootstrap standard error under the normal distribution (Efron and
 Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13). One comparison of two models
 by one metric is one family of tests: p values are adjusted over its diseases for the false
-discovery rate (Benjamini and Hochberg, J R Stat Soc B 1995) and, more strictly, for any false
-finding at all (Holm, Scand J Stat 1979).
+discovery rate (Benjamini and Hochberg, J R Stat Soc B 1995) and for the family-wise error rate
+(Holm, Scand J Stat 1979).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _SIGNIFICANT_DIGITS = 3
 
 
 def comparisons(references: Sequence[str], models: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each reference with every other model, no pair twice."""
+    """Return each reference with every other model, each pair once."""
     return [
         (reference, model)
         for place, reference in enumerate(references)
@@ -47,7 +47,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def _tests(difference: np.ndarray, resampled: np.ndarray) -> np.ndarray:
-    """Return float64 (3, diseases): p, by Benjamini and Hochberg, by Holm; NaN where untested."""
+    """Return float64 (3, diseases): p, by Benjamini and Hochberg, by Holm; NaN if not tested."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.abs(difference) / resampled.std(axis=0, ddof=1)
     p = 2 * norm.sf(np.where(difference == 0, 0.0, ratio))
@@ -70,7 +70,7 @@ def tabulate(
     task: str,
     rules: Rules,
 ) -> pl.DataFrame:
-    """Return one row a comparison, metric and disease of the table *diseases*.
+    """Return one row per comparison, metric and disease of the table *diseases*.
 
     Args:
         labels: bool (patients, diseases).

@@ -21,7 +21,7 @@ _SCORES = ("aps", "aps_low", "aps_high", "auroc", "auroc_low", "auroc_high")
 def _reason(
     positives: int, patients: int, hidden: bool, score_missing: bool, interval_missing: bool
 ) -> str:
-    """Return why scores are missing, or an empty text if none is."""
+    """Return the reason why scores are missing, or an empty text if none is missing."""
     if positives == 0:
         return "no patient has it: both undefined"
     if hidden:
@@ -38,20 +38,21 @@ def _reason(
 def choose(
     labels: np.ndarray, minimum_prevalence: float, threshold: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the diseases (int64) that have a row, and which of these are not to be shown (bool).
+    """Return the diseases (int64) that have a row, and which of them are hidden (bool).
 
-    If the least share can be fewer patients than are shown, every disease with too few has a row.
+    If the minimum prevalence is less than the threshold of patients, all diseases below the
+    threshold have a row.
 
     Args:
         labels: bool (patients, diseases): what is to be predicted.
         minimum_prevalence: share of the patients with the disease in their label.
-        threshold: the smallest count of patients, with the disease or without, to show.
+        threshold: the smallest count of patients, with or without the disease, to show.
     """
     patients = len(labels)
     positives = labels.sum(axis=0)
     common = positives / max(patients, 1) >= minimum_prevalence
     if minimum_prevalence * patients < threshold:
-        # A row without numbers would tell that its count is between the two limits.
+        # A row without numbers would reveal that its count is between the two limits.
         common |= is_small(positives, threshold)
     chosen = np.flatnonzero(common)
     hidden = np.array(
@@ -99,7 +100,7 @@ def score_diseases(
     Args:
         labels, scores: bool and float (patients, diseases).
         chosen: int64 (k), the diseases.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
         rules: of disclosure.
 
     Returns:
@@ -134,22 +135,21 @@ def tabulate(
     rules: Rules,
     beside: Mapping[str, np.ndarray] | None = None,
 ) -> pl.DataFrame:
-    """Return one row a disease that at least `minimum_prevalence` of the patients have (`choose`).
+    """Return one row per disease of at least the minimum prevalence (`choose`).
 
     Args:
         labels: bool (patients, diseases): what is to be predicted.
         scores: float32 (patients, diseases).
         vocabulary: names and chapters of the diseases.
         minimum_prevalence: share of the patients with the disease in their label.
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
-        rules: which counts of patients, with the disease or without, are too small to show.
-        beside: by name, scores as `scores`, of rows to judge the model by: what is trivial, and
-            the oracle.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        rules: which counts of patients, with or without the disease, are too small to show.
+        beside: by name, scores of the trivial models and the oracle, as `scores`.
 
     Returns:
         disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,
-        aps_high, auroc, auroc_low, auroc_high Float64; aps_<name>, auroc_<name> of each row
-        beside, in turn; null where undefined or not shown; reason String, why so. Best APS first.
+        aps_high, auroc, auroc_low, auroc_high Float64; aps_<name>, auroc_<name> of each in
+        `beside`; null where undefined or not shown; reason String, why. Highest APS first.
     """
     patients = len(labels)
     positives = labels.sum(axis=0)

@@ -1,4 +1,4 @@
-"""The disease embeddings that pretraining learned, and how many patients they rest on."""
+"""The disease embeddings after pretraining, and the number of patients with each disease."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ TENSOR = "encoder.words.weight"
 
 
 def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
-    """Return float32 (diseases, hidden): the embedding of every phenotype, in their order.
+    """Return float32 (diseases, hidden): the embeddings, in the vocabulary's order.
 
     Raises:
-        InputError: the file has no embedding of words, or not one a word of the vocabulary.
+        InputError: the file has no embedding of words, or not one per word of the vocabulary.
     """
     again = "Pretrain again with this vocabulary"
     with safe_open(weights, framework="numpy") as tensors:
@@ -27,7 +27,7 @@ def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
     if len(words) != len(vocabulary):
         raise InputError(
             weights,
-            f"it embeds {len(words)} words, and the vocabulary has {len(vocabulary)}",
+            f"it embeds {len(words)} words, but the vocabulary has {len(vocabulary)}",
             again,
         )
     return words[FIRST_DISEASE:]
@@ -36,9 +36,9 @@ def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
 def keep_told(
     vocabulary: Vocabulary, embeddings: np.ndarray, patients: np.ndarray, threshold: int
 ) -> tuple[Vocabulary, np.ndarray, np.ndarray]:
-    """Return the diseases that at least `threshold` training patients had, and all about them.
+    """Return the diseases that at least `threshold` training patients had, with their embeddings.
 
-    Where a disease lies tells of those who had it, and so does that it is told of at all.
+    The place of a disease on the map, and even its presence, reveals something about its patients.
 
     Args:
         vocabulary: names and chapters.
@@ -57,9 +57,9 @@ def keep_told(
 
 
 def patients_with(sequences: list[Path], n_diseases: int) -> tuple[np.ndarray, int]:
-    """Return how many training patients have each disease, int64 (diseases), and how many are.
+    """Return the number of training patients with each disease, int64 (diseases), and of all.
 
-    Patients without a diagnosis count among the patients.
+    The number of all patients includes those without a diagnosis.
     """
     training = pl.scan_parquet(sequences).filter(pl.col("split") == TRAIN)
     counted = (

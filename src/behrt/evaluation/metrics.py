@@ -1,8 +1,8 @@
 """Average precision and AUROC, of a patient over diseases and of a disease over patients.
 
-Both follow scikit-learn's definitions, ties included: every positive counts with the precision at
-its own score, and a negative of the same score counts half for the AUROC. Neither needs a sort of
-all scores: each positive is compared with the others, O(positives x classes).
+Both follow scikit-learn's definitions, including ties: every positive counts with the precision at
+its own score, and a negative of the same score counts half for the AUROC. Scores are not sorted:
+each positive is compared with the others, O(positives x classes).
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ def _checked(scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None) ->
 def sample_metrics(
     scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each patient's average precision and AUROC over the diseases, in one pass.
+    """Return each patient's average precision and AUROC over the diseases.
 
     Args:
-        scores: float (n, d), finite; higher is likelier.
+        scores: float (n, d), finite; higher means more likely.
         labels: bool (n, d), True where the patient has the disease.
         mask: bool (n, d), False where a disease is left out for a patient; None keeps all.
 
@@ -90,10 +90,10 @@ def sample_auroc(
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scored cases in order, ready to be weighed many times: a disease's, or those of all.
+    """Scored cases in order, of one disease or of all, to be weighted many times.
 
-    The distinct scores of the positive cases cut the line of scores into segments: 2k lies
-    between two of them, 2k + 1 is the k-th itself.
+    The distinct scores of the positive cases divide the scores into segments: segment 2k is
+    between two of them, segment 2k + 1 is the k-th score itself.
 
     Attributes:
         positives: (distinct scores, patients), positive cases at each, by patient.
@@ -107,7 +107,7 @@ class Ranking:
         """Return the average precision and the AUROC of the cases under each weighting.
 
         Args:
-            weights: float (patients, r), not negative; a case weighs what its patient does.
+            weights: float (patients, r), not negative; the weight of a case is that of its patient.
 
         Returns:
             float64 (r) each. NaN where undefined: positives without weight, and for the AUROC
@@ -133,13 +133,13 @@ class Ranking:
 def rank(
     scores: np.ndarray, labels: np.ndarray, patient: np.ndarray, patients: int, dtype: Any = float
 ) -> Ranking:
-    """Return cases in the order of their scores.
+    """Return cases in order of their scores.
 
     Args:
         scores: float (cases), finite.
         labels: bool (cases).
         patient: integers (cases): the patient whose case it is, from 0 to `patients` - 1.
-        patients: how many there are.
+        patients: number of patients.
         dtype: of the sums; float32 is exact up to 2**24 weighted cases.
     """
     thresholds, group = np.unique(scores[labels], return_inverse=True)
@@ -155,7 +155,7 @@ def rank(
 def count(
     group: np.ndarray, patient: np.ndarray, shape: tuple[int, int], dtype: Any = float
 ) -> csr_array:
-    """Return how many cases of each patient (columns) each group (rows) holds."""
+    """Return the number of cases of each patient (columns) in each group (rows)."""
     cases = csr_array((np.ones(len(group), dtype), (group, patient)), shape=shape)
     cases.sum_duplicates()
     return cases
@@ -169,8 +169,8 @@ def disease_metrics(
     Args:
         scores: float (n), finite.
         labels: bool (n).
-        weights: float64 (n, r), not negative: r weightings of the patients, as a bootstrap draws
-            them; None for one weighting of ones.
+        weights: float64 (n, r), not negative: r weightings of the patients, as of a
+            bootstrap; None for one weighting of ones.
 
     Returns:
         float64 (r) each, as `Ranking.metrics`.

@@ -1,8 +1,8 @@
 """Tables 1 and 2: every model on every task, with intervals, support and paired differences.
 
-On simulated data the true probabilities of the labels are known, and `CEILING` is the row that
-ranks by them (`behrt.simulation.ceiling`). Between `FLOOR`, which ranks all patients' diseases
-alike, and it lies all that can be reached, and each row says what share of it the model reaches.
+On simulated data the true probabilities of the labels are known; the row `CEILING` ranks by them
+(`behrt.simulation.ceiling`). `FLOOR` ranks the diseases alike for all patients. Each row states the
+share of the difference between the two that the model achieves.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ _SCORES = ("value", "low", "high", *_DIFFERENCES, *_ACHIEVED)
 def read_metrics(
     paths: Sequence[Path], label_set: str, names: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Return one task's metrics of every model, patient by patient.
+    """Return the metrics of every model on one task, by patient.
 
     Args:
-        paths: files of `PatientMetrics`, one a model.
+        paths: files of `PatientMetrics`, one per model.
         label_set: a key of `LABEL_SETS`.
         names: of the models, in the order of the files; None for the files' own names.
 
@@ -69,10 +69,10 @@ def compare(
     seed: int,
     task: str,
 ) -> pl.DataFrame:
-    """Return the rows of one task, unrounded, and with every count.
+    """Return the rows of one task, with scores not rounded and no count hidden.
 
-    All models, and both tables, are resampled with the same draws of patients, so a difference
-    from the reference is paired.
+    All models and both tables use the same draws of patients, so a difference from the reference
+    is paired.
 
     Args:
         metrics: as `read_metrics` gives them.
@@ -85,8 +85,8 @@ def compare(
         task, model, metric String; value, low, high Float64; patients (with a defined metric),
         undefined Int64; difference (the model minus the reference, null for itself),
         difference_low, difference_high Float64; achieved, achieved_low, achieved_high Float64:
-        (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, each resample's of its
-        own three, null unless both are among the models.
+        (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, for each resample of
+        its own three scores; null unless both are among the models.
     """
     values = np.concatenate([metrics[model] for model in models], axis=1)
     resampled = resampled_means(values, resamples, seed, task)
@@ -122,7 +122,12 @@ def compare(
 
 
 def _achieved(means: np.ndarray, models: Sequence[str]) -> np.ndarray:
-    """Return, like `means` (…, models x metrics), the share of the way from floor to ceiling."""
+    """Return the share of the difference from floor to ceiling, in the shape of `means`.
+
+    Args:
+        means: float64 (…, models x metrics).
+        models: their names.
+    """
     if not {FLOOR, CEILING} <= set(models):
         return np.full(means.shape, np.nan)
     by_model = means.reshape(*means.shape[:-1], len(models), len(METRICS))
@@ -135,8 +140,8 @@ def _achieved(means: np.ndarray, models: Sequence[str]) -> np.ndarray:
 def hide_small_counts(rows: pl.DataFrame, threshold: int) -> pl.DataFrame:
     """Return one task's rows with small counts, and scores of so few patients, as nulls.
 
-    How many patients the task has is printed elsewhere; those with an APS are some of them, and
-    those with an AUROC some of these.
+    The number of patients of the task is published elsewhere; patients with an APS are a subset of
+    them, and patients with an AUROC are a subset of these.
     """
     patients, undefined = rows["patients"].to_numpy(), rows["undefined"].to_numpy()
     total = patients[0] + undefined[0]
@@ -198,7 +203,7 @@ def tabulate(
 
 
 def render(table: pl.DataFrame) -> str:
-    """Return table 1 or 2 in Markdown, laid out as the paper prints it: APS | AUROC a task.
+    """Return table 1 or 2 in Markdown, laid out as in the paper: APS | AUROC for each task.
 
     Args:
         table: as `tabulate` returns it, or read from its CSV.

@@ -1,8 +1,8 @@
-"""How far the nearest diseases agree with what is known of them, and with chance.
+"""Agreement of the nearest diseases with reference lists, compared with chance.
 
-A reference names neighbours of diseases: a table of the user's, the chapters, or, on simulated
-data, the graph of risks that the patients were made from. The paper compares with the lists of a
-clinician (Results, "Disease embedding"; 0.757).
+A reference names neighbours of diseases: the user's table, the chapters, or, on simulated data, the
+graph of risks that the patients are simulated from. The paper compares with a clinician's lists
+(Results, "Disease embedding"; 0.757).
 """
 
 import csv
@@ -20,15 +20,15 @@ from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 
 COLUMNS = ["disease", "neighbour"]
 FREQUENCY_GROUPS = 5
-"""Groups of diseases of alike frequency: fifths, by training patients."""
+"""Groups of diseases of similar frequency: fifths, by training patients."""
 
 
 def read_reference(path: Path, vocabulary: Vocabulary) -> np.ndarray:
     """Read a user's table of neighbours.
 
     Args:
-        path: CSV (UTF-8), header `disease,neighbour`, one pair a row, named as the vocabulary
-            names them. A pair holds in its direction only.
+        path: CSV (UTF-8), header `disease,neighbour`, one pair per row, with names of the
+            vocabulary. A pair holds in one direction only.
         vocabulary: names.
 
     Returns:
@@ -47,7 +47,7 @@ def read_reference(path: Path, vocabulary: Vocabulary) -> np.ndarray:
         ) from error
     if not lines or lines[0] != COLUMNS:
         raise InputError(
-            path, f"the first line is not {','.join(COLUMNS)}", "Name the two columns so"
+            path, f"the first line is not {','.join(COLUMNS)}", "Name the two columns like this"
         )
     pairs: dict[tuple[int, int], int] = {}
     for number, row in enumerate(lines[1:], start=2):
@@ -65,10 +65,10 @@ def read_reference(path: Path, vocabulary: Vocabulary) -> np.ndarray:
         if pair[0] == pair[1]:
             raise InputError(where, "the disease is its own neighbour", "Remove the line")
         if pair in pairs:
-            raise InputError(where, f"the pair stands on line {pairs[pair]} too", "Remove one")
+            raise InputError(where, f"the pair is also on line {pairs[pair]}", "Remove one")
         pairs[pair] = number
     if not pairs:
-        raise InputError(path, "it holds no pair", "Add pairs, or leave neighbours.reference out")
+        raise InputError(path, "it has no pair", "Add pairs, or leave neighbours.reference out")
     return np.array(sorted(pairs), dtype=np.int64)
 
 
@@ -81,7 +81,7 @@ def pairs_of_chapters(vocabulary: Vocabulary) -> np.ndarray:
 
 
 def pairs_of_risks(graph: Path, diseases: Path, vocabulary: Vocabulary) -> np.ndarray:
-    """Return int64 (n, 2): each disease with those that bring it and those that it brings.
+    """Return int64 (n, 2): each disease with its risk factors and the diseases that it causes.
 
     Args:
         graph: truth/graph.parquet: parent and child, indices into the table of diseases.
@@ -103,11 +103,11 @@ def pairs_of_risks(graph: Path, diseases: Path, vocabulary: Vocabulary) -> np.nd
 
 
 def shuffle_within(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return int64 (n), a permutation that leaves everybody in their group.
+    """Return int64 (n), a permutation within groups.
 
     Args:
         groups: int (n).
-        generator: of the draw.
+        generator: of random numbers.
     """
     shuffled = np.empty(len(groups), dtype=np.int64)
     shuffled[np.argsort(groups, kind="stable")] = np.lexsort(
@@ -137,18 +137,18 @@ def tabulate(
     permutations: int,
     seed: int,
 ) -> pl.DataFrame:
-    """Return how far the nearest diseases agree with each reference, and what chance would do.
+    """Return the agreement of the nearest diseases with each reference, and by chance.
 
-    The overlap of a disease is the number of its nearest diseases that the reference names, over
-    the most that it could be: as many as it names of those that are offered, or as many as are
-    listed, if that is less. Diseases for which it names none are left out, and the overlap is the
-    mean of the others. Where both lists have ten, this is the share that the paper gives.
+    The overlap of a disease is the number of its nearest diseases that the reference names, divided
+    by the largest possible number: the offered diseases that the reference names, or the diseases
+    that are listed, if these are fewer. Diseases without a neighbour in the reference are left out,
+    and the overlap is the mean of the others. If both lists have ten, it is the paper's share.
 
-    Chance is what a permutation test makes of it: the diseases exchange their embeddings, and the
+    Chance is estimated by a permutation test: the diseases exchange their embeddings, and the
     reference stays (Hubert and Schultz, British Journal of Mathematical and Statistical
-    Psychology 1976). They do so among all, among those of alike frequency, because how often a
-    disease was seen shapes its embedding whatever it means, and within their chapter, which asks
-    what is known beyond the chapters. The p value is one-sided, (1 + permutations with at least
+    Psychology 1976). They are exchanged among all diseases; among diseases of similar frequency,
+    because frequency shapes an embedding; and within chapters, to test for agreement beyond the
+    chapters. The p value is one-sided, (1 + permutations with at least
     the overlap) / (1 + permutations).
 
     Args:
@@ -156,16 +156,16 @@ def tabulate(
         vocabulary: names and chapters.
         patients: int (diseases), training patients who had each disease.
         common, offered: bool (diseases), as `behrt.evaluation.neighbours.tabulate` takes them.
-        neighbours: how many a disease, at most.
+        neighbours: most per disease.
         references: by name, int (n, 2): pairs of a disease and a neighbour.
-        permutations: how many a test draws.
-        seed: of the draws.
+        permutations: per test.
+        seed: of the permutations.
 
     Returns:
         reference, shuffled String; neighbours (listed for each), diseases, left_out Int64;
         overlap, expected, expected_low, expected_high (the mean and the 95 % range of the
-        permutations), p_value Float64, null where no disease is left. The chapters have no row
-        within chapters, where nothing can differ.
+        permutations), p_value Float64, null if no disease is left. The chapters have no row
+        within chapters, where every permutation agrees equally.
     """
     candidates = np.flatnonzero(offered)
     nearest, _ = find_nearest(embeddings, candidates, candidates, neighbours)

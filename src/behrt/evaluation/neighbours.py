@@ -10,8 +10,9 @@ from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 def is_offered(patients: np.ndarray, threshold: int) -> np.ndarray:
     """Return bool (diseases): those that may be shown as a neighbour.
 
-    The embedding of a disease that no training patient had is as random as it started, and one
-    that fewer than the threshold had is not shown, as it would tell of them.
+    The embedding of a disease that no training patient had is still random. The embedding of a
+    disease that fewer than the threshold had is not shown, because it would reveal something about
+    them.
 
     Args:
         patients: int (diseases), training patients who had each disease.
@@ -23,15 +24,15 @@ def is_offered(patients: np.ndarray, threshold: int) -> np.ndarray:
 def find_nearest(
     embeddings: np.ndarray, asked: np.ndarray, offered: np.ndarray, neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the diseases nearest to each asked one by cosine, the nearest first.
+    """Return the diseases nearest to each disease of `asked` by cosine, the nearest first.
 
-    Of equal cosines the first in the vocabulary is the nearer.
+    Of equal cosines, the first in the vocabulary is the nearest.
 
     Args:
         embeddings: float (diseases, hidden), in the vocabulary's order.
         asked: int (n), indices of diseases.
         offered: int (m), indices of the diseases that may be a neighbour, ascending.
-        neighbours: how many a disease, at most.
+        neighbours: most per disease.
 
     Returns:
         int64 (n, count), indices of diseases, and their cosines, float64 (n, count); count is
@@ -58,13 +59,13 @@ def tabulate(
     Args:
         embeddings: float (diseases, hidden), in the vocabulary's order.
         vocabulary: names and chapters.
-        common: bool (diseases), those whose neighbours are asked for, if they are offered too.
+        common: bool (diseases), those whose neighbours are returned, if they are offered too.
         offered: bool (diseases), as `is_offered` says.
-        neighbours: how many a disease, at most.
+        neighbours: most per disease.
 
     Returns:
         disease, chapter String, rank Int64 (1 is the nearest), neighbour, neighbour_chapter
-        String, cosine Float64 (four decimals), same_chapter Boolean, null where one has no
+        String, cosine Float64 (four decimals), same_chapter Boolean, null if one has no
         chapter; diseases in the vocabulary's order.
     """
     asked = np.flatnonzero(common & offered)

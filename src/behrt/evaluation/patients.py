@@ -14,9 +14,9 @@ _PATIENTS_AT_ONCE = 20_000
 
 
 class PatientMetrics(dy.Schema):
-    """One row a held-out patient with a label; null where a metric is undefined.
+    """One row per held-out patient with a label; null where a metric is undefined.
 
-    `first`: diseases that the patient already had are taken out of label and ranking.
+    `first`: diseases that the patient already had are removed from label and ranking.
     """
 
     subject_id = dy.Int64(primary_key=True)
@@ -56,7 +56,7 @@ def read_scored(
         raise InputError(
             task,
             f"no {split.replace('_', '-')} patient has a label",
-            "Give the split a larger share, or take more people",
+            "Give the split a larger share, or use more people",
         )
     again = "Run the predict rule again"
     predicted = pl.read_parquet(scores)
@@ -91,9 +91,9 @@ def multi_hot(diseases: pl.Series, n_diseases: int) -> np.ndarray:
 def score_patients(patients: pl.DataFrame, scores: np.ndarray) -> dy.DataFrame[PatientMetrics]:
     """Return every patient's APS and AUROC, on all labels and on first incidence.
 
-    On all labels every disease is ranked, and one that the patient had before counts (paper,
-    Table 1). On first incidence the patient's known diseases are left out of the ranking, and
-    only new ones count (Table 2); a patient without a new one has no such score.
+    On all labels every disease is ranked, also diseases that the patient had before (paper,
+    Table 1). On first incidence the patient's known diseases are left out of label and ranking
+    (Table 2); a patient without a new disease has no such score.
 
     Args:
         patients: subject_id, label, known, as `read_held_out` gives them.

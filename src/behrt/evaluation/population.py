@@ -1,7 +1,7 @@
-"""Who the patients are: the numbers of table S1, for every task and split.
+"""Description of the patients of every task and split (Table S1).
 
-Everything tallied here is a whole number (visits, diseases, months, days), so a shard is reduced
-to how often each value occurs, and memory does not grow with the patients.
+All quantities are whole numbers (visits, diseases, months, days), so a shard is reduced to the
+frequency of each value, and memory does not grow with the patients.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ FLOW = "flow"
 Key = tuple[str, str, str]
 """A number of patients: its task, split and name."""
 
-# Tally -> its measure in the table, and how many of its whole units make one of the table's.
+# Tally -> its measure in the table, and the number of its units in one unit of the table.
 _MEASURES = {
     "visits": ("visits a patient", 1.0),
     "diagnoses": ("diagnoses a visit", 1.0),
@@ -37,7 +37,7 @@ _QUANTILES = {"lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75}
 _COUNTS = ("eligible", "patients", "women")
 _PARTS = (("eligible", "patients", "unused"), ("patients", "women", "others"))
 _ROWS = (("women",), _COUNTS)
-"""What is hidden together: the share of women alone, or all that a row tells."""
+"""Numbers that are hidden together: the share of women, or all numbers of a row."""
 _COHORT = (HISTORIES, ALL_SPLITS, "eligible")
 
 
@@ -54,7 +54,7 @@ def _examples(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFram
 
 
 def tally(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFrame:
-    """Return how often each value of each quantity occurs among some patients.
+    """Return the frequency of each value of each quantity among some patients.
 
     Args:
         sequences: a shard (`behrt.sequences.frames.Sequences`).
@@ -77,7 +77,7 @@ def tally(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFrame:
         .group_by("subject_id", "split", "visit")
         .agg(diagnoses=pl.len())
     )
-    # visit_age counts from January of the birth year, whatever the month of birth.
+    # visit_age counts from January of the birth year, not from the month of birth.
     age = pl.col("visit_age").list.get(last_visit) - pl.col("birth_month") % 12
     values: dict[str, tuple[pl.DataFrame, pl.Expr]] = {
         "eligible": (examples, pl.lit(1)),
@@ -99,7 +99,7 @@ def tally(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def _quantile(share: float) -> pl.Expr:
-    """Return the smallest value that at least `share` of a group, sorted by value, do not exceed.
+    """Return the quantile `share` of the values of a group, which are sorted.
 
     (Definition 1 of Hyndman and Fan, The American Statistician 1996.)
     """
@@ -108,7 +108,7 @@ def _quantile(share: float) -> pl.Expr:
 
 
 def count(tallies: pl.DataFrame) -> pl.DataFrame:
-    """Return task, split String and eligible, patients, women Int64, one row a task and split."""
+    """Return task, split String and eligible, patients, women Int64, one row per task and split."""
     return (
         tallies.group_by("task", "split")
         .agg(
@@ -192,7 +192,7 @@ def nested(
 
 
 def flow_steps(steps: int) -> list[Key]:
-    """Return the numbers of a cohort's steps; the last are the eligible ones of the histories."""
+    """Return the keys of a cohort's steps; the last is that of all histories' eligible patients."""
     return [
         *((FLOW, str(i), "patients") for i in range(steps - 1)),
         *[_COHORT][: min(steps, 1)],
@@ -202,12 +202,12 @@ def flow_steps(steps: int) -> list[Key]:
 def sums_of(
     places: Sequence[tuple[str, str]], within: Sequence[tuple[Key, Key]], steps: int
 ) -> list[tuple[Key, list[Key]]]:
-    """Return what adds up to what: a whole and its parts; where there are two, the last is a rest.
+    """Return pairs of a whole and its parts; of two parts the second is the rest.
 
     Args:
         places: the tasks and their splits, all splits among them.
         within: as `nested` returns them.
-        steps: of the cohort; 0 if they are not told.
+        steps: number of steps of the cohort; 0 if they are not published.
     """
     sums: list[tuple[Key, list[Key]]] = []
     for task, split in places:
@@ -230,10 +230,10 @@ def sums_of(
 def _hidden(
     counts: pl.DataFrame, windowed: Sequence[str], flow: Sequence[int], rules: Rules
 ) -> set[Key]:
-    """Return which numbers to hide so that no small one follows, from this table or others.
+    """Return which numbers to hide so that no small one follows from this table or others.
 
-    The flow chart prints patients after each step, and the model tables how many patients of a
-    task are held out, unless they are few.
+    The flow chart shows the patients left after each step, and the tables of models show the
+    held-out patients of a task, unless they are few.
     """
     values: dict[Key, int] = {}
     places = counts.select("task", "split").rows()
@@ -267,8 +267,8 @@ def tabulate(
     Args:
         tallies: `task` String and the columns of `tally`; values may occur several times.
         tasks: in the order of the rows.
-        rules: what is small, whether a count of patients, of eligible patients who are not used,
-            of women or others among a row's patients, or of those by whom two rows differ.
+        rules: which number is too small to show: of patients, of eligible patients who are not
+            used, of women or others among them, or of patients by which two rows differ.
         flow: patients left after each step of the cohort, as table *cohort_flow* shows them.
 
     Returns:
@@ -324,7 +324,7 @@ def _rank(column: str, order: list[str]) -> pl.Expr:
 
 
 def read_tallies(sequences: list[Path], tasks: list[Path]) -> pl.DataFrame:
-    """Return the tallies of whole histories and of every task, holding one shard at a time."""
+    """Return the tallies of histories and of every task, with one shard in memory at a time."""
     examples = {HISTORIES: None} | {path.stem: pl.read_parquet(path) for path in tasks}
     return pl.concat(
         tally(frame, task).with_columns(task=pl.lit(name))

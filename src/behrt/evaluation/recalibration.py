@@ -1,11 +1,10 @@
 """Recalibration on tuning patients: a slope for all diseases, an intercept for each.
 
-With l the log-odds that a model gives to a disease d, the recalibrated log-odds are
-a + u_d + b l: logistic recalibration (Cox, Biometrika 1958; Platt 1999), pooled over diseases but
-for u_d. The u_d are normal around 0, and a, b and all u_d the mode together. The variance is
+With l the log-odds of a disease d by a model, the recalibrated log-odds are
+a + u_d + b l: logistic recalibration (Cox, Biometrika 1958; Platt 1999), pooled over diseases
+except for u_d. The u_d are normal with mean 0; a, b and all u_d are the joint mode. The variance is
 DerSimonian and Laird's (Controlled Clinical Trials 1986), from each disease's own estimate, one
-step off the mode. So a rare disease, of which the tuning patients tell little, is shrunk towards
-the intercept of all.
+step from the mode. A rare disease is shrunk towards the common intercept.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from behrt.errors import InputError
 from behrt.files import read_json, write_json
 
 EDGE = 1e-7
-"""Scores are kept this far from 0 and 1, whose log-odds are infinite."""
+"""Least distance of scores from 0 and 1, whose log-odds are infinite."""
 _MOST_STEPS = 50
 _CONVERGED = 1e-9
 
@@ -32,11 +31,11 @@ def log_odds(scores: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Recalibration:
-    """What turns a model's probabilities into recalibrated ones.
+    """A map from a model's probabilities to recalibrated ones.
 
     Attributes:
-        slope: b, of the log-odds; 1 where the model's are right.
-        intercepts: a + u_d, one a disease, in the order of the vocabulary.
+        slope: b, of the log-odds; 1 if the model's are well calibrated.
+        intercepts: a + u_d, one per disease, in the order of the vocabulary.
         spread: the standard deviation of the u_d.
     """
 
@@ -50,7 +49,7 @@ class Recalibration:
 
 
 def fit_recalibration(probability: np.ndarray, labels: np.ndarray) -> Recalibration:
-    """Return the recalibration that suits some patients best.
+    """Return the recalibration fitted on some patients.
 
     Args:
         probability: float (patients, diseases), a model's.
@@ -62,7 +61,7 @@ def fit_recalibration(probability: np.ndarray, labels: np.ndarray) -> Recalibrat
     if not labels.any() or labels.all():
         raise InputError(
             "tuning patients",
-            "all their labels are alike, so that nothing can be recalibrated",
+            "all their labels are equal, so risks cannot be recalibrated",
             "Use more patients",
         )
     scores = log_odds(probability)
@@ -96,7 +95,7 @@ def _newton(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Newton's step for intercept and slope (2), and for the offsets (diseases).
 
-    The offsets know of each other through intercept and slope alone, so that they are eliminated.
+    The offsets depend on each other only through intercept and slope, so they are eliminated.
 
     Args:
         residual, weight, scores: float64 (patients, diseases).
@@ -110,7 +109,7 @@ def _newton(
         [[information.sum(), mixed.sum()], [mixed.sum(), (weight * scores**2).sum()]]
     )
     if variance == 0:
-        # Where all scores are alike there is no slope to learn: the least change is taken.
+        # If all scores are equal the slope is not determined: the smallest step is taken.
         return np.linalg.lstsq(hessian, gradient)[0], -offsets
     pull = surplus - offsets / variance
     curvature = information + 1 / variance

@@ -1,4 +1,4 @@
-"""Diseases of one sex, predicted to the other (paper, Results, "gender analysis"; Table S7)."""
+"""Sex-specific diseases, predicted to both sexes (paper, Results, "gender analysis"; Table S7)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,14 +45,16 @@ def read_sexes(sequences: Sequence[Path], patients: pl.DataFrame) -> np.ndarray:
     joined = asked.join(known, on="subject_id", how="left", maintain_order="left")
     found = joined.collect()["sex"]
     if len(found) != len(patients) or found.null_count():
-        raise InputError("sequences", "a held-out patient is in no shard", "Run the tasks again")
+        raise InputError(
+            "sequences", "a held-out patient is in no shard", "Run the rule task again"
+        )
     return found.to_numpy()
 
 
 def patients_by_sex(sequences: Sequence[Path], n_diseases: int) -> np.ndarray:
     """Return int64 (diseases, 3): patients of unknown, male and female sex with each disease.
 
-    All patients of the cohort count, whatever their split.
+    All patients of the cohort count, in every split.
     """
     counted = (
         pl.scan_parquet(list(sequences))
@@ -68,7 +70,7 @@ def patients_by_sex(sequences: Sequence[Path], n_diseases: int) -> np.ndarray:
 
 
 def _part(found: int, of: int, threshold: int) -> int | None:
-    """Return a count of some of `of` patients, None where it is not to be shown."""
+    """Return a count of some of `of` patients, None if it is hidden."""
     if of == 0 or is_small(np.array([of]), threshold).any():
         return None
     return None if hide_parts(np.array([found, of - found]), threshold).any() else found
@@ -87,28 +89,28 @@ def tabulate_model(
     task: str,
     rules: Rules,
 ) -> pl.DataFrame:
-    """Return what one model predicts of each disease of one sex, to that sex and the other.
+    """Return one model's predictions of each sex-specific disease, to that sex and to the other.
 
     A disease is predicted to a patient if its score is at least `score`; it is ranked if fewer
-    than `ranks` diseases have a higher one. The AUROC is how well the disease's score alone tells
-    the sex that can have it from the other: one half if the model knows nothing of sex.
+    than `ranks` diseases have a higher one. The AUROC is that of the disease's score for the
+    sex that can have it: one half if the score does not discriminate between the sexes.
 
     Args:
         patients: held-out patients with a label: label, known (what they had before).
         sexes: int8 (n), as `read_sexes` gives them. Patients of unknown sex are left out.
         scores: float32 (n, diseases).
-        diseases: of one sex.
+        diseases: sex-specific ones.
         recorded: int64 (diseases, 3), as `patients_by_sex` gives it.
-        score, ranks: the two rules.
-        resamples, seed, task: of the bootstrap of the AUROC; the draws of tables 1 and 2.
+        score, ranks: the limits of these two rules.
+        resamples, seed, task: of the bootstrap of the AUROC, with the draws of tables 1 and 2.
         rules: which count of patients is too small to show, and how counts are rounded.
 
     Returns:
-        One row a disease: disease, sex String; patients_own, patients_other: held-out patients of
+        One row per disease: disease, sex String; patients_own, patients_other: held-out patients of
         the disease's sex, and of the other; recorded_own, recorded_other: patients of the whole
         cohort with the disease in their history; predicted_own, predicted_other, ranked_own,
         ranked_other, each with its share and exact (Clopper and Pearson's) 95 % interval;
-        ranked_other_recorded: those of ranked_other who had the disease recorded before; auroc,
+        ranked_other_recorded: patients of ranked_other with an earlier record of it; auroc,
         auroc_low, auroc_high. Null where undefined, or too few to be shown.
     """
     known = multi_hot(patients["known"], scores.shape[1])

@@ -1,7 +1,7 @@
-"""How well a model does for some patients and for others.
+"""Scores of a model by subgroup of patients.
 
-Sex, age at the prediction, and region have a row a group. Practices are not told apart: their
-scores are shown as a distribution, of those with enough patients.
+Sex, age at the prediction, and region have one row per group. Practices are not identified: the
+scores of those with enough patients are shown as a distribution.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 
 Key = tuple[str, str]
-"""Of a number of patients: what is defined for them, and their group."""
+"""Key of a number of patients: the metric that is defined for them, and their group."""
 
 SEXES = {1: "men", 2: "women", 0: "unknown"}
 AGES = (0, 18, 30, 40, 50, 60, 70, 80)
@@ -27,13 +27,13 @@ AGES = (0, 18, 30, 40, 50, 60, 70, 80)
 SUBGROUPS = ("sex", "age", "region", "practice")
 METRICS = ("APS", "AUROC", "observed / expected")
 LEAST_OF_A_PRACTICE = 20
-"""Patients that a practice needs for a score of its own."""
+"""Fewest patients of a practice with a score."""
 _QUANTILES = {"5th percentile": 0.05, "median": 0.5, "95th percentile": 0.95}
 _SCORES = ("value", "low", "high")
 
 
 def age_band(years: int) -> str:
-    """Return the name of the band that an age lies in."""
+    """Return the name of the band of an age."""
     place = int(np.searchsorted(AGES, years, side="right")) - 1
     if place == len(AGES) - 1:
         return f"{AGES[-1]} and over"
@@ -44,8 +44,8 @@ def read_traits(sequences: list[Path], task: Path) -> pl.DataFrame:
     """Return the traits of a task's patients.
 
     Returns:
-        subject_id Int64; sex, age, region String, "unknown" where it is; practice Int64, null
-        where it is unknown. Age is that at the last input visit.
+        subject_id Int64; sex, age, region String, or "unknown"; practice Int64, null
+        if it is unknown. Age is that at the last input visit.
     """
     names = {year: age_band(year) for year in range(200)}
     return (
@@ -69,7 +69,7 @@ def read_traits(sequences: list[Path], task: Path) -> pl.DataFrame:
 
 
 def group_order(group: str) -> tuple[int, str]:
-    """Return what groups are sorted by: numbers as such, then texts."""
+    """Return a sort key of groups: numbers by value, then texts."""
     first = group.split(" ")[0]
     return (int(first), "") if first.isdigit() else (1_000_000, group)
 
@@ -102,7 +102,7 @@ class _Groups:
         return np.stack(found)
 
     def support(self) -> np.ndarray:
-        """Return int64 (metrics, groups): the patients behind each measure."""
+        """Return int64 (metrics, groups): the patients of each measure."""
         with_value = [(~np.isnan(values)).astype(np.float64) for values in self.values]
         everybody = np.ones(len(self.observed))
         counts = [self.members @ defined for defined in (*with_value, everybody)]
@@ -119,9 +119,9 @@ def _resample(measure: _Groups, patients: int, resamples: int, seed: int, task: 
 def hide_supports(support: np.ndarray, threshold: int) -> np.ndarray:
     """Return bool (metrics, groups): which numbers of patients to hide.
 
-    The groups of a trait add up to everybody. In each, those with an AUROC are some of those with
-    an APS, and these some of all. Those with an APS or AUROC are the same patients whether or not
-    the table has patients without a label. So what is hidden of them does not depend on the others.
+    The groups of a trait add up to all patients. In each group, patients with an AUROC are a subset
+    of those with an APS, and these of all. Patients with an APS or AUROC are the same whether or
+    not the table has patients without a label, so their numbers are hidden independently of it.
 
     Args:
         support: int64 (metrics, groups), in the order of `METRICS`.
@@ -140,13 +140,13 @@ def _hide_differences(
     choice: Collection[int],
     threshold: int,
 ) -> np.ndarray:
-    """Return `hidden`, and what else of the metrics of `choice` is to be hidden.
+    """Return `hidden`, extended by numbers of the metrics of `choice` that must be hidden.
 
     Args:
         support: as `hide_supports` takes it.
         hidden: bool (metrics, groups).
         nested: metrics, each of which is defined for some of the patients of the one before it.
-        choice: those of which more may be hidden.
+        choice: metrics of which more numbers may be hidden.
         threshold: the smallest count, or difference, to show.
     """
     values: dict[Key, int] = {}
@@ -182,7 +182,7 @@ def _hide_differences(
 def _rows_of(
     trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
 ) -> pl.DataFrame:
-    """Return a row a group of a trait and metric, small groups without numbers."""
+    """Return one row per group of a trait and metric; small groups have no numbers."""
     names = sorted(patients[trait].unique().to_list(), key=group_order)
     place = {name: i for i, name in enumerate(names)}
     group = patients[trait].replace_strict(place, return_dtype=pl.Int64).to_numpy()
@@ -216,7 +216,7 @@ def _rows_of(
 def _shuffled(
     measure: _Groups, group: np.ndarray, groups: int, resamples: int, seed: int, task: str
 ) -> np.ndarray:
-    """Return float64 (metrics, groups, resamples): patients dealt to groups at random."""
+    """Return float64 (metrics, groups, resamples): patients assigned to groups at random."""
     generator = np.random.default_rng([seed, *f"practices of {task}".encode()])
     inside = np.flatnonzero(group >= 0)
     pairs = [(np.where(np.isnan(v), 0.0, v), (~np.isnan(v)).astype(float)) for v in measure.values]
@@ -234,11 +234,11 @@ def _shuffled(
 def _rows_of_practices(
     patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
 ) -> pl.DataFrame:
-    """Return the distribution of the practices' scores, of those with enough patients.
+    """Return the distribution of the scores of practices with enough patients.
 
-    The practices of a resample would differ by chance twice over. So `low` and `high` are instead
-    the 95 % range that a quantile has where practices differ by chance alone: their patients are
-    dealt anew, `resamples` times.
+    In a bootstrap resample, chance would be counted twice. So `low` and `high` are instead the 95 %
+    range of a quantile if practices differed only by chance: patients are assigned to practices at
+    random, `resamples` times.
     """
     least = max(LEAST_OF_A_PRACTICE, threshold)
     practices = patients["practice"].drop_nulls().value_counts().sort("practice")
@@ -295,7 +295,7 @@ def tabulate(
         traits: as `read_traits` returns them.
         patients: by model, the held-out patients' metrics and burden: subject_id, aps_all,
             auroc_all, observed, expected (recalibrated).
-        resamples, seed, task: of the bootstrap; the patients drawn are those of tables 1 and 2.
+        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
         threshold: the smallest group of patients to show.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What all tables have in common: decimals, and first columns that say what they are about."""
+"""Common parts of all tables: decimals, and columns with the same text in every row."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ SMALL_DECIMALS = 6
 
 
 def with_facts(frame: pl.DataFrame, **facts: str) -> pl.DataFrame:
-    """Return the frame with the same text in every row, a column a fact, before its own columns."""
+    """Return the frame with a column for each fact, the same text in every row, before its own."""
     return frame.select(*(pl.lit(text).alias(name) for name, text in facts.items()), pl.all())
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a table; a number that is not shown, or undefined, is null."""
+    """Read a table; a number that is hidden or undefined is null."""
     return read_csv(path)

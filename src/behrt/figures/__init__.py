@@ -1,1 +1,1 @@
-"""The figures, one file each."""
+"""The figures of a run: one module each, with a function `draw` that returns the figure."""

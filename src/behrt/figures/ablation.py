@@ -1,4 +1,4 @@
-"""The ablation: what each combination of age, segment and position is worth (Table S8, drawn)."""
+"""Effect of every combination of age, segment and position embeddings (Table S8)."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,13 +16,13 @@ _PANELS = (
 _TITLES = {"all": "all labels", "first_incidence": "first incidence"}
 _SCORES = ("value", "difference", "difference_low", "difference_high")
 _HEIGHT = 2.7
-"""Inches a task and model."""
+"""Inches per task and model."""
 
 
 def draw(table: pl.DataFrame) -> Figure:
-    """Return one row of panels a task and model: paired differences from all embeddings.
+    """Return one row of panels per task and model: paired differences from all embeddings.
 
-    The dots on the left say which embeddings are on. A panel's title gives the score of all three.
+    The dots on the left show which embeddings are on. A panel's title has the score of all three.
 
     Args:
         table: table *ablation*. A score that is not shown leaves its place empty.
@@ -45,7 +45,7 @@ def draw(table: pl.DataFrame) -> Figure:
             full = by_name.get(ALL_EMBEDDINGS, {}).get("value")
             score = "not shown" if full is None else f"{full:.3f}"
             axes.set_title(f"{metric}, {_TITLES[label_set]}\nall three: {score}")
-            axes.set_xlabel("Difference (points of 100)")
+            axes.set_xlabel("Difference (percentage points)")
     return figure
 
 

@@ -49,7 +49,7 @@ def _short(name: str) -> str:
 
 
 def _columns(axes: Axes, left: float, top: float, patient: Diagnoses, names: list[str]) -> None:
-    """Draw the two identical columns, and the links of the diagnosis of interest."""
+    """Draw the two identical columns, and the attention of the diagnosis of interest."""
     weights = patient.mean_attention()
     interest = patient.of_interest()
     most = weights[interest].max() or 1
@@ -92,7 +92,7 @@ def _columns(axes: Axes, left: float, top: float, patient: Diagnoses, names: lis
 def _matrix(
     figure: Figure, box: tuple[float, float, float], values: np.ndarray, colours: str, low: float
 ) -> Axes:
-    """Draw a square matrix with its diagonal left out; `box` is left, top and side in inches."""
+    """Draw a square matrix without its diagonal; `box` is left, top and side in inches."""
     width, height = figure.get_size_inches()
     left, top, side = box
     axes = figure.add_axes((left / width, (top - side) / height, side / width, side / height))
@@ -208,7 +208,7 @@ def draw_diagnoses(
         ):
             _text(axes, x, ceiling - 0.14, heading, fontsize=8, weight="bold")
         _text(axes, first, ceiling - 0.32, "row looks at column", color=QUIET)
-        _text(axes, second, ceiling - 0.32, "column speaks for row, hidden", color=QUIET)
+        _text(axes, second, ceiling - 0.32, "contribution of column to row, masked", color=QUIET)
         attended = _matrix(figure, (first, top, own), patient.mean_attention(), "Blues", 0)
         attributed = _matrix(figure, (second, top, own), patient.contributions, "PuOr_r", -1)
         bar = top - own - 0.16

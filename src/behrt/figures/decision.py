@@ -34,7 +34,7 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
         .to_list()
     )
     panels = [(each, ALL_DISEASES) for each in tasks] + [(task, name) for name in diseases]
-    gap = -len(tasks) % _COLUMNS  # the diseases begin a row
+    gap = -len(tasks) % _COLUMNS  # the panels of diseases start a new row
     rows = math.ceil((len(panels) + gap) / _COLUMNS)
     colour = colours(models)
     figure = new_figure(8.6, 2.35 * rows + 0.7)

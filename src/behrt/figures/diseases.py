@@ -16,10 +16,10 @@ from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 from behrt.sequences.vocabulary import read_vocabulary
 
 _SECTION = 12
-"""Diseases that a section is drawn around, at most; half of all where there are few."""
+"""Most diseases that a section is drawn around; half of all if there are few."""
 
 _AREA = 1400.0
-"""Square points of a mark for a prevalence of 1; a rare disease has at least the least."""
+"""Square points of a mark for a prevalence of 1; the mark of a rare disease has a minimum."""
 _LEAST_AREA = 7.0
 _FILLED = {"o": math.pi / 4, "D": 1.0, "^": 0.5, "s": 1.0}
 """The share of matplotlib's size that each marker fills."""
@@ -41,7 +41,7 @@ def draw_diseases(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
     """Return the three panels with their legends.
 
     The best and the worst diseases are those of highest and lowest mean rank by APS and AUROC.
-    B and C enlarge the part of A that holds them, with whatever else lies there.
+    B and C enlarge the regions of A with these diseases, and show all diseases there.
 
     Args:
         table: table *diseases*. Diseases with a null score are left out, and their number is

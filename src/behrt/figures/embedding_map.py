@@ -20,7 +20,7 @@ from behrt.logs import logger
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 
 SEEN_ENOUGH = 100
-"""Training patients who must have had a disease for its place on the map to mean something."""
+"""Training patients of a disease from which its place on the map is considered reliable."""
 
 _NAMED = 60
 _EXACT = 2000
@@ -33,10 +33,10 @@ _MAP_HEIGHT, _PANEL_HEIGHT = 6.2, 3.1
 def project(embeddings: np.ndarray, seed: int) -> np.ndarray:
     """Return float64 (diseases, 2): the t-SNE of the embeddings, by cosine distance.
 
-    Cosine, as among the neighbours: the length of an embedding grows with how often a disease was
-    seen. The exact gradient (up to 2,000 diseases; then Barnes and Hut's, which is faster) and a
-    start from the principal components give the same map for the same embeddings and seed. (van der
-    Maaten and Hinton, JMLR 2008.) Of fewer than three diseases there is no map: they lie in a row.
+    The distance is cosine, as for the neighbours, because the length of an embedding grows with the
+    frequency of a disease. The exact gradient (for up to 2,000 diseases; Barnes and Hut's for more)
+    and a start from the principal components give the same map for the same embeddings and seed
+    (van der Maaten and Hinton, JMLR 2008). Fewer than three diseases are placed in a row.
 
     Args:
         embeddings: float (diseases, hidden).
@@ -119,10 +119,10 @@ def draw_map(
     patients: np.ndarray,
     clusters: Sequence[Cluster] = (),
 ) -> Figure:
-    """Return the map, common diseases bold and named, rare ones pale; and its clusters enlarged.
+    """Return the map, with common diseases large and named, and its clusters enlarged.
 
-    A panel shows all that lies in its part of the map. The diseases of the cluster are named first,
-    then the others, where there is room.
+    A panel shows all diseases in its part of the map. The diseases of the cluster are named first,
+    then the others where there is room.
 
     Args:
         places: float (diseases, 2).
@@ -153,7 +153,7 @@ def draw_map(
         0.785,
         bottom + 0.02,
         f"Large: the {bold.sum()} of {len(bold)} diseases\nthat at least {SEEN_ENOUGH} training\n"
-        "patients had; the commonest\nare named where there is room."
+        "patients had; the most common\nare named where there is room."
         + (f"\n{letters[0]}–{letters[-1]}: enlarged below." if letters else ""),
         fontsize=7,
         color=QUIET,
@@ -219,7 +219,7 @@ def _enlarge(
     bold: np.ndarray,
     marks: dict[str, Mark],
 ) -> None:
-    """Draw a cluster in a panel of its own, and its frame on the whole map."""
+    """Draw a cluster in its own panel, and its frame on the whole map."""
     members = places[cluster.diseases]
     low, high = members.min(axis=0), members.max(axis=0)
     room = np.maximum((high - low) * (0.24, 0.12), np.ptp(places, axis=0) * 0.012)

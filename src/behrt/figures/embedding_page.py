@@ -44,7 +44,7 @@ def describe(
     neighbours: int,
     rules: Rules,
 ) -> list[dict[str, Any]]:
-    """Return what the page tells of each disease, in the vocabulary's order.
+    """Return what the page shows of each disease, in the vocabulary's order.
 
     Args:
         places: float (diseases, 2), on the map.
@@ -52,8 +52,8 @@ def describe(
         patients: int (diseases), training patients who had each disease.
         total: training patients.
         embeddings: float (diseases, hidden).
-        neighbours: how many a disease, at most. A disease with fewer patients than the threshold
-            has none, and is nobody's.
+        neighbours: most per disease. A disease with fewer patients than the threshold has
+            none, and is not a neighbour.
         rules: the smallest count of patients to show, and how counts are rounded.
 
     Returns:
@@ -92,7 +92,7 @@ def _hover(disease: dict[str, Any], diseases: list[dict[str, Any]]) -> str:
 def build_figure(
     diseases: list[dict[str, Any]], vocabulary: Vocabulary, patients: np.ndarray
 ) -> go.Figure:
-    """Return the map: a trace a chapter, then the lines and the ring around what is chosen."""
+    """Return the map: one trace per chapter, then the lines and the ring of the chosen disease."""
     traces = []
     for chapter, mark in chapter_marks(vocabulary.chapters).items():
         chosen = [i for i, of in enumerate(vocabulary.chapters) if of == chapter]
@@ -136,7 +136,7 @@ def build_figure(
 
 
 def _embedded(text: str) -> str:
-    """Return JSON that ends no script element, whatever names it holds."""
+    """Return JSON that cannot end a script element, for any name in it."""
     return text.replace("<", "\\u003c")
 
 
@@ -149,14 +149,14 @@ def render(
     protocol: str,
     seed: int,
 ) -> str:
-    """Return the page: one HTML text that loads nothing, and whose policy forbids it to.
+    """Return the page: one HTML text that loads nothing and has a policy that forbids it.
 
     Args:
         diseases: as `describe` gives them.
         vocabulary: chapters.
         patients: int (diseases), training patients who had each disease.
         total: training patients.
-        data, protocol, seed: what the page says of the run.
+        data, protocol, seed: of the run.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

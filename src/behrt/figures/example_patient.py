@@ -32,7 +32,7 @@ _MONTH = 365.25 / 12
 
 @dataclass(frozen=True)
 class Visit:
-    """One day: where, at what age in months, how many months after the one before, and diseases."""
+    """One day: places, age in months, months since the previous visit, and diseases."""
 
     places: tuple[str, ...]
     age: int
@@ -40,15 +40,15 @@ class Visit:
     diseases: tuple[int, ...]
 
 
-# --- Who is drawn -----------------------------------------------------------------------------
+# --- Choice of the patient ------------------------------------------------------------------------
 
 
 def choose_simulated(events: list[Path], sequences: list[Path], seed: int) -> list[Visit]:
     """Return the first seven visits of one simulated patient.
 
-    Of the first `CANDIDATES` training patients in the order of a hash of id and seed, the one who
-    meets most of these, then the first: at least six visits; one with several diagnoses; one
-    without any; at least four with one; few enough diagnoses to fit the figure.
+    Of the first `CANDIDATES` training patients in the order of a hash of id and seed, it is the
+    first who meets most of these conditions: at least six visits; a visit with several diagnoses;
+    one without any; at least four with one; few enough diagnoses to fit the figure.
 
     Raises:
         InputError: no training patient has a visit with a diagnosis.
@@ -120,11 +120,11 @@ def choose_simulated(events: list[Path], sequences: list[Path], seed: int) -> li
 
 
 def make_artificial(sequences: list[Path], n_diseases: int) -> list[Visit]:
-    """Return seven visits of a patient who does not exist, for data that must not be shown.
+    """Return seven visits of an artificial patient, for data that must not be shown.
 
-    Nothing in them belongs to a person: the diseases are those that most patients of either sex
-    have (by the lesser of both counts), the first age is the median one, and the months between
-    visits are quantiles of all such gaps. Which visit holds how many diseases is fixed.
+    They are made from aggregates: the diseases are the most common in both sexes (by the smaller
+    of the two counts), the first age is the median, and the months between visits are quantiles of
+    all such gaps. The number of diseases of each visit is fixed.
     """
     frame = pl.scan_parquet(sequences).filter(pl.col("split") == "train")
     counts = np.zeros((2, n_diseases), dtype=np.int64)
@@ -160,7 +160,7 @@ def make_artificial(sequences: list[Path], n_diseases: int) -> list[Visit]:
 def words_read(
     visits: list[Visit], n_diseases: int, maximum_length: int
 ) -> list[tuple[int, int, int]]:
-    """Return token, age in months and visit index of every word that BEHRT is given."""
+    """Return token, age in months and visit index of every word that BEHRT reads."""
     kept = [visit for visit in visits if visit.diseases]
     sizes = [len(visit.diseases) for visit in kept]
     nothing = np.zeros(2, dtype=np.int64)
@@ -183,7 +183,7 @@ def words_read(
     return list(zip(*columns, strict=True))
 
 
-# --- How it is drawn --------------------------------------------------------------------------
+# --- Drawing --------------------------------------------------------------------------------------
 
 # All lengths are inches: the axes span the figure and are measured in inches.
 _WIDTH = 11.0
@@ -229,8 +229,8 @@ def draw(
         sequences: the same shards as sequences.
         vocabulary: names and chapters.
         data: the source of the run; a patient is shown only if it is "simulated".
-        seed: another one chooses another patient.
-        maximum_length: words that the model reads, at most.
+        seed: of the choice of the patient.
+        maximum_length: most words that the model reads.
     """
     words = read_vocabulary(vocabulary)
     if data == "simulated":
@@ -250,8 +250,8 @@ def draw_visits(
     Args:
         visits: in order of time.
         vocabulary: names and chapters.
-        maximum_length: words that the model reads, at most.
-        whose: says who the patient is.
+        maximum_length: most words that the model reads.
+        whose: a text about the patient.
     """
     marks = chapter_marks(vocabulary.chapters)
     diseases = list(dict.fromkeys(code for visit in visits for code in visit.diseases))
@@ -285,7 +285,7 @@ def draw_visits(
     words = words_read(visits, len(vocabulary.phenotypes), maximum_length)
     cell = min(0.68, (_WIDTH - _LEFT) / len(words))
     kept = [i for i, visit in enumerate(visits) if visit.diseases]
-    kept = kept[len(kept) - 1 - words[-1][2] :]  # an input too long has lost its first visits
+    kept = kept[len(kept) - 1 - words[-1][2] :]  # the first visits of a long input are cut
     for i, visit in enumerate(visits):
         left = _LEFT + i * pitch + 0.07
         middle = left + box_width / 2

@@ -1,4 +1,4 @@
-"""The explorer: one HTML page, complete in itself, that shows what a BEHRT reads and expects."""
+"""The explorer: one self-contained HTML page of a BEHRT's inputs, attention and predictions."""
 
 import base64
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _SEXES = ("person", "man", "woman")
 def packed(attention: np.ndarray) -> str:
     """Return weights in [0, 1] as base64 of one byte each: 255 times the square root, rounded.
 
-    The root keeps small weights apart; a weight w is off by at most √w / 255 and a trace.
+    The root keeps small weights distinct; the error of a weight w is at most about √w / 255.
     """
     return base64.b64encode(np.rint(255 * np.sqrt(attention)).astype(np.uint8).tobytes()).decode()
 
@@ -58,15 +58,15 @@ def page(
     averages: Sequence[float | None],
     facts: dict[str, Any],
 ) -> str:
-    """Return the page. It asks no network for anything.
+    """Return the page, which loads nothing from a network.
 
     Args:
-        histories: of simulated patients, who alone may be shown; no id is.
+        histories: of simulated patients; ids are not shown.
         vocabulary: names and chapters.
         averages: by disease, its rough share among the tuning patients' outcomes
             (`Rules.coarse_share`), None where it is not shown.
-        facts: what the page says of the run: run, model, readout, task, window, protocol, seed;
-            diagnoses (fewest, most) and most_visits of who is shown; steps of the integrated
+        facts: of the run: run, model, readout, task, window, protocol, seed;
+            diagnoses (fewest, most) and most_visits of the patients; steps of the integrated
             gradients; tuning_patients, slope and spread of the recalibration.
     """
     shown = sorted(

@@ -1,4 +1,4 @@
-"""Names beside points, none over another, and the legend of chapters."""
+"""Names beside points without overlap, and the legend of chapters."""
 
 import itertools
 import math
@@ -19,17 +19,17 @@ from behrt.figures.style import INK, QUIET, Mark
 
 _DIRECTIONS = [math.radians(angle) for angle in (0, 180, 30, 150, 330, 210, 90, 270, 60, 120)]
 _DISTANCES = (4.0, 9.0, 16.0, 24.0, 34.0)
-"""Where a name may stand from its point: angles, and points (1/72 inch) from the circle's edge."""
+"""Positions of a name relative to its point: angles, and points (1/72 inch) from the circle."""
 
 _AIR = 1.4
-"""How far text keeps from a circle that is not its own, in radii from the centre."""
+"""Least distance of text from the circle of another point, in radii from its centre."""
 
 
 def wrapped(name: str, width: int = 24) -> str:
-    """Return a name on as many lines as it needs; a dollar sign in it begins no formula.
+    """Return a name on as many lines as it needs, with dollar signs escaped.
 
-    A line breaks at a blank. A word longer than a line breaks after its slashes and hyphens, and
-    is left whole where it has none.
+    A line breaks at a blank. A word longer than a line breaks after its slashes and hyphens, if it
+    has any.
     """
     lines = [""]
     for word in name.replace("_", ": ").replace("$", r"\$").split():
@@ -45,7 +45,7 @@ def wrapped(name: str, width: int = 24) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a name may stand: its box, and the line from its point's edge; in pixels."""
+    """A possible place of a name: its box, and the line from its point's edge; in pixels."""
 
     box: Bbox
     line: np.ndarray
@@ -61,19 +61,19 @@ def place_labels(
     order: Iterable[int],
     size: float = 6.5,
 ) -> list[int]:
-    """Write names beside their points where there is room, and return whose found none.
+    """Write names beside their points where there is room, and return the points without a name.
 
-    Names are placed one by one, each as near to its point as may be. A name covers no other name,
-    no line to one and hardly a circle, and stays inside the axes; a thin line leads to a name
-    that stands off. Limits and size of the axes must be final.
+    Names are placed one by one, each as near to its point as possible. A name covers no other name
+    or line and avoids circles, and stays inside the axes; a thin line leads to a name that is not
+    beside its point. Limits and size of the axes must be final.
 
     Args:
         axes: on a figure.
         points: float (n, 2), in data coordinates: everything that is drawn.
         radii: float (n), of the circles, in points (1/72 inch).
-        weights: float (n): how bad it is to cover a circle; from 1 on it is not done.
-        names: (n), as they are to be written.
-        order: indices of the points to be named, the most important first.
+        weights: float (n): cost of covering a circle; from 1 on it is never covered.
+        names: (n), the texts.
+        order: indices of the points to name, the most important first.
         size: of the font, in points.
     """
     figure = cast(Figure, axes.get_figure())

@@ -8,11 +8,11 @@ from behrt.models.behrt import Behrt, Layer, Words, attention_weights, batch_of,
 
 
 def attention_of(model: Behrt, words: Words) -> np.ndarray:
-    """Return how much each word of one patient looks at each other one.
+    """Return the attention weights between the words of one patient.
 
-    A layer is caught just before it runs, so that the weights are those that it then uses. The
-    last layer is asked for all its words here; in the forward pass it answers only for those that
-    are read out.
+    The inputs of a layer are recorded just before it runs, so the weights are those that it uses.
+    The weights of the last layer are computed for all words; its forward pass computes only those
+    that are read out.
 
     Args:
         model: on the CPU; its mode does not matter, as nothing is dropped.

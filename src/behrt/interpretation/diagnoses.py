@@ -13,7 +13,7 @@ from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
 
 @dataclass(frozen=True)
 class Diagnoses:
-    """The n diagnoses of one patient, in order of time, and how they bear on one another.
+    """The n diagnoses of one patient, in order of time, and their effect on each other.
 
     Attributes:
         diseases: int64 (n), phenotype indices.
@@ -21,8 +21,8 @@ class Diagnoses:
         visits: int64 (n), index of the visit.
         attention: float32 (heads, n, n), of the last layer: from diagnosis (row) to diagnosis
             (column). A row sums to less than 1: the rest goes to CLS and SEP.
-        contributions: float64 (n, n): what each diagnosis (column) adds to the log-odds of the
-            row's disease at the row's place, when the row's is hidden; 0 on the diagonal.
+        contributions: float64 (n, n): contribution of each diagnosis (column) to the log-odds of
+            the row's disease when it is masked; 0 on the diagonal.
     """
 
     diseases: np.ndarray
@@ -47,14 +47,14 @@ class Diagnoses:
         return float(ranks.statistic)
 
     def of_interest(self) -> int:
-        """Return the diagnosis that looks most at one of another visit, heads averaged."""
+        """Return the diagnosis with the highest mean attention to one of another visit."""
         apart = self.visits[:, None] != self.visits[None, :]
         strongest: np.ndarray = np.where(apart, self.mean_attention(), -1).max(axis=1)
         return int(strongest.argmax())
 
 
 def compare(model: Behrt, words: Words) -> Diagnoses:
-    """Return how the diagnoses of one patient bear on one another.
+    """Return attention and contributions between the diagnoses of one patient.
 
     Args:
         model: pretrained, on the CPU, in evaluation mode.

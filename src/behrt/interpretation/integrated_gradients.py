@@ -1,4 +1,4 @@
-"""Integrated gradients: what each disease of a history adds to a prediction."""
+"""Integrated gradients: the contribution of each disease of a history to a prediction."""
 
 import numpy as np
 import torch
@@ -15,10 +15,10 @@ STEPS = 64
 def contributions(
     model: Behrt, words: Words, place: int, disease: int, exclusive: bool
 ) -> np.ndarray:
-    """Return what each word of one patient adds to the log-odds of a disease.
+    """Return the contribution of each word of one patient to the log-odds of a disease.
 
     Integrated gradients (Sundararajan, Taly and Yan 2017) of the log-odds along the straight line
-    between word embeddings, from a history whose diseases are all hidden (MASK) to this one; ages,
+    between word embeddings, from a history whose diseases are all masked to this one; ages,
     segments and positions stay. The contributions sum to the difference in log-odds between the
     two, and are 0 where a word is the same in both.
 
@@ -27,7 +27,7 @@ def contributions(
         words: of one patient (n words).
         place: the word at which the prediction is read out.
         disease: the phenotype's index.
-        exclusive: whether the diseases share one probability (softmax), as for a hidden word in
+        exclusive: whether the diseases share one probability (softmax), as for a masked word in
             pretraining; otherwise each has its own (sigmoid).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Who is shown: simulated patients, drawn by a rule that looks at nothing of the results."""
+"""Choice of simulated patients to show, independent of the results."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from behrt.learning.examples import Examples
 def choose(
     examples: Examples, seed: int, count: int, diagnoses: Sequence[int], most_visits: int
 ) -> np.ndarray:
-    """Return the rows (int64) of the first patients whose history is neither bare nor crowded.
+    """Return the rows (int64) of the first patients with a history of suitable length.
 
-    The order is that of a hash of id and seed, so neither scores nor outcomes have a say.
+    The order is that of a hash of id and seed, so it does not depend on scores or outcomes.
 
     Args:
-        examples: of simulated patients; nobody else's history may be shown.
-        seed: another one draws others.
-        count: how many at most.
-        diagnoses: the fewest and the most in all their visits.
+        examples: of simulated patients; no other history may be shown.
+        seed: of the order.
+        count: most patients.
+        diagnoses: fewest and most diagnoses in all visits of a patient.
         most_visits: of a patient.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A patient's predicted diseases, and what in the history they rest on."""
+"""A patient's predicted diseases, with their attribution to the history."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class Prediction:
     Attributes:
         disease: phenotype index.
         risk: recalibrated.
-        known: whether it is in the history already.
+        known: whether it is in the history.
         observed: whether it was recorded in the window that is predicted.
-        contributions: float64 (words), what each word adds to the recalibrated log-odds.
+        contributions: float64 (words), contribution of each word to the recalibrated log-odds.
     """
 
     disease: int
@@ -33,14 +33,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class History:
-    """What a model read of one patient, what it looked at, and what it expects.
+    """The input, attention and predictions of a model for one patient.
 
     Attributes:
         sex: 0 unknown, 1 male, 2 female. The model does not read it.
         words: of the patient (n).
-        read: the word that the predictions are read from.
+        read: index of the word from which the predictions are read.
         attention: float32 (layers, heads, n, n), from word (row) to word (column).
-        predictions: the likeliest first.
+        predictions: highest risk first.
     """
 
     sex: int
@@ -66,7 +66,7 @@ def explain(
         examples: simulated patients.
         scores: float (patients, diseases), the model's.
         recalibration: of these scores.
-        count: how many predictions a patient.
+        count: predictions per patient.
     """
     histories = []
     risks = recalibration.risks(scores)

@@ -1,5 +1,4 @@
-"""The results page and the model card: what a run was, and all that it found, to be read at once.
+"""The results page and the model card: the settings and all results of a run.
 
-They read a run's tables, figures and models' settings: no patient, and no count that a table
-does not show.
+They read tables, figures and models' settings: no patients, and no count that no table shows.
 """

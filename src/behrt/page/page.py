@@ -117,9 +117,9 @@ def _models_text(models: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
 
 
 def checklist(facts: Facts) -> list[tuple[str, str, str]]:
-    """Return TRIPOD+AI (Collins et al. 2024): item, topic and answer, "" where authors must write.
+    """Return the TRIPOD+AI checklist (Collins et al. 2024): item, topic and answer.
 
-    Topics are in this project's words.
+    The answer is "" where it is left to the authors. Topics are in this project's words.
     """
     environment, words = _environment(), _words(facts)
     with (HERE / "tripod_ai.csv").open(encoding="utf-8", newline="") as file:
@@ -132,7 +132,7 @@ def checklist(facts: Facts) -> list[tuple[str, str, str]]:
 
 
 def card(facts: Facts) -> list[Section]:
-    """Return the sections of the model card (Mitchell et al. 2019), scores left out."""
+    """Return the sections of the model card (Mitchell et al. 2019), without scores."""
     environment, words = _environment(), _words(facts)
     sections = tomllib.loads((HERE / "model_card.toml").read_text(encoding="utf-8"))["section"]
     return [
@@ -220,7 +220,7 @@ def marked(text: str) -> Markup:
 
 
 def table_of(path: Path, captions: Mapping[str, str]) -> Table:
-    """Return a table as text; what is not shown is an en dash."""
+    """Return a table as text, with an en dash for what is hidden."""
     frame = read_table(path)
     text = frame.with_columns(pl.all().cast(pl.String).fill_null("–"))
     caption = marked(captions.get(f"tables/{path.stem}", ""))

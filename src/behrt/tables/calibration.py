@@ -25,7 +25,7 @@ def table(run: Run, calibration: list[Path]) -> pl.DataFrame:
 def tabulate(calibration: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return the measures of calibration before and after recalibration.
 
-    What is observed, alone and over what is expected, is of the numbers as they are shown.
+    Observed shares and ratios of observed to expected are computed from the counts as shown.
 
     Args:
         calibration: task, model, and `behrt.evaluation.assessment.CalibrationOfBoth`.

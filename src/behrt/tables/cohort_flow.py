@@ -20,7 +20,7 @@ def table(run: Run, flow: Path) -> pl.DataFrame:
 
 
 def tabulate(flow: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Return the steps with small counts, small exclusions and what would reveal them hidden.
+    """Return the steps with small counts, small exclusions and counts that reveal them hidden.
 
     Args:
         flow: step, name, patients (`behrt.flow.Flow`), in order of the steps.

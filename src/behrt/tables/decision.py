@@ -27,17 +27,17 @@ def table(run: Run, net_benefit: list[Path], vocabulary: Path) -> pl.DataFrame:
 
 
 def _rows_of_each(table: pl.DataFrame, keys: Sequence[str]) -> list[np.ndarray]:
-    """Return the places of the rows of each group, in their order."""
+    """Return the indices of the rows of each group, in order."""
     groups = table.select(keys).with_row_index().group_by(keys, maintain_order=True)
     return [rows.to_numpy() for rows in groups.agg("index")["index"]]
 
 
 def tabulate(net_benefit: pl.DataFrame, vocabulary: Vocabulary, rules: Rules) -> pl.DataFrame:
-    """Return the decision curves; treating everybody is the same whatever the model.
+    """Return the decision curves.
 
-    A net benefit to six decimals tells how many are treated rightly, and how many in vain. So it
-    is null where few are, or few of those that could be are not, or few more than at the next
-    threshold that is shown; and it is computed from these two as they would be shown.
+    A net benefit to six decimals reveals the numbers of true and false positives. So it is null if
+    one of them is small, or differs little from all positives or negatives or from the number at
+    the next threshold shown; and it is computed from these numbers as they would be shown.
 
     Args:
         net_benefit: task, model, and `behrt.evaluation.decision.NetBenefit`.

@@ -32,11 +32,11 @@ def table(run: Run, averages: list[Path], reference: str) -> pl.DataFrame:
 def tabulate(averages: pl.DataFrame, reference: str, threshold: int) -> pl.DataFrame:
     """Return every average with its interval, and its paired difference from the reference.
 
-    Intervals are percentiles of the resamples, but for macro and weighted averages, which are the
-    estimate and 1.96 standard deviations of the resamples either way (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, section 13.3). In a resample a patient who is drawn twice
-    confirms herself, which lifts the APS of rare diseases in all resamples alike, so that
-    percentiles would not even hold the estimate.
+    Intervals are percentiles of the resamples, except for macro and weighted averages, which have
+    the estimate ± 1.96 standard deviations of the resamples (Efron and Tibshirani, An Introduction
+    to the Bootstrap, 1993, section 13.3). A patient who is drawn twice has the same scores twice,
+    which raises the APS of rare diseases in all resamples, so percentiles need not include the
+    estimate.
 
     Args:
         averages: task, model, and the columns of `behrt.evaluation.averages.Averages`.
@@ -96,7 +96,7 @@ def _interval(
 def _hide_averages(table: pl.DataFrame, threshold: int) -> pl.DataFrame:
     """Return the table without counts of few patients, nor scores of so few."""
     patients, undefined = table["patients"].to_numpy(), table["undefined"].to_numpy()
-    # How many patients a task has is printed elsewhere; those with a metric are some of them.
+    # The number of patients of a task is published elsewhere; those with a metric are a subset.
     hidden = np.array(
         [
             hide_steps(np.array([n + without, n]), threshold)[1]

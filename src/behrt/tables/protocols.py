@@ -16,10 +16,10 @@ PRETRAINING = "MLM"
 
 
 def read_precision(metrics: Path) -> float | None:
-    """Return the precision of masked words in the epoch that pretraining chose.
+    """Return the precision of masked words in the chosen epoch of a pretraining.
 
     Args:
-        metrics: metrics.jsonl of a pretraining, one JSON object an epoch.
+        metrics: metrics.jsonl of a pretraining, one JSON object per epoch.
     """
     epochs = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     best = min(epochs, key=lambda epoch: epoch["tuning_loss"])

@@ -55,7 +55,7 @@ def tabulate(reliability: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         )
         curve = part.filter(pl.col("kind") == "curve")
         too_few = bool(is_small(np.array(labels.sum()), rules.threshold))
-        # How many patients there are, and how many with a label, is printed elsewhere.
+        # The numbers of patients, and of patients with a label, are published elsewhere.
         near = is_small((groups["patients"] - groups["positives"]).to_numpy(), rules.threshold)
         for name in others:
             near |= is_small(groups[name].to_numpy(), rules.threshold)

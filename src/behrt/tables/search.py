@@ -1,4 +1,4 @@
-"""The trials of a hyper-parameter search as a table."""
+"""The trials of a hyper-parameter search."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ def table(run: Run, trials: list[Path], searched: str, task: str) -> pl.DataFram
 
     Args:
         run: the run.
-        trials: of one search, a JSON file each.
+        trials: of one search, one JSON file each.
         searched: "mlm" (pretraining) or the name of a model.
-        task: whose labels decide; of pretraining, "MLM".
+        task: whose labels the score is computed on; of pretraining, "MLM".
     """
     return with_facts(tabulate(read_trials(trials)), searched=searched, task=task)
 
