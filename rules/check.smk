@@ -27,7 +27,7 @@ rule check_delivery:
         runtime=120,
     params:
         folder=lambda wildcards: str(DELIVERY),
-        lists=lambda wildcards: config["caliber"] or f"results/{config['run']}/caliber",
+        lists=lambda wildcards: config["caliber"] or f"{RESULTS}/caliber",
         database=DATABASE.name,
         diagnoses=config["events"]["tables"],
         rules=config["cohort"],

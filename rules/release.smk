@@ -11,7 +11,7 @@ if "paper" in [rule.name for rule in workflow.rules]:  # what of it was made alr
         path
         for path in rules.paper.input
         if path not in PIECES
-        and Path(str(path).replace("<results>", f"results/{config['run']}")).is_file()
+        and Path(str(path).replace("<results>", RESULTS)).is_file()
     ]
 WEIGHTS = (
     [

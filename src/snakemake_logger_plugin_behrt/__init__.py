@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from snakemake.logging import DefaultFilter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -50,10 +51,18 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         settings = self.common_settings
         self.stream = sys.stdout if settings.dryrun else sys.stderr
+        self.wanted = DefaultFilter(
+            settings.quiet,
+            settings.debug_dag,
+            settings.verbose,
+            settings.dryrun,
+            settings.printshellcmds,
+        )
         self.full = settings.verbose or settings.printshellcmds or settings.debug_dag
         self.live = LiveLines(self.stream)
         self.expected = Expected({})
         self.jobs: dict[int, _Job] = {}
+        self.notable: list[str] = []  # of the log file of the job that has just ended
         self.done = 0
         self.total = 0
         self.has_stats = False
@@ -72,7 +81,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_filter(self) -> bool:
-        return False
+        return True
 
     @property
     def has_formatter(self) -> bool:
@@ -85,14 +94,27 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Write what a record of Snakemake's log tells, if a run should show it."""
         try:
-            text = self.format(record) if self.full else self.text(record)
-            if text and text != "None":
-                self.live.write(text)
+            shown = self.wanted.filter(record)
+            if self.full:
+                lines = [self.format(record)] if shown else []
+            else:
+                text = self.text(record)
+                # Notices, warnings and errors of jobs are shown even with --quiet.
+                lines = [text] * shown + ["\n".join(self.notable)]
+                self.notable = []
+            for line in lines:
+                if line and line != "None":
+                    self.live.write(line)
         except Exception:
             self.handleError(record)
 
     def close(self) -> None:
+        """Remove the lines of jobs; with `--quiet progress`, Snakemake does not log their ends."""
         self.live.close()
+        for job in self.jobs.values():
+            if text := "\n".join(notable(job.log)):
+                self.live.write(text)
+        self.jobs.clear()
         super().close()
 
     def text(self, record: LogRecord) -> str:
@@ -143,18 +165,18 @@ class LogHandler(LogHandlerBase):
         self.expected.finish(job.rule, seconds)
         percent = self.expected.percent()
         self.live.total(percent, self.done, self.total)
-        line = f"[{percent:3d} %] {job.name} ({duration(seconds)})"
-        return "\n".join([line, *notable(job.log)])
+        self.notable = notable(job.log)
+        return f"[{percent:3d} %] {job.name} ({duration(seconds)})"
 
     def failed(self, record: Any) -> str:
         job = self.jobs.pop(record.jobid, None)
         self.live.remove(record.jobid)
         name = job.name if job else f"Rule {record.rule_name}"
         place = f" Its log file: {record.log[0]}" if record.log else ""
-        shown = notable(job.log) if job else []
-        if self.common_settings.show_failed_logs:  # on a cluster, also those of the cluster
-            shown = self.format(record).splitlines()
-        return "\n".join([f"Failed: {name}.{place}", *shown])
+        self.notable = notable(job.log) if job else []
+        if self.common_settings.show_failed_logs:  # on a cluster, with the cluster's logs
+            return f"Failed: {name}.\n{self.format(record)}"
+        return f"Failed: {name}.{place}"
 
 
 def use_a_writable_cache() -> None:

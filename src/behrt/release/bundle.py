@@ -41,6 +41,7 @@ _PLACES = (
     ("meds", "folder"),
     ("neighbours", "reference"),
     ("omop", "folder"),
+    ("results",),
     ("sex_analysis", "diseases"),
 )
 _ALWAYS = {

@@ -51,7 +51,10 @@ class Run(Section):
     """
 
     run: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$", examples=["my_run-1"])]
-    """The name of the run. Everything is written to results/<run>/."""
+    """The name of the run. Everything is written to <results>/<run>/."""
+
+    results: Annotated[str, Field(min_length=1)] = "results"
+    """The folder of all runs, relative to the working directory."""
 
     seed: Annotated[int, Field(ge=0)] = 2020
     """Every random draw depends on it."""
