@@ -31,7 +31,8 @@ _NOISE = (
     *("Assuming unrestricted shared filesystem", "Building DAG", "Cancelling snakemake"),
     *("Complete log", "Conda environments:", "Config file ", "Elapsed time", "Execute "),
     *("Exiting because a job execution failed", "Group jobs:", "host:", "Provided "),
-    *("Removing output files of failed job", "Removing temporary output", "Rules claiming"),
+    *("Reasons:", "Removing output files of failed job", "Removing temporary output"),
+    *("Rules claiming", "Rules with ", "Some jobs were triggered by provenance information"),
     *("Select jobs to execute", "Shutting down", "Singularity containers:", "Using shell"),
     *("Terminating processes on user request", "WorkflowError:\nAt least one job"),
 )
