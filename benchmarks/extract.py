@@ -62,7 +62,7 @@ def generate(folder: Path, rows: int) -> None:
 def extract(folder: Path, threads: int, *, zipped: bool = False) -> None:
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     from behrt.cprd.databases import GOLD
-    from behrt.cprd.extract import extract_part
+    from behrt.cprd.extraction import extract_part
 
     extract_part(
         folder / ("part.zip" if zipped else MEMBER),

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from behrt.cprd.databases import AURUM, GOLD, Database
 from behrt.cprd.delivery import find_parts
-from behrt.cprd.extract import extract_part
+from behrt.cprd.extraction import extract_part
 from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 

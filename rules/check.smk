@@ -40,6 +40,7 @@ rule check_delivery:
         shards=config["shards"],
         threshold=DISCLOSURE["threshold"],
         megabytes=config["check"]["megabytes"],
+        without=WITHOUT,
         predictions=config["split"]["held_out"] * len(TASKS) * len(MODELS),
         code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
     message:

@@ -13,12 +13,16 @@ rule cohort_shard:
         **(
             {
                 "diagnoses": DIAGNOSES,
-                "hospital": EXTRACTED["hes_diagnosis_hosp"],
                 "pointers": POINTERS,
                 "medcodes": MEDCODES,
                 "icd": "<results>/phenotypes/icd.parquet",
             }
             if config["cohort"]["visits"] == "diagnosis"
+            else {}
+        ),
+        **(
+            {"hospital": EXTRACTED["hes_diagnosis_hosp"]}
+            if config["cohort"]["visits"] == "diagnosis" or "hes_hospital" in WITHOUT
             else {}
         ),
         **MERGED,
@@ -46,6 +50,7 @@ rule cohort_shard:
         shard=lambda wildcards: int(wildcards.shard),
         rules=config["cohort"],
         database=DATABASE.name,
+        without=WITHOUT,
         code=code_hash(SCRIPTS / "cohort_shard.py", "cprd/layouts.toml"),
     message:
         "Choose the patients of shard {wildcards.shard}"
@@ -78,6 +83,7 @@ rule cohort:
     params:
         rules=config["cohort"],
         database=DATABASE.name,
+        without=WITHOUT,
         code=code_hash(SCRIPTS / "cohort.py", "cprd/layouts.toml"),
     message:
         "Join the shards' cohorts"

@@ -41,6 +41,8 @@ rule events:
 
 rule meds:
     input:
+        medcodes=MEDCODES,
+        icd="<results>/phenotypes/icd.parquet",
         phenotypes="<results>/phenotypes/phenotypes.parquet",
         shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
         unmapped=expand("<results>/unmapped/{shard}.parquet", shard=SHARDS),

@@ -1,12 +1,13 @@
-"""A look at a delivery before hours of work."""
+"""The check of a delivery before hours of work."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
 from behrt import stage
-from behrt.cprd.check import CheckSettings, check
-from behrt.cprd.check_report import as_text
+from behrt.cprd.check.report import check
+from behrt.cprd.check.sampling import CheckSettings
+from behrt.cprd.check.text import as_text
 from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
@@ -30,13 +31,14 @@ def main(
     threshold: int,
     megabytes: float,
     predictions: float,
+    without: list[str],
     own_lists: Path | None = None,
     merged: Path | None = None,
     snomed: Path | None = None,
 ) -> None:
     """Check the delivery in `folder`, with the code lists in `lists`.
 
-    `files` and `own_lists` are what is there, for Snakemake to know of a change.
+    `files` and `own_lists` are inputs so that Snakemake runs the check again after a change.
     """
     source_tables = DATABASES[database].source_tables
     settings = CheckSettings(
@@ -55,6 +57,7 @@ def main(
         predictions=predictions,
         merged=merged,
         snomed=snomed,
+        without=without,
     )
     work = report.parent / ".sample"
     shutil.rmtree(work, ignore_errors=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from behrt import logs, stage
 from behrt.cprd.cohort import CohortRules, add_flows, join_cohorts, recognise
-from behrt.cprd.databases import DATABASES
+from behrt.cprd.databases import DATABASES, losses
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 
@@ -21,24 +21,26 @@ def main(
     manifest: Path,
     rules: dict[str, Any],
     database: str,
+    without: list[str],
     merged: Path | None = None,
 ) -> None:
-    """Join all shards, and write down what was recognised in the delivery as a whole.
+    """Join all shards, and write what was recognised in the delivery as a whole.
 
-    `merged` is the list of merged practices, if there is one.
+    `merged` is the list of merged practices, if there is one; `without` are the source tables that
+    the run goes without.
     """
     total = add_flows(counts)
     join_cohorts(shards, cohort)
     write_parquet(total, flow)
-    found = recognise(
-        patient, practice, coverage, CohortRules.read(rules), DATABASES[database], merged
-    )
+    known = DATABASES[database]
+    found = recognise(patient, practice, coverage, CohortRules.read(rules), known, merged, without)
     write_json(
         {
             "database": database,
             "practice_digits": found.practice_digits,
-            "hes_start": found.hes_start.isoformat(),
-            "hes_end": found.hes_end.isoformat(),
+            "hes_start": found.hes_start and found.hes_start.isoformat(),
+            "hes_end": found.hes_end and found.hes_end.isoformat(),
+            "without": losses(without),
             "merged_practices_listed": None if found.merged is None else found.merged.len(),
         },
         manifest,

@@ -1,4 +1,4 @@
-"""The cohort's patients in one shard, and how many are left after each step."""
+"""The cohort's patients in one shard, and the number left after each step."""
 
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ def main(
     shard: int,
     rules: dict[str, Any],
     database: str,
+    without: list[str],
     merged: Path | None = None,
     diagnoses: list[Path] | None = None,
     hospital: list[Path] | None = None,
@@ -32,8 +33,9 @@ def main(
 ) -> None:
     """Select one shard.
 
-    `merged` is the list of merged practices, if there is one; the last five inputs are needed for
-    `rules["visits"] == "diagnosis"`.
+    `merged` is the list of merged practices, if there is one; `without` are the source tables that
+    the run goes without. The last five inputs are needed for `rules["visits"] == "diagnosis"`, and
+    `hospital` also without hes_hospital.
     """
     sources = CohortSources(
         patient,
@@ -50,6 +52,7 @@ def main(
         pointers or [],
         merged,
         DATABASES[database],
+        without,
     )
     selected, flow = select_cohort(sources, shard, CohortRules.read(rules))
     write_parquet(selected, cohort)

@@ -5,7 +5,7 @@ from typing import Any
 
 from behrt import logs, stage
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.extract import extract_part
+from behrt.cprd.extraction import extract_part
 from behrt.cprd.values import Options
 from behrt.files import write_json
 from behrt.logs import logger

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.caliber.lists import describe_phenotypes
-from behrt.diagnosis_outcomes import add_outcomes
+from behrt.cprd.diagnoses import read_mapping
+from behrt.diagnosis_outcomes import add_outcomes, require_mapped
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds_writer import list_codes, write_codes, write_dataset
@@ -12,6 +13,8 @@ from behrt.meds_writer import list_codes, write_codes, write_dataset
 
 def main(
     phenotypes: Path,
+    medcodes: Path,
+    icd: Path,
     shards: list[Path],
     unmapped: list[Path],
     codes: Path,
@@ -19,11 +22,12 @@ def main(
     unmapped_codes: Path,
     name: str,
 ) -> None:
-    """Describe the dataset called `name`."""
+    """Describe the dataset called `name`; `medcodes` and `icd` map codes to `phenotypes`."""
+    outcomes = add_outcomes(unmapped)
+    require_mapped(outcomes, set(read_mapping(medcodes, icd)["system"]))
     listed = list_codes(describe_phenotypes(phenotypes), shards)
     write_codes(listed, codes)
     write_dataset(name, dataset)
-    outcomes = add_outcomes(unmapped)
     write_parquet(outcomes, unmapped_codes)
     logger.info("meds: %d codes described", listed.height)
 

@@ -1,10 +1,12 @@
 """What became of each diagnosis row: which rows became events, and why the others did not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import dataframely as dy
 import polars as pl
+
+from behrt.errors import InputError
 
 MAPPED = "mapped"
 UNMAPPED = "unmapped"
@@ -16,6 +18,7 @@ OUTCOMES = (
     UNMAPPED,
     MAPPED,
 )
+_EVIDENCE = 20
 
 
 class DiagnosisOutcomes(dy.Schema):
@@ -75,6 +78,29 @@ def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[DiagnosisOutcomes]:
     scanned = pl.scan_parquet(list(shards))
     total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
     return sort_outcomes(total.collect())
+
+
+def require_mapped(outcomes: pl.DataFrame, listed: Collection[str]) -> None:
+    """Refuse diagnoses of a coding system none of which is mapped to a disease.
+
+    Args:
+        outcomes: system, outcome, rows.
+        listed: the coding systems of which the code lists have codes.
+
+    Raises:
+        InputError: the lists do not fit the codes of a system. A few rows are no evidence.
+    """
+    coded = outcomes.filter(pl.col("outcome").is_in([MAPPED, UNMAPPED]))
+    counts = coded.group_by("system").agg(
+        rows=pl.col("rows").sum(), is_mapped=(pl.col("outcome") == MAPPED).any()
+    )
+    for system, rows, is_mapped in counts.sort("system").iter_rows():
+        if system in listed and not is_mapped and rows >= _EVIDENCE:
+            raise InputError(
+                f"diagnoses, {system}",
+                "none of their codes is mapped to a disease",
+                "Check that the code lists (`caliber`) fit the delivery",
+            )
 
 
 def share_mapped(outcomes: pl.DataFrame) -> float:

@@ -114,7 +114,8 @@ def write_aurum_delivery(folder: Path) -> Delivery:
     others = [
         {"medcode": GOUT + number, "readcode": f"1{number:02d}..00"} for number in range(1, 20)
     ]
-    write("dictionary", "emismedicaldictionary", [word, *others])
+    synonym = {"medcode": GOUT + 20, "readcode": "C34.."}
+    write("dictionary", "emismedicaldictionary", [word, *others, synonym])
     return Delivery(folder, AURUM_FILES)
 
 
@@ -182,6 +183,7 @@ class Fault:
         where: the file, folder or key that the error names.
         refused: rows refused, by table and reason.
         step: the step of the cohort's flow after which a patient is gone.
+        loss: what the first step of the cohort's flow says that the run does without.
         outcomes: diagnosis rows that come to nothing, by outcome.
         config: settings other than the usual ones.
         during: lasts while the delivery is read.
@@ -194,6 +196,7 @@ class Fault:
     where: str = ""
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     step: str = ""
+    loss: str = ""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     during: Callable[[Delivery], Any] = lambda delivery: nullcontext()
@@ -210,6 +213,8 @@ class Fault:
             )
         if self.step:
             return f"patient left out, counted: {self.step}"
+        if self.loss:
+            return f"read as it is, the cohort flow says: without {self.loss}"
         if self.outcomes:
             return "; ".join(f"diagnosis left out, counted: {name}" for name in self.outcomes)
         return "read as it is meant"
@@ -404,6 +409,10 @@ FOLDER = "the folder"
 BEARS = "it bears the name of the source table clinical, but would not be read"
 MANY = "of the rows cannot be used"
 PATID = str(PATIDS[6]).encode()
+
+
+def without(*source_tables: str) -> dict[str, dict[str, list[str]]]:
+    return {"delivery": {"without": list(source_tables)}}
 
 
 def unusable(name: str, column: str, value: str, reason: str, source_table: str = "") -> Fault:
@@ -609,7 +618,51 @@ CONTAINERS = (
         "hes_diagnosis_hosp_y.txt",
     ),
     Fault("a missing table", removed("consultation"), "no file for consultation", FOLDER),
-    Fault("no linkage coverage", removed("coverage"), "no file for linkage_coverage", FOLDER),
+    Fault(
+        "no linkage coverage",
+        removed("coverage"),
+        "or set cohort.hes_start and cohort.hes_end",
+        FOLDER,
+    ),
+    Fault(
+        "no ONS deaths",
+        removed("deaths"),
+        "name them in delivery.without to do without ONS deaths",
+        FOLDER,
+    ),
+    Fault(
+        "no ONS deaths, as the configuration says",
+        removed("deaths"),
+        loss="ONS deaths",
+        config=without("death_patient"),
+    ),
+    Fault(
+        "no admissions",
+        removed("admissions"),
+        "name them in delivery.without to do without admissions without a diagnosis",
+        FOLDER,
+    ),
+    Fault(
+        "no admissions, as the configuration says",
+        removed("admissions"),
+        loss="admissions without a diagnosis",
+        config=without("hes_hospital"),
+    ),
+    Fault(
+        "no hospital diagnoses, as the configuration says",
+        removed("diagnoses"),
+        loss="hospital diagnoses",
+        config=without("hes_diagnosis_hosp"),
+    ),
+    Fault(
+        "no linked data, as the configuration says",
+        lambda d: [
+            removed(name)(d)
+            for name in ("coverage", "eligibility", "deaths", "admissions", "diagnoses")
+        ],
+        loss="ONS deaths and hospital records",
+        config=without("death_patient", "hes_hospital", "hes_diagnosis_hosp"),
+    ),
     Fault(
         "a part that vanishes while it is read",
         error="it is not there any more",
@@ -784,13 +837,13 @@ TEXTS = (
     Fault(
         "a patient with two different rows",
         appended("patient", "patient", patid=PATIDS[0], yob=1950, accept=1),
-        "a patient is there twice, with different data",
+        "two rows of a patient differ",
         "patient table",
     ),
     Fault(
         "a patient in two practices' deliveries",
         appended("patient", "patient", patid=PATIDS[0], yob=1940, accept=1, crd="01/01/1999"),
-        "a patient is there twice, with different data",
+        "two rows of a patient differ",
         "patient table",
     ),
     Fault(
@@ -948,6 +1001,11 @@ HARMLESS = (
         copied("practice", "again/x_Extract_Practice_001.txt"),
     ),
     Fault(
+        "no linkage coverage, the days of HES stated in config",
+        removed("coverage"),
+        config={"cohort": {"hes_start": "1997-04-01", "hes_end": "2000-03-31"}},
+    ),
+    Fault(
         "a placeholder for no date, stated in config",
         cell("patient", "tod", "31/12/9999"),
         config={"extract": {"blank": ["31/12/9999"]}},
@@ -999,7 +1057,7 @@ def unusable_in_aurum(
     told = f"{column} {value!r}" if value else f"no {column}"
     return of_aurum(
         f"{told} in {source_table or name}",
-        cell(name, column, value),
+        cell(name, column, value, row=1 if name == "dictionary" else 0),
         refused={(source_table or name, f"{reason} {column}"): 1},
     )
 
@@ -1036,7 +1094,8 @@ AURUM_FAULTS = (
     of_aurum(
         "a dictionary of another delivery's codes",
         cell("dictionary", "medcodeid", "4711"),
-        outcomes={"unmapped": 60},
+        error="none of their codes is mapped to a disease",
+        where="diagnoses, medcode",
     ),
     of_aurum(
         "a medcodeid that the dictionary lacks",
@@ -1136,7 +1195,8 @@ AURUM_FAULTS = (
     of_aurum(
         "a concept that no code of the dictionary has",
         beside("snomed.csv", "phenotype,snomedctconceptid\nGout,90560007\n"),
-        outcomes={"unmapped": 60},
+        error="none of the codes of the code lists is in it",
+        where="EMIS's dictionary",
         config=SNOMED,
     ),
     of_aurum(

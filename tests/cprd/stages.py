@@ -43,12 +43,20 @@ def run_stages(
     diagnoses: Sequence[str] | None = None,
     merged: Path | None = None,
     snomed: Path | None = None,
+    without: Sequence[str] = (),
 ) -> None:
-    """Run the stages from delivered text to MEDS; `diagnoses` are config's events.tables."""
+    """Run the stages from delivered text to MEDS.
+
+    `diagnoses` is the configuration's events.tables, `without` its delivery.without.
+    """
     known = DATABASES[database]
-    parts: dict[str, list[Path]] = {}
+    stated = bool(rules.get("hes_start") and rules.get("hes_end"))
+    needed = known.needed(diagnoses, without, stated)
+    parts: dict[str, list[Path]] = {source_table: [] for source_table in known.source_tables}
     extract = script("extract")
     for part in find_parts(delivery, database=database):
+        if part.source_table not in needed:
+            continue
         rows = out / "extracted" / part.source_table / f"{part.part}.parquet"
         extract(
             source=part.path,
@@ -62,7 +70,7 @@ def run_stages(
             options={},
             unread=known.unread(part.source_table, diagnoses),
         )
-        parts.setdefault(part.source_table, []).append(rows)
+        parts[part.source_table].append(rows)
     tables = ("phenotypes", "medcodes", "icd", "read_codes")
     codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
     script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
@@ -104,6 +112,7 @@ def run_stages(
             rules=rules,
             database=database,
             merged=merged,
+            without=list(without),
             **mapping,
         )
         script("events")(
@@ -131,8 +140,10 @@ def run_stages(
         rules=rules,
         database=database,
         merged=merged,
+        without=list(without),
     )
     script("meds")(
+        **mapping,
         phenotypes=codes["phenotypes"],
         shards=data,
         unmapped=unmapped,

@@ -238,6 +238,7 @@ def test_cohort_and_events_equal_plain_sql(
         "practice_digits": layout.digits,
         "hes_start": "1996-06-01",
         "hes_end": "1999-11-30",
+        "without": [],
     }
 
     cohort = pl.read_parquet(out / "cohort/cohort.parquet")

@@ -320,6 +320,7 @@ def test_cohort_and_events_equal_plain_sql(
         "practice_digits": None,
         "hes_start": "1996-06-01",
         "hes_end": "1999-11-30",
+        "without": [],
         "merged_practices_listed": len(MERGED) if case.merged else None,
     }
     mapped = read_json(out / "phenotypes/aurum_medcodes.json")

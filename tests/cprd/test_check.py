@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from faults import write_aurum_delivery
 
-from behrt.cprd.check import CheckSettings, Runs, check
-from behrt.cprd.check_report import as_text
+from behrt.cprd.check.report import check
+from behrt.cprd.check.sampling import CheckSettings, Runs
+from behrt.cprd.check.text import as_text
 from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import AURUM
 from behrt.cprd.delivery import find_parts
@@ -341,7 +342,7 @@ def test_parts_that_differ_in_layout_or_format_are_told(delivery: Path, look: Lo
     assert [layout["parts"] for layout in report["tables"]["clinical"]["layouts"]] == [1, 1]
     text = " ".join(report["warnings"])
     assert "clinical: 2 different header lines" in text
-    assert "eventdate is written differently among parts (DD/MM/YYYY in 1, YYYY-MM-DD in 1)" in text
+    assert "the format of eventdate differs among parts (DD/MM/YYYY in 1, YYYY-MM-DD in 1)" in text
 
 
 def test_an_empty_part_and_unknown_files_are_told(
@@ -383,10 +384,56 @@ def test_code_lists_that_are_not_there_or_do_not_fit(
     assert report["cohort"]["expected"] == len(COHORT)
     assert settings.lists is not None
     edit(settings.lists / "primary_care" / "CPRD_gout.csv", lambda text: text.replace(b"2.0", b"9"))
-    assert (
-        "medcode: no code is mapped; do the code lists fit the delivery"
-        in (look(delivery)["warnings"])
-    )
+    report = look(delivery)
+    assert "diagnoses, medcode: none of their codes is mapped to a disease" in report["errors"][0]
+    assert not report["ready"]
+
+
+def test_a_cohort_of_nobody_is_not_ready(delivery: Path, look: Look) -> None:
+    edit(delivery / "x_linkage_eligibility_gold.txt", lambda text: text.replace(b"\t1\t", b"\t0\t"))
+    for sample_bytes in (10**6, 6000):
+        report = look(delivery, sample_bytes=sample_bytes)
+        (error,) = report["errors"]
+        assert "no patient is left after the step 'Eligible for linkage to HES'" in error
+        assert not report["ready"]
+        assert [step["patients"] for step in report["cohort"]["steps"]][3] == 0
+
+
+def test_a_sample_without_a_member_of_the_cohort_is_not_ready(delivery: Path, look: Look) -> None:
+    report = look(delivery, sample_bytes=6000, rules=CohortRules(minimum_visits=100))
+    (error,) = report["errors"]
+    assert "no patient of the sample passes the step 'At least 100 visits'" in error
+    assert report["cohort"]["expected"] == 0
+
+
+@pytest.mark.parametrize(
+    ("without", "loss"),
+    [
+        (["death_patient"], "ONS deaths"),
+        (["hes_hospital"], "admissions without a diagnosis"),
+        (["hes_diagnosis_hosp"], "hospital diagnoses"),
+        (["hes_hospital", "hes_diagnosis_hosp"], "hospital records"),
+    ],
+)
+def test_a_delivery_without_a_source_table_is_ready_if_the_configuration_says_so(
+    delivery: Path, look: Look, without: list[str], loss: str
+) -> None:
+    gone = [*without, *(["linkage_eligibility", "linkage_coverage"] if without[1:] else [])]
+    for part in find_parts(delivery):
+        if part.source_table in gone:
+            part.path.unlink()
+    report = look(delivery, without=without)
+    assert report["errors"] == []
+    assert report["cohort"]["steps"][0]["step"] == f"Delivered, without {loss}"
+    assert report["cohort"]["expected"] == len(COHORT)
+
+
+def test_stated_days_of_hes_need_no_linkage_coverage(delivery: Path, look: Look) -> None:
+    (delivery / "linkage_coverage.txt").unlink()
+    rules = CohortRules.read({"hes_start": "1997-04-01", "hes_end": "2004-03-31"})
+    report = look(delivery, rules=rules)
+    assert report["ready"]
+    assert report["cohort"]["expected"] == len(COHORT)
 
 
 def test_a_patient_twice_or_a_practice_of_another_build_is_an_error(

@@ -62,7 +62,7 @@ def ids(frame: pl.DataFrame) -> list[int]:
 def test_a_patient_delivered_twice_alike_counts_once_and_differently_is_an_error() -> None:
     twice = pl.concat([patients({}, {}), patients({}, {"accept": 0})])
     assert ids(delivered(twice.filter(pl.col("accept") == 1))) == [1, 2]
-    with pytest.raises(InputError, match="there twice, with different data"):
+    with pytest.raises(InputError, match="two rows of a patient differ"):
         delivered(twice)
 
 
@@ -71,7 +71,7 @@ def test_the_parts_that_contradict_each_other_are_named(tmp_path: Path) -> None:
     paths = [tmp_path / f"{index:03d}.parquet" for index in (1, 2, 3)]
     for frame, path in zip(frames, paths, strict=True):
         frame.rename({"subject_id": "patid"}).write_parquet(path)
-    with pytest.raises(InputError, match="patient table, part 001, 002: a patient is there twice"):
+    with pytest.raises(InputError, match="patient table, part 001, 002: two rows of a patient"):
         delivered(pl.concat(frames), paths)
 
 

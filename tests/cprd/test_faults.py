@@ -28,9 +28,10 @@ from behrt.cprd.cohort import CohortRules, CohortSources, add_flows, select_coho
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import DeliveredPart, find_parts, require
 from behrt.cprd.events import EventSources, make_events
-from behrt.cprd.extract import extract_part
+from behrt.cprd.extraction import extract_part
 from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.values import Options
+from behrt.diagnosis_outcomes import require_mapped
 from behrt.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Delivery]:
 
 def settings(defaults: dict[str, Any], fault: Fault, folder: Path) -> dict[str, Any]:
     config = defaults | {"database": fault.database}
-    config |= {"delivery": {"folder": str(folder), "files": {}}}
+    config |= {"delivery": {"folder": str(folder), "files": {}, "without": []}}
     for section, values in fault.config.items():
         config[section] = config[section] | values if isinstance(values, Mapping) else values
     return config
@@ -102,10 +103,12 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     folder = Path(config["delivery"]["folder"])
     database = DATABASES[config["database"]]
     chosen = config["events"]["tables"]
-    needed = database.needed(chosen)
+    rules = CohortRules.read(config["cohort"])
+    without = config["delivery"]["without"]
+    needed = database.needed(chosen, without, rules.state_coverage)
     parts = find_parts(folder, named=config["delivery"]["files"], database=database.name)
     require(parts, needed, folder, database.name)
-    rows: dict[str, list[Path]] = {source_table: [] for source_table in needed}
+    rows: dict[str, list[Path]] = {source_table: [] for source_table in database.source_tables}
     kept: Counter[str] = Counter()
     outcome = Outcome()
     for part in parts:
@@ -146,10 +149,12 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         rows["death_patient"],
         [path for source_table in database.records for path in rows[source_table]],
         rows["hes_hospital"],
+        hospital=rows["hes_diagnosis_hosp"],
         merged=merged and Path(merged),
         database=database,
+        without=without,
     )
-    cohort, flow = select_cohort(sources, 0, CohortRules.read(config["cohort"]))
+    cohort, flow = select_cohort(sources, 0, rules)
     cohort.write_parquet(out / "cohort.parquet")
     flow.write_parquet(out / "flow.parquet")
     total = add_flows([out / "flow.parquet"])
@@ -169,6 +174,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
         0,
     )
     outcome.events = events
+    require_mapped(outcomes, {"medcode", "icd10"})
     outcome.outcomes = dict(outcomes.group_by("outcome").agg(pl.col("rows").sum()).iter_rows())
     records = sum(kept[source_table] for source_table in database.diagnoses(chosen)[0])
     assert sum(outcome.outcomes.values()) == records + kept["hes_diagnosis_hosp"]
@@ -244,6 +250,9 @@ def test_every_fault_has_its_outcome(
         if fault.step:
             before = list(outcome.flow.values())[list(outcome.flow).index(fault.step) - 1]
             assert (before, outcome.flow[fault.step]) == (len(PATIDS), len(PATIDS) - 1)
+        elif fault.loss:
+            assert next(iter(outcome.flow)) == f"Delivered, without {fault.loss}"
+            assert set(outcome.flow.values()) == {len(PATIDS)}
         elif fault.outcomes:
             left_out = {name: rows for name, rows in outcome.outcomes.items() if name != "mapped"}
             assert left_out == dict(fault.outcomes)

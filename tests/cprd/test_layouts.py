@@ -8,7 +8,7 @@ from layouts import LAYOUTS, Layout, write
 
 from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.delivery import find_parts
-from behrt.cprd.extract import extract_part
+from behrt.cprd.extraction import extract_part
 from behrt.cprd.layout import read_registry
 
 VALUES = {

@@ -1,9 +1,10 @@
-"""The cohort: every rule a step of its own, and the patients left after each (the paper's Fig. 1).
+"""The cohort: one step per rule, and the patients left after each step (the paper's Fig. 1).
 
 The paper (Methods, Data) takes patients of practices that consented to linkage with HES, applies
 CPRD's quality flags and time windows, and keeps those with at least five visits. The steps are
-those for CPRD GOLD, which the paper read; CPRD Aurum differs where `behrt.cprd.databases` says so:
-it knows no up-to-standard date, and practices that merged into others are left out by a list.
+those for CPRD GOLD, which the paper used. CPRD Aurum differs where `behrt.cprd.databases` says so:
+it has no up-to-standard date, and a list excludes practices that merged into others. A run without
+hospital records (`delivery.without`) has no steps for linkage.
 """
 
 import datetime
@@ -17,7 +18,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from behrt import flow
-from behrt.cprd.databases import GOLD, Database
+from behrt.cprd.databases import GOLD, Database, losses, uses_hospital
 from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.practices import (
     not_merged,
@@ -33,7 +34,7 @@ from behrt.flow import Flow
 
 
 class Cohort(dy.Schema):
-    """One patient of the cohort a row, sorted by shard, then subject_id."""
+    """One row per patient of the cohort, sorted by shard, then subject_id."""
 
     subject_id = dy.Int64(primary_key=True)
     sex = dy.Int8(is_in=[0, 1, 2])  # unknown, male, female
@@ -53,16 +54,16 @@ class Cohort(dy.Schema):
 
 @dataclass(frozen=True)
 class CohortRules:
-    """What may be set about the cohort.
+    """The rules that the configuration sets (`cohort`).
 
     Attributes:
-        minimum_visits: fewest visits in follow-up; a visit is a day.
-        visits: "all": days of a consultation, a clinical record or an admission; "diagnosis": days
-            with a diagnosis that CALIBER maps.
+        minimum_visits: the smallest number of visits in follow-up; a visit is a day.
+        visits: "all": days with a consultation, a clinical record or an admission; "diagnosis":
+            days with a diagnosis that CALIBER maps.
         study_start, study_end: first and last day of the study; None: no limit.
-        hes_start, hes_end: HES's coverage, in place of linkage_coverage.txt's.
-        practice_digits: how many last digits of patid are the practice (CPRD GOLD); None to find
-            out.
+        hes_start, hes_end: first and last day of HES, in place of those of linkage_coverage.txt.
+        practice_digits: how many last digits of patid are the practice (CPRD GOLD); None to infer
+            the number.
     """
 
     minimum_visits: int = 5
@@ -73,9 +74,18 @@ class CohortRules:
     hes_end: datetime.date | None = None
     practice_digits: int | None = None
 
+    @property
+    def state_coverage(self) -> bool:
+        """Whether the rules state the first and the last day of HES."""
+        return self.hes_start is not None and self.hes_end is not None
+
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "CohortRules":
-        """Read rules from config (dates as YYYY-MM-DD), refusing the unknown with an InputError."""
+        """Read the rules from the configuration, with dates as YYYY-MM-DD.
+
+        Raises:
+            InputError: an unknown rule, or a value that is not valid.
+        """
         names = [item.name for item in fields(cls)]
         read: dict[str, Any] = {}
         for key, value in values.items():
@@ -87,7 +97,7 @@ class CohortRules:
                     read[key] = datetime.date.fromisoformat(value)
                 except ValueError as error:
                     raise InputError(
-                        f"config, {key}", f"{value!r} is no date", "Write it as YYYY-MM-DD"
+                        f"config, {key}", f"{value!r} is not a date", "Write it as YYYY-MM-DD"
                     ) from error
         rules = cls(**read)
         if rules.visits not in ("all", "diagnosis"):
@@ -99,18 +109,21 @@ class CohortRules:
 
 @dataclass(frozen=True)
 class CohortSources:
-    """The extracted parts that the cohort is made from.
+    """The extracted parts from which the cohort is selected.
 
     Attributes:
         patient, practice, eligibility, coverage, deaths: parts of patient, practice,
             linkage_eligibility, linkage_coverage and death_patient.
-        visits: parts of the database's records: every dated row is a visit.
+        visits: parts of the database's records: each row with a date is a visit.
         admissions: parts of hes_hospital.
-        diagnoses, hospital, medcodes, icd: parts of the GP tables with medcodes and of
-            hes_diagnosis_hosp, and the mapping; needed only to count visits with a diagnosis.
-        pointers: parts of the tables that point at the rows that are diagnoses; none for all.
+        diagnoses, hospital, medcodes, icd: parts of the GP's source tables with medcodes and of
+            hes_diagnosis_hosp, and the mapping; needed to count visits with a diagnosis. Without
+            hes_hospital, the days in `hospital` are visits.
+        pointers: parts of the source tables that point at the rows that are diagnoses; none if
+            all rows are.
         merged: the list of merged practices, or None.
-        database: which of CPRD's the parts are of.
+        database: CPRD's database of the parts.
+        without: the source tables that the run goes without.
     """
 
     patient: Sequence[Path]
@@ -127,17 +140,18 @@ class CohortSources:
     pointers: Sequence[Path] = field(default_factory=list)
     merged: Path | None = None
     database: Database = GOLD
+    without: Sequence[str] = ()
 
 
 def delivered(patients: pl.DataFrame, parts: Sequence[Path] = ()) -> pl.DataFrame:
-    """Take every patient once, sorted by subject_id.
+    """Return each patient once, sorted by subject_id.
 
     Args:
         patients: of a shard.
-        parts: of the patient table, named in an error.
+        parts: of the source table patient, named in an error.
 
     Raises:
-        InputError: a patient is there twice, with different data.
+        InputError: two rows of a patient differ.
     """
     once = patients.unique().sort("subject_id")
     twice = once["subject_id"].filter(once["subject_id"].is_duplicated()).unique()
@@ -151,14 +165,12 @@ def delivered(patients: pl.DataFrame, parts: Sequence[Path] = ()) -> pl.DataFram
             .item()
         ]
         where = f"patient table, part {', '.join(holding[:5])}" if holding else "patient table"
-        raise InputError(
-            where, "a patient is there twice, with different data", "Deliver each once"
-        )
+        raise InputError(where, "two rows of a patient differ", "Deliver each patient once")
     return once
 
 
 def acceptable(patients: pl.DataFrame) -> pl.DataFrame:
-    """Keep patients whom CPRD marks as acceptable for research."""
+    """Keep patients whose record CPRD marks as acceptable for research."""
     return patients.filter(pl.col("accept") == 1)
 
 
@@ -181,17 +193,18 @@ def registered(
 ) -> pl.DataFrame:
     """Add follow-up and keep patients who have any.
 
-    It runs from the latest of current registration (crd), the practice's up-to-standard date (uts)
-    and birth, to the earliest of transfer out (tod), the practice's last collection (lcd) and
-    death, both days included. Death is ONS's date (dod), else CPRD's (deathdate). Without crd, uts
-    or lcd there is none. CPRD Aurum has the same dates under other names (regstartdate, regenddate,
-    cprd_ddate), but no uts: there follow-up starts with registration, or birth.
+    Follow-up starts on the latest of current registration (crd), the practice's up-to-standard
+    date (uts) and birth. It ends on the earliest of transfer out (tod), the practice's last
+    collection (lcd) and death. Both days are included. The date of death is ONS's (dod), else
+    CPRD's (deathdate). A patient without crd, uts or lcd has no follow-up. CPRD Aurum has the same
+    dates under other names (regstartdate, regenddate, cprd_ddate) and no uts: there, follow-up
+    starts with registration or birth.
 
     Args:
         patients: with `practice`.
         practices: practice, region, lcd and, in CPRD GOLD, uts.
-        deaths: subject_id, dod; of several the earliest counts.
-        follow_up_from: the dates, beside birth, whose latest is the start.
+        deaths: subject_id, dod; the earliest of several counts.
+        follow_up_from: the dates from which, with birth, the latest is the start.
     """
     first = deaths.group_by("subject_id").agg(pl.col("dod").min())
     dated = patients.join(practices, on="practice", how="left", maintain_order="left").join(
@@ -223,7 +236,7 @@ def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> p
     Args:
         patients: with follow-up.
         days: subject_id and day; null and repeated days are allowed.
-        minimum: fewest days.
+        minimum: the smallest number of days.
     """
     if minimum <= 0:
         return patients
@@ -240,7 +253,7 @@ def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> p
 
 
 def _birth_month() -> pl.Expr:
-    """Return the month of birth (Int8); null where mob says none (blank, 0, or no month)."""
+    """Return the month of birth (Int8); null where mob is blank or 0."""
     month = pl.col("mob")
     return pl.when(month.is_between(1, 12)).then(month).cast(pl.Int8)
 
@@ -252,10 +265,10 @@ def _with_follow_up(patients: pl.DataFrame) -> pl.DataFrame:
 def hes_coverage(
     coverage: Sequence[Path], rules: CohortRules
 ) -> tuple[datetime.date, datetime.date]:
-    """Return the first and last day that HES APC covers: the rules', else linkage_coverage's.
+    """Return the first and last day of HES APC: those of the rules, else of linkage_coverage.
 
     Raises:
-        InputError: neither says.
+        InputError: neither has them.
     """
     start, end = rules.hes_start, rules.hes_end
     if coverage and (start is None or end is None):
@@ -268,24 +281,25 @@ def hes_coverage(
         raise InputError(
             "linkage_coverage",
             "no first and last day for data_source hes or hes_apc",
-            "Add it, or set `hes_start` and `hes_end`",
+            "Add them, or set `cohort.hes_start` and `cohort.hes_end`",
         )
     return start, end
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What the delivery as a whole was found to be, or the rules say it is.
+    """Properties of the delivery as a whole, inferred or set by the rules.
 
     Attributes:
-        practice_digits: how many last digits of patid are the practice; None where a column says.
-        hes_start, hes_end: the first and last day that HES APC covers.
+        practice_digits: how many last digits of patid are the practice; None where a column has
+            the practice.
+        hes_start, hes_end: the first and last day of HES APC; None without hospital records.
         merged: pracids of practices that were merged into others; None without a list.
     """
 
     practice_digits: int | None
-    hes_start: datetime.date
-    hes_end: datetime.date
+    hes_start: datetime.date | None
+    hes_end: datetime.date | None
     merged: pl.Series | None = None
 
 
@@ -296,12 +310,13 @@ def recognise(
     rules: CohortRules,
     database: Database = GOLD,
     merged: Path | None = None,
+    without: Sequence[str] = (),
 ) -> Recognised:
-    """Find out what the rules leave open, from all parts of the three tables.
+    """Infer what the rules do not set, from all parts of the three source tables.
 
     Raises:
-        InputError: the practice or HES's coverage cannot be told; the list of merged practices
-            cannot be read.
+        InputError: the practice or the coverage of HES cannot be inferred; the list of merged
+            practices cannot be read.
     """
     digits = rules.practice_digits
     if not database.practice_in_patid:
@@ -310,30 +325,44 @@ def recognise(
     elif digits is None:
         practices = scan(practice).select("pracid").collect().to_series()
         digits = practice_digits(scan(patient).select("patid"), practices)
-    covered = hes_coverage(coverage, rules)
-    return Recognised(digits, *covered, None if merged is None else read_merged(merged))
+    start = end = None
+    if uses_hospital(without):
+        start, end = hes_coverage(coverage, rules)
+    return Recognised(digits, start, end, None if merged is None else read_merged(merged))
 
 
 def select_cohort(
     sources: CohortSources, shard: int, rules: CohortRules
 ) -> tuple[dy.DataFrame[Cohort], dy.DataFrame[Flow]]:
-    """Apply all steps to one shard; the cohort and the patients left after each step.
+    """Apply all steps to one shard; return the cohort and the patients left after each step.
+
+    The first step's name states what the run goes without.
 
     Raises:
-        InputError: a patient is delivered twice with different data; the practice or HES's
-            coverage cannot be told; the rules need inputs that are not there.
+        InputError: two rows of a patient differ; the practice or the coverage of HES cannot be
+            inferred; inputs that the rules need are missing.
     """
     database = sources.database
     found = recognise(
-        sources.patient, sources.practice, sources.coverage, rules, database, sources.merged
+        sources.patient,
+        sources.practice,
+        sources.coverage,
+        rules,
+        database,
+        sources.merged,
+        sources.without,
     )
     practices = scan(sources.practice).unique().collect()
     windows = practices.rename({"pracid": "practice"})
-    eligibility = scan_shard(sources.eligibility, shard).collect()
-    deaths = scan_shard(sources.deaths, shard).collect()
+    if sources.deaths:
+        deaths = scan_shard(sources.deaths, shard).collect()
+    else:
+        deaths = pl.DataFrame(schema={"subject_id": pl.Int64, "dod": pl.Date})
+    linked = uses_hospital(sources.without)
 
     patients = delivered(scan_shard(sources.patient, shard).collect(), sources.patient)
-    steps = [("Delivered", patients)]
+    lost = losses(sources.without)
+    steps = [(f"Delivered, without {' and '.join(lost)}" if lost else "Delivered", patients)]
 
     def step(name: str, left: pl.DataFrame) -> pl.DataFrame:
         steps.append((name, left))
@@ -343,14 +372,18 @@ def select_cohort(
         patients = step("Practice not merged into another", not_merged(patients, found.merged))
     patients = step("Acceptable record", acceptable(patients))
     patients = step("Year of birth known", birth_year_known(patients))
-    patients = step("Eligible for linkage to HES", linkable(patients, eligibility))
+    if linked:
+        eligibility = scan_shard(sources.eligibility, shard).collect()
+        patients = step("Eligible for linkage to HES", linkable(patients, eligibility))
     if found.practice_digits is None:
         patients = patients.rename({"pracid": "practice"})
     else:
         patients = with_practice(patients, practices, found.practice_digits)
     followed = registered(patients, windows, deaths, database.follow_up_from)
     patients = step(database.registered, followed)
-    patients = step("Follow-up covered by HES", within(patients, found.hes_start, found.hes_end))
+    if linked:
+        covered = within(patients, found.hes_start, found.hes_end)
+        patients = step("Follow-up covered by HES", covered)
     if rules.study_start is not None or rules.study_end is not None:
         patients = step(
             "Follow-up in the study period", within(patients, rules.study_start, rules.study_end)
@@ -372,17 +405,17 @@ def select_cohort(
 
 
 def visit_days(sources: CohortSources, shard: int, rules: CohortRules) -> pl.LazyFrame:
-    """Scan subject_id and day of what counts as a visit under the rules, days repeated.
+    """Scan subject_id and day of each visit under the rules; days can be repeated.
 
     Raises:
-        InputError: visits with a diagnosis are wanted without the code lists.
+        InputError: the rules count visits with a diagnosis, and the code lists are missing.
     """
     if rules.visits == "all":
+        admissions = sources.hospital if "hes_hospital" in sources.without else sources.admissions
         return pl.concat(
-            [
-                scan_days(sources.visits, shard, "eventdate"),
-                scan_days(sources.admissions, shard, "admidate"),
-            ]
+            scan_days(parts, shard, date)
+            for parts, date in ((sources.visits, "eventdate"), (admissions, "admidate"))
+            if parts
         )
     if sources.medcodes is None or sources.icd is None:
         raise InputError(
@@ -413,7 +446,10 @@ def _as_cohort(patients: pl.DataFrame, shard: int) -> dy.DataFrame[Cohort]:
 
 
 def join_cohorts(shards: Sequence[Path], path: Path) -> None:
-    """Write the shards' cohorts as one file, in the order of the shards, holding one at a time."""
+    """Write the shards' cohorts as one file, in the order of the shards.
+
+    One shard is in memory at a time.
+    """
     with (
         atomic(path) as temporary,
         pq.ParquetWriter(temporary, pq.read_schema(shards[0]), compression="zstd") as writer,
@@ -423,7 +459,7 @@ def join_cohorts(shards: Sequence[Path], path: Path) -> None:
 
 
 def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
-    """Add the shards' patients up, step by step.
+    """Add up the shards' patients, step by step.
 
     Raises:
         InputError: no patient is left.
@@ -432,5 +468,5 @@ def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
         counts,
         "cohort",
         "patient",
-        "Check that step's table in the delivery, and the rules in config",
+        "Check that step's source table in the delivery, and `cohort` in the configuration",
     )

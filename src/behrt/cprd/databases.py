@@ -1,6 +1,6 @@
-"""CPRD's two databases: the tables that each delivers, and the rules in which they differ."""
+"""CPRD's two databases: the source tables of each, and the rules in which they differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -8,13 +8,13 @@ from behrt.cprd import layout
 from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 
-_LINKED_THAT_A_RUN_READS = (
-    "linkage_eligibility",
-    "linkage_coverage",
-    "hes_hospital",
-    "hes_diagnosis_hosp",
-    "death_patient",
-)
+_HOSPITAL = ("hes_hospital", "hes_diagnosis_hosp")
+OPTIONAL = {
+    "death_patient": "ONS deaths",
+    "hes_hospital": "admissions without a diagnosis",
+    "hes_diagnosis_hosp": "hospital diagnoses",
+}
+"""What a run can go without (`delivery.without`), and what is lost with it."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,18 @@ class Database:
     """One of CPRD's databases.
 
     Attributes:
-        name: as config calls it.
-        title: as CPRD calls it.
-        numbered: its own tables, in files named `…_Extract_<Table>_<NNN>`.
-        others: tables in files named `…_<table>_…`: what is linked, and look-ups.
-        records: tables whose every dated row is a visit to the practice.
-        coded: tables with a medical code a row.
-        pointing: tables that point at rows of a coded one, by obsid.
-        usual: the table of `coded` whose codes are diagnoses unless config says otherwise.
-        look_ups: look-ups that a run cannot do without.
-        follow_up_from: dates from which follow-up may start; the latest counts, all must be there.
-        registered: the name of the cohort's step that asks for them.
-        practice_in_patid: whether only the last digits of patid tell the patient's practice.
+        name: as in the configuration.
+        title: CPRD's name.
+        numbered: its own source tables, in files named `…_Extract_<Table>_<NNN>`.
+        others: source tables in files named `…_<table>_…`: linked ones and look-ups.
+        records: source tables in which each row with a date is a visit to the practice.
+        coded: source tables whose rows have a medical code.
+        pointing: source tables that point at rows of a coded one, by obsid.
+        usual: the source table of `coded` whose codes are diagnoses by default.
+        look_ups: look-ups that every run needs.
+        follow_up_from: dates from which follow-up can start; the latest counts, none may be blank.
+        registered: the name of the cohort's step that requires them.
+        practice_in_patid: whether only the last digits of patid identify the patient's practice.
     """
 
     name: str
@@ -51,46 +51,84 @@ class Database:
 
     @property
     def source_tables(self) -> dict[str, SourceTable]:
-        """Every table that a delivery may hold, by name."""
+        """Every source table that a delivery can hold, by name."""
         return {**self.numbered, **self.others}
 
-    def needed(self, diagnoses: Sequence[str] | None) -> list[str]:
-        """Return the tables that a run reads, given config's events.tables."""
+    def needed(
+        self,
+        diagnoses: Sequence[str] | None,
+        without: Collection[str] = (),
+        coverage_stated: bool = False,
+    ) -> list[str]:
+        """Return the source tables that a run reads.
+
+        Args:
+            diagnoses: the configuration's `events.tables`.
+            without: its `delivery.without`. Without both tables of HES, linkage is not needed.
+            coverage_stated: whether it states the first and the last day of HES.
+
+        >>> "hes_hospital" in GOLD.needed(None)
+        True
+        >>> GOLD.needed(None, without=["hes_hospital", "hes_diagnosis_hosp"])
+        ['patient', 'practice', 'consultation', 'clinical', 'death_patient']
+        """
         coded, pointing = self.diagnoses(diagnoses)
-        always = ("patient", "practice", *self.records, *_LINKED_THAT_A_RUN_READS, *self.look_ups)
+        linkage = ["linkage_eligibility", *([] if coverage_stated else ["linkage_coverage"])]
+        linked = [*(linkage if uses_hospital(without) else []), *_HOSPITAL, "death_patient"]
+        read = [name for name in linked if name not in without]
+        always = ("patient", "practice", *self.records, *read, *self.look_ups)
         return list(dict.fromkeys((*always, *coded, *pointing)))
 
     def diagnoses(self, chosen: Sequence[str] | None) -> tuple[list[str], list[str]]:
-        """Return the coded tables that diagnoses come from, and those that point at their rows.
+        """Return the coded source tables of diagnoses, and those that point at their rows.
 
-        Where a table points at rows, the others of the coded table are no diagnoses, unless the
-        coded table is chosen too.
+        Where a source table points at rows, the other rows of the coded one are not diagnoses,
+        unless the coded one is chosen too.
 
         Args:
-            chosen: config's events.tables; None for the usual one.
+            chosen: the configuration's `events.tables`; None for the usual one.
 
         Raises:
-            InputError: the database has no such table.
+            InputError: the database has no such source table.
         """
-        source_tables = list(chosen) if chosen else [self.usual]
+        names = list(chosen) if chosen else [self.usual]
         known = (*self.coded, *self.pointing)
-        for source_table in source_tables:
-            if source_table not in known:
+        for name in names:
+            if name not in known:
                 raise InputError(
                     "config, events.tables",
-                    f"{self.title} has no diagnoses in {source_table!r}",
+                    f"{self.title} has no diagnoses in {name!r}",
                     f"Use {', '.join(known)}, or null",
                 )
-        coded = [source_table for source_table in source_tables if source_table in self.coded]
-        return (coded, []) if coded else ([self.usual], source_tables)
+        coded = [name for name in names if name in self.coded]
+        return (coded, []) if coded else ([self.usual], names)
 
     def unread(self, source_table: str, chosen: Sequence[str] | None) -> list[str]:
-        """Return the columns of a table that a run has no use for, given config's events.tables.
+        """Return the columns of a source table that a run does not use, given `events.tables`.
 
-        An obsid costs more to keep than all else of an observation.
+        An obsid takes more space than all other columns of an observation.
         """
         coded, pointing = self.diagnoses(chosen)
         return ["obsid"] if self.pointing and not pointing and source_table in coded else []
+
+
+def uses_hospital(without: Collection[str]) -> bool:
+    """Tell whether a run reads hospital records, and so needs patients linked to HES."""
+    return not set(_HOSPITAL) <= set(without)
+
+
+def losses(without: Collection[str]) -> list[str]:
+    """Return what a run lacks for each entry of `delivery.without`, in words.
+
+    >>> losses(["hes_hospital", "hes_diagnosis_hosp"])
+    ['hospital records']
+    >>> losses(["death_patient"])
+    ['ONS deaths']
+    """
+    if not uses_hospital(without):
+        others = [name for name in without if name not in _HOSPITAL]
+        return [*losses(others), "hospital records"]
+    return [loss for name, loss in OPTIONAL.items() if name in without]
 
 
 GOLD = Database(

@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path, PurePath, PurePosixPath
 
 from behrt.cprd.container import open_archive, open_text
-from behrt.cprd.databases import DATABASES
+from behrt.cprd.databases import DATABASES, OPTIONAL, losses
 from behrt.cprd.file_names import (
     ARCHIVES,
     Named,
@@ -443,15 +443,24 @@ def require(
 ) -> None:
     """Raise an InputError that lists every source table that has no part.
 
-    It also names CPRD's other database if the folder holds a delivery of it.
+    It names what the configuration can do about it, and CPRD's other database if the folder holds
+    a delivery of it.
     """
+    source_tables = set(source_tables)
     present = {part.source_table for part in parts}
     missing = [
         f"{source_table} ({file_pattern(source_table, database)})"
-        for source_table in sorted(set(source_tables))
+        for source_table in sorted(source_tables)
         if source_table not in present
     ]
     if missing:
+        names = {source_table for source_table in source_tables if source_table not in present}
+        advice = "Copy the missing files into the folder, or give their names in delivery.files"
+        if names & set(OPTIONAL):
+            lost = " and ".join(losses(sorted(names & set(OPTIONAL))))
+            advice += f", or name them in delivery.without to do without {lost}"
+        if "linkage_coverage" in names:
+            advice += ", or set cohort.hes_start and cohort.hes_end"
         others = [
             f"; it holds files of {other.title}: for these, set `database: {other.name}`"
             for other in DATABASES.values()
@@ -460,8 +469,7 @@ def require(
         raise InputError(
             folder,
             f"no file for {', '.join(missing)}",
-            "Copy the missing files into the folder, or give their names in config, delivery.files"
-            + "".join(others),
+            advice + "".join(others),
         )
 
 

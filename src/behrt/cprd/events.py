@@ -1,4 +1,4 @@
-"""The cohort's events in one shard as MEDS rows, and what became of every diagnosis row."""
+"""The cohort's events in one shard as MEDS rows, and the outcome of every diagnosis row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +21,17 @@ SEXES = {0: "unknown", 1: "male", 2: "female"}
 
 @dataclass(frozen=True)
 class EventSources:
-    """The files that a shard's events are made from.
+    """The files from which a shard's events are made.
 
     Attributes:
         cohort: the cohort's patients of the shard.
-        diagnoses: parts of the GP tables whose medcodes count as diagnoses.
+        diagnoses: parts of the GP's source tables whose medcodes count as diagnoses.
         consultations: parts of consultation.
-        hospital: parts of hes_diagnosis_hosp.
-        admissions: parts of hes_hospital.
-        medcodes, icd, phenotypes: the code lists as tables.
-        pointers: parts of the tables that point at the rows that are diagnoses; none for all.
+        hospital: parts of hes_diagnosis_hosp; none for a run without them.
+        admissions: parts of hes_hospital; none for a run without them.
+        medcodes, icd, phenotypes: the code lists.
+        pointers: parts of the source tables that point at the rows that are diagnoses; none if
+            all rows are.
     """
 
     cohort: Path
@@ -49,12 +50,12 @@ def make_events(
 ) -> tuple[pl.DataFrame, dy.DataFrame[DiagnosisOutcomes]]:
     """Make one shard's events.
 
-    An event counts on the days of follow-up, first and last included; so does death. What a patient
-    has twice on a day, from one source or both, is one event.
+    Events and death count on the days of follow-up, the first and the last day included. Equal
+    events of a patient on one day, from one source or from both, are one event.
 
     Returns:
-        Events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
-        sorted by all three, no row twice. And the outcomes of the diagnosis rows.
+        The events: subject_id Int64, time Datetime("us"), null for what does not change, code
+        String; sorted by all three, without duplicates. The outcomes of the diagnosis rows.
     """
     cohort = pl.read_parquet(sources.cohort)
     window = cohort.lazy().select("subject_id", "follow_up_start", "follow_up_end")
@@ -91,7 +92,7 @@ def make_events(
 
 
 def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `outcome`, one of OUTCOMES, the first that applies, to every diagnosis row.
+    """Add `outcome` (`behrt.diagnosis_outcomes`) to each diagnosis row.
 
     Args:
         rows: subject_id, day, system, code.
@@ -115,11 +116,11 @@ def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame
 
 
 def describe(cohort: pl.DataFrame) -> pl.DataFrame:
-    """Make the events that the cohort table itself tells.
+    """Return the events that follow from the cohort's own rows.
 
-    MEDS_BIRTH on the first of the birth month (January where it is not known), FOLLOW_UP//START
-    and FOLLOW_UP//END, MEDS_DEATH where it falls in follow-up; without a time SEX//…, REGION//…
-    and PRACTICE//….
+    MEDS_BIRTH on the first day of the birth month (January where it is unknown), FOLLOW_UP//START
+    and FOLLOW_UP//END, MEDS_DEATH if it is in follow-up; without a time SEX//…, REGION//… and
+    PRACTICE//….
     """
     month = pl.col("birth_month").fill_null(1)
     birth = pl.date(pl.col("birth_year"), month, 1)
@@ -149,6 +150,8 @@ def _in_follow_up() -> pl.Expr:
 
 
 def _visits(code: str, parts: Sequence[Path], date: str, shard: int) -> pl.LazyFrame:
+    if not parts:
+        return pl.LazyFrame(schema={"subject_id": pl.Int64, "day": pl.Date, "code": pl.String})
     days = scan_days(parts, shard, date).drop_nulls("day").unique()
     return days.with_columns(code=pl.lit(code))
 

@@ -12,6 +12,7 @@ import polars as pl
 from behrt.caliber import read_codes
 from behrt.caliber.lists import ListedMedcodes
 from behrt.cprd.diagnoses import MEDCODE
+from behrt.errors import InputError
 
 
 def map_medcodes(
@@ -57,6 +58,13 @@ def map_medcodes(
         .filter(~pl.col("phenotype").is_in(concepts["phenotype"].implode()))
     )
     pairs = pl.concat([by_read, by_concept]).filter(pl.col("medcode") > 0).sort(pl.all())
+    if pairs.is_empty() and (listed.height or concepts.height):
+        raise InputError(
+            "EMIS's dictionary",
+            "none of the codes of the code lists is in it",
+            "Check that the code lists have Read codes or medcodeids, and that the dictionary is "
+            "the one of this delivery",
+        )
     wanted = set(listed["phenotype"]) | set(concepts["phenotype"])
     return ListedMedcodes.validate(pairs), {
         "codes": codes["medcode"].n_unique(),

@@ -68,6 +68,12 @@ class Delivery(Section):
     """For a table whose files have other names than CPRD's, the pattern of their paths below
     delivery.folder ("p123_Patient*.txt"), or a list of patterns."""
 
+    without: DistinctOrNone[Literal["death_patient", "hes_hospital", "hes_diagnosis_hosp"]] = ()
+    """Source tables that the study does without, delivered or not: death_patient (deaths are those
+    of general practice), hes_hospital (admissions without a diagnosis are not visits),
+    hes_diagnosis_hosp (diagnoses are those of general practice). Without both tables of HES,
+    patients need not be linked to HES. The first step of the cohort flow states the loss."""
+
 
 class Extract(Section):
     """How delivered text is read."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behrt.cprd.databases import GOLD
-from behrt.cprd.extract import extract_part
+from behrt.cprd.extraction import extract_part
 from behrt.cprd.values import Options
 from behrt.errors import InputError
 from behrt.hashing import shard_of

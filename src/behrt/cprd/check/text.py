@@ -1,4 +1,4 @@
-"""The check of a delivery as text for people."""
+"""The report of a delivery's check as lines of text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ _HIDDEN = "few"
 
 
 def as_text(report: Mapping[str, Any]) -> str:
-    """Return the report of `behrt.cprd.check.check` as lines of text."""
+    """Return a report of `behrt.cprd.check.report.check` as lines of text."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -39,9 +39,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {index}. {text}" for index, text in enumerate(found, start=1))
     yield ""
     yield (
-        "Ready: nothing found that would stop a run."
+        "Ready: the check found nothing that would stop a run."
         if report["ready"]
-        else "Not ready: mend the errors, and check again."
+        else "Not ready: correct the errors, then check again."
     )
 
 
@@ -68,7 +68,7 @@ def _tables(source_tables: Mapping[str, Any]) -> Iterator[str]:
 
 def _codes(codes: Mapping[str, Any]) -> Iterator[str]:
     if not codes:
-        yield "Codes mapped: not looked at; there are no code lists, or no diagnoses."
+        yield "Codes mapped: not counted, because there are no code lists or no diagnoses."
     for system, entry in codes.items():
         yield (
             f"Codes, {system}: {_share(entry['rows_with_a_code'])} of the rows read have one, "
@@ -92,12 +92,12 @@ def _cohort(cohort: Mapping[str, Any]) -> Iterator[str]:
             f"{low} to {high}; {cohort['why']}."
         )
         yield (
-            "  The interval covers chance alone. Visits outside of what was read do not count, so "
-            "the number errs low; and the start of a file need not be like the rest of it."
+            "  The interval only covers chance. Visits outside the sample do not count, so the "
+            "number is rather too low; and the start of a file can differ from the rest of it."
         )
     if "at_most" in cohort:
         yield (
-            f"  Certain: at least {_count(cohort['at_least'])}, at most "
+            f"  Certainly at least {_count(cohort['at_least'])}, at most "
             f"{_count(cohort['at_most'])}."
         )
 
@@ -107,7 +107,7 @@ def _needs(needs: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"A job needs about {_size(needs['memory_bytes_a_job'])} of memory with "
         f"shards: {needs['shards']} ({needs['memory_basis']}). With shards: "
-        f"{needs['shards_for_4_GB_a_job']} or more it stays under 4 GB. A training holds all "
+        f"{needs['shards_for_4_GB_a_job']} or more it stays under 4 GB. A training job holds all "
         f"patients, and needs about {_size(needs['memory_bytes_a_training'])}."
     )
 
