@@ -88,7 +88,7 @@ def case() -> tuple[pl.DataFrame, pl.DataFrame]:
 @pytest.fixture(scope="module")
 def table(case: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
     traits, patients = case
-    return tabulate(traits, {"behrt": patients}, 200, 1, "T2", 5)
+    return tabulate(traits, {"behrt": patients}, 200, 1, "T2", Rules(5))
 
 
 def test_means_ratios_and_intervals_are_of_the_group(
@@ -147,7 +147,7 @@ def test_practices_that_differ_lie_beyond_chance(
     traits, patients = case
     better = (traits["practice"] - 90_000) / (2 * PRACTICES)
     unlike = patients.with_columns(auroc_all=0.5 * patients["auroc_all"] + better)
-    rows = tabulate(traits, {"m": unlike}, 100, 1, "T2", 5).filter(
+    rows = tabulate(traits, {"m": unlike}, 100, 1, "T2", Rules(5)).filter(
         (pl.col("subgroup") == "practice") & (pl.col("metric") == "AUROC")
     )
     found = {row["statistic"]: row for row in rows.iter_rows(named=True)}
@@ -158,9 +158,44 @@ def test_practices_that_differ_lie_beyond_chance(
 def test_few_practices_are_not_shown(case: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     traits, patients = case
     practice = pl.Series(np.where(np.arange(PATIENTS) < LEAST_OF_A_PRACTICE, 1, 2))
-    table = tabulate(traits.with_columns(practice=practice), {"m": patients}, 20, 1, "T2", 5)
+    table = tabulate(traits.with_columns(practice=practice), {"m": patients}, 20, 1, "T2", Rules(5))
     rows = table.filter(pl.col("subgroup") == "practice")
     assert rows["value"].null_count() == len(rows)
+
+
+def same_risks(group: np.ndarray, observed: np.ndarray, rules: Rules) -> dict[str, float | None]:
+    """Return observed over expected in each group, where all patients have the same risks."""
+    n = len(group)
+    subject = pl.Series("subject_id", range(n), dtype=pl.Int64)
+    traits = pl.DataFrame({"subject_id": subject, "sex": group, "age": "a", "region": "3"})
+    with_label = pl.when(pl.col("observed") > 0).then(pl.lit(0.5))
+    patients = pl.DataFrame({"subject_id": subject, "observed": observed, "expected": 0.7})
+    patients = patients.with_columns(aps_all=with_label, auroc_all=with_label)
+    practices = traits.with_columns(practice=pl.lit(None, pl.Int64))
+    table = tabulate(practices, {"prevalence": patients}, 20, 1, "T2_all", rules)
+    rows = table.filter(subgroup="sex", metric="observed / expected")
+    return dict(rows.select("group", "value").iter_rows())
+
+
+def test_a_ratio_does_not_show_the_labels_of_few_patients() -> None:
+    """Of 60 men 3 have a label: 3 / (60 * 0.7) has no other numerator."""
+    group = np.repeat(["men", "women"], [60, 90])
+    observed = np.isin(np.arange(150), [*range(3), *range(60, 80)]).astype(np.int64)
+    assert same_risks(group, observed, Rules(5)) == {"men": None, "women": None}
+    shown = same_risks(group, observed, Rules(2))
+    assert shown == {"men": pytest.approx(0.0714, abs=5e-5), "women": 0.3175}
+
+
+def test_a_ratio_beside_rounded_counts_is_of_rounded_counts() -> None:
+    shown = [
+        same_risks(
+            np.repeat(["men", "women"], [men, 90]),
+            (np.arange(men + 90) % men < labelled).astype(np.int64),
+            Rules(8, 5),
+        )["men"]
+        for men, labelled in ((58, 18), (60, 20), (62, 22))
+    ]
+    assert shown == [pytest.approx(20 / 60 / 0.7, abs=5e-5)] * 3
 
 
 @settings(max_examples=12, deadline=None)

@@ -108,6 +108,14 @@ class _Groups:
         counts = [self.members @ defined for defined in (*with_value, everybody)]
         return np.stack(counts).astype(np.int64)
 
+    def as_shown(self, rules: Rules) -> np.ndarray:
+        """Return float64 (groups): how much higher the share observed of rounded counts is."""
+        observed = (self.members @ self.observed).astype(np.int64)
+        patients = self.support()[-1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = rules.share(observed, patients) / (observed / patients)
+        return np.where(observed > 0, ratio, 1.0)
+
 
 def _resample(measure: _Groups, patients: int, resamples: int, seed: int, task: str) -> np.ndarray:
     """Return float64 (metrics, groups, resamples)."""
@@ -180,9 +188,14 @@ def _hide_differences(
 
 
 def _rows_of(
-    trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
+    trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, rules: Rules
 ) -> pl.DataFrame:
-    """Return one row per group of a trait and metric; small groups have no numbers."""
+    """Return one row per group of a trait and metric; small groups have no numbers.
+
+    Where all patients have the same risks, what is observed over what is expected is a count of
+    labels over a multiple of the count of patients. So it is of the counts as shown, and hidden in
+    a group of few patients with a label.
+    """
     names = sorted(patients[trait].unique().to_list(), key=group_order)
     place = {name: i for i, name in enumerate(names)}
     group = patients[trait].replace_strict(place, return_dtype=pl.Int64).to_numpy()
@@ -191,8 +204,11 @@ def _rows_of(
     value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
     drawn = _resample(measure, len(patients), resamples, seed, task)
     ends = [interval(values.T) for values in drawn]
-    hidden = hide_supports(support, threshold)
+    hidden = hide_supports(support, rules.threshold)
     parts = []
+    as_shown = measure.as_shown(rules)
+    few = [hide_parts(counts, rules.threshold) for counts in support]
+    few[-1] |= few[0]
     for i, metric in enumerate(METRICS):
         rows = pl.DataFrame(
             {
@@ -200,15 +216,15 @@ def _rows_of(
                 "group": names,
                 "metric": metric,
                 "statistic": "mean" if i < 2 else "ratio",
-                "value": value[i],
-                "low": ends[i][0],
-                "high": ends[i][1],
+                "value": value[i] if i < 2 else value[i] * as_shown,
+                "low": ends[i][0] if i < 2 else ends[i][0] * as_shown,
+                "high": ends[i][1] if i < 2 else ends[i][1] * as_shown,
                 "patients": support[i],
                 "practices": None,
             },
             schema_overrides={"group": pl.String, "practices": pl.Int64},
         )
-        rows = suppress(rows, hide_parts(support[i], threshold), _SCORES)
+        rows = suppress(rows, few[i], _SCORES)
         parts.append(suppress(rows, hidden[i], ["patients"]))
     return pl.concat(parts)
 
@@ -287,7 +303,7 @@ def tabulate(
     resamples: int,
     seed: int,
     task: str,
-    threshold: int,
+    rules: Rules,
 ) -> pl.DataFrame:
     """Return every model's scores in every subgroup of one task.
 
@@ -296,7 +312,7 @@ def tabulate(
         patients: by model, the held-out patients' metrics and burden: subject_id, aps_all,
             auroc_all, observed, expected (recalibrated).
         resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
-        threshold: the smallest group of patients to show.
+        rules: the smallest group of patients to show, and how counts are rounded.
 
     Returns:
         task, model, subgroup, group, metric, statistic String; value, low, high Float64;
@@ -307,11 +323,11 @@ def tabulate(
         scored = patients[model].sort("subject_id")
         scored = scored.join(traits, on="subject_id", how="left", maintain_order="left")
         rows = [
-            _rows_of(trait, scored, resamples, seed, task, threshold)
+            _rows_of(trait, scored, resamples, seed, task, rules)
             for trait in SUBGROUPS
             if trait != "practice"
         ]
-        rows.append(_rows_of_practices(scored, resamples, seed, task, threshold))
+        rows.append(_rows_of_practices(scored, resamples, seed, task, rules.threshold))
         parts.append(pl.concat(rows).with_columns(task=pl.lit(task), model=pl.lit(model)))
     columns = ["task", "model", "subgroup", "group", "metric", "statistic"]
     return (
