@@ -198,6 +198,7 @@ def test_a_coarse_share_hides_the_difference_from_an_exact_count(
     share = rules.coarse_share(count, whole)
     alike = [n for n in range(threshold, whole) if rules.coarse_share(n, whole) == share]
     assert count in alike
+    assert share in rules.coarse_shares(int(rules.round(whole)))
     differences = np.array([count + more - n for n in alike])
     assert not ((differences > 0) & (differences < threshold)).all()
     rounded = [n for n in range(threshold, whole) if rules.round(n) == rules.round(count)]

@@ -132,6 +132,15 @@ class Rules:
         shown: Number = self.round(part) / self.round(whole)  # type: ignore[assignment]
         return shown
 
+    @property
+    def _bands(self) -> tuple[int, int]:
+        """The start of the first band of counts, and the width of all."""
+        lowest = int(self.round(self.threshold))
+        # Fewer counts lie behind the lowest that is shown: those below the threshold do not.
+        behind = lowest + (self.rounding - 1) // 2 - self.threshold + 1
+        width = max(self.threshold, self.threshold - behind + self.rounding, 1)
+        return lowest, -(-width // self.rounding) * self.rounding
+
     def band(self, count: int) -> tuple[int, int]:
         """Return the lowest and the highest count of the band that a shown count lies in.
 
@@ -141,11 +150,7 @@ class Rules:
         >>> Rules(5).band(123)
         (120, 124)
         """
-        lowest = int(self.round(self.threshold))
-        # Fewer counts lie behind the lowest that is shown: those below the threshold do not.
-        behind = lowest + (self.rounding - 1) // 2 - self.threshold + 1
-        width = max(self.threshold, self.threshold - behind + self.rounding, 1)
-        width = -(-width // self.rounding) * self.rounding
+        lowest, width = self._bands
         low = lowest + (int(self.round(count)) - lowest) // width * width
         return low, low + width - self.rounding
 
@@ -162,8 +167,13 @@ class Rules:
             return None
         if part in (0, whole):
             return float(part > 0)
-        middle = sum(self.band(part)) / 2 / int(self.round(whole))
-        return float(f"{min(middle, 1.0):.2g}")
+        return _two_digits(sum(self.band(part)) / 2 / int(self.round(whole)))
+
+    def coarse_shares(self, whole: int) -> set[float]:
+        """Return every value that `coarse_share` can have for parts of a whole as it is shown."""
+        lowest, width = self._bands
+        middles = np.arange(lowest, whole + width, width) + (width - self.rounding) / 2
+        return {0.0, 1.0, *(_two_digits(middle / max(whole, 1)) for middle in middles.tolist())}
 
     def decimals(self, patients: int, most: int) -> int:
         """Return how many decimals a mean of whole numbers over `patients` may have.
@@ -183,6 +193,10 @@ class Rules:
         if shown == 0:
             return 0, high if high >= self.threshold else 0
         return max(low, min(self.threshold, shown)), high
+
+
+def _two_digits(share: float) -> float:
+    return float(f"{min(share, 1.0):.2g}")
 
 
 STYLES = {"cprd": Rules(5), "hes": Rules(8, 5)}

@@ -191,6 +191,21 @@ def test_a_share_of_other_counts_than_those_shown_is_found(tmp_path: Path) -> No
     ]
 
 
+def test_an_exact_share_in_a_page_is_found(tmp_path: Path) -> None:
+    """1.23 % of 10,012 training patients are 123; coarse shares are of a band of counts."""
+    patients = 10_012
+    page = '<p>among 10,012 training patients</p><script>[{"prevalence": "%s %%"}]</script>'
+    explorer = '<script>{"average": %s, "tuning_patients": 10012}</script>'
+    shares = {"exact": 123 / patients, "coarse": Rules(5).coarse_share(123, patients) or 0}
+    for name, share in shares.items():
+        (tmp_path / f"map_{name}.html").write_text(page % f"{100 * share:.3g}")
+        (tmp_path / f"explorer_{name}.html").write_text(explorer % f"{share:.6g}")
+    found = scan(tmp_path, sorted(tmp_path.iterdir()), WATCH)
+    assert [(finding.file, finding.kind) for finding in found] == [
+        (f"{name}_exact.html", scanning.EXACT_PART) for name in ("explorer", "map")
+    ]
+
+
 def test_what_cannot_be_looked_into_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "cohort").mkdir()
     (tmp_path / "tables").mkdir()

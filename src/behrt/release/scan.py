@@ -39,6 +39,7 @@ SMALL = "a small count of patients"
 ROUNDED = "a count that is not rounded"
 EXACT = "a share that is not of the counts beside it"
 SOLVED = "a small count of patients that follows from printed scores"
+EXACT_PART = "a share from which a count could be computed"
 UNKNOWN = "whole numbers of unknown meaning"
 OPAQUE = "a kind of file that the scan cannot read"
 ROWS = "rows of data outside the folders of patients' data"
@@ -254,12 +255,31 @@ def _texts_of_page(text: str) -> Iterator[str]:
     yield from re.findall(r">([^<>]+)<", re.sub(r"<!--.*?-->", " ", text, flags=re.S))
 
 
+_SHARES_OF_TOTALS = (
+    (r"prevalence\W{1,6}(\d[\d.e-]*) %", r"among ([\d,]+) training patients", 100),
+    (r"\"average\": ?(\d[\d.e-]*)", r"\"tuning_patients\": ?(\d+)", 1),
+)
+"""Shares in pages: their pattern, that of the patients that they are of, and the value of all."""
+
+
+def _exact_in_page(text: str, rules: Rules) -> Iterator[str]:
+    """Yield shares in a page that are not as `Rules.coarse_share` gives them."""
+    for pattern, of, one in _SHARES_OF_TOTALS:
+        if (total := re.search(of, text)) is None:
+            continue
+        coarse = {f"{share:.4g}" for share in rules.coarse_shares(int(total[1].replace(",", "")))}
+        for share in set(re.findall(pattern, text, re.IGNORECASE)):
+            if f"{float(share) / one:.4g}" not in coarse:
+                yield "a share"
+
+
 def _in_page(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
     for words in _texts_of_page(text):
         if _NAME.fullmatch(words.strip()):
             yield "a heading", IDENTIFIER
         for kind in watch.kinds(" ".join(unescape(words).split())):
             yield "a text", kind
+    yield from ((place, EXACT_PART) for place in _exact_in_page(text, watch.rules))
 
 
 def _texts_of_png(path: Path) -> Iterator[str]:
