@@ -26,9 +26,12 @@ from torch.nn import functional as F
 from behrt.learning import engine
 from behrt.learning.device import begin, precision_of
 from behrt.learning.examples import Examples
+from behrt.learning.masked_language import MaskedLanguage
 from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.learning.words import Words, mask_words, words_of
 from behrt.models import behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, PAD
+from behrt.settings.behrt import Masking, Settings
 
 N_DISEASES = 301
 LENGTH = 100
@@ -63,7 +66,7 @@ def synthetic(patients: int) -> Examples:
 class Plain(nn.Module):
     """The same network as `Behrt`, padded and unfused; takes over its weights."""
 
-    def __init__(self, model: behrt.Behrt, settings: behrt.Settings) -> None:
+    def __init__(self, model: behrt.Behrt, settings: Settings) -> None:
         super().__init__()
         self.model = model  # embeddings and heads; its layers are not used
         self.rate = settings.hidden_dropout
@@ -89,7 +92,7 @@ class Plain(nn.Module):
             layer.output.dense.load_state_dict(own.outer.state_dict())
             layer.output.LayerNorm.load_state_dict(own.norm.state_dict())
 
-    def forward(self, words: behrt.Words, length: int) -> Tensor:
+    def forward(self, words: Words, length: int) -> Tensor:
         """Return hidden vectors (patients, length, hidden)."""
         lengths = np.diff(words.offsets)
         inside = np.arange(length) < lengths[:, np.newaxis]
@@ -110,7 +113,7 @@ class Plain(nn.Module):
 class Contest:
     """One task, done by both."""
 
-    def __init__(self, task: str, settings: behrt.Settings, examples: Examples) -> None:
+    def __init__(self, task: str, settings: Settings, examples: Examples) -> None:
         self.task = task
         self.settings = settings.model_copy(
             update={"readout": "mask" if task == "pretrain" else "cls"}
@@ -120,18 +123,16 @@ class Contest:
     def objective(self) -> engine.Objective:
         collate = behrt._collate(self.settings)
         if self.task == "pretrain":
-            return behrt.MaskedLanguage(
-                self.examples, self.examples, collate, LENGTH, behrt.Masking(), seed=1
-            )
+            return MaskedLanguage(self.examples, self.examples, collate, LENGTH, Masking(), seed=1)
         return engine.Classification(self.examples, self.examples, collate)
 
     def plain_loss(self, plain: Plain, rows: np.ndarray, draw: np.random.Generator) -> Tensor:
-        words = behrt.words_of(self.examples, rows, LENGTH, False)
+        words = words_of(self.examples, rows, LENGTH, False)
         if self.task == "finetune":
             labels = torch.from_numpy(self.examples.label_matrix(rows)).float()
             logits = plain.model.head(plain(words, LENGTH)[:, 0])
             return F.binary_cross_entropy_with_logits(logits, labels)
-        words, places, targets = behrt.mask_words(words, behrt.Masking(), N_DISEASES, draw)
+        words, places, targets = mask_words(words, Masking(), N_DISEASES, draw)
         sought = np.full(len(words.tokens), -1)
         sought[places] = targets
         padded = np.full((len(rows), LENGTH), -1)
@@ -189,8 +190,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each repeat")
     chosen = parser.parse_args()
-    small = behrt.Settings(hidden=96, layers=2, heads=4, intermediate=192, max_length=LENGTH)
-    settings = behrt.Settings(max_length=LENGTH) if chosen.paper else small
+    small = Settings(hidden=96, layers=2, heads=4, intermediate=192, max_length=LENGTH)
+    settings = Settings(max_length=LENGTH) if chosen.paper else small
     examples = synthetic(4096)
     tokens = engine._tokens(examples)
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,8 @@ from behrt.evaluation.recalibration import Recalibration
 from behrt.figures.explorer import packed, page
 from behrt.interpretation.predictions import History, explain
 from behrt.learning.examples import Examples
-from behrt.models.behrt import Behrt, Words
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.settings.behrt import Settings
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from behrt.models.behrt import Behrt, Words
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, SEP
 from behrt.settings.behrt import Settings
 

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from behrt.interpretation.attention import attention_of
-from behrt.models.behrt import Behrt, Words, batch_of
+from behrt.learning.masked_language import batch_of
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 
 
 def test_weights_rebuild_what_each_layer_made_of_them(classifier: Behrt, words: Words) -> None:

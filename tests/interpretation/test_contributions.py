@@ -8,7 +8,9 @@ import torch
 
 from behrt.interpretation.diagnoses import Diagnoses, compare
 from behrt.interpretation.integrated_gradients import contributions
-from behrt.models.behrt import Behrt, Words, batch_of
+from behrt.learning.masked_language import batch_of
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
 
 

@@ -16,6 +16,7 @@ from behrt import logs
 from behrt.learning.examples import Examples
 from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import behrt
+from behrt.settings.behrt import Masking, Settings
 
 logs.start(None)
 
@@ -44,8 +45,8 @@ def examples(patients, seed):
 behrt.pretrain(
     examples(300, 1),
     examples(40, 2),
-    behrt.Settings(hidden=16, layers=1, heads=2, intermediate=16, max_length=40),
-    behrt.Masking(),
+    Settings(hidden=16, layers=1, heads=2, intermediate=16, max_length=40),
+    Masking(),
     Optimisation(epochs=4, batch_size=5, learning_rate=1e-3),
     TrainingRun(Path(sys.argv[1]), Compute(1), checkpoint_seconds=0.05),
 )

@@ -22,9 +22,11 @@ from behrt.evaluation.metrics import sample_average_precision
 from behrt.learning import artefacts, engine
 from behrt.learning.engine import TrainingRun, begin
 from behrt.learning.examples import Examples
+from behrt.learning.masked_language import batch_of
 from behrt.learning.run import Compute, read_settings
+from behrt.learning.words import mask_words, words_of
 from behrt.models import behrt
-from behrt.models.behrt import Behrt, batch_of, mask_words, words_of
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 from behrt.settings.behrt import Masking, Settings
 from behrt.settings.training import Optimisation

@@ -16,6 +16,7 @@ from behrt.interpretation.diagnoses import Diagnoses, compare
 from behrt.interpretation.patients import choose
 from behrt.learning.artefacts import check_vocabulary
 from behrt.learning.load import load_examples
+from behrt.learning.words import words_of
 from behrt.logs import logger
 from behrt.models import behrt
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
@@ -151,7 +152,7 @@ def draw(
     held_out = load_examples(sequences, task_examples, "held_out", vocabulary, labelled=False)
     rows = choose(held_out, seed, patients, diagnoses, most_visits)
     compared = [
-        compare(network, behrt.words_of(held_out, row, settings.max_length, closing_mask=False))
+        compare(network, words_of(held_out, row, settings.max_length, closing_mask=False))
         for row in np.split(rows, len(rows))
     ]
     logger.info(

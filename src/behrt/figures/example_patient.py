@@ -16,7 +16,7 @@ from behrt.errors import InputError
 from behrt.figures.labels import wrapped
 from behrt.figures.style import QUIET, chapter_marks, new_figure
 from behrt.learning.examples import Examples
-from behrt.models.behrt import words_of
+from behrt.learning.words import words_of
 from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary, read_vocabulary
 
 MOST_VISITS = 7

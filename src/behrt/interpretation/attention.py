@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from behrt.models.behrt import Behrt, Layer, Words, attention_weights, batch_of, split_heads
+from behrt.learning.masked_language import batch_of
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt, Layer, attention_weights, split_heads
 
 
 def attention_of(model: Behrt, words: Words) -> np.ndarray:

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 
 from behrt.interpretation.attention import attention_of
 from behrt.interpretation.integrated_gradients import contributions
-from behrt.models.behrt import Behrt, Words
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
 
 

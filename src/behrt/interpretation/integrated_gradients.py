@@ -5,7 +5,9 @@ import torch
 from captum.attr import LayerIntegratedGradients
 from torch import Tensor
 
-from behrt.models.behrt import Behrt, Words, batch_of
+from behrt.learning.masked_language import batch_of
+from behrt.learning.words import Words
+from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
 
 STEPS = 64

@@ -8,7 +8,8 @@ from behrt.evaluation.recalibration import Recalibration
 from behrt.interpretation.attention import attention_of
 from behrt.interpretation.integrated_gradients import contributions
 from behrt.learning.examples import Examples
-from behrt.models.behrt import Behrt, Words, words_to_predict
+from behrt.learning.words import Words, words_to_predict
+from behrt.models.behrt import Behrt
 from behrt.settings.behrt import Settings
 
 

@@ -1,34 +1,40 @@
-"""BEHRT (Li et al. 2020): BERT that reads diagnoses with age, visit segment and visit position.
+"""BEHRT (Li et al. 2020): BERT on diagnoses with age, visit segment and visit position.
 
-From top to bottom: settings, the words of a patient, the network, pretraining, fine-tuning,
-prediction.
+From top to bottom: the network, pretraining, fine-tuning and prediction. The words that the network
+reads are in `behrt.learning.words`, the objective of pretraining in
+`behrt.learning.masked_language`, the settings in `behrt.settings.behrt`. In the comments on shapes,
+R is the number of rows, L their length, H `hidden`, A `heads`, D the number of diseases and m the
+number of words that are read out.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt import logs
 from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.dropout import dropout
-from behrt.learning.engine import Objective, TrainingRun
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
-from behrt.learning.packing import pack
+from behrt.learning.engine import TrainingRun
+from behrt.learning.examples import Examples
+from behrt.learning.masked_language import MaskedLanguage, batch_of
 from behrt.learning.value_rows import ValueRows
+from behrt.learning.words import AGES, SPECIAL_TARGETS, patients_cut, words_to_predict
 from behrt.logs import logger
-from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
+from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.behrt import Masking, Settings
 from behrt.settings.training import Optimisation
 
-AGES = 110 * 12 + 1
-"""Rows of the age table: months up to 110 years; whoever is older is read as 110."""
+INITIAL_SPREAD = 0.02
+"""Standard deviation of the initial weights, as in BERT."""
+
+SHAPE = ("hidden", "layers", "heads", "intermediate", "age", "segment", "position")
+"""Settings in which a model and its pretrained weights must agree."""
 
 DISEASE_ROWS = {
     "encoder.words.weight": FIRST_DISEASE,
@@ -36,224 +42,60 @@ DISEASE_ROWS = {
     "head.classifier.bias": 0,
     "head.classifier.weight": 0,
 }
-"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
-
-INITIAL_SPREAD = 0.02
-"""Standard deviation of the initial weights, as in BERT."""
-
-SPECIAL_TARGETS = (CLS, SEP)
-"""The special tokens that the released code hides and asks for, in the order of their logits."""
-
-
-# --- The words of a patient -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Words:
-    """The sequences of some patients, end to end; patient i has words offsets[i]:offsets[i + 1].
-
-    Attributes:
-        offsets: int64 (patients + 1).
-        tokens: int64 (words), as in the vocabulary.
-        ages: int64 (words), months, 0 … AGES − 1.
-        visits: int64 (words), the index of the word's visit among those that fit.
-    """
-
-    offsets: np.ndarray
-    tokens: np.ndarray
-    ages: np.ndarray
-    visits: np.ndarray
-
-
-def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask: bool) -> Words:
-    """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
-
-    CLS has the first visit's age and index, SEP those of the visit that it closes. A history
-    longer than `max_length` keeps the latest whole visits that fit; a latest visit that is longer
-    by itself keeps its first diseases in sorted order.
-
-    Args:
-        examples: where the patients are.
-        rows: int64 (patients), indices of patients.
-        max_length: words a patient, at most.
-        closing_mask: append MASK SEP as visit n + 1, at the age of visit n.
-
-    Raises:
-        InputError: a patient has no visit.
-    """
-    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
-    counts = np.diff(visit_offsets)
-    if not counts.all():
-        raise InputError("examples", "a patient has no visit", "Draw the tasks again")
-    space = max_length - 1 - 2 * closing_mask
-    sizes = examples.code_offsets[visits + 1] - examples.code_offsets[visits] + 1
-    ends = np.cumsum(sizes)
-    words_to_the_end = np.repeat(ends[visit_offsets[1:] - 1], counts) - ends + sizes
-    kept = words_to_the_end <= space
-    kept[visit_offsets[1:] - 1] = True
-
-    patient = np.repeat(np.arange(len(rows)), counts)[kept]
-    visits, sizes = visits[kept], np.minimum(sizes[kept], space)
-    counts = np.bincount(patient, minlength=len(rows))
-    first = np.cumsum(counts) - counts
-    index = np.arange(len(visits)) - first[patient]
-    lengths = 1 + 2 * closing_mask + np.bincount(patient, sizes, len(rows)).astype(np.int64)
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-
-    before = np.cumsum(sizes) - sizes
-    starts = offsets[patient] + 1 + before - before[first][patient]
-    places, _ = ragged_ranges(starts, sizes)
-    age_of_visit = np.minimum(examples.visit_age[visits].astype(np.int64), AGES - 1)
-    tokens = np.empty(offsets[-1], dtype=np.int64)
-    ages, index_of_word = np.empty_like(tokens), np.empty_like(tokens)
-    ages[places], index_of_word[places] = np.repeat(age_of_visit, sizes), np.repeat(index, sizes)
-    tokens[starts + sizes - 1] = SEP
-    code_places, _ = ragged_ranges(starts, sizes - 1)
-    codes, _ = ragged_ranges(examples.code_offsets[visits], sizes - 1)
-    tokens[code_places] = examples.codes[codes].astype(np.int64) + FIRST_DISEASE
-    opening = offsets[:-1]
-    tokens[opening], ages[opening], index_of_word[opening] = CLS, age_of_visit[first], 0
-    if closing_mask:
-        for place, token in ((offsets[1:] - 2, MASK), (offsets[1:] - 1, SEP)):
-            tokens[place] = token
-            ages[place], index_of_word[place] = age_of_visit[first + counts - 1], counts
-    return Words(offsets, tokens, ages, index_of_word)
-
-
-def batch_of(words: Words, read: np.ndarray) -> dict[str, Tensor]:
-    """Pack sequences into rows and return a network's arguments.
-
-    Args:
-        words: the sequences.
-        read: int64 (m), the words that are read out.
-
-    Returns:
-        tokens, ages, visits, patients: int32 (rows, length); where nothing is, the token is PAD
-        and the patient −1. read: int64 (m), the places of the words in the rows laid end to end.
-    """
-    lengths = np.diff(words.offsets)
-    row_length = -(-int(lengths.max()) // 8) * 8
-    starts = pack(lengths, row_length)
-    places, _ = ragged_ranges(starts, lengths)
-    rows = int(places.max()) // row_length + 1
-    patients = np.repeat(np.arange(len(lengths)), lengths)
-
-    def laid_out(values: np.ndarray, empty: int) -> Tensor:
-        flat = np.full(rows * row_length, empty, dtype=np.int32)
-        flat[places] = values
-        return torch.from_numpy(flat.reshape(rows, row_length))
-
-    return {
-        "tokens": laid_out(words.tokens, PAD),
-        "ages": laid_out(words.ages, 0),
-        "visits": laid_out(words.visits, 0),
-        "patients": laid_out(patients, -1),
-        "read": torch.from_numpy(places[read]),
-    }
-
-
-def mask_words(
-    words: Words,
-    masking: Masking,
-    n_diseases: int,
-    generator: np.random.Generator,
-    special_targets: bool = False,
-) -> tuple[Words, np.ndarray, np.ndarray]:
-    """Hide some diseases: paper, Methods, "Pre-training BEHRT using masked language model".
-
-    With `special_targets` CLS and SEP are hidden as diseases are, as the released code does.
-
-    Returns:
-        The words with some diseases replaced (nothing moves; CLS and SEP stay); the places of
-        these words (int64); the diseases that stood there (int64, phenotype indices; those of CLS
-        and SEP follow the diseases', as `SPECIAL_TARGETS` says).
-    """
-    special = np.isin(words.tokens, SPECIAL_TARGETS) & special_targets
-    diseases = np.flatnonzero((words.tokens >= FIRST_DISEASE) | special)
-    draw = generator.random(len(diseases))
-    hidden = diseases[draw < masking.mask + masking.random]
-    replaced = diseases[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
-    targets = words.tokens[hidden] - FIRST_DISEASE
-    for place, token in enumerate(SPECIAL_TARGETS):
-        targets[words.tokens[hidden] == token] = n_diseases + place
-    tokens = words.tokens.copy()
-    tokens[hidden] = MASK
-    tokens[replaced] = FIRST_DISEASE + generator.integers(n_diseases, size=len(replaced))
-    return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
-
+"""The tensors with one row per disease, and the first such row: a release may have to erase them.
+"""
 
 # --- The network ------------------------------------------------------------------------------
 
 
-def positions(count: int, hidden: int) -> Tensor:
-    """Return float32 (count, hidden): the fixed sines and cosines of Vaswani et al. 2017."""
-    rates = torch.exp(torch.arange(0, hidden, 2) * (-math.log(10_000.0) / hidden))
-    angles = torch.arange(count)[:, None] * rates
-    table: Tensor = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-    return table
-
-
-def embedded_positions(count: int, hidden: int) -> Tensor:
-    """Return `positions` at the size that learned embeddings start with.
-
-    The sines have a root mean square of 1/√2 and would drown them otherwise (Vaswani et al. weigh
-    both alike by multiplying the learned ones).
-    """
-    return positions(count, hidden) * (INITIAL_SPREAD * math.sqrt(2))
-
-
-def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return queries, keys and values, (rows, heads, length, size) each.
+def attention_weights(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
+    """Return the attention weights (Vaswani et al. 2017, section 3.2.1).
 
     Args:
-        qkv: (rows, length, 3 * heads * size).
-        heads: how many.
-    """
-    rows, length, width = qkv.shape
-    parts = qkv.view(rows, length, 3, heads, width // (3 * heads)).permute(2, 0, 3, 1, 4)
-    query, key, value = parts.unbind(0)
-    return query, key, value
+        query, key: (R, A, L, H / A).
+        bias: (R, 1, L, L), added to the scores: 0, or very low between different patients.
 
-
-def attention_weights(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
-    """Return (rows, heads, length, length): how much each word (row) looks at each (column).
-
-    The weights of a word sum to 1 (Vaswani et al. 2017, section 3.2.1); `bias` is added to the
-    scores.
+    Returns:
+        (R, A, L, L): the weight that each word (row) gives to each word (column); rows sum to 1.
     """
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
     weights: Tensor = scores.softmax(-1)
     return weights
 
 
-def attention(qkv: Tensor, bias: Tensor, heads: int, rate: float, training: bool) -> Tensor:
-    """Return scaled dot-product attention of packed rows.
+def split_heads(query_key_value: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries, keys and values, (R, A, L, H / A) each, of (R, L, 3 H)."""
+    rows, length, width = query_key_value.shape
+    parts = query_key_value.view(rows, length, 3, heads, width // (3 * heads))
+    query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+    return query, key, value
+
+
+def attention(
+    query_key_value: Tensor, bias: Tensor, heads: int, rate: float, training: bool
+) -> Tensor:
+    """Return scaled dot-product attention (R, L, H) of (R, L, 3 H).
 
     Args:
-        qkv: (rows, length, 3 * hidden): queries, keys, values, each by head.
-        bias: (rows, 1, length, length), added to the scores: 0, or very low where a word
-            must not look.
-        heads: how many.
+        query_key_value: (R, L, 3 H), each of the three by head.
+        bias: (R, 1, L, L), as in `attention_weights`.
+        heads: the number of heads.
         rate: dropout of the attention weights.
-        training: whether to drop.
-
-    Returns:
-        (rows, length, hidden).
+        training: whether dropout is applied.
     """
-    query, key, value = split_heads(qkv, heads)
-    if qkv.device.type == "cuda":
+    query, key, value = split_heads(query_key_value, heads)  # (R, A, L, H / A) each
+    if query_key_value.device.type == "cuda":
         context = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
         )
     else:  # faster than the fused kernels at these head sizes
         context = dropout(attention_weights(query, key, bias), rate, training) @ value
-    joined: Tensor = context.transpose(1, 2).flatten(2)
+    joined: Tensor = context.transpose(1, 2).flatten(2)  # (R, A, L, H / A) -> (R, L, H)
     return joined
 
 
 class Layer(nn.Module):
-    """One layer of BERT's encoder, normalised after each sum."""
+    """One layer of BERT's encoder, with normalisation after each sum."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -268,15 +110,16 @@ class Layer(nn.Module):
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
 
     def forward(self, hidden: Tensor, bias: Tensor, read: Tensor | None) -> Tensor:
-        """Return the layer's output (rows, length, hidden), or (m, hidden) at `read` alone."""
-        context = attention(
-            self.query_key_value(hidden), bias, self.heads, self.attention_dropout, self.training
+        """Return the layer's output (R, L, H), or (m, H) at the places `read` only."""
+        query_key_value = self.query_key_value(hidden)  # (R, L, 3 H)
+        context = attention(  # (R, L, H)
+            query_key_value, bias, self.heads, self.attention_dropout, self.training
         )
         if read is not None:
-            context, hidden = context.flatten(0, 1)[read], hidden.flatten(0, 1)[read]
+            context, hidden = context.flatten(0, 1)[read], hidden.flatten(0, 1)[read]  # (m, H)
         attended = dropout(self.attention_output(context), self.hidden_dropout, self.training)
         hidden = self.attention_norm(hidden + attended)
-        output = self.outer(F.gelu(self.inner(hidden)))
+        output = self.outer(F.gelu(self.inner(hidden)))  # H -> intermediate -> H
         output = dropout(output, self.hidden_dropout, self.training)
         normed: Tensor = self.norm(hidden + output)
         return normed
@@ -302,8 +145,13 @@ class Encoder(nn.Module):
     def forward(
         self, tokens: Tensor, ages: Tensor, visits: Tensor, patients: Tensor, read: Tensor
     ) -> Tensor:
-        """Return (m, hidden) at the places `read`; arguments are those of `batch_of`."""
-        hidden = self.words(tokens)
+        """Return (m, H) at the places `read`.
+
+        Args:
+            tokens, ages, visits, patients: int32 (R, L), as `packed_rows` returns them.
+            read: int64 (m), places in the rows laid end to end.
+        """
+        hidden = self.words(tokens)  # (R, L, H)
         if self.ages is not None:
             hidden = hidden + self.ages(ages)
         if self.segments is not None:
@@ -314,18 +162,21 @@ class Encoder(nn.Module):
         device = hidden.device.type
         if torch.is_autocast_enabled(device):
             hidden = hidden.to(torch.get_autocast_dtype(device))
-        apart = patients[:, None, :, None] != patients[:, None, None, :]
+
+        # A row holds several patients: a word attends to the words of its own patient only.
+        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
         bias = torch.zeros(apart.shape, dtype=hidden.dtype, device=hidden.device)
         bias.masked_fill_(apart, -1e4)
+
         *first, last = self.layers
         for layer in first:
-            hidden = layer(hidden, bias, None)
-        output: Tensor = last(hidden, bias, read)  # the last layer only where it is read out
+            hidden = layer(hidden, bias, None)  # (R, L, H)
+        output: Tensor = last(hidden, bias, read)  # (m, H): only where it is read out
         return output
 
 
 class MaskedHead(nn.Module):
-    """BERT's masked-word head: transform, then the disease embeddings as decoder, and a bias.
+    """BERT's head for masked words: a transform, the disease embeddings as decoder, and a bias.
 
     Special tokens have a logit only with `special_targets`, after those of the diseases.
     """
@@ -340,9 +191,9 @@ class MaskedHead(nn.Module):
         )
 
     def forward(self, hidden: Tensor, words: nn.Embedding) -> Tensor:
-        """Return float32 (m, n_diseases) logits of the hidden vectors (m, hidden)."""
-        hidden = self.norm(F.gelu(self.transform(hidden)))
-        weight: Tensor = words.weight[FIRST_DISEASE:]
+        """Return float32 logits (m, D) of the hidden vectors (m, H)."""
+        hidden = self.norm(F.gelu(self.transform(hidden)))  # (m, H)
+        weight: Tensor = words.weight[FIRST_DISEASE:]  # (D, H)
         bias: Tensor = self.bias
         if self.special_bias is not None:
             weight = torch.cat([weight, words.weight[list(SPECIAL_TARGETS)]])
@@ -360,7 +211,7 @@ class PooledHead(nn.Module):
         self.classifier = nn.Linear(settings.hidden, n_diseases)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Return float32 (m, n_diseases) logits of the hidden vectors (m, hidden)."""
+        """Return float32 logits (m, D) of the hidden vectors (m, H)."""
         pooled = dropout(torch.tanh(self.pooler(hidden)), self.hidden_dropout, self.training)
         return _full_precision_linear(pooled, self.classifier.weight, self.classifier.bias)
 
@@ -373,7 +224,7 @@ def _full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tens
 
 
 class Behrt(nn.Module):
-    """An encoder with one head: masked ("mask") or pooled ("cls").
+    """An encoder with one head: masked (`mask`) or pooled (`cls`).
 
     `special_targets` is for pretraining, whose head is masked.
     """
@@ -389,14 +240,14 @@ class Behrt(nn.Module):
 
     @property
     def output_bias(self) -> nn.Parameter:
-        """The bias of the logits, one a disease."""
+        """The bias of the logits (D)."""
         if isinstance(self.head, MaskedHead):
             return self.head.bias
         return self.head.classifier.bias
 
     def forward(self, **batch: Tensor) -> Tensor:
-        """Return float32 (m, n_diseases) logits at the words that `batch_of` was told to read."""
-        hidden = self.encoder(**batch)
+        """Return float32 logits (m, D); the arguments are those of `Encoder.forward`."""
+        hidden = self.encoder(**batch)  # (m, H)
         if isinstance(self.head, MaskedHead):
             logits: Tensor = self.head(hidden, self.encoder.words)
         else:
@@ -404,12 +255,29 @@ class Behrt(nn.Module):
         return logits
 
 
-def _initialise(module: nn.Module) -> None:
-    """Draw weights as BERT does: normal around 0, biases 0. Ages start as the waves of positions.
+def positions(count: int, hidden: int) -> Tensor:
+    """Return float32 (count, hidden): the fixed sines and cosines of Vaswani et al. 2017."""
+    rates = torch.exp(torch.arange(0, hidden, 2) * (-math.log(10_000.0) / hidden))
+    angles = torch.arange(count)[:, None] * rates
+    table: Tensor = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    return table
 
-    With one random row a month of life, two visits a month apart would look unrelated until both
-    rows had been trained, which takes more patients than most data have. Waves make near ages
-    alike from the start, and let attention see the time between visits; the rows are learned on.
+
+def embedded_positions(count: int, hidden: int) -> Tensor:
+    """Return `positions` at the size that learned embeddings start with.
+
+    The sines have a root mean square of 1/√2, much larger than the initial embeddings. (Vaswani et
+    al. multiply the learned embeddings instead.)
+    """
+    return positions(count, hidden) * (INITIAL_SPREAD * math.sqrt(2))
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw weights as BERT does: normal around 0, biases 0. Ages start as the sines of positions.
+
+    With one random row per month of life, two visits a month apart would look unrelated until both
+    rows were trained, which takes more patients than most data have. Sines make near ages alike
+    from the start, so that attention can use the time between visits; the rows are then trained.
     """
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INITIAL_SPREAD)
@@ -423,61 +291,6 @@ def _initialise(module: nn.Module) -> None:
 # --- Pretraining ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class MaskedLanguage(Objective):
-    """Masked-word prediction on whole histories; words are hidden anew in every epoch."""
-
-    max_length: int
-    masking: Masking
-    seed: int
-    special_targets: bool = False
-
-    chooses = "tuning_loss"
-    higher = False
-
-    def _batch(
-        self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        words = words_of(examples, rows, self.max_length, closing_mask=False)
-        words, places, targets = mask_words(
-            words, self.masking, examples.n_diseases, generator, self.special_targets
-        )
-        return batch_of(words, places), torch.from_numpy(targets)
-
-    def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
-        logits = model(**batch)
-        return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
-
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
-        """Judge the same hidden words of the tuning patients in every epoch.
-
-        Accuracy counts the likeliest disease. Precision is micro-averaged over diseases at a
-        threshold of 0.5 (paper, Methods), and undefined (None) if no disease reaches it.
-        """
-        model.eval()
-        loss = words = right = confident = confident_and_right = 0.0
-        with torch.no_grad():
-            for start in range(0, len(self.tuning), engine.EVALUATION_BATCH):
-                rows = np.arange(start, min(start + engine.EVALUATION_BATCH, len(self.tuning)))
-                generator = np.random.default_rng([self.seed, start])
-                batch, targets = fabric.to_device(self._batch(self.tuning, rows, generator))
-                logits = model(**batch)
-                loss += float(F.cross_entropy(logits, targets, reduction="sum"))
-                probability, disease = logits.softmax(-1).max(-1)
-                words += len(targets)
-                right += float((disease == targets).sum())
-                confident += float((probability > 0.5).sum())
-                confident_and_right += float(((probability > 0.5) & (disease == targets)).sum())
-        return {
-            "tuning_loss": loss / max(words, 1),
-            "tuning_accuracy": right / max(words, 1),
-            "tuning_precision": confident_and_right / confident if confident else None,
-        }
-
-
 def pretrain(
     train: Examples,
     tuning: Examples,
@@ -489,20 +302,21 @@ def pretrain(
 ) -> None:
     """Train the encoder and the masked head; write the three files into `run.folder`.
 
-    The loss is cross-entropy over diseases at the hidden words alone; the epoch is chosen by its
-    value on the tuning patients. The head's bias starts at the log of each disease's share of all
-    diagnoses, so that the weights need only learn what differs from it. `settings.readout` plays
-    no part. `special_targets` hides CLS and SEP too, which the paper does not do, but its released
-    code does.
+    The loss is cross-entropy over diseases at the masked words; its value on the tuning patients
+    chooses the epoch. The bias of the head starts at the log of each disease's share of all
+    diagnoses, so that the weights only have to learn differences from it. `settings.readout` is not
+    used. `special_targets` masks CLS and SEP too, as the paper's released code does, but not the
+    paper.
     """
-    _report_cut(train, settings, closing_mask=False)
+    _warn_of_cut_visits(train, settings, closing_mask=False)
     settings = settings.model_copy(update={"readout": "mask"})
     engine.begin(run)
     model = Behrt(settings, train.n_diseases, special_targets)
     counts = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
     _set(model.output_bias, np.log(counts / counts.sum()))
     if isinstance(model.head, MaskedHead) and model.head.special_bias is not None:
-        special = np.array([len(train), train.visit_offsets[-1]])  # a CLS a patient, a SEP a visit
+        # One CLS per patient, one SEP per visit.
+        special = np.array([len(train), train.visit_offsets[-1]])
         _set(model.head.special_bias, np.log(special / counts.sum()))
     objective = MaskedLanguage(
         train,
@@ -513,8 +327,8 @@ def pretrain(
         seed=run.compute.seed,
         special_targets=special_targets,
     )
-    hiding = {**masking.model_dump(), **({"special_targets": True} if special_targets else {})}
-    run = replace(run, facts={**run.facts, "masking": hiding})
+    facts = {**masking.model_dump(), **({"special_targets": True} if special_targets else {})}
+    run = replace(run, facts={**run.facts, "masking": facts})
     engine.fit(model, objective, optimisation, run, settings)
 
 
@@ -533,18 +347,18 @@ def fit(
 
     Args:
         train, tuning: labelled examples.
-        settings: the network's.
+        settings: of the network.
         optimisation: how to train; required.
-        pretrained: the weights that `pretrain` wrote, beside their config.json; None starts
-            from random weights.
-        run: where.
+        pretrained: the weights that `pretrain` wrote, in a folder with their config.json; None
+            starts from random weights.
+        run: where to train.
 
     Raises:
         InputError: `optimisation` is missing, or the pretrained network has another shape.
     """
     if optimisation is None:
-        raise InputError("training", "it is missing", "Say how to train a model of kind behrt")
-    _report_cut(train, settings, closing_mask=settings.readout == "mask")
+        raise InputError("training", "it is missing", "Kind behrt needs `training`")
+    _warn_of_cut_visits(train, settings, closing_mask=settings.readout == "mask")
     engine.begin(run)
     model = Behrt(settings, train.n_diseases)
     if pretrained is not None:
@@ -554,7 +368,7 @@ def fit(
 
 
 def load(folder: Path) -> tuple[Behrt, Settings]:
-    """Return the network that `pretrain` or `fit` left in a folder, and its settings."""
+    """Return the network that `pretrain` or `fit` wrote into a folder, and its settings."""
     config = artefacts.read_config(folder)
     settings = Settings(**config["settings"])
     model = Behrt(settings, config["n_diseases"])
@@ -563,22 +377,9 @@ def load(folder: Path) -> tuple[Behrt, Settings]:
 
 
 def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
-    """Return float32 (n, n_diseases) probabilities from the model in `run.folder`."""
+    """Return the probabilities, float32 (n, D), of the model in `run.folder`."""
     model, settings = load(run.folder)
     return engine.predict(model, _collate(settings), examples, run)
-
-
-def words_to_predict(
-    examples: Examples, rows: np.ndarray, settings: Settings
-) -> tuple[Words, np.ndarray]:
-    """Return what a classifier is given for the patients at `rows`, and the words it reads out.
-
-    Returns:
-        The words; int64 (patients), the place of CLS or of the closing MASK among them.
-    """
-    masked = settings.readout == "mask"
-    words = words_of(examples, rows, settings.max_length, masked)
-    return words, words.offsets[1:] - 2 if masked else words.offsets[:-1]
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
@@ -603,14 +404,14 @@ def _collate(settings: Settings) -> engine.Collate:
 
 
 def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None:
-    """Copy the encoder from a pretrained model, and its masked head into the head.
+    """Copy the encoder of a pretrained model, and its masked head into the head.
 
-    A pooled head has no place of its own for it, but the same shapes: its pooling layer starts as
-    the transform, and each disease's row of the classifier as the disease's embedding, so that it
-    need only learn what differs. The paper does not say how its classifier starts.
+    A pooled head has no counterpart in pretraining, but the same shapes: its pooling layer starts
+    as the transform, and each disease's row of the classifier as the disease's embedding, so that
+    they only have to learn differences. The paper does not say how its classifier starts.
     """
     config = artefacts.read_config(pretrained.parent)
-    for name in ("hidden", "layers", "heads", "intermediate", "age", "segment", "position"):
+    for name in SHAPE:
         before, now = config["settings"][name], getattr(settings, name)
         if before != now:
             raise InputError(
@@ -639,14 +440,11 @@ def _set(parameter: nn.Parameter, values: np.ndarray) -> None:
         parameter.copy_(torch.from_numpy(values))
 
 
-def _report_cut(examples: Examples, settings: Settings, closing_mask: bool) -> None:
-    """Log how many patients' latest visit is too long by itself, a small number unspecified."""
-    diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
-    cut = int((diseases > settings.max_length - 2 - 2 * closing_mask).sum())
-    if cut:
+def _warn_of_cut_visits(examples: Examples, settings: Settings, closing_mask: bool) -> None:
+    if cut := patients_cut(examples, settings, closing_mask):
         logger.warning(
             "%s patients have more diseases in their latest visit than fit max_length %d: the "
-            "last in order of the vocabulary are left out",
+            "last in the order of the vocabulary are left out",
             logs.count(cut),
             settings.max_length,
         )

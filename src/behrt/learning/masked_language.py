@@ -1,0 +1,80 @@
+"""The objective of BEHRT's pretraining: predict masked words (MLM)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from behrt.learning import engine
+from behrt.learning.engine import Objective
+from behrt.learning.examples import Examples
+from behrt.learning.words import Words, mask_words, packed_rows, words_of
+from behrt.settings.behrt import Masking
+
+
+def batch_of(words: Words, read: np.ndarray) -> dict[str, Tensor]:
+    """Return the network's arguments for some words; `read` are those that are read out (int64)."""
+    return {name: torch.from_numpy(array) for name, array in packed_rows(words, read).items()}
+
+
+@dataclass(frozen=True)
+class MaskedLanguage(Objective):
+    """Masked-word prediction on whole histories; other words are masked in every epoch."""
+
+    max_length: int
+    masking: Masking
+    seed: int
+    special_targets: bool = False
+
+    chooses = "tuning_loss"
+    higher = False
+
+    def _batch(
+        self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        words = words_of(examples, rows, self.max_length, closing_mask=False)
+        words, places, targets = mask_words(
+            words, self.masking, examples.n_diseases, generator, self.special_targets
+        )
+        return batch_of(words, places), torch.from_numpy(targets)
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
+        logits = model(**batch)  # (m, D), for the m masked words
+        return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        """Return the metrics of the tuning patients, whose masked words are the same in each epoch.
+
+        Accuracy counts the most likely disease. Precision is micro-averaged over diseases at a
+        threshold of 0.5 (paper, Methods), and None if no disease reaches it.
+        """
+        model.eval()
+        loss = words = right = confident = confident_and_right = 0.0
+        with torch.no_grad():
+            for rows in _chunks(len(self.tuning)):
+                generator = np.random.default_rng([self.seed, rows[0]])
+                batch, targets = fabric.to_device(self._batch(self.tuning, rows, generator))
+                logits = model(**batch)
+                loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+                probability, disease = logits.softmax(-1).max(-1)
+                words += len(targets)
+                right += float((disease == targets).sum())
+                confident += float((probability > 0.5).sum())
+                confident_and_right += float(((probability > 0.5) & (disease == targets)).sum())
+        return {
+            "tuning_loss": loss / max(words, 1),
+            "tuning_accuracy": right / max(words, 1),
+            "tuning_precision": confident_and_right / confident if confident else None,
+        }
+
+
+def _chunks(size: int) -> Iterator[np.ndarray]:
+    for start in range(0, size, engine.EVALUATION_BATCH):
+        yield np.arange(start, min(start + engine.EVALUATION_BATCH, size))

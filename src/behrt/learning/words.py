@@ -1,0 +1,179 @@
+"""What a BEHRT reads: the words of a patient, their masks, and their packing into rows.
+
+Nothing here needs torch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.packing import pack
+from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
+from behrt.settings.behrt import Masking, Settings
+
+AGES = 110 * 12 + 1
+"""Number of ages: months up to 110 years. Older patients are read as 110."""
+
+SPECIAL_TARGETS = (CLS, SEP)
+"""Special tokens that the paper's released code masks and predicts, in the order of their logits.
+"""
+
+ROW_MULTIPLE = 8
+"""The length of a row is a multiple of this number, which GPUs compute faster."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The sequences of some patients, end to end; patient i has words offsets[i]:offsets[i + 1].
+
+    Attributes:
+        offsets: int64 (patients + 1).
+        tokens: int64 (words), as in the vocabulary.
+        ages: int64 (words), months, 0 … AGES − 1.
+        visits: int64 (words), the index of the word's visit among those that fit.
+    """
+
+    offsets: np.ndarray
+    tokens: np.ndarray
+    ages: np.ndarray
+    visits: np.ndarray
+
+
+def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask: bool) -> Words:
+    """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
+
+    CLS has the age and index of the first visit, SEP those of the visit before it. A history longer
+    than `max_length` keeps the latest whole visits that fit. If the latest visit alone is longer,
+    its first diseases in sorted order are kept.
+
+    Args:
+        examples: the patients.
+        rows: int64 (patients), indices of patients.
+        max_length: words per patient, at most.
+        closing_mask: append MASK SEP as visit n + 1, at the age of visit n.
+
+    Raises:
+        InputError: a patient has no visit.
+    """
+    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    counts = np.diff(visit_offsets)
+    if not counts.all():
+        raise InputError("examples", "a patient has no visit", "Draw the tasks again")
+    space = max_length - 1 - 2 * closing_mask
+    sizes = examples.code_offsets[visits + 1] - examples.code_offsets[visits] + 1
+    ends = np.cumsum(sizes)
+    words_to_the_end = np.repeat(ends[visit_offsets[1:] - 1], counts) - ends + sizes
+    kept = words_to_the_end <= space
+    kept[visit_offsets[1:] - 1] = True
+
+    patient = np.repeat(np.arange(len(rows)), counts)[kept]
+    visits, sizes = visits[kept], np.minimum(sizes[kept], space)
+    counts = np.bincount(patient, minlength=len(rows))
+    first = np.cumsum(counts) - counts
+    index = np.arange(len(visits)) - first[patient]
+    lengths = 1 + 2 * closing_mask + np.bincount(patient, sizes, len(rows)).astype(np.int64)
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+
+    before = np.cumsum(sizes) - sizes
+    starts = offsets[patient] + 1 + before - before[first][patient]
+    places, _ = ragged_ranges(starts, sizes)
+    age_of_visit = np.minimum(examples.visit_age[visits].astype(np.int64), AGES - 1)
+    tokens = np.empty(offsets[-1], dtype=np.int64)
+    ages, index_of_word = np.empty_like(tokens), np.empty_like(tokens)
+    ages[places], index_of_word[places] = np.repeat(age_of_visit, sizes), np.repeat(index, sizes)
+    tokens[starts + sizes - 1] = SEP
+    code_places, _ = ragged_ranges(starts, sizes - 1)
+    codes, _ = ragged_ranges(examples.code_offsets[visits], sizes - 1)
+    tokens[code_places] = examples.codes[codes].astype(np.int64) + FIRST_DISEASE
+    opening = offsets[:-1]
+    tokens[opening], ages[opening], index_of_word[opening] = CLS, age_of_visit[first], 0
+    if closing_mask:
+        for place, token in ((offsets[1:] - 2, MASK), (offsets[1:] - 1, SEP)):
+            tokens[place] = token
+            ages[place], index_of_word[place] = age_of_visit[first + counts - 1], counts
+    return Words(offsets, tokens, ages, index_of_word)
+
+
+def words_to_predict(
+    examples: Examples, rows: np.ndarray, settings: Settings
+) -> tuple[Words, np.ndarray]:
+    """Return the words that a classifier reads for the patients at `rows`.
+
+    Returns:
+        The words; int64 (patients), the place of CLS (read-out `cls`) or of the closing MASK
+        (read-out `mask`) among them.
+    """
+    masked = settings.readout == "mask"
+    words = words_of(examples, rows, settings.max_length, masked)
+    return words, words.offsets[1:] - 2 if masked else words.offsets[:-1]
+
+
+def patients_cut(examples: Examples, settings: Settings, closing_mask: bool) -> int:
+    """Return the number of patients whose latest visit alone has more words than fit."""
+    diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
+    return int((diseases > settings.max_length - 2 - 2 * closing_mask).sum())
+
+
+def mask_words(
+    words: Words,
+    masking: Masking,
+    n_diseases: int,
+    generator: np.random.Generator,
+    special_targets: bool = False,
+) -> tuple[Words, np.ndarray, np.ndarray]:
+    """Mask some diseases: paper, Methods, "Pre-training BEHRT using masked language model".
+
+    With `special_targets`, CLS and SEP are masked like diseases, as in the released code.
+
+    Returns:
+        The words with some diseases replaced (their places, and CLS and SEP, do not change); the
+        places of the replaced words (int64); the diseases that were there (int64, phenotype
+        indices; those of CLS and SEP follow, in the order of `SPECIAL_TARGETS`).
+    """
+    special = np.isin(words.tokens, SPECIAL_TARGETS) & special_targets
+    diseases = np.flatnonzero((words.tokens >= FIRST_DISEASE) | special)
+    draw = generator.random(len(diseases))
+    hidden = diseases[draw < masking.mask + masking.random]
+    replaced = diseases[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
+    targets = words.tokens[hidden] - FIRST_DISEASE
+    for place, token in enumerate(SPECIAL_TARGETS):
+        targets[words.tokens[hidden] == token] = n_diseases + place
+    tokens = words.tokens.copy()
+    tokens[hidden] = MASK
+    tokens[replaced] = FIRST_DISEASE + generator.integers(n_diseases, size=len(replaced))
+    return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
+
+
+def packed_rows(words: Words, read: np.ndarray) -> dict[str, np.ndarray]:
+    """Pack sequences into rows, as the arguments of `behrt.models.behrt.Encoder.forward`.
+
+    Args:
+        words: the sequences.
+        read: int64 (m), the words whose hidden vectors are read out.
+
+    Returns:
+        tokens, ages, visits, patients: int32 (rows, length); a place without a word has token PAD
+        and patient −1. read: int64 (m), the places of the words in the rows laid end to end.
+    """
+    lengths = np.diff(words.offsets)
+    row_length = -(-int(lengths.max()) // ROW_MULTIPLE) * ROW_MULTIPLE
+    starts = pack(lengths, row_length)
+    places, _ = ragged_ranges(starts, lengths)
+    rows = int(places.max()) // row_length + 1
+    patients = np.repeat(np.arange(len(lengths)), lengths)
+
+    def laid_out(values: np.ndarray, empty: int) -> np.ndarray:
+        flat = np.full(rows * row_length, empty, dtype=np.int32)
+        flat[places] = values
+        return flat.reshape(rows, row_length)
+
+    return {
+        "tokens": laid_out(words.tokens, PAD),
+        "ages": laid_out(words.ages, 0),
+        "visits": laid_out(words.visits, 0),
+        "patients": laid_out(patients, -1),
+        "read": places[read],
+    }
