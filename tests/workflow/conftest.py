@@ -1,7 +1,8 @@
-"""The real Snakefile, run in copies of the repository so that tests may edit code and data."""
+"""The real Snakefile, run in copies of the repository so that tests can edit code and data."""
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from filelock import FileLock
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = ("config", "envs", "rules", "scripts", "src", "workflow")
 TINY = ("--configfile", "config/test.yaml")
+MINE = (*TINY, "config/mine.yaml")
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the repository, with or without what runs have made in it."""
+    """A copy of the repository, with or without results of runs."""
 
     folder: Path
 
@@ -30,7 +32,7 @@ class Copy:
         return [sys.executable, "-m", "snakemake", *arguments]
 
     def environment(self) -> dict[str, str]:
-        # The scripts shall import the copy's package, not the one that is installed.
+        # Scripts import the copy's package rather than the installed one.
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
         return {**kept, "PYTHONPATH": str(self.folder / "src"), "NO_COLOR": "1"}
 
@@ -52,7 +54,7 @@ class Copy:
         return Copy(folder)
 
     def contents(self) -> dict[str, str]:
-        """Return a hash of each artefact by its path; logs and timings are none."""
+        """Return a hash of each artefact by its path, without logs and timings."""
         return {
             path.relative_to(self.results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.results.rglob("*"))
@@ -61,8 +63,13 @@ class Copy:
             and path.relative_to(self.results).parts[0] not in ("logs", "benchmarks")
         }
 
+    def planned(self, *arguments: str) -> set[str]:
+        """Return the rules that a dry run would run."""
+        done = self.snakemake("--dry-run", "--cores", "1", *arguments)
+        return set(re.findall(r"^(\w+) +\d+$", done.stdout, re.MULTILINE)) - {"total"}
+
     def summary(self, *arguments: str) -> dict[str, dict[str, set[str]]]:
-        """Return, by rule, the status and the plan of its files, as Snakemake judges them."""
+        """Return, by rule, the status and the plan of its files, according to Snakemake."""
         done = self.snakemake("--summary", *arguments)
         rules: dict[str, dict[str, set[str]]] = {}
         for line in done.stdout.splitlines():
@@ -76,7 +83,7 @@ class Copy:
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy of the repository's files as they are when the tests begin. Not to be changed."""
+    """A copy of the repository's files when the tests start. Tests must not change it."""
     folder = tmp_path_factory.mktemp("sources")
     for name in SOURCES:
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -86,15 +93,15 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 @pytest.fixture
 def clean(sources: Copy, tmp_path: Path) -> Copy:
-    """A copy in which nothing has run, for a test to change."""
+    """A copy in which nothing has run, which a test may change."""
     return sources.copy(tmp_path / "clean")
 
 
 @pytest.fixture(scope="session")
 def tiny(sources: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy in which config/test.yaml has run to the end. Not to be changed.
+    """A copy in which config/test.yaml has run to the end. Tests must not change it.
 
-    Workers of pytest-xdist share it: the first to ask makes it, the others wait.
+    Workers of pytest-xdist share it: the first that needs it makes it, and the others wait.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -110,5 +117,16 @@ def tiny(sources: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 @pytest.fixture
 def editable(tiny: Copy, tmp_path: Path) -> Copy:
-    """A copy in which config/test.yaml has run to the end, for a test to change."""
+    """A copy in which config/test.yaml has run to the end, which a test may change."""
     return tiny.copy(tmp_path / "editable")
+
+
+@pytest.fixture
+def licensed(tiny: Copy, clean: Copy) -> Copy:
+    """A copy with the tiny run's delivery in delivered/, and config/mine.yaml, which reads it."""
+    shutil.copytree(tiny.results / "delivery", clean.folder / "delivered")
+    shutil.copytree(tiny.results / "caliber", clean.folder / "lists")
+    (clean.folder / "config" / "mine.yaml").write_text(
+        "run: mine\nsource: cprd\ncaliber: lists\ndelivery: {folder: delivered}\n"
+    )
+    return clean

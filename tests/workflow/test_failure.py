@@ -1,7 +1,6 @@
-"""Runs that are killed, and deliveries that are broken."""
+"""Runs that are killed, and deliveries that are damaged."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Copy
+from .conftest import MINE, Copy
 
 pytestmark = pytest.mark.workflow
 
@@ -21,7 +20,7 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(6000):
         if path.exists():
             return
-        assert process.poll() is None, f"the run ended before {path.name} was there"
+        assert process.poll() is None, f"the run ended without {path.name}"
         time.sleep(0.02)
     pytest.fail(f"no {path.name}")
 
@@ -58,63 +57,52 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(editable: Copy, tmp_p
         assert (editable.results / place).read_bytes() == (whole.results / place).read_bytes(), name
 
 
-def licensed(tiny: Copy, copy: Copy) -> Path:
-    """Give the simulated delivery to a copy as a licensed one; return its folder."""
-    delivery = copy.folder / "licensed"
-    shutil.copytree(tiny.results / "delivery", delivery)
-    shutil.copytree(tiny.results / "caliber", copy.folder / "lists")
-    (copy.folder / "config" / "mine.yaml").write_text(
-        "run: mine\nsource: cprd\ncaliber: lists\ndelivery: {folder: licensed}\n"
-    )
-    return delivery
-
-
-MINE = ("--cores", "2", "--configfile", "config/test.yaml", "config/mine.yaml")
 FLOW = "results/mine/tables/cohort_flow.csv"
 
 
-def test_a_licensed_delivery_gives_the_same_cohort(tiny: Copy, clean: Copy) -> None:
-    licensed(tiny, clean)
-    clean.snakemake(FLOW, *MINE)
-    mine = (clean.folder / FLOW).read_text().replace("cprd", "simulated")
+def test_a_licensed_delivery_gives_the_same_cohort(tiny: Copy, licensed: Copy) -> None:
+    licensed.snakemake(FLOW, "--cores", "2", *MINE)
+    mine = (licensed.folder / FLOW).read_text().replace("cprd", "simulated")
     assert mine == (tiny.results / "tables" / "cohort_flow.csv").read_text()
 
 
-def test_a_part_that_is_cut_off_is_named_before_anything_runs(tiny: Copy, clean: Copy) -> None:
-    path = licensed(tiny, clean) / "gold" / "simulated_Extract_Clinical_002.zip"
+def test_a_truncated_part_is_named_before_anything_runs(licensed: Copy) -> None:
+    path = licensed.folder / "delivered" / "gold" / "simulated_Extract_Clinical_002.zip"
     path.write_bytes(path.read_bytes()[:-1000])
-    done = clean.snakemake(FLOW, *MINE, fails=True)
+    done = licensed.snakemake(FLOW, "--cores", "2", *MINE, fails=True)
     assert (
         "simulated_Extract_Clinical_002.zip: it is damaged (File is not a zip file)" in done.stdout
     )
     assert "Copy the file again" in done.stdout
     assert "Traceback" not in done.stdout
-    assert not (clean.folder / "results" / "mine" / "extracted").exists()
+    assert not (licensed.folder / "results" / "mine" / "extracted").exists()
 
 
-def test_a_missing_table_is_named_before_anything_runs(tiny: Copy, clean: Copy) -> None:
-    for path in (licensed(tiny, clean) / "gold").glob("*_Consultation_*"):
+def test_a_missing_table_is_named_before_anything_runs(licensed: Copy) -> None:
+    for path in (licensed.folder / "delivered" / "gold").glob("*_Consultation_*"):
         path.unlink()
-    done = clean.snakemake(FLOW, *MINE, fails=True)
+    done = licensed.snakemake(FLOW, "--cores", "2", *MINE, fails=True)
     assert "no file for consultation" in done.stdout
 
 
-def test_a_part_with_damaged_bytes_is_named(tiny: Copy, clean: Copy) -> None:
-    path = licensed(tiny, clean) / "gold" / "simulated_Extract_Clinical_002.zip"
+def test_a_part_with_damaged_bytes_is_named(licensed: Copy) -> None:
+    path = licensed.folder / "delivered" / "gold" / "simulated_Extract_Clinical_002.zip"
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 64] = bytes(64)
     path.write_bytes(content)
-    done = clean.snakemake(FLOW, *MINE, fails=True)
+    done = licensed.snakemake(
+        "results/mine/extracted/clinical/002.parquet", "--cores", "2", *MINE, fails=True
+    )
     assert "simulated_Extract_Clinical_002" in done.stdout
     assert "results/mine/logs/extract/clinical/002.log" in done.stdout
-    assert not (clean.folder / "results/mine/extracted/clinical/002.parquet").exists()
-    left = [path.name for path in (clean.folder / "results" / "mine").rglob("*.partial")]
+    assert not (licensed.folder / "results/mine/extracted/clinical/002.parquet").exists()
+    left = [path.name for path in (licensed.folder / "results" / "mine").rglob("*.partial")]
     assert left == []
 
 
-def test_too_many_refused_rows_stop_the_run_without_showing_them(tiny: Copy, clean: Copy) -> None:
-    path = licensed(tiny, clean) / "gold" / "simulated_Extract_Clinical_001.zip"
+def test_too_many_refused_rows_stop_the_run_without_showing_them(licensed: Copy) -> None:
+    path = licensed.folder / "delivered" / "gold" / "simulated_Extract_Clinical_001.zip"
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.namelist()
         lines = archive.read(member).split(b"\r\n")
@@ -122,7 +110,9 @@ def test_too_many_refused_rows_stop_the_run_without_showing_them(tiny: Copy, cle
     lines[1:-1:10] = [b"x" + line for line in lines[1:-1:10]]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(member, b"\r\n".join(lines))
-    done = clean.snakemake(FLOW, *MINE, fails=True)
+    done = licensed.snakemake(
+        "results/mine/extracted/clinical/001.parquet", "--cores", "2", *MINE, fails=True
+    )
     assert "simulated_Extract_Clinical_001" in done.stdout
     assert "maximum_refused" in done.stdout
     assert patient not in done.stdout

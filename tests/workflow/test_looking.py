@@ -1,4 +1,4 @@
-"""The targets that look before a run: they work whatever is wrong, and no run needs them."""
+"""Targets that check a delivery or fetch code lists; they work on input that a run refuses."""
 
 import functools
 import hashlib
@@ -11,47 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from .conftest import TINY, Copy
+from .conftest import MINE, TINY, Copy
 
 pytestmark = pytest.mark.workflow
 
 
-def licensed(tiny: Copy, clean: Copy) -> Path:
-    """Give the copy a delivery of its own, and a config that says where it is."""
-    folder = clean.folder / "delivered"
-    shutil.copytree(tiny.results / "delivery", folder)
-    config = {
-        "run": "mine",
-        "source": "cprd",
-        "caliber": str(tiny.results / "caliber"),
-        "delivery": {"folder": str(folder)},
-        "shards": 2,
-    }
-    (clean.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    return folder
-
-
-MINE = ("--cores", "1", "--configfile", "mine.yaml")
-
-
-def test_a_delivery_that_a_run_refuses_is_looked_at(tiny: Copy, clean: Copy) -> None:
-    folder = licensed(tiny, clean)
+def test_a_delivery_that_a_run_refuses_is_checked(tiny: Copy, licensed: Copy) -> None:
+    folder = licensed.folder / "delivered"
     shutil.rmtree(folder / "ons")
     damaged = folder / "gold" / "simulated_Extract_Clinical_002.zip"
     damaged.write_bytes(damaged.read_bytes()[:-1000])
-    done = clean.snakemake("check_delivery", *MINE)
+    done = licensed.snakemake("check_delivery", "--cores", "1", *MINE)
     assert "Not ready" in done.stdout
-    report = json.loads((clean.folder / "results/mine/check/delivery.json").read_text())
+    report = json.loads((licensed.folder / "results/mine/check/delivery.json").read_text())
     assert not report["ready"]
     assert len(report["errors"]) == 2
-    assert not (clean.folder / "results/mine/check/.sample").exists()
+    assert not (licensed.folder / "results/mine/check/.sample").exists()
     shutil.copytree(tiny.results / "delivery", folder, dirs_exist_ok=True)
-    assert "Ready: " in clean.snakemake("check_delivery", *MINE).stdout
+    assert "Ready: " in licensed.snakemake("check_delivery", "--cores", "1", *MINE).stdout
 
 
-def test_what_is_expected_is_what_comes(editable: Copy) -> None:
+def test_expectations_agree_with_the_run(editable: Copy) -> None:
     done = editable.snakemake("check_delivery", "--cores", "1", *TINY)
     flow = (editable.results / "tables" / "cohort_flow.csv").read_text()
     report = json.loads((editable.results / "check" / "delivery.json").read_text())
@@ -118,5 +99,5 @@ def test_the_code_lists_are_fetched_verified_and_resumed(
     done = clean.snakemake(*asked)
     assert "1 of them new" in done.stdout
     assert json.loads((lists / "verified.json").read_text())["lists"]["phenotypes"] == 301
-    # nothing but the target itself asks for them
+    # No other target needs them.
     assert "rule caliber" not in clean.snakemake("--dry-run", "--cores", "1", *TINY).stdout

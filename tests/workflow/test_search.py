@@ -1,4 +1,4 @@
-"""A search that is killed goes on to the files of one that was left alone."""
+"""A search that is killed resumes to the same files as one that is not."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def searched(copy: Copy) -> dict[str, str]:
     }
 
 
-def test_a_killed_search_ends_with_the_same_bytes(
+def test_a_killed_search_resumes_to_the_same_bytes(
     tiny: Copy, editable: Copy, tmp_path: Path
 ) -> None:
     other = tiny.copy(tmp_path / "other")
@@ -64,7 +64,7 @@ def test_a_killed_search_ends_with_the_same_bytes(
     assert table["round"].to_list() == [1, 2]
     assert table["outcome"].to_list().count("chosen") == 1
 
-    # What was chosen feeds the training, and no other one, if it is asked for.
+    # With `tune`, the chosen settings are those of the training, and only that model is trained.
     (editable.folder / "config" / "tune.yaml").write_text("tune: true\n")
     target = "results/test/models/T2/deepr/model.safetensors"
     done = editable.snakemake(target, "--cores", "2", *configured, "config/tune.yaml")

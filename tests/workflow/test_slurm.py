@@ -1,7 +1,7 @@
-"""The workflow as jobs of a cluster: a one-node SLURM, on loopback, thrown away afterwards.
+"""The workflow as jobs of a cluster: a SLURM of one node, on loopback, which is stopped afterwards.
 
-Where the tests run as root and SLURM is missing, apt installs it (it stays installed; nothing
-of it runs on). A machine that has a SLURM of its own is left alone.
+If the tests run as root and SLURM is missing, apt installs it, and it stays installed. A machine
+with a configured SLURM is not touched.
 """
 
 import os
@@ -35,7 +35,7 @@ def require_programs() -> None:
     if os.geteuid() != 0:
         pytest.skip("starting a SLURM needs root")
     if (CONFIGURATION / "slurm.conf").exists():
-        pytest.skip("this machine has a SLURM of its own")
+        pytest.skip("this machine has a configured SLURM")
     if all(shutil.which(program) for program in PROGRAMS):
         return
     if shutil.which("apt-get") is None:
@@ -77,7 +77,7 @@ def slurm_configuration(folder: Path) -> str:
         "SlurmdLogFile": f"{folder}/slurmd.log",
         "StateSaveLocation": f"{folder}/state",
         "SlurmdSpoolDir": f"{folder}/spool",
-        # Room enough for what jobs ask for; nothing holds them to it, nor the machine.
+        # More than jobs ask for; no limit is enforced.
         "SlurmdParameters": "config_overrides",
         "NodeName": "localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1",
         "PartitionName": "main Nodes=localhost Default=YES MaxTime=INFINITE State=UP",
@@ -101,7 +101,7 @@ def stop(pid_file: Path) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Path]:
     require_programs()
-    # Munge runs as its own user, and trusts no folder that only root can enter.
+    # Munge runs as its own user, and refuses a folder that only root can enter.
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)
     munge = folder / "munge"
@@ -132,7 +132,7 @@ def cluster() -> Iterator[Path]:
                 break
             time.sleep(0.2)
         else:
-            pytest.fail(f"the node is {state.strip() or 'not there'} instead of idle")
+            pytest.fail(f"the node is {state.strip() or 'missing'} instead of idle")
         yield folder
     finally:
         for pid_file in (folder / "slurmd.pid", folder / "slurmctld.pid", munge / "pid"):
@@ -145,7 +145,7 @@ def cluster() -> Iterator[Path]:
 def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, clean: Copy, tiny: Copy) -> None:
     """From raw text to the scores of one model; training requests the GPU that the node claims."""
     done = clean.snakemake(
-        "results/test/tables/diseases.csv",
+        "results/test/evaluation/T2/behrt.parquet",
         *("--workflow-profile", "slurm"),
         *("--slurm-status-command", "squeue"),
         *("--slurm-init-seconds-before-status-checks", "1"),

@@ -1,4 +1,4 @@
-"""Other programs at both doors: they read the MEDS of a run, and a run reads theirs."""
+"""Other programs read the MEDS dataset of a run, and a run reads a dataset of theirs."""
 
 import datetime
 import json
@@ -134,7 +134,7 @@ def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
     assert scored.height > 10
     again = clean.snakemake("--dry-run", "--cores", "2", *targets, *config)
     assert "Nothing to be done" in again.stdout
-    for shown in ("attention.svg", "explorer.html"):  # single patients: simulated ones alone
+    for shown in ("attention.svg", "explorer.html"):  # only of simulated patients
         target = f"results/generated/figures/{shown}"
         refused = clean.snakemake(target, "--dry-run", "--cores", "1", *config, fails=True)
         assert "MissingRuleException" in refused.stdout

@@ -1,0 +1,51 @@
+"""What `paper` adds to a run: variants of the run, and more models."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from behrt.variants import variants_of
+
+from .conftest import TINY, Copy
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def plan(tiny: Copy) -> str:
+    """The text of a dry run of `paper`."""
+    return tiny.snakemake("paper", "--dry-run", "--cores", "1", *TINY).stdout
+
+
+def test_every_variant_but_the_run_itself_is_planned(plan: str) -> None:
+    planned = re.findall(r"Pretrain (\S*)mlm", plan)
+    assert sorted(set(planned)) == sorted(variants_of("strict").keys() - {""})
+    trained = re.findall(r"Train (\S*)behrt for T2 ", plan)
+    assert sorted(set(trained)) == sorted(set(planned))
+
+
+def test_more_models_are_planned(plan: str) -> None:
+    for model in ("behrt_not_pretrained", "doctor_ai", "deepcare", "bag_of_words", "skip_gram"):
+        assert f"Train {model} for T2" in plan
+    assert "table2_more" in plan
+
+
+def test_a_combination_is_trained_without_the_embeddings_that_are_off(editable: Copy) -> None:
+    folder = "results/test/ablation/age/"
+    editable.snakemake(folder + "evaluation/T2/behrt.parquet", "--cores", "1", *TINY)
+    for model in ("mlm", "T2/behrt"):
+        written = (editable.folder / folder / "models" / model / "config.json").read_text()
+        settings = json.loads(written)["settings"]
+        assert (settings["age"], settings["segment"], settings["position"]) == (True, False, False)
+
+
+def test_without_more_models_the_larger_table_is_the_first_one(editable: Copy) -> None:
+    shipped = yaml.safe_load((editable.folder / "config" / "config.yaml").read_text())
+    none = {"more_models": dict.fromkeys(shipped["more_models"])}
+    (editable.folder / "config" / "none.yaml").write_text(yaml.safe_dump(none))
+    target = "results/test/tables/table1_more.csv"
+    editable.snakemake(target, "--cores", "1", *TINY, "config/none.yaml")
+    first = (editable.results / "tables" / "table1.csv").read_text()
+    assert (editable.folder / target).read_text() == first  # the same resamples of patients
