@@ -100,13 +100,3 @@ def test_a_patient_who_was_not_simulated_is_refused(
     with pytest.raises(InputError, match="was not simulated") as refused:
         read_truth(*truth, pl.Series([107, 60107]))
     assert "60107" not in str(refused.value)
-
-
-def test_only_the_oracle_reads_the_truth_of_patients() -> None:
-    rules = Path(__file__).parents[2] / "rules"
-    readers = {
-        path.name
-        for path in rules.glob("*.smk")
-        if any(f"<results>/truth/{name}" in path.read_text() for name in ("people", "onsets"))
-    }
-    assert readers == {"simulate.smk", "oracle.smk"}

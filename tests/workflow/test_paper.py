@@ -32,6 +32,17 @@ def test_more_models_are_planned(plan: str) -> None:
     assert "table2_more" in plan
 
 
+def test_only_the_oracle_reads_what_was_simulated_of_patients(sources: Copy) -> None:
+    graph = sources.snakemake("paper", "--filegraph", *TINY).stdout
+    readers = set()
+    for node in graph.split("[ shape=none")[1:]:
+        (rule,) = re.findall(r'<font point-size="18">(\w+)</font>', node)
+        inputs = node.partition("output &rarr;")[0]
+        if re.search("/truth/(people|onsets)/", inputs):
+            readers.add(rule)
+    assert readers == {"oracle"}
+
+
 def test_a_combination_is_trained_without_the_embeddings_that_are_off(editable: Copy) -> None:
     folder = "results/test/ablation/age/"
     editable.snakemake(folder + "evaluation/T2/behrt.parquet", "--cores", "1", *TINY)
