@@ -148,7 +148,7 @@ def inputs_of(product):
         for name, item in {**product.tables, **product.inputs}.items()
         if item in INPUTS
     }
-    return {name: paths for name, paths in found.items() if paths}
+    return {name: paths for name, paths in found.items() if paths is not None}
 
 
 def settings_of(product):
