@@ -8,7 +8,7 @@ Out: assessment/<task>/, whose recalibration.json turns the models' scores into 
 
 rule assess:
     input:
-        task=EXAMPLES,
+        examples=EXAMPLES,
         scores=expand("<results>/predictions/{{task}}/{model}.parquet", model=MODELS),
         metrics=expand("<results>/evaluation/{{task}}/{model}.parquet", model=MODELS),
         vocabulary="<results>/vocabulary.json",
@@ -30,12 +30,11 @@ rule assess:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=120,
     params:
-        labelled=lambda wildcards: TASK[wildcards.task].labelled,
+        task=lambda wildcards: plain(TASK[wildcards.task]),
         recall_at=config["evaluation"]["recall_at"],
         diseases=config["evaluation"]["decision_diseases"],
         resamples=config["evaluation"]["resamples"],
         seed=config["seed"],
-        task_name=lambda wildcards: wildcards.task,
         code=code_hash(SCRIPTS / "assess.py"),
     message:
         "Assess the models on {wildcards.task}"

@@ -1,8 +1,7 @@
 """The ceiling of every task (source `simulated`): the true probabilities of the labels.
 
-In: truth/, which no stage of a licensed delivery reads; the code lists; when each held-out patient
-is asked about.
-Out: predictions/<task>/oracle.parquet, like a model's.
+In: truth/, which no stage for a licensed delivery reads; the code lists; the task's examples.
+Out: predictions/<task>/oracle.parquet, like the predictions of a model.
 """
 
 
@@ -14,7 +13,7 @@ rule oracle:
         medcodes="<results>/phenotypes/medcodes.parquet",
         icd="<results>/phenotypes/icd.parquet",
         sequences=SEQUENCES,
-        task="<results>/tasks/{task}.parquet",
+        examples="<results>/tasks/{task}.parquet",
     output:
         scores="<results>/predictions/{task}/oracle.parquet",
     log:
@@ -28,7 +27,7 @@ rule oracle:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
-        months=lambda wildcards: TASK[wildcards.task].months,
+        task=lambda wildcards: plain(TASK[wildcards.task]),
         practices=config["simulation"]["practices"],
         seed=config["seed"],
         process=config["simulation"]["process"],

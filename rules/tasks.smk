@@ -1,7 +1,7 @@
 """Draw each task's examples: where an input ends, and what is to be predicted.
 
 In: the sequences.
-Out: tasks/<task>.parquet, one row an eligible patient.
+Out: tasks/<task>.parquet, one row per eligible patient.
 """
 
 

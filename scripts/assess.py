@@ -10,11 +10,13 @@ from behrt.evaluation.patients import read_patient_metrics
 from behrt.evaluation.recalibration import fit_recalibration, write_recalibrations
 from behrt.files import write_parquet
 from behrt.logs import logger
+from behrt.sequences.frames import HELD_OUT, TUNING
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.tasks import Task
 
 
 def main(
-    task: Path,
+    examples: Path,
     scores: list[Path],
     metrics: list[Path],
     vocabulary: Path,
@@ -24,12 +26,11 @@ def main(
     reliability: Path,
     net_benefit: Path,
     burden: Path,
-    labelled: bool,
     recall_at: list[int],
     diseases: int,
     resamples: int,
     seed: int,
-    task_name: str,
+    task: Task,
 ) -> None:
     """Assess; `scores` and `metrics` are <model>.parquet each, in the same order."""
     n_diseases = len(read_vocabulary(vocabulary).phenotypes)
@@ -37,21 +38,21 @@ def main(
     found: dict[str, list[pl.DataFrame]] = {name: [] for name in FRAMES}
     for of_model, by_patient in zip(scores, metrics, strict=True):
         model = of_model.stem
-        tuning = read_examined(task, of_model, n_diseases, "tuning", labelled)
+        tuning = read_examined(examples, of_model, n_diseases, TUNING, task.labelled)
         recalibrations[model] = fit_recalibration(tuning.scores, tuning.labels)
         assessment = assess(
-            read_examined(task, of_model, n_diseases, "held_out", labelled),
+            read_examined(examples, of_model, n_diseases, HELD_OUT, task.labelled),
             read_patient_metrics(by_patient),
             recalibrations[model],
             tuning.commonest(diseases),
             recall_at,
             resamples,
             seed,
-            task_name,
+            task.name,
         )
         for name, frame in assessment.frames().items():
             found[name].append(frame.select(pl.lit(model).alias("model"), pl.all()))
-        logger.info("%s, %s: %s", task_name, model, assessment.summary())
+        logger.info("%s, %s: %s", task.name, model, assessment.summary())
     write_recalibrations(recalibrations, recalibration)
     for name, path in zip(
         FRAMES, (averages, calibration, reliability, net_benefit, burden), strict=True

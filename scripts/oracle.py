@@ -11,6 +11,7 @@ from behrt.simulation.ceiling import agreement, forecast, read_examples, read_tr
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import coding_of
 from behrt.simulation.world import make_world
+from behrt.tasks import Task
 
 
 def main(
@@ -20,23 +21,23 @@ def main(
     medcodes: Path,
     icd: Path,
     sequences: list[Path],
-    task: Path,
+    examples: Path,
     scores: Path,
-    months: int | None,
+    task: Task,
     practices: int,
     seed: int,
     process: ProcessSettings,
 ) -> None:
     world = make_world(practices, seed)
-    examples = read_examples(sequences, task, months)
+    held_out = read_examples(sequences, examples, task.months)
     coding = coding_of(read_codes(codes), read_mapping(medcodes, icd), len(world.diseases))
-    truth = read_truth(people, onsets, examples["subject_id"])
-    scored = forecast(world, truth, examples, months, process, coding)
-    write_predictions(examples["subject_id"].to_numpy(), scored, scores)
+    truth = read_truth(people, onsets, held_out["subject_id"])
+    scored = forecast(world, truth, held_out, task.months, process, coding)
+    write_predictions(held_out["subject_id"].to_numpy(), scored, scores)
     logger.info(
         "oracle: %s in closed form, without Monte Carlo error; %.3f labels per expected label",
-        task.stem,
-        agreement(scored, examples["label"]),
+        task.name,
+        agreement(scored, held_out["label"]),
     )
 
 

@@ -20,8 +20,7 @@ def main(
 ) -> None:
     drawn = draw_task(
         sequences,
-        task.key,
-        task.months,
+        task,
         minimum_visits,
         seed,
         date.fromisoformat(cut_off) if cut_off else None,

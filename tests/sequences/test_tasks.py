@@ -1,4 +1,4 @@
-"""The tasks by hand at their boundary days, and against a plain reading of their definitions."""
+"""Examples of tasks: by hand at boundary days, and against a plain reading of their definition."""
 
 import calendar
 import math
@@ -17,6 +17,7 @@ from behrt import hashing
 from behrt.errors import InputError
 from behrt.sequences.frames import Sequences
 from behrt.sequences.tasks import draw_examples, draw_task, window_end
+from behrt.tasks import Task
 
 EPOCH = date(1970, 1, 1)
 Visits = list[tuple[date, set[int]]]
@@ -46,13 +47,13 @@ def histories(
 
 
 def add_months(day: date, months: int) -> date:
-    """Add calendar months as a person would, for comparison."""
+    """Add calendar months, for comparison."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def visits_on(*days: str) -> Visits:
-    """Four early visits of disease 0, then disease i + 1 on the i-th day."""
+    """Return three early visits of disease 0, then disease i + 1 on the i-th day."""
     early: Visits = [(date(2000, 1, day), {0}) for day in (1, 2, 3)]
     return early + [(date.fromisoformat(day), {i + 1}) for i, day in enumerate(days)]
 
@@ -62,7 +63,7 @@ def draw_one(
 ) -> tuple[int, list[int], list[int]] | None:
     """Return (j, label, known) of one subject, or None where it has no example."""
     frame = draw_examples(
-        histories({1: (visits, date.fromisoformat(end))}), "T", months, minimum_visits, 7
+        histories({1: (visits, date.fromisoformat(end))}), Task("T", months), minimum_visits, 7
     )
     if frame.is_empty():
         return None
@@ -123,6 +124,14 @@ def test_the_window_starts_after_the_visit_and_holds_its_last_day() -> None:
     assert draw_one(visits, "2011-01-10", 12) == (4, [2, 3], [0, 1])
 
 
+def test_a_window_of_two_years() -> None:
+    """From 29 February 2012 it ends on 28 February 2014, from 1 March 2012 on 1 March 2014."""
+    visits = visits_on("2012-02-29", "2012-03-01", "2014-02-28", "2014-03-01")
+    assert draw_one(visits, "2014-02-27", 24) is None
+    assert draw_one(visits, "2014-02-28", 24) == (4, [2, 3], [0, 1])
+    assert draw_one(visits, "2014-03-01", 24, minimum_visits=5) == (5, [3, 4], [0, 1, 2])
+
+
 def test_an_input_may_end_with_the_last_visit() -> None:
     """Six months of follow-up count with or without a visit in them."""
     assert draw_one(visits_on("2010-01-10"), "2012-01-10", 6) == (4, [], [0, 1])
@@ -145,7 +154,7 @@ def test_inputs_end_uniformly_over_the_eligible_visits() -> None:
     visits = visits_on(*[f"2001-01-{day:02d}" for day in range(1, 7)])  # nine visits
     frame = histories({subject: (visits, date(2001, 7, 4)) for subject in range(4000)})
     for task, months, eligible in (("T1", None, range(4, 9)), ("T2", 6, range(4, 8))):
-        counts = Counter(draw_examples(frame, task, months, 4, 1)["input_visits"])
+        counts = Counter(draw_examples(frame, Task(task, months), 4, 1)["input_visits"])
         assert set(counts) == set(eligible)
         expected = 4000 / len(eligible)
         chi_squared = sum((count - expected) ** 2 / expected for count in counts.values())
@@ -156,7 +165,7 @@ def test_tasks_and_seeds_draw_independently() -> None:
     visits = visits_on(*[f"2001-01-{day:02d}" for day in range(1, 7)])
     frame = histories({subject: (visits, date(2010, 1, 1)) for subject in range(500)})
     drawn = [
-        draw_examples(frame, task, None, 4, seed)["input_visits"].to_list()
+        draw_examples(frame, Task(task), 4, seed)["input_visits"].to_list()
         for task, seed in (("T1", 1), ("T2", 1), ("T1", 2))
     ]
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
@@ -179,11 +188,11 @@ def subjects(draw: st.DrawFn) -> dict[int, tuple[Visits, date]]:
 
 
 @settings(max_examples=80)
-@given(subjects(), st.sampled_from([None, 6, 12]), st.integers(1, 5), st.integers(0, 99))
+@given(subjects(), st.sampled_from([None, 6, 12, 24]), st.integers(1, 5), st.integers(0, 99))
 def test_examples_equal_a_plain_reading_of_the_definition(
     people: dict[int, tuple[Visits, date]], months: int | None, minimum: int, seed: int
 ) -> None:
-    drawn = draw_examples(histories(people, "tuning"), "T9", months, minimum, seed)
+    drawn = draw_examples(histories(people, "tuning"), Task("T9", months), minimum, seed)
     expected = []
     for subject, (visits, end) in sorted(people.items()):
         n = len(visits)
@@ -226,7 +235,8 @@ def test_examples_do_not_depend_on_the_shards(tmp_path: Path, months: int | None
     visits = visits_on(*[f"2001-{month:02d}-15" for month in range(1, 9)])
     frame = histories({subject: (visits, date(2002, 1, 1)) for subject in range(1, 60)})
     one, three = (
-        draw_task(write_shards(frame, tmp_path, shards), "T1", months, 4, 5) for shards in (1, 3)
+        draw_task(write_shards(frame, tmp_path, shards), Task("T1", months), 4, 5)
+        for shards in (1, 3)
     )
     assert one.equals(three)
     assert one["subject_id"].to_list() == list(range(1, 60))
@@ -235,4 +245,4 @@ def test_examples_do_not_depend_on_the_shards(tmp_path: Path, months: int | None
 def test_a_task_without_any_example_is_refused(tmp_path: Path) -> None:
     frame = histories({1: (visits_on("2001-01-01"), date(2002, 1, 1))})
     with pytest.raises(InputError, match="no patient has 4 visits"):
-        draw_task(write_shards(frame, tmp_path, 1), "T1", None, 4, 5)
+        draw_task(write_shards(frame, tmp_path, 1), Task("T1"), 4, 5)

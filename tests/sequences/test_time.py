@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from behrt.sequences.sequences import build_sequences
 from behrt.sequences.tasks import draw_examples
 from behrt.sequences.vocabulary import Vocabulary
+from behrt.tasks import Task
 
 WORDS = Vocabulary(("Acne", "Asthma", "Gout"), ("Skin", "Lungs", "Joints"))
 CUT_OFF = date(2010, 1, 1)
@@ -85,7 +86,7 @@ def test_no_learning_after_the_cut_off_and_no_prediction_before(lives: Histories
     held_out = pl.col("split") == "held_out"
     assert cut.filter(held_out).equals(whole.filter(held_out))
     for months in (None, 6, 12):
-        drawn = draw_examples(cut, "T2", months, 2, 3, CUT_OFF)  # type: ignore[arg-type]
+        drawn = draw_examples(cut, Task("T2", months), 2, 3, CUT_OFF)  # type: ignore[arg-type]
         rows = drawn.join(cut, on="subject_id").with_columns(
             last=pl.col("visit_day").list.get(pl.col("input_visits").cast(pl.Int64) - 1)
         )
@@ -109,9 +110,9 @@ def test_a_cut_by_hand() -> None:
     assert cut["visit_day"].list.len().to_list() == [8, 4, 4]
     assert cut["follow_up_end"].to_list()[1:] == [CUT_DAY - 1, CUT_DAY - 1]
     drawn = {
-        draw_examples(cut, "T2", 6, 2, seed, CUT_OFF).row(0)[2]  # type: ignore[arg-type]
+        draw_examples(cut, Task("T2", 6), 2, seed, CUT_OFF).row(0)[2]  # type: ignore[arg-type]
         for seed in range(60)
     }
     # The fifth visit is on the day itself; the window of the last ends within follow-up.
     assert drawn == {5, 6, 7, 8}
-    assert draw_examples(cut, "T2", 6, 2, 1, CUT_OFF)["subject_id"].to_list() == [2, 3, 4]  # type: ignore[arg-type]
+    assert draw_examples(cut, Task("T2", 6), 2, 1, CUT_OFF)["subject_id"].to_list() == [2, 3, 4]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The three prediction tasks: where a patient's input ends, and what is to be predicted."""
+"""The examples of a prediction task: where a patient's input ends, and what is to be predicted."""
 
 from datetime import date
 from pathlib import Path
@@ -11,56 +11,35 @@ from behrt import hashing
 from behrt.errors import InputError
 from behrt.logs import progress
 from behrt.sequences.frames import HELD_OUT, Sequences, TaskExamples
+from behrt.tasks import Task
 
 
 def window_end(day: pl.Expr, months: int) -> pl.Expr:
     """Return the last day of a window of calendar months that starts after `day`.
 
-    Days are Int32 since 1970-01-01. Where the month has no such day, its last day is taken:
-    31 August and 6 months give 28 February, in a leap year the 29th.
+    Days are Int32 since 1970-01-01. If the month has no such day, the window ends on its last
+    day: 6 months after 31 August is 28 February, in a leap year the 29th.
     """
     return day.cast(pl.Date).dt.offset_by(f"{months}mo").cast(pl.Int32)
 
 
-def draw_examples(
-    sequences: dy.DataFrame[Sequences],
-    task: str,
-    months: int | None,
-    minimum_visits: int,
-    seed: int,
-    cut_off: date | None = None,
-) -> dy.DataFrame[TaskExamples]:
-    """Return one example for each subject who has one, sorted by subject.
-
-    The input is visits 1 to j of a subject's n. Without `months` (T1) the label is what visit
-    j + 1 holds, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. With `months` (T2: 6,
-    T3: 12) the label is every disease in (day of visit j, that day + months], the end included,
-    and j is uniform on {m, …, n*}, n* being the last visit whose window ends within follow-up.
-    A disease that the subject had before counts in the label too. (Li et al. 2020, Methods, with
-    m = 4: 3 < j.)
-
-    A subject's j is drawn from its id, the seed and the task alone, so it does not depend on
-    the other subjects or on the shards. Subjects whose window holds no disease are returned
-    with an empty label.
-
-    With a cut-off, the last input visit of a held-out subject is not before it, so m is then at
-    least that visit's place. The others' sequences have ended by then.
+def _draw_inputs(
+    visits: pl.DataFrame, task: Task, minimum_visits: int, seed: int, cut_off: date | None
+) -> pl.DataFrame:
+    """Return where inputs and labels end, one row per eligible subject, sorted by subject.
 
     Args:
-        sequences: whole histories.
-        task: names the draw.
-        months: the window, or None for the next visit.
-        minimum_visits: the fewest visits of an input.
-        seed: of the run.
-        cut_off: the first day on which a held-out prediction may be made; None for any.
+        visits: subject_id, split, day and follow_up_end, one row per visit, in order of time.
+        task, minimum_visits, seed, cut_off: as for `draw_examples`.
+
+    Returns:
+        subject_id Int64; input_visits Int16; label_end: the label is in visits input_visits + 1 to
+        label_end.
     """
-    visits = sequences.select("subject_id", "split", "follow_up_end", day="visit_day").explode(
-        "day", empty_as_null=False
-    )
-    if months is None:
+    if task.months is None:
         last_input = pl.len() - 1
     else:
-        visits = visits.with_columns(window_end=window_end(pl.col("day"), months))
+        visits = visits.with_columns(window_end=window_end(pl.col("day"), task.months))
         last_input = (pl.col("window_end") <= pl.col("follow_up_end")).sum()
     first_input = pl.lit(minimum_visits, pl.Int64)
     if cut_off is not None:
@@ -73,25 +52,35 @@ def draw_examples(
         .sort("subject_id")
     )
     choices = (eligible["last_input"] - eligible["first_input"]).to_numpy() + 1
-    draw = hashing.uniform(eligible["subject_id"].to_numpy(), seed, task)
-    examples = eligible.select(
+    draw = hashing.uniform(eligible["subject_id"].to_numpy(), seed, task.key)
+    drawn = eligible.select(
         "subject_id",
         input_visits=(pl.col("first_input") + pl.Series(np.floor(draw * choices))).cast(pl.Int16),
     )
-
     input_visits = pl.col("input_visits")
-    chosen = visits.join(examples, on="subject_id").group_by("subject_id")
-    if months is None:
+    if task.months is None:
         label_end = input_visits.first() + 1
     else:
         horizon = pl.col("window_end").sort().get(input_visits.first() - 1)
         label_end = (pl.col("day") <= horizon).sum()
-    examples = examples.join(chosen.agg(label_end=label_end), on="subject_id")
+    chosen = visits.join(drawn, on="subject_id").group_by("subject_id")
+    return drawn.join(chosen.agg(label_end=label_end), on="subject_id").sort("subject_id")
 
-    visit = pl.col("visit")
-    diseases = (
+
+def _label_diseases(sequences: pl.DataFrame, inputs: pl.DataFrame) -> pl.DataFrame:
+    """Return the examples: the diseases before and after the end of each input.
+
+    Args:
+        sequences: whole histories.
+        inputs: as `_draw_inputs` returns them.
+
+    Returns:
+        The columns of `TaskExamples`, sorted by subject.
+    """
+    visit, input_visits = pl.col("visit"), pl.col("input_visits")
+    return (
         sequences.select("subject_id", "split", "code", "visit")
-        .join(examples, on="subject_id")
+        .join(inputs, on="subject_id")
         .explode("code", "visit")
         .group_by("subject_id", "split", "input_visits")
         .agg(
@@ -102,14 +91,49 @@ def draw_examples(
             known=pl.col("code").filter(visit < input_visits).unique().sort(),
         )
         .sort("subject_id")
+        .select(TaskExamples.column_names())
     )
-    return TaskExamples.validate(diseases.select(TaskExamples.column_names()))
+
+
+def draw_examples(
+    sequences: dy.DataFrame[Sequences],
+    task: Task,
+    minimum_visits: int,
+    seed: int,
+    cut_off: date | None = None,
+) -> dy.DataFrame[TaskExamples]:
+    """Return one example for each eligible subject, sorted by subject.
+
+    The input is visits 1 to j of a subject's n. If the window is the next visit (T1), the label is
+    the diseases of visit j + 1, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. If it
+    is a number of months (T2: 6, T3: 12), the label is every disease in (day of visit j, that day
+    + months], the end included, and j is uniform on {m, …, n*}, n* being the last visit whose
+    window ends within follow-up. A disease that the subject had before also counts in the label.
+    (Li et al. 2020, Methods, with m = 4: 3 < j.)
+
+    A subject's j is drawn from its id, the seed and the task's key, so it does not depend on the
+    other subjects or on the shards. Subjects with no disease in their window have an empty label.
+
+    With a cut-off, the last input visit of a held-out subject is not before it, so m is then at
+    least that visit's place. The sequences of other subjects end before it.
+
+    Args:
+        sequences: whole histories.
+        task: its window, and the key of the draw.
+        minimum_visits: the fewest visits of an input.
+        seed: of the run.
+        cut_off: the first day on which a held-out prediction may be made; None for any.
+    """
+    visits = sequences.select("subject_id", "split", "follow_up_end", day="visit_day").explode(
+        "day", empty_as_null=False
+    )
+    inputs = _draw_inputs(visits, task, minimum_visits, seed, cut_off)
+    return TaskExamples.validate(_label_diseases(sequences, inputs))
 
 
 def draw_task(
     sequences: list[Path],
-    task: str,
-    months: int | None,
+    task: Task,
     minimum_visits: int,
     seed: int,
     cut_off: date | None = None,
@@ -121,14 +145,14 @@ def draw_task(
     """
     drawn = [
         draw_examples(
-            Sequences.validate(pl.read_parquet(shard)), task, months, minimum_visits, seed, cut_off
+            Sequences.validate(pl.read_parquet(shard)), task, minimum_visits, seed, cut_off
         )
-        for shard in progress(sequences, label=task, unit="shards")
+        for shard in progress(sequences, label=task.name, unit="shards")
     ]
     examples = pl.concat(drawn).sort("subject_id")
     if examples.is_empty():
         raise InputError(
-            task,
+            task.name,
             f"no patient has {minimum_visits} visits and something to predict after them",
             "Use more patients, or a longer follow-up",
         )

@@ -1,7 +1,7 @@
 """Settings of the split, the tasks, the evaluation and what is shown of it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -15,6 +15,7 @@ from behrt.settings.base import (
     Share,
     ShareBetween,
 )
+from behrt.tasks import NEXT_VISIT, RESERVED
 
 
 class Split(Section):
@@ -95,10 +96,6 @@ def _numbered(name: str) -> bool:
     return name[0] == "T" and name[1:].isdecimal()
 
 
-RESERVED = ("mlm", "oracle")
-"""Names of folders and rows beside those of the tasks."""
-
-NEXT_VISIT: Final = "next_visit"
 DEFAULT_TASKS = {"T1": NEXT_VISIT, "T2": {"months": 6}, "T3": {"months": 12}}
 
 TaskName = Annotated[
