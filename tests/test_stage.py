@@ -11,6 +11,7 @@ import pytest
 
 from behrt import logs, stage
 from behrt.errors import InputError
+from behrt.settings.simulation import Flaws
 
 
 @pytest.fixture(autouse=True)
@@ -69,17 +70,20 @@ def test_a_mapping_becomes_the_dataclass_that_the_annotation_names(tmp_path: Pat
         several: list[Limits],
         named: dict[str, Limits],
         plain: dict[str, int],
+        flaws: Flaws,
     ) -> None:
-        seen.extend([whole, several, named, plain])
+        seen.extend([whole, several, named, plain, flaws])
 
     given = {"name": "a", "limits": {"threshold": 5}, "steps": [{"threshold": 1}], "other": None}
     params = {"whole": given, "several": [{"threshold": 2}], "named": {"x": {"threshold": 3}}}
-    stage.run(main, rule(tmp_path / "log", **params, plain={"threshold": 4}))
+    flaws = Flaws().model_dump(mode="json")
+    stage.run(main, rule(tmp_path / "log", **params, plain={"threshold": 4}, flaws=flaws))
     assert seen == [
         Settings("a", Limits(5), (Limits(1),), None),
         [Limits(2)],
         {"x": Limits(3)},
         {"threshold": 4},
+        Flaws(),
     ]
 
 

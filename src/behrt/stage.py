@@ -21,8 +21,9 @@ def _paths(value: Any) -> Path | list[Path]:
 def typed(value: Any, annotation: Any) -> Any:
     """Return a param as the type that an annotation names.
 
-    A mapping becomes the dataclass of the annotation, as do the dataclasses of its fields and
-    those in a list, a tuple or a dictionary. Any other value is returned as it is.
+    A mapping becomes the dataclass or the settings (pydantic) of the annotation, as do the
+    dataclasses of its fields and those in a list, a tuple or a dictionary. Any other value is
+    returned as it is.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -36,8 +37,11 @@ def typed(value: Any, annotation: Any) -> Any:
 
     Raises:
         TypeError: a mapping has a key that its dataclass lacks, or lacks one that it requires.
+        ValueError: the settings do not allow a value.
     """
     origin, inner = get_origin(annotation), get_args(annotation)
+    if isinstance(value, Mapping) and hasattr(annotation, "model_validate"):
+        return annotation.model_validate(dict(value))
     if is_dataclass(annotation) and isinstance(annotation, type) and isinstance(value, Mapping):
         types = get_type_hints(annotation)
         return annotation(**{name: typed(item, types.get(name)) for name, item in value.items()})
