@@ -1,7 +1,7 @@
-"""Learn what CPRD Aurum's medical codes mean.
+"""Find the phenotypes of CPRD Aurum's medical codes.
 
 In: EMIS's dictionary, extracted, and the code lists; with aurum.snomed, lists of concepts.
-Out: phenotypes/aurum_medcodes.parquet, which medcodeid means which phenotype, and a manifest.
+Out: phenotypes/aurum_medcodes.parquet, the phenotypes of each medcodeid, and a manifest.
 """
 
 
@@ -10,6 +10,7 @@ rule aurum_codes:
         **({"snomed": AURUM["snomed"]} if "snomed" in AURUM else {}),
         dictionary=EXTRACTED["emismedicaldictionary"],
         phenotypes="<results>/phenotypes/phenotypes.parquet",
+        medcodeids="<results>/phenotypes/medcodeids.parquet",
         read_codes="<results>/phenotypes/read_codes.parquet",
     output:
         medcodes="<results>/phenotypes/aurum_medcodes.parquet",
@@ -27,6 +28,6 @@ rule aurum_codes:
     params:
         code=code_hash(SCRIPTS / "aurum_codes.py"),
     message:
-        "Look Aurum's codes up"
+        "Find the phenotypes of Aurum's codes"
     script:
         "../scripts/aurum_codes.py"

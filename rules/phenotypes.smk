@@ -1,8 +1,8 @@
 """Read the code lists that define the diseases.
 
 In: a folder laid out as the CALIBER repository.
-Out: the phenotypes in their fixed order, and which medcode, ICD-10 code and
-Read code means which.
+Out: the phenotypes in a fixed order, and the medcodes, medcodeids, ICD-10 codes and Read codes of
+each.
 """
 
 
@@ -12,6 +12,7 @@ rule phenotypes:
     output:
         phenotypes="<results>/phenotypes/phenotypes.parquet",
         medcodes="<results>/phenotypes/medcodes.parquet",
+        medcodeids="<results>/phenotypes/medcodeids.parquet",
         icd="<results>/phenotypes/icd.parquet",
         read_codes="<results>/phenotypes/read_codes.parquet",
         manifest="<results>/phenotypes/manifest.json",

@@ -1,4 +1,4 @@
-"""Code lists to tables: phenotypes, medcodes and ICD-10 codes."""
+"""The code lists: phenotypes, and the codes of each."""
 
 from pathlib import Path
 
@@ -10,12 +10,19 @@ from behrt.logs import logger
 
 
 def main(
-    lists: Path, phenotypes: Path, medcodes: Path, icd: Path, read_codes: Path, manifest: Path
+    lists: Path,
+    phenotypes: Path,
+    medcodes: Path,
+    medcodeids: Path,
+    icd: Path,
+    read_codes: Path,
+    manifest: Path,
 ) -> None:
     """Read the folder `lists`, laid out as CALIBER's repository."""
     read = read_lists(lists)
     write_parquet(read.phenotypes, phenotypes)
     write_parquet(read.medcodes, medcodes)
+    write_parquet(read.medcodeids, medcodeids)
     write_parquet(read.icd, icd)
     write_parquet(read.read, read_codes)
     pinned = not Release.read().missing(lists)

@@ -51,6 +51,30 @@ def test_a_medcode_may_have_two_phenotypes_and_a_pair_is_there_once(folder: Path
     assert read_lists(folder).medcodes.rows() == [(7, 0), (7, 1), (15311, 1)]
 
 
+def test_medcodeids_are_told_from_medcodes_by_column_read_codes_and_length(folder: Path) -> None:
+    listed = folder / "primary_care/CPRD_gout.csv"
+    listed.write_text(
+        "MedCodeId,Term\n421235014,Gout\n100000000000000007,Gout\n7.0,Gout\n"
+        "100000000000000008.0,not exact\n1.0E+17,rounded\n,blank\n"
+    )
+    lists = read_lists(folder)
+    assert lists.medcodeids.rows() == [(7, 1), (421235014, 1), (100000000000000007, 1)]
+    assert lists.medcodes.rows() == [(7, 0)]  # of the list with Read codes
+    assert lists.manifest["medcodeids"]["rows_refused"] == {
+        "blank medcodeid": 1,
+        "medcodeid is not a whole number above 0": 2,
+    }
+    listed.write_text("Medcode,Term\n421235014,Gout\n15311,Gout\n")
+    lists = read_lists(folder)
+    assert lists.medcodeids.rows() == [(15311, 1), (421235014, 1)]
+    assert lists.medcodes.rows() == [(7, 0), (15311, 1)]
+    assert lists.manifest["medcodes"]["rows_refused"] == {"medcode is a medcodeid of CPRD Aurum": 1}
+    listed.write_text("Readcode,Term\nC34..00,Gout\n")
+    lists = read_lists(folder)
+    assert ("C34..00", 1) in lists.read.rows()
+    assert 1 not in [*lists.medcodes["phenotype"], *lists.medcodeids["phenotype"]]
+
+
 def test_icd_codes_are_undotted(folder: Path) -> None:
     assert read_lists(folder).icd.rows() == [("D509", 2), ("G590", 1), ("M10", 1), ("N23", 2)]
 
@@ -91,7 +115,8 @@ def test_every_row_is_read_or_refused_for_a_reason(folder: Path) -> None:
         ("dictionary.csv", "phenotype,CPRD\nGout,x\n", "no column 'icd'"),
         ("dictionary.csv", "phenotype,CPRD,ICD\nGout,a,\nGout,b,\n", "'Gout' is named twice"),
         ("phenotype_categories_mapping.csv", "Phenotype,Category\nGout,J\n", "no chapter for"),
-        ("primary_care/CPRD_gout.csv", "Disease,Readcode\nGout,C34..00\n", "no column medcode"),
+        ("primary_care/CPRD_gout.csv", "Disease,Code\nGout,C34..00\n", "none of its codes"),
+        ("primary_care/CPRD_gout.csv", "Medcodeid\n4.21E+17\n", "none of its codes"),
         ("primary_care/CPRD_gout.csv", "Medcode\nC34..00\nC35..00\n", "none of its codes"),
         ("secondary_care/ICD_gout.csv", "Medcode,ICD10code\n7,\n", "none of its codes"),
         ("primary_care/CPRD_gout.csv", None, "cannot be read"),

@@ -71,7 +71,7 @@ def run_stages(
             unread=known.unread(part.source_table, diagnoses),
         )
         parts[part.source_table].append(rows)
-    tables = ("phenotypes", "medcodes", "icd", "read_codes")
+    tables = ("phenotypes", "medcodes", "medcodeids", "icd", "read_codes")
     codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
     script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)
     medcodes = codes["medcodes"]
@@ -80,6 +80,7 @@ def run_stages(
         script("aurum_codes")(
             dictionary=parts["emismedicaldictionary"],
             phenotypes=codes["phenotypes"],
+            medcodeids=codes["medcodeids"],
             read_codes=codes["read_codes"],
             medcodes=medcodes,
             manifest=medcodes.with_suffix(".json"),

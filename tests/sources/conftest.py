@@ -49,10 +49,10 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for path, text in LISTS.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    tables = ("phenotypes", "medcodes", "icd", "read_codes")
+    tables = ("phenotypes", "medcodes", "medcodeids", "icd", "read_codes")
     made = {name: made_in / "phenotypes" / f"{name}.parquet" for name in tables}
     script("phenotypes")(lists=folder, manifest=made_in / "phenotypes.json", **made)
-    del made["medcodes"]
+    del made["medcodes"], made["medcodeids"]
     return made
 
 

@@ -1,8 +1,8 @@
-"""CALIBER's code lists as tables: phenotypes with chapters, medcodes and ICD-10 codes.
+"""CALIBER's code lists: phenotypes with chapters, and the codes of each.
 
 A folder of lists is laid out as the repository of Kuan et al. (Lancet Digital Health 2019):
 `dictionary.csv` names the list files of every phenotype, `phenotype_categories_mapping.csv` its
-chapter, `primary_care/` holds lists of CPRD medcodes and `secondary_care/` lists of ICD-10 codes.
+chapter. `primary_care/` holds lists of CPRD's medical codes, `secondary_care/` of ICD-10 codes.
 """
 
 import csv
@@ -22,15 +22,17 @@ CODE_PREFIX = "CALIBER//"
 CHAPTER_PREFIX = "CHAPTER//"
 
 NAME = r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$"
-"""What a table or figure can show: no control characters, and no more than fit a line."""
+"""A name that a table or figure can show: no control characters, and short enough for a line."""
 
 _MEND = "Compare it with the file in CALIBER's repository"
 _LARGEST_FILE = 64 * 2**20
 _MOST_PHENOTYPES = 2**15 - 1  # an index is an Int16
+_LARGEST_MEDCODE = 10**7 - 1  # CPRD GOLD's have at most six digits, CPRD Aurum's up to eighteen
+_EXACT_DIGITS = 15  # of a whole number as a float64
 
 
 class Phenotypes(dy.Schema):
-    """One phenotype a row, sorted by name in code point order."""
+    """One row per phenotype, sorted by name in code point order."""
 
     index = dy.Int16(primary_key=True, min=0)
     phenotype = dy.String(min_length=1)
@@ -39,21 +41,31 @@ class Phenotypes(dy.Schema):
 
 
 class ListedMedcodes(dy.Schema):
-    """One pair of a CPRD medcode and a phenotype a row."""
+    """One row per pair of a medcode of CPRD GOLD and a phenotype."""
 
     medcode = dy.Int64(primary_key=True, min=1)
     phenotype = dy.Int16(primary_key=True, min=0)
 
 
+class ListedMedcodeIds(dy.Schema):
+    """One row per pair of what can be a medcodeid of CPRD Aurum and a phenotype."""
+
+    medcodeid = dy.Int64(primary_key=True, min=1)
+    phenotype = dy.Int16(primary_key=True, min=0)
+
+
 class ListedIcdCodes(dy.Schema):
-    """One pair of an ICD-10 code and a phenotype a row; three characters cover their children."""
+    """One row per pair of an ICD-10 code and a phenotype.
+
+    A code of three characters includes every code of four that begins with it.
+    """
 
     icd = dy.String(primary_key=True, regex=icd.CODE)
     phenotype = dy.Int16(primary_key=True, min=0)
 
 
 class ListedReadCodes(dy.Schema):
-    """One pair of a Read code, of seven characters, and a phenotype a row."""
+    """One row per pair of a Read code of seven characters and a phenotype."""
 
     read = dy.String(primary_key=True, regex=read_codes.CODE)
     phenotype = dy.Int16(primary_key=True, min=0)
@@ -61,10 +73,11 @@ class ListedReadCodes(dy.Schema):
 
 @dataclass(frozen=True)
 class CodeLists:
-    """The four tables, and a manifest of what was read, kept and refused."""
+    """The phenotypes, their codes, and a manifest of what was read, kept and refused."""
 
     phenotypes: dy.DataFrame[Phenotypes]
     medcodes: dy.DataFrame[ListedMedcodes]
+    medcodeids: dy.DataFrame[ListedMedcodeIds]
     icd: dy.DataFrame[ListedIcdCodes]
     read: dy.DataFrame[ListedReadCodes]
     manifest: dict[str, Any]
@@ -74,24 +87,26 @@ def read_lists(folder: Path) -> CodeLists:
     """Read a folder of code lists.
 
     A phenotype is a row of the dictionary with a CPRD or an ICD list; OPCS lists are not read. A
-    code may belong to several phenotypes. What is certain is repaired, and counted: medcodes come
-    as whole numbers, also where the list writes `15311.0`; ICD-10 codes come to level 4
-    (`behrt.caliber.icd`), with or without dot, their filler X gone. A longer one is refused, as
-    level 4 would widen it. A CPRD record carries a medcode; Read codes are for other sources, and
-    a list may lack them. Of those that a spreadsheet has taken for numbers, `7004300.0` is
-    repaired; `1476`, for `1476.00`, is refused.
+    code can belong to several phenotypes. What is certain is repaired, and counted: medcodes become
+    whole numbers, also where the list has `15311.0`; ICD-10 codes are read at level 4
+    (`behrt.caliber.icd`), with or without a dot or the filler X. A longer ICD-10 code is refused,
+    because level 4 would widen it.
+
+    A CPRD list has medcodes of CPRD GOLD, medcodeids of CPRD Aurum, Read codes, or several of
+    these. Read codes serve CPRD Aurum and other sources. Of those that a spreadsheet has turned
+    into numbers, `7004300.0` is repaired; `1476`, for `1476.00`, is refused.
 
     Raises:
-        InputError: a file or column is missing, or a file leads out of the folder or is no CSV; a
-            list holds no code that can be read; a phenotype is named twice, has no chapter, or has
-            a name that cannot be shown.
+        InputError: a file or column is missing, a file is outside the folder or is not CSV; no
+            code of a list can be read; a phenotype is named twice, has no chapter, or has a name
+            that cannot be shown.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
             folder,
             "no such folder",
-            "Get the lists with `snakemake caliber`, or set `caliber` to a copy of CALIBER's "
+            "Run `snakemake caliber` to get the lists, or set `caliber` to a copy of CALIBER's "
             "repository",
         )
     dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
@@ -130,19 +145,22 @@ def read_lists(folder: Path) -> CodeLists:
         }
     )
     medcodes, medcode_manifest = _medcodes(folder / "primary_care", listed)
+    medcodeids, medcodeid_manifest = _medcodeids(folder / "primary_care", listed)
     icd_codes, icd_manifest = _icd(folder / "secondary_care", listed)
     read, read_manifest = _read(folder / "primary_care", listed)
-    _require_a_code(folder / "primary_care", listed, "cprd", medcodes)
+    _require_a_code(folder / "primary_care", listed, "cprd", medcodes, medcodeids, read)
     _require_a_code(folder / "secondary_care", listed, "icd", icd_codes)
     return CodeLists(
         Phenotypes.validate(phenotypes, cast=True),
         ListedMedcodes.validate(medcodes),
+        ListedMedcodeIds.validate(medcodeids),
         ListedIcdCodes.validate(icd_codes),
         ListedReadCodes.validate(read),
         {
             "phenotypes": len(listed),
             "dictionary_rows_without_a_list": len(dictionary) - len(listed),
             "medcodes": medcode_manifest,
+            "medcodeids": medcodeid_manifest,
             "icd": icd_manifest,
             "read": read_manifest,
         },
@@ -150,15 +168,17 @@ def read_lists(folder: Path) -> CodeLists:
 
 
 def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
-    rows = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode")
-    number = pl.col("code").str.strip_suffix(".0")
-    whole = pl.when(number.str.contains(r"^[0-9]+$")).then(number.cast(pl.Int64, strict=False))
-    typed = rows.with_columns(medcode=whole)
+    """Read the medcodes of CPRD GOLD: medcode, phenotype; and what became of every row."""
+    rows = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode", optional=True)
+    code = pl.col("code")
+    typed = rows.with_columns(medcode=_whole_number(code))
     reason = (
-        pl.when(pl.col("code") == "")
+        pl.when(code == "")
         .then(pl.lit("blank medcode"))
         .when(pl.col("medcode").is_null() | (pl.col("medcode") == 0))
         .then(pl.lit("medcode is not a whole number above 0"))
+        .when(pl.col("medcode") > _LARGEST_MEDCODE)
+        .then(pl.lit("medcode is a medcodeid of CPRD Aurum"))
     )
     mangled = pl.col("beside").str.contains(r"^[0-9]+(\.0)?$") & (
         pl.col("beside").str.len_chars() != 7
@@ -168,9 +188,41 @@ def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame,
         reason,
         "medcode",
         {
-            "medcode written with .0": pl.col("code").str.ends_with(".0"),
+            "medcode written with .0": code.str.ends_with(".0"),
             "Read code mangled by a spreadsheet, medcode used": mangled,
         },
+    )
+
+
+def _medcodeids(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Read what can be medcodeids of CPRD Aurum: medcodeid, phenotype; and what became of each row.
+
+    A column `medcodeid` holds them. So can a column `medcode` of a list without Read codes: only
+    EMIS's dictionary tells, as medcodes of CPRD GOLD have no other form.
+    """
+    named = _listed_codes(folder, listed, "cprd", ("medcodeid",), optional=True)
+    others = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode", optional=True)
+    without_read_codes = (pl.col("beside") == "").all().over("phenotype")
+    others = others.filter(without_read_codes & ~pl.col("phenotype").is_in(named["phenotype"]))
+    code = pl.col("code")
+    typed = pl.concat([named, others]).with_columns(medcodeid=_whole_number(code))
+    reason = (
+        pl.when(code == "")
+        .then(pl.lit("blank medcodeid"))
+        .when(pl.col("medcodeid").is_null() | (pl.col("medcodeid") == 0))
+        .then(pl.lit("medcodeid is not a whole number above 0"))
+    )
+    return _kept(
+        typed, reason, "medcodeid", {"medcodeid written with .0": code.str.ends_with(".0")}
+    )
+
+
+def _whole_number(code: pl.Expr) -> pl.Expr:
+    """Return a code as Int64; null if it is not a whole number, or a decimal that is not exact."""
+    number = code.str.strip_suffix(".0")
+    exact = (number.str.len_chars() <= _EXACT_DIGITS) | ~code.str.ends_with(".0")
+    return pl.when(number.str.contains(r"^[0-9]+$") & exact).then(
+        number.cast(pl.Int64, strict=False)
     )
 
 
@@ -211,11 +263,11 @@ def _read(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dic
 
 
 def read_terms(folder: Path) -> pl.DataFrame:
-    """Read what the lists' codes mean: system ("medcode" or "icd10"), code, read, term (String).
+    """Read the terms of the lists' codes: system ("medcode" or "icd10"), code, read, term (String).
 
-    Codes are written as `behrt.cprd.diagnoses` writes them; `read` is the Read code of a medcode
-    as the list has it, else null. Of several terms for one code the first in order of the
-    phenotypes counts. A blank term is null.
+    Codes are in the form of `behrt.cprd.diagnoses`; `read` is the Read code of a medcode as the
+    list has it, else null. Of several terms for one code, the first in the order of the phenotypes
+    counts. A blank term is null.
 
     Args:
         folder: as `read_lists` takes it, and has checked it.
@@ -224,7 +276,7 @@ def read_terms(folder: Path) -> pl.DataFrame:
     dictionary = _rows(folder / "dictionary.csv", "phenotype", "cprd", "icd")
     for row in sorted(dictionary, key=lambda row: row["phenotype"]):
         for entry in _rows(folder / "primary_care" / row["cprd"]) if row["cprd"] else ():
-            code = entry["medcode"].removesuffix(".0")
+            code = entry.get("medcode", entry.get("medcodeid", "")).removesuffix(".0")
             rows.append(("medcode", code, entry.get("readcode"), _term(entry)))
         for entry in _rows(folder / "secondary_care" / row["icd"]) if row["icd"] else ():
             code = entry.get("icd10code", entry.get("icd_code", ""))
@@ -248,7 +300,7 @@ def _term(entry: dict[str, str]) -> str | None:
 
 
 def describe_phenotypes(phenotypes: Path) -> pl.DataFrame:
-    """Describe all phenotypes as MEDS does: code, description, parent_codes (the chapter).
+    """Describe all phenotypes in MEDS's form: code, description, parent_codes (the chapter).
 
     Args:
         phenotypes: phenotypes/phenotypes.parquet.
@@ -265,7 +317,7 @@ def _kept(
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Return the pairs of code and phenotype, and what became of every row.
 
-    Rows read are rows refused, rows that repeat another's pair, and pairs.
+    The rows read are the rows refused, the rows that repeat a pair, and the pairs.
     """
     rows = rows.with_columns(reason=reason)
     refused = rows.drop_nulls("reason")
@@ -286,12 +338,16 @@ def _kept(
 
 
 def _require_a_code(
-    folder: Path, listed: list[dict[str, str]], kind: str, pairs: pl.DataFrame
+    folder: Path, listed: list[dict[str, str]], kind: str, *pairs: pl.DataFrame
 ) -> None:
-    read = set(pairs["phenotype"])
+    read = {phenotype for frame in pairs for phenotype in frame["phenotype"]}
     for index, row in enumerate(listed):
         if row[kind] and index not in read:
-            raise InputError(folder / row[kind], "none of its codes can be read", _MEND)
+            raise InputError(
+                folder / row[kind],
+                "none of its codes can be read; its columns may have other names",
+                _MEND,
+            )
 
 
 def _listed_codes(
@@ -329,24 +385,24 @@ def _list_file(folder: Path, name: str) -> Path:
     """Return the path of a list that the dictionary names.
 
     Raises:
-        InputError: it names a file elsewhere.
+        InputError: it names a file outside the folder.
     """
     path = folder / name
     if PureWindowsPath(name).name != name:
         raise InputError(
             folder.parent / "dictionary.csv",
-            f"the list {name[:80]!r} would lie outside {folder.name}/",
+            f"the list {name[:80]!r} is outside {folder.name}/",
             _MEND,
         )
     return path
 
 
 def _content(path: Path) -> bytes:
-    """Read a file of no more than _LARGEST_FILE bytes; a pipe or device is none.
+    """Read a regular file of at most _LARGEST_FILE bytes.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no file, too large, or has a name that no file can have.
+        ValueError: it is not a file, is too large, or has a name that no file can have.
     """
     if not path.is_file():
         raise FileNotFoundError(path)
@@ -358,7 +414,7 @@ def _content(path: Path) -> bytes:
 
 
 def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
-    """Read a small CSV file: lower-cased column names, values without surrounding blanks."""
+    """Read a small CSV file: column names in lower case, values without surrounding blanks."""
     try:
         raw = _content(path)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""What CPRD Aurum's medical codes mean: EMIS's dictionary, to Read, to the code lists.
+"""The medical codes of CPRD Aurum: from EMIS's dictionary to the phenotypes of the code lists.
 
-An Aurum record carries a medcodeid, which CALIBER does not know. The dictionary says the Read code
-that each stands for, and the concept of SNOMED CT.
+An Aurum record has a medcodeid. The dictionary has the Read code and the concept of SNOMED CT of
+each. A list defines a phenotype by medcodeids, Read codes or concepts.
 """
 
 from typing import Any
@@ -16,25 +16,33 @@ from behrt.errors import InputError
 
 
 def map_medcodes(
-    dictionary: pl.DataFrame, listed: pl.DataFrame, snomed: pl.DataFrame | None = None
+    dictionary: pl.DataFrame,
+    listed: pl.DataFrame,
+    snomed: pl.DataFrame | None = None,
+    medcodeids: pl.DataFrame | None = None,
 ) -> tuple[dy.DataFrame[ListedMedcodes], dict[str, Any]]:
     """Find the phenotypes of Aurum's medical codes.
 
-    A code's Read code is the cleansed one, else the original one. One of seven characters must be
-    listed as it is; one of five stands for any term of that code. A phenotype that has a list of
-    SNOMED CT concepts is defined by these alone; its Read codes then do not count.
+    A code's Read code is the cleansed one, else the original one. A Read code of seven characters
+    must be in a list as it is; one of five characters stands for any term of that code. A phenotype
+    with a list of SNOMED CT concepts is defined by these only.
 
     Args:
         dictionary: the extracted dictionary: medcode (medcodeid), readcode and originalreadcode
-            String, snomed (concept) Int64; null where blank. A release of another year may be
-            among the rows.
+            String, snomed (concept) Int64; null where blank. It can have the rows of several
+            releases.
         listed: Read codes of the lists: read, phenotype.
-        snomed: concepts of the lists: snomed, phenotype; None without.
+        snomed: concepts of the lists: snomed, phenotype; None without such lists.
+        medcodeids: what can be medcodeids in the lists: medcodeid, phenotype; None without such
+            lists. Those that the dictionary lacks do not count.
 
     Returns:
-        The pairs of a medcodeid and a phenotype, and a manifest: codes of the dictionary, of these
-        with a Read code and with a concept, pairs by either, and how many phenotypes that have a
-        list no medcodeid stands for.
+        The pairs of a medcodeid and a phenotype, and a manifest: codes of the dictionary, how many
+        of them have a Read code and a concept, pairs by each kind of list, listed medcodeids that
+        the dictionary lacks, and the phenotypes with a list and without a code.
+
+    Raises:
+        InputError: no code of the lists is in the dictionary.
     """
     codes = dictionary.select(
         "medcode",
@@ -44,8 +52,10 @@ def map_medcodes(
             read_codes.of_a_record(pl.col("originalreadcode")),
         ),
     ).unique()
-    concepts = listed.clear().select(snomed=pl.lit(None, pl.Int64), phenotype="phenotype")
-    concepts = concepts if snomed is None else snomed
+    nothing = listed.clear().select(code=pl.lit(None, pl.Int64), phenotype="phenotype")
+    concepts = nothing.rename({"code": "snomed"}) if snomed is None else snomed
+    ids = nothing.rename({"code": "medcodeid"}) if medcodeids is None else medcodeids
+    by_concepts = pl.col("phenotype").is_in(concepts["phenotype"].unique().implode())
     by_concept = codes.join(concepts, on="snomed").select("medcode", "phenotype").unique()
     by_read = (
         codes.join(
@@ -55,40 +65,50 @@ def map_medcodes(
         )
         .select("medcode", "phenotype")
         .unique()
-        .filter(~pl.col("phenotype").is_in(concepts["phenotype"].implode()))
+        .filter(~by_concepts)
     )
-    pairs = pl.concat([by_read, by_concept]).filter(pl.col("medcode") > 0).sort(pl.all())
-    if pairs.is_empty() and (listed.height or concepts.height):
+    by_id = (
+        codes.select("medcode")
+        .unique()
+        .join(ids, left_on="medcode", right_on="medcodeid")
+        .filter(~by_concepts)
+    )
+    pairs = pl.concat([by_read, by_id, by_concept]).unique().filter(pl.col("medcode") > 0)
+    wanted = {phenotype for frame in (listed, concepts, ids) for phenotype in frame["phenotype"]}
+    if pairs.is_empty() and wanted:
         raise InputError(
             "EMIS's dictionary",
             "none of the codes of the code lists is in it",
             "Check that the code lists have Read codes or medcodeids, and that the dictionary is "
             "the one of this delivery",
         )
-    wanted = set(listed["phenotype"]) | set(concepts["phenotype"])
-    return ListedMedcodes.validate(pairs), {
+    unknown = ids.join(codes, left_on="medcodeid", right_on="medcode", how="anti")
+    return ListedMedcodes.validate(pairs.sort(pl.all())), {
         "codes": codes["medcode"].n_unique(),
         "with_a_read_code": codes.drop_nulls("read")["medcode"].n_unique(),
         "with_a_snomed_concept": codes.drop_nulls("snomed")["medcode"].n_unique(),
         "pairs_by_read_code": by_read.height,
+        "pairs_by_medcodeid": by_id.height,
         "pairs_by_snomed_concept": by_concept.height,
-        "phenotypes_without_a_code": len(wanted - set(pairs["phenotype"])),
+        "medcodeids_not_in_the_dictionary": unknown["medcodeid"].n_unique(),
+        "phenotypes_without_a_code": sorted(wanted - set(pairs["phenotype"])),
     }
 
 
 def describe_medcodes(dictionary: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
-    """Return what the lists' codes mean, Aurum's medical codes in place of GOLD's.
+    """Return the terms of the lists' codes, with Aurum's medical codes in place of GOLD's.
 
     Args:
         dictionary: as `map_medcodes` takes it.
         terms: system, code, read, term, as `behrt.caliber.lists.read_terms` returns them.
 
     Returns:
-        The same columns: one row a medcodeid, with its Read code, and the term where a list holds
-        that Read code; other systems' rows as they are.
+        The same columns: one row per medcodeid, with its Read code, and the term of the list that
+        has that Read code or medcodeid; rows of other systems as they are.
     """
     of_gold = pl.col("system") == MEDCODE
     listed = terms.filter(of_gold).select(read_codes.of_a_list(pl.col("read")), "term")
+    by_id = terms.filter(of_gold & pl.col("read").is_null()).select("code", term_of_id="term")
     words = (
         dictionary.select(code=pl.col("medcode").cast(pl.String), read="readcode")
         .unique("code", keep="first", maintain_order=True)
@@ -98,6 +118,12 @@ def describe_medcodes(dictionary: pl.DataFrame, terms: pl.DataFrame) -> pl.DataF
             how="left",
             maintain_order="left",
         )
-        .select(pl.lit(MEDCODE).alias("system"), "code", "read", "term")
+        .join(by_id, on="code", how="left", maintain_order="left")
+        .select(
+            pl.lit(MEDCODE).alias("system"),
+            "code",
+            "read",
+            term=pl.coalesce("term", "term_of_id"),
+        )
     )
     return pl.concat([words, terms.filter(~of_gold)])

@@ -75,7 +75,7 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
         for source_table in settings.source_tables
         if source_table not in present
     ]
-    lists = _lists(samples, settings, work, problems)
+    lists, useless = _lists(samples, settings, work, problems)
     codes = _codes(samples, settings, lists, problems)
     selected = estimate_cohort(samples, settings, lists, work, problems)
     report = {
@@ -99,6 +99,12 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
     errors = [str(problem) for problem in problems]
     errors += [f"{entry['table']}: no file {entry['file']}; {entry['means']}" for entry in missing]
     warnings = list(_warnings(report))
+    if useless:
+        warnings.append(
+            f"{len(useless)} phenotypes have a CPRD list, and no code of it is of "
+            f"{settings.database.title}: {', '.join(useless[:_FEW_SHOWN])}"
+            f"{', …' if len(useless) > _FEW_SHOWN else ''}"
+        )
     if not settings.database.practice_in_patid and settings.merged is None:
         warnings.append(
             "no list of merged practices (config, aurum.merged_practices): a patient of a practice "
@@ -225,27 +231,40 @@ def _lists(
     settings: CheckSettings,
     work: Path,
     problems: list[InputError],
-) -> Path | None:
-    """Read the code lists into the work folder; return the folder, or None without lists."""
+) -> tuple[Path | None, list[str]]:
+    """Read the code lists into the work folder.
+
+    Returns:
+        The folder, or None without lists; the phenotypes whose CPRD list has no code of general
+        practice that the delivery's database can have.
+    """
     if settings.lists is None:
-        return None
+        return None, []
     try:
         read = read_lists(settings.lists)
         medcodes: pl.DataFrame = read.medcodes
+        others = {*read.medcodeids["phenotype"], *read.read["phenotype"]}
+        useless = others - set(read.medcodes["phenotype"])
+        without = [read.phenotypes["phenotype"][index] for index in sorted(useless)]
         if settings.database.look_ups:
             dictionary = rows_of(samples, settings.database.look_ups)
             if not dictionary:
-                return None
+                return None, []
             snomed = None
             if settings.snomed is not None:
                 snomed, _ = read_snomed(settings.snomed, read.phenotypes)
-            medcodes, _ = map_medcodes(scan(dictionary).collect(), read.read, snomed)
+            medcodes, mapped = map_medcodes(
+                scan(dictionary).collect(), read.read, snomed, read.medcodeids
+            )
+            without = [
+                read.phenotypes["phenotype"][index] for index in mapped["phenotypes_without_a_code"]
+            ]
     except InputError as error:
         problems.append(error)
-        return None
+        return None, []
     write_parquet(medcodes, work / "lists" / "medcodes.parquet")
     write_parquet(read.icd, work / "lists" / "icd.parquet")
-    return work / "lists"
+    return work / "lists", without
 
 
 def _codes(
