@@ -1,12 +1,13 @@
-"""Gather what may leave a secure environment (target `release`).
+"""Gather the files that may leave a secure environment (target `release`).
 
-In: every table, figure and page of `all`, of `paper` what exists; with `disclosure.weights`, the models.
-Out: release/, which the scan has gone through, with release/manifest.json: a sha256 a file, the
-rules, the counts hidden in each, and what was withheld, and why.
+In: every table, figure and page of `all`, and those of `paper` that exist; with
+`disclosure.weights`, the models.
+Out: release/, all of whose files were scanned, with release/manifest.json: the SHA-256 of each
+file, the rules, the number of counts hidden in each table, and what was withheld and why.
 """
 
 PIECES = list(rules.all.input)
-if "paper" in [rule.name for rule in workflow.rules]:  # what of it was made already
+if "paper" in [rule.name for rule in workflow.rules]:  # those files of it that exist
     PIECES += [
         path
         for path in rules.paper.input
@@ -55,6 +56,6 @@ rule release:
             *(f"behrt.models.{model['kind']}" for model in MODELS.values()),
         ),
     message:
-        "Gather what may be released"
+        "Gather the files that may be released"
     script:
         "../scripts/release.py"

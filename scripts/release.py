@@ -1,4 +1,4 @@
-"""Gather what may leave a secure environment, scan it, and write its manifest."""
+"""Gather the files that may leave a secure environment, scan them, and write the manifest."""
 
 from pathlib import Path
 from typing import Any

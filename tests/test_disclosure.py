@@ -1,4 +1,4 @@
-"""Nobody who knows the totals can work out a hidden count."""
+"""A reader who knows the totals cannot work out a hidden count."""
 
 from datetime import date
 from itertools import pairwise
@@ -27,7 +27,7 @@ THRESHOLDS = st.integers(2, 10)
 
 
 def is_exposed(hidden_counts: list[int]) -> bool:
-    """Return whether counts of at least 1, of known sum, have but one solution."""
+    """Return whether counts of at least 1 with a known sum have only one solution."""
     return len(hidden_counts) == 1 or sum(hidden_counts) == len(hidden_counts)
 
 
@@ -35,7 +35,7 @@ def is_exposed(hidden_counts: list[int]) -> bool:
 def test_parts_do_not_follow_from_their_total(parts: list[int], threshold: int) -> None:
     counts = np.array(parts)
     assume(counts.sum() >= threshold)  # else the total itself is not printed
-    assume(counts.max() > 1)  # nothing hides that all are 1
+    assume(counts.max() > 1)  # parts that are all 1 cannot be hidden
     hidden = hide_parts(counts, threshold)
     shown = counts[~hidden]
     assert not ((shown > 0) & (shown < threshold)).any()
@@ -79,7 +79,7 @@ def test_steps_by_hand() -> None:
     assert shown(100, 80, 60) == [100, 80, 60]
     assert shown(100, 97, 60) == [100, None, 60]
     assert shown(100, 100, 60) == [100, 100, 60]
-    assert shown(100, 90, 88) == [100, None, 88]  # the last is wanted most
+    assert shown(100, 90, 88) == [100, None, 88]  # the last has priority
     assert shown(100, 98) == [100, None]
     assert shown(100, 98, 96) == [100, None, None]
     assert shown(100, 3, 0) == [100, None, 0]
@@ -87,7 +87,7 @@ def test_steps_by_hand() -> None:
 
 
 def test_steps_that_rise_are_refused() -> None:
-    with pytest.raises(ValueError, match="more"):
+    with pytest.raises(ValueError, match="must not rise"):
         hide_steps(np.array([5, 6]), 5)
 
 
@@ -97,7 +97,7 @@ def test_low_thresholds_hide_nothing(threshold: int) -> None:
     assert not hide_parts(np.array([4, 3, 1, 0]), threshold).any()
 
 
-def test_what_a_count_could_be_computed_from_goes_with_it() -> None:
+def test_numbers_that_a_count_could_be_computed_from_are_hidden_too() -> None:
     frame = pl.DataFrame({"name": ["a", "b"], "patients": [3, 50], "share": [0.06, 0.94]})
     hidden = suppress(frame, np.array([True, False]), ["patients", "share"])
     assert hidden.rows() == [("a", None, None), ("b", 50, 0.94)]
@@ -124,7 +124,7 @@ def test_a_shown_count_is_within_its_interval(count: int, threshold: int, roundi
         assert abs(shown - count) <= rounding / 2
 
 
-def test_what_rests_on_few_patients_goes_with_their_count(tmp_path: Path) -> None:
+def test_numbers_computed_from_few_patients_are_hidden_with_their_count(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"rank": [1, 2], "patients": [3, 50], "undefined": [9, 2], "aps": [0.5, 0.4]}
     )
@@ -133,7 +133,7 @@ def test_what_rests_on_few_patients_goes_with_their_count(tmp_path: Path) -> Non
     assert (tmp_path / "table.csv").read_text().splitlines()[1:] == ["1,,9,", "2,50,,0.4"]
 
 
-def test_a_table_in_long_form_counts_where_it_says_so() -> None:
+def test_a_table_in_long_form_counts_where_its_statistic_is_count() -> None:
     frame = pl.DataFrame({"statistic": ["count", "mean", "count"], "value": [3.0, 3.0, 42.0]})
     assert disclose(frame, Rules(5, 5))["value"].to_list() == [None, 3.0, 40.0]
 
@@ -147,7 +147,7 @@ def test_a_table_in_long_form_counts_where_it_says_so() -> None:
         ("dead_share", [0.25], "SHARES"),
     ],
 )
-def test_columns_that_no_table_may_have(column: str, values: list[object], message: str) -> None:
+def test_columns_that_are_not_allowed(column: str, values: list[object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         disclose(pl.DataFrame({column: values}), Rules(5))
 
@@ -159,7 +159,7 @@ def test_columns_that_no_table_may_have(column: str, values: list[object], messa
 def test_counts_that_are_shown_alike_have_the_same_shares(
     counts: tuple[int, int], moved: tuple[int, int]
 ) -> None:
-    """So that nobody can work the exact count out of a share and the rounded count beside it."""
+    """Otherwise the exact count would follow from a share and the rounded count in its row."""
     rules = Rules(8, 5)
 
     def shown(patients: int, positives: int) -> pl.DataFrame:

@@ -1,14 +1,14 @@
-"""The one gate that every count of patients passes before it is printed.
+"""The gate that every count of patients passes before it is printed.
 
 A count from 1 to threshold - 1 is hidden (primary suppression), and so is every other count from
-which it would follow by addition or subtraction (secondary suppression). Both look the same, a
-null, so that a reader cannot tell which is which. Zero and counts of at least the threshold
-identify nobody; they may be rounded besides. (Hundepool et al., Statistical Disclosure Control,
-2012, chapter 4.)
+which it would follow by addition or subtraction (secondary suppression). Both are null, so that a
+reader cannot distinguish them. Zero and counts of at least the threshold identify nobody; they may
+also be rounded. (Hundepool et al., Statistical Disclosure Control, 2012, chapter 4.)
 
-A module that makes a table hides what follows by its own structure (`hide_parts`, `hide_steps`,
-`behrt.evaluation.differencing`). `write_table` then hides what is small, rounds, computes every
-share from the counts as it shows them, and writes.
+A module that makes a table hides what follows from the table's own structure (`hide_parts`,
+`hide_steps`, `behrt.evaluation.differencing`, `behrt.evaluation.grouped_scores`). `write_table`
+then hides small counts, rounds the others, computes every share from the counts as shown, and
+writes the table.
 """
 
 import re
@@ -47,10 +47,10 @@ COUNTS = (
     "undefined",
     "women",
 )
-"""Columns of tables, and keys of JSON, that count patients wherever they stand."""
+"""Columns of tables, and keys of JSON, that count patients in every file."""
 
 SUPPORTS = ("patients", "positives", "subjects")
-"""Those on which the other numbers of their row rest."""
+"""Counts of the patients from whom the other numbers of the row are computed."""
 
 NUMBERS = (
     "batch_size",
@@ -87,7 +87,7 @@ NUMBERS = (
     "step",
     "trial",
 )
-"""Columns of whole numbers, and of codes, that count no patients and are nobody's id."""
+"""Columns of whole numbers and of codes that neither count nor identify patients."""
 
 SHARES = {
     "prevalence": ("positives", "patients"),
@@ -101,34 +101,42 @@ SHARES = {
 """Columns that are shares of patients: the counts, in the same row, of the part and the whole."""
 
 SHARES_OF_PAIRS = ("share",)
-"""Shares of pairs of a patient and a disease: their module computes them, by `Rules.share`."""
+"""Shares of pairs of a patient and a disease: their module computes them with `Rules.share`."""
 
 SHARE_DECIMALS = 4
 _SHARE = re.compile(r"(?:^|_)(?:share|proportion|percentage|rate)(?:_low|_high)?$")
 _LEVEL = 0.95
 
 IDENTIFIERS = ("patid", "person_id", "pracid", "practice", "subject_id")
-"""Columns that no table may have."""
+"""Columns that are not allowed in a table."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be told of numbers of patients.
+    """How numbers of patients are shown.
 
     Attributes:
         threshold: the smallest count to show; counts from 1 to threshold - 1 are hidden.
-        rounding: shown counts are multiples of this, the nearest ones.
+        rounding: shown counts are the nearest multiples of this.
     """
 
     threshold: int
     rounding: int = 1
 
     def round(self, counts: Number) -> Number:
-        """Return counts as the nearest multiples of `rounding`, halves up."""
+        """Return counts as the nearest multiples of `rounding`, halves up.
+
+        >>> [Rules(8, 5).round(count) for count in (12, 13, 100)]
+        [10, 15, 100]
+        """
         return (2 * counts + self.rounding) // (2 * self.rounding) * self.rounding
 
     def share(self, part: Number, whole: Number) -> Number:
-        """Return a share as the shown counts have it: of exact ones, it would undo the rounding."""
+        """Return the share of the counts as shown: that of exact counts would undo the rounding.
+
+        >>> Rules(8, 5).share(13, 99)
+        0.15
+        """
         shown: Number = self.round(part) / self.round(whole)  # type: ignore[assignment]
         return shown
 
@@ -178,9 +186,9 @@ class Rules:
     def decimals(self, patients: int, most: int) -> int:
         """Return how many decimals a mean of whole numbers over `patients` may have.
 
-        With more, only some numbers of patients could have such a mean, and several means would
-        tell which of those behind a rounded number it is. (Brown and Heathers, "The GRIM test",
-        Social Psychological and Personality Science 2017.)
+        With more decimals, only some numbers of patients have such a mean, and several means would
+        show which of the numbers behind a rounded one is the true one. (Brown and Heathers, "The
+        GRIM test", Social Psychological and Personality Science 2017.)
         """
         if self.rounding == 1:
             return most
@@ -188,7 +196,11 @@ class Rules:
         return min(most, len(str(max(lowest, 1))) - 1)
 
     def interval(self, shown: int) -> tuple[int, int]:
-        """Return the lowest and the highest count that may stand behind a count that is shown."""
+        """Return the lowest and the highest count that are shown as this one.
+
+        >>> Rules(8, 5).interval(10)
+        (8, 12)
+        """
         low, high = shown - self.rounding // 2, shown + (self.rounding - 1) // 2
         if shown == 0:
             return 0, high if high >= self.threshold else 0
@@ -213,17 +225,23 @@ def rules_of(style: str, threshold: int | None, rounding: int | None) -> Rules:
 
 
 def is_small(counts: np.ndarray, threshold: int) -> np.ndarray:
-    """Return bool: where a count of patients is too small to be shown."""
+    """Return bool: where a count of patients is too small to be shown.
+
+    >>> is_small(np.array([0, 4, 5]), 5).tolist()
+    [False, True, False]
+    """
     return (counts > 0) & (counts < threshold)
 
 
 def hide_parts(counts: np.ndarray, threshold: int) -> np.ndarray:
-    """Return bool (n): which parts of a total that is printed elsewhere to hide.
+    """Return bool (n): which parts to hide of a total that is printed elsewhere.
 
-    Small parts are hidden, then the smallest others until at least two are, they add up to the
-    threshold, and they are not all 1. What is left hidden can then take several values each.
-    A total that is itself small, or of parts that are all 1, must be hidden too: its parts cannot
-    be protected.
+    Small parts are hidden, then the smallest others until at least two are hidden, they add up to
+    the threshold, and they are not all 1. Each hidden part can then have several values. A total
+    that is small, or whose parts are all 1, must be hidden too: its parts cannot be protected.
+
+    >>> hide_parts(np.array([3, 40, 12]), 5).tolist()
+    [True, False, True]
 
     Args:
         counts: integers (n), not negative.
@@ -241,12 +259,14 @@ def hide_parts(counts: np.ndarray, threshold: int) -> np.ndarray:
 
 
 def hide_steps(counts: np.ndarray, threshold: int) -> np.ndarray:
-    """Return bool (n): which numbers of patients, left after each step, to hide.
+    """Return bool (n): which numbers of patients that remain after each step to hide.
 
     A small number is hidden, and so is one that differs little from the last one shown: the
-    difference would be the patients whom the steps between exclude. If the last number is too
-    near to one before it, that one is hidden instead, unless it is the first: the first is taken
-    as known.
+    difference is the number of patients whom the steps between exclude. If the last number is too
+    near to an earlier one, that one is hidden instead, except the first, which is taken as known.
+
+    >>> hide_steps(np.array([100, 97, 60]), 5).tolist()
+    [False, True, False]
 
     Args:
         counts: integers (n), not negative, none higher than the one before it.
@@ -256,7 +276,7 @@ def hide_steps(counts: np.ndarray, threshold: int) -> np.ndarray:
         ValueError: a count is higher than the one before it.
     """
     if (np.diff(counts) > 0).any():
-        raise ValueError("patients must not become more from step to step")
+        raise ValueError("the number of patients must not rise from step to step")
 
     def near(before: int, after: int) -> bool:
         return 0 < before - after < threshold
@@ -283,16 +303,16 @@ def suppress(frame: pl.DataFrame, hidden: np.ndarray, columns: Sequence[str]) ->
     Args:
         frame: any.
         hidden: bool (rows).
-        columns: the counts, and whatever they could be computed from, such as a share.
+        columns: the counts, and what they could be computed from, such as a share.
     """
     shown = pl.lit(pl.Series(~hidden))
     return frame.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in columns)
 
 
 def is_number(column: str, columns: Sequence[str]) -> bool:
-    """Return whether a column of a table holds whole numbers that count no patients.
+    """Return whether a column of a table holds whole numbers that do not count patients.
 
-    A table of trials has the settings that were tried as columns, whatever their names.
+    A table of trials has the settings that were tried as columns, under any names.
     """
     return column in NUMBERS or (column not in COUNTS and "trial" in columns)
 
@@ -300,7 +320,7 @@ def is_number(column: str, columns: Sequence[str]) -> bool:
 def is_count(frame: pl.DataFrame, column: str) -> pl.Expr:
     """Return bool (rows): where a column of a table counts patients.
 
-    A table in long form (statistic, value) does so where the statistic is "count".
+    A table in long form (statistic, value) counts patients where the statistic is "count".
     """
     if column == "value" and "statistic" in frame.columns:
         return pl.col("statistic") == "count"
@@ -313,9 +333,9 @@ def shares(part: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray]:
     The interval is that of Clopper and Pearson (Biometrika 1934).
 
     Args:
-        part, whole: float64 (n), NaN where they are not shown. Of nobody there is no share: NaN.
+        part, whole: float64 (n), NaN where they are not shown. The share of no patients is NaN.
     """
-    from scipy.special import betaincinv  # half of this module's start, for the one who asks
+    from scipy.special import betaincinv  # half of this module's import time, for this function
 
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(whole > 0, part / whole, np.nan)
@@ -349,41 +369,45 @@ def with_shares(frame: pl.DataFrame) -> pl.DataFrame:
 def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return a table as it may be shown: small counts null, and all others rounded.
 
-    In a row whose support (`SUPPORTS`) is small, every number that is not whole goes with it. A
-    share of patients (`SHARES`) is computed anew from the counts as they are shown, whatever its
-    module gives: beside rounded counts the exact share would tell the exact count.
+    In a row whose support (`SUPPORTS`) is small, every number that is not whole is null too. A
+    share of patients (`SHARES`) is computed from the counts as shown, and replaces what its module
+    gives: beside rounded counts, an exact share would reveal the exact count.
+
+    >>> frame = pl.DataFrame({"patients": [40, 3], "aps": [0.5, 0.9]})
+    >>> disclose(frame, Rules(5)).rows()
+    [(40, 0.5), (None, None)]
 
     Args:
         frame: columns of counts are named as in `COUNTS`, other whole numbers as in `NUMBERS`.
-            What follows from a hidden count by the table's own structure is null already.
-        rules: what is small, and how to round.
+            What follows from a hidden count by the table's own structure is already null.
+        rules: which counts are small, and how the others are rounded.
 
     Raises:
-        ValueError: a column identifies somebody, holds dates, whole numbers of unknown meaning, or
-            shares of what is not known.
+        ValueError: a column identifies patients, holds dates or whole numbers of unknown meaning,
+            or shares of unknown counts.
     """
     for name, kind in frame.schema.items():
         if name in IDENTIFIERS or kind.is_temporal():
             raise ValueError(f"column {name!r} must not be in a table: it identifies patients")
         if kind.is_integer() and name not in COUNTS and not is_number(name, frame.columns):
             raise ValueError(
-                f"column {name!r} holds whole numbers: if they count patients, add its name to "
-                "COUNTS of behrt.disclosure, else to NUMBERS"
+                f"column {name!r} holds whole numbers: add its name to COUNTS of behrt.disclosure "
+                "if they count patients, otherwise to NUMBERS"
             )
         share = name.removesuffix("_low").removesuffix("_high")
         known = share in (*SHARES, *SHARES_OF_PAIRS) or is_number(name, frame.columns)
         if _SHARE.search(name) and not known:
             raise ValueError(
-                f"column {name!r} holds shares: say in SHARES of behrt.disclosure of which "
-                "counts, so that it is computed from them as they are shown"
+                f"column {name!r} holds shares: add it to SHARES of behrt.disclosure with its two "
+                "counts, so that it is computed from the counts as shown"
             )
     for name in frame.columns:
         if name not in (*COUNTS, "value") or not frame.schema[name].is_numeric():
             continue
         column, counted = pl.col(name), is_count(frame, name)
         small = (counted & (column > 0) & (column < rules.threshold)).fill_null(False)
-        rests = [other for other, kind in frame.schema.items() if kind.is_float()]
-        hidden = {name, *rests} if name in SUPPORTS else {name}
+        decimals = [other for other, kind in frame.schema.items() if kind.is_float()]
+        hidden = {name, *decimals} if name in SUPPORTS else {name}
         frame = frame.with_columns(
             pl.when(~small).then(pl.col(other)).alias(other) for other in sorted(hidden)
         ).with_columns(
@@ -397,7 +421,7 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def write_table(frame: pl.DataFrame, path: Path, rules: Rules) -> pl.DataFrame:
-    """Write a table as CSV, as `disclose` shows it, and return that. No table goes another way."""
+    """Write a table as CSV, as `disclose` returns it, and return that. All tables pass here."""
     shown = disclose(frame, rules)
     write_csv(shown, path)
     return shown

@@ -1,4 +1,4 @@
-"""What is gathered, what is withheld with what it shows, and what is not told of the machine."""
+"""Files that are gathered, files that are withheld, and paths of the machine that are left out."""
 
 import json
 import re
@@ -28,7 +28,7 @@ CONFIG = {
 
 
 def make_run(folder: Path, patients: list[int | None], eligible: int) -> list[Path]:
-    """Write a cohort's flow, a population, a figure of each, and a page of both."""
+    """Write a cohort flow, a population, a figure of each, and a page of both."""
     for name in ("tables", "figures", "cohort"):
         (folder / name).mkdir(parents=True)
     steps = {"step": range(len(patients)), "patients": patients, "excluded": [None] * len(patients)}
@@ -68,7 +68,7 @@ def gather(run: Path, files: list[Path], **changes: Any) -> dict[str, Any]:
     )
 
 
-def test_all_that_passes_is_released(tmp_path: Path) -> None:
+def test_files_that_pass_are_released(tmp_path: Path) -> None:
     files = make_run(tmp_path, [100, 80, 60], 60)
     manifest = gather(tmp_path, files)
     assert set(manifest["files"]) == {
@@ -78,7 +78,7 @@ def test_all_that_passes_is_released(tmp_path: Path) -> None:
     assert manifest["withheld"] == {
         "cohort": "it holds rows of patients",
         "figures/film.mp4": "the scan cannot read files of its kind",
-        "models": "disclosure.weights of the config does not allow them",
+        "models": "disclosure.weights of the configuration does not allow them",
     }
     assert json.loads((tmp_path / "release" / "manifest.json").read_text()) == manifest
     assert json.loads((tmp_path / "release" / "config.json").read_text())["delivery"] is None
@@ -87,7 +87,9 @@ def test_all_that_passes_is_released(tmp_path: Path) -> None:
     assert not (tmp_path / "release" / "old.csv").exists()
 
 
-def test_a_table_that_gives_another_away_is_withheld_with_what_shows_it(tmp_path: Path) -> None:
+def test_a_table_that_reveals_a_number_is_withheld_with_its_figures_and_pages(
+    tmp_path: Path,
+) -> None:
     manifest = gather(tmp_path, make_run(tmp_path, [100, 80, None], 77))
     assert set(manifest["files"]) == {
         *("tables/cohort_flow.csv", "figures/cohort_flow.svg", "config.json")
@@ -106,7 +108,7 @@ def test_a_finding_releases_nothing(tmp_path: Path, leak: str) -> None:
     with pytest.raises(InputError, match=r"nothing is released.*report\.html, a text") as error:
         gather(tmp_path, files)
     assert not {"3920054", "2003-02-11"} & set(str(error.value).split())
-    assert not list(tmp_path.glob("*release*")), "what was released before is gone, too"
+    assert not list(tmp_path.glob("*release*")), "the earlier release is removed too"
 
 
 def test_tables_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_suppressed_counts_are_counted() -> None:
 
 
 def test_every_key_of_the_config_that_names_a_place_is_known() -> None:
-    """Each text whose description speaks of a file or folder; a path tells of the machine."""
+    """Each text whose description begins with a file or folder: a path describes the machine."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
     def places(

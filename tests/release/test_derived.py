@@ -1,4 +1,4 @@
-"""What follows from several published tables is recognised, and what does not is not."""
+"""Numbers that follow from several published tables are found, and no others."""
 
 import polars as pl
 import pytest
@@ -193,14 +193,14 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_several_tables_tell_together(case: str) -> None:
+def test_numbers_that_follow_from_several_tables(case: str) -> None:
     tables, found = CASES[case]
     assert derived(tables, Rules(5)) == found
     assert derived(tables, Rules(2)) == []
 
 
 def test_every_table_with_numbers_of_patients_is_covered() -> None:
-    """A table of the workflow that is not must be added to the relations, or to these."""
+    """A table of the workflow that is not covered must be added to the relations, or to these."""
     made = {product.name for product in products(searches=["1"]) if product.kind == TABLE}
     assert len(made) > 12
     without_patients = {"neighbours", "neighbour_overlap", "search_1"}
@@ -216,7 +216,7 @@ def test_tables_that_contradict_one_another_are_refused() -> None:
         derived(tables, Rules(5))
 
 
-def test_tables_that_the_run_writes_give_nothing_away() -> None:
+def test_no_number_follows_from_tables_of_the_workflow() -> None:
     """Small tallies of three tasks and a flow, as in a tiny cohort, at several thresholds."""
     left = [400, 312, 309, 250]
     eligible = {"histories": (180, 40, 30), "T2": (100, 20, 12), "T3": (97, 18, 11)}

@@ -1,4 +1,4 @@
-"""The scan finds each kind of leak in each kind of file, and nothing where there is none."""
+"""The scan finds each kind of leak in each kind of file, and nothing in other files."""
 
 import base64
 import json
@@ -75,7 +75,7 @@ def test_texts(text: str, found: set[str]) -> None:
 
 
 def png(path: Path, text: str) -> None:
-    """Write an image that has a text chunk besides."""
+    """Write an image that also has a text chunk."""
     pixel = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
         "gg=="
@@ -151,8 +151,8 @@ def test_small_counts_are_known_by_the_names_of_columns_and_keys(tmp_path: Path)
     assert finding.kind == scanning.ROUNDED
 
 
-def test_short_ids_are_known_by_what_they_are_called(tmp_path: Path) -> None:
-    """A MEDS dataset may number its subjects from 1: each small number is somebody's id."""
+def test_short_ids_are_found_by_their_names(tmp_path: Path) -> None:
+    """A MEDS dataset may number its subjects from 1: each small number is then an id."""
     watch = Watch(np.arange(1, 400), Rules(5))
     leaks = {
         "a.csv": "Subject_ID,aps\n12,0.5\n",
@@ -179,7 +179,7 @@ def test_short_ids_are_known_by_what_they_are_called(tmp_path: Path) -> None:
 
 
 def test_a_share_of_other_counts_than_those_shown_is_found(tmp_path: Path) -> None:
-    """A share of 133 and 1,002 beside 135 and 1,000 tells them both."""
+    """A share of 133 and 1,002 beside 135 and 1,000 reveals both."""
     rounded = Watch(np.array([]), Rules(8, 5))
     header = "positives,patients,prevalence\n"
     for name, row in (("a", "135,1000,0.135"), ("b", "135,1000,0.1327"), ("c", ",1000,0.13")):
@@ -206,7 +206,7 @@ def test_an_exact_share_in_a_page_is_found(tmp_path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_looked_into_is_a_finding(tmp_path: Path) -> None:
+def test_files_that_cannot_be_scanned_are_findings(tmp_path: Path) -> None:
     (tmp_path / "cohort").mkdir()
     (tmp_path / "tables").mkdir()
     for folder in ("cohort", "tables"):
@@ -221,5 +221,5 @@ def test_what_cannot_be_looked_into_is_a_finding(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(InputError, match=r"a\.json: it cannot be read"):
+    with pytest.raises(InputError, match=r"a\.json: it is not a valid file"):
         scan(tmp_path, [tmp_path / "a.json"], WATCH)

@@ -1,4 +1,4 @@
-"""The folder that may leave a secure environment, with a manifest of what it holds and does not."""
+"""The folder that may leave a secure environment, with a manifest of its contents."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ from behrt.tasks import tasks_of
 
 MANIFEST = "manifest.json"
 KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
-"""Kinds of files that the scan reads whole, so that they may be released."""
+"""Kinds of files that the scan reads completely, so that they may be released."""
 
 _PAGES = (".html", ".md", ".txt")
 _PLACES = (
@@ -46,16 +46,16 @@ _PLACES = (
 )
 _ALWAYS = {
     **dict.fromkeys(PATIENT_DATA, "it holds rows of patients"),
-    "benchmarks": "timings of machines",
+    "benchmarks": "it holds timings of the machine",
     "check": "it describes the delivery, file by file",
-    "logs": "they are for whoever runs it",
-    "provenance.html": "it tells when and where the run was; make it outside again",
+    "logs": "they are for those who run the workflow",
+    "provenance.html": "it shows when and where the run took place; make it again outside",
 }
 _FIRST = ("cohort_flow", "population", "table1", "table2", "diseases")
 """Tables that are withheld last."""
 
-_TOLD = 10
-"""Findings that an error names, at most."""
+_NAMED = 10
+"""The most findings that an error names."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Model:
 
     Attributes:
         folder: holds model.safetensors, config.json and metrics.jsonl.
-        task: the task's examples, or None for what was pretrained.
-        pretrained: whether it started from the pretrained weights.
+        task: the task's examples, or None for pretraining.
+        pretrained: whether training started from the pretrained weights.
     """
 
     folder: Path
@@ -75,13 +75,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
-    """What the models were trained on, to count the patients behind each disease.
+    """What the models were trained on, to count the patients behind their weights.
 
     Attributes:
         sequences: the shards.
-        vocabulary: the words; released with the models.
-        protocol: which patients trained.
-        own_words: whether the words are the data's own codes, not a public list.
+        vocabulary: the words, which are released with the models.
+        protocol: which patients are for training.
+        own_words: whether the words are the data's own codes, and not those of a public list.
     """
 
     sequences: list[Path]
@@ -91,7 +91,7 @@ class Data:
 
 
 def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the folders of the machine that it ran on."""
+    """Return a configuration without the paths of the machine that it ran on."""
     shown = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()
     }
@@ -104,7 +104,7 @@ def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def days_of(config: Any) -> Iterator[date]:
-    """Yield the days that a configuration names: they are the study's, no patient's."""
+    """Yield the dates in a configuration: they are of the study, not of patients."""
     if isinstance(config, Mapping):
         config = list(config.values())
     if isinstance(config, list | tuple):
@@ -118,32 +118,34 @@ def days_of(config: Any) -> Iterator[date]:
 
 
 def suppressed(table: pl.DataFrame) -> int:
-    """Return how many counts of patients of a published table are hidden."""
+    """Return how many counts of patients are hidden in a published table."""
     hidden = sum(table[name].null_count() for name in COUNTS if name in table.columns)
     if {"statistic", "value"} <= set(table.columns):
         hidden += table.filter(pl.col("statistic") == "count")["value"].null_count()
     first = {"step", "excluded"} <= set(table.columns) and table.height > 0
-    return hidden - int(first)  # the first step excludes nobody
+    return hidden - int(first)  # the first step excludes no patient
 
 
 def _importance(path: Path) -> tuple[int, str]:
-    """Return what tables are sorted by: of two that are not safe together, the first is kept."""
+    """Return the sort key of a table: of two that are not safe together, the first is kept."""
     return _FIRST.index(path.stem) if path.stem in _FIRST else len(_FIRST), path.name
 
 
 def _derived(
     tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str]
 ) -> list[str]:
-    """Return what small numbers follow from tables.
+    """Return the small numbers that follow from tables.
 
     Raises:
-        InputError: they contradict one another.
+        InputError: the tables contradict one another.
     """
     try:
         return derived(tables, rules, windowed)
     except ValueError:
         raise InputError(
-            "tables", "their numbers contradict one another", "Make all tables again"
+            "tables",
+            "their numbers contradict one another",
+            "Delete the tables and rerun the workflow",
         ) from None
 
 
@@ -250,12 +252,12 @@ def _check(folder: Path, files: Sequence[Path], watch: Watch, grouped: Sequence[
     solved = [*small_groups(tables, grouped, watch.rules), *small_benefits(tables, watch.rules)]
     found = scan(folder, files, watch) + [Finding("tables", place, SOLVED) for place in solved]
     if found:
-        told = "; ".join(str(finding) for finding in found[:_TOLD])
-        more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        named = "; ".join(str(finding) for finding in found[:_NAMED])
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise InputError(
             "release",
-            f"nothing is released, because the scan found {told}{more}",
-            "Write these files through behrt.disclosure, or take them out of the release",
+            f"nothing is released, because the scan found {named}{more}",
+            "Write these files through behrt.disclosure, or leave them out of the release",
         )
 
 
@@ -269,20 +271,20 @@ def release(
     watch: Watch,
     out: Path,
 ) -> dict[str, Any]:
-    """Fill a folder with what may leave, scan it, and return its manifest, which it holds too.
+    """Fill a folder with the files that may leave, scan it, write its manifest, and return that.
 
     Args:
         run: the folder of the run.
-        files: tables, figures and pages in it, as they passed the gate.
-        models: trained models to release, if the config allows it.
+        files: tables, figures and pages in that folder, which passed the gate.
+        models: trained models to release, if the configuration allows it.
         data: what the models were trained on.
-        config: the run's, with its defaults.
+        config: the run's configuration, with its defaults.
         rules: of disclosure.
-        watch: what the scan looks for; the days that the config names are let through.
-        out: is made anew.
+        watch: what the scan looks for; dates in the configuration are allowed.
+        out: the folder; an earlier one is replaced.
 
     Raises:
-        InputError: the scan finds something: nothing is released then.
+        InputError: the scan finds something; then nothing is released.
     """
     partial = out.with_name(f".{out.name}.partial")
     for folder in (out, partial):
@@ -308,7 +310,7 @@ def release(
             entries |= written
             withheld |= reasons_of_models
         else:
-            withheld["models"] = "disclosure.weights of the config does not allow them"
+            withheld["models"] = "disclosure.weights of the configuration does not allow them"
         manifest = {
             "rules": {**config["disclosure"], **asdict(rules)},
             "applied": _applied(rules, config["disclosure"]["weights"]),
@@ -327,13 +329,15 @@ def release(
 
 
 def _applied(rules: Rules, weights: bool) -> list[str]:
-    """Return the rules in sentences."""
+    """Return the rules as sentences."""
     applied = [
-        f"Counts of patients from 1 to {rules.threshold - 1} are hidden, and what rests on them.",
-        "Counts from which one of these would follow, in the same table or by others, are hidden.",
-        "No file holds a patient's id or an exact date, but for the study's own in the config.",
-        f"Diseases that fewer than {rules.threshold} training patients had are in no map and no "
-        "list of neighbours.",
+        f"Counts of patients from 1 to {rules.threshold - 1} are hidden, and what is computed from "
+        "such a count.",
+        "Counts and scores from which such a count would follow, in one table or several, are "
+        "hidden.",
+        "No file holds a patient's id, or a date other than those in the configuration.",
+        f"Diseases that fewer than {rules.threshold} training patients had are not in the map or "
+        "the lists of neighbours, and pages show only approximate shares of patients.",
     ]
     if rules.rounding > 1:
         applied.append(f"Other counts are rounded to the nearest {rules.rounding}.")

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from behrt.disclosure import Rules
 from behrt.evaluation.differencing import Arithmetic, Interval
 from behrt.evaluation.population import FLOW, Key, flow_steps, nested, sums_of
-from behrt.release.relations import Sums, tables_related, told
+from behrt.release.relations import Sums, numbers_in, tables_related
 
 _LEAST = 0.5
 
@@ -81,7 +81,7 @@ def covered(name: str) -> bool:
 
 
 def _related(name: str, table: pl.DataFrame, rules: Rules) -> Read:
-    numbers, sums = told(name, table)
+    numbers, sums = numbers_in(name, table)
     return [(key, _shown(rules, count)) for key, count in numbers], sums
 
 

@@ -1,4 +1,4 @@
-"""How the numbers of patients in the tables add up: `relations.toml`, and a table read by it."""
+"""How the numbers of patients in the tables add up (`relations.toml`)."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ Sums = list[tuple[Key, list[Key]]]
 
 @dataclass(frozen=True)
 class Relation:
-    """What some rows of some tables tell; names of numbers have columns in braces.
+    """The numbers in some rows of some tables; names of numbers have columns in braces.
 
     Attributes:
         tables: patterns of their names.
         where: a pattern for the value of each of some columns.
-        counts: by column, the number that it tells.
-        sums: a whole and its parts, each.
-        totals: a whole, and the part of it that each row tells.
+        counts: by column, the name of the number in it.
+        sums: names of a whole and its parts, for each sum.
+        totals: names of a whole, and of the part of it in each row.
     """
 
     tables: Sequence[str]
@@ -56,7 +56,7 @@ def _data() -> tuple[dict[str, dict[str, str]], list[Relation]]:
 
 
 def tables_related() -> list[str]:
-    """Return the patterns of the names of all tables of which relations are known."""
+    """Return the patterns of the names of all tables with known relations."""
     return sorted({pattern for relation in _data()[1] for pattern in relation.tables})
 
 
@@ -65,12 +65,12 @@ def _key(name: str, row: Mapping[str, Any]) -> Key:
     return whose, which, what
 
 
-def told(name: str, table: pl.DataFrame) -> tuple[list[tuple[Key, int]], Sums]:
-    """Return the numbers that a published table tells, and which are sums of which.
+def numbers_in(name: str, table: pl.DataFrame) -> tuple[list[tuple[Key, int]], Sums]:
+    """Return the numbers in a published table, and which of them are sums of others.
 
     Args:
-        name: the table's.
-        table: as it is published; a number that is not shown is null.
+        name: the name of the table.
+        table: as published; a number that is not shown is null.
     """
     numbers: dict[tuple[Key, int], None] = {}
     sums: dict[tuple[Key, tuple[Key, ...]], None] = {}

@@ -1,8 +1,9 @@
-"""Looking for patients in what a run has written: ids, exact dates, and small counts.
+"""A scan of the files of a run for patients' ids, exact dates, and small counts.
 
-The scan knows nothing of how a file came to be: it reads what a reader could, and names the place
-of a finding, never its value. It finds what stands there; what follows by subtraction is found by
-`behrt.release.derived`.
+The scan does not know how a file was made: it reads what any reader can, and reports the place of a
+finding, never its value. It finds numbers that are in the files. Numbers that follow from others by
+subtraction are found by `behrt.release.derived`, those that follow from scores by
+`behrt.release.solved`.
 """
 
 import csv
@@ -37,7 +38,7 @@ IDENTIFIER = "a patient's id"
 DATE = "an exact date"
 SMALL = "a small count of patients"
 ROUNDED = "a count that is not rounded"
-EXACT = "a share that is not of the counts beside it"
+EXACT = "a share that is not that of the counts in its row"
 SOLVED = "a small count of patients that follows from printed scores"
 EXACT_PART = "a share from which a count could be computed"
 UNKNOWN = "whole numbers of unknown meaning"
@@ -62,7 +63,7 @@ PATIENT_DATA = (
     "unmapped.parquet",
     "words.parquet",
 )
-"""Folders and files of a run that hold patients' rows: they never leave it, and are not scanned."""
+"""Folders and files of a run that hold rows of patients: they are never released, nor scanned."""
 
 CODE_LISTS = ("caliber", "phenotypes")
 """Folders that hold public code lists, not patients."""
@@ -71,7 +72,7 @@ _LEAST_DIGITS = 5
 
 _NAMED = r"(?:patid|(?:person|patient|subject)_?id)s?"
 _NAME = re.compile(rf"(?:\w+[_.])?{_NAMED}", re.IGNORECASE)
-"""What an id is called, in a column, a key or a heading."""
+"""The name of an id in a column, a key or a heading."""
 _AFTER_NAME = re.compile(rf"(?<![a-z]){_NAMED}[\"']?\s*[=:#]?\s*[\[({{]*\s*[\"']?\d", re.IGNORECASE)
 _AFTER_WHO = re.compile(
     r"(?<!\w)(?:patient|person|subject)(?: (?:id|no\.?|number)\s*:?)?\s*[=#]?\s*[\"']?"
@@ -97,7 +98,7 @@ _COUNTED = (
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """Something that must not be told: in which file, where in it, and what kind of thing."""
+    """Something that must not be published: the file, the place in it, and the kind of finding."""
 
     file: str
     place: str
@@ -112,11 +113,11 @@ class Watch:
     """What the scan looks for.
 
     Attributes:
-        ids: int64, the patients' ids. Those of fewer than five digits cannot be told from other
-            numbers, and are found where a name says what they are: a column or key such as
+        ids: int64, the patients' ids. Ids of fewer than five digits look like any other number.
+            They are found where a name shows what they are: a column or key such as
             `subject_id`, "subject_id=12", "patient 12".
         rules: which counts are small.
-        dates: days that may be named, such as the study's.
+        dates: days that are allowed, such as those of the study.
     """
 
     ids: np.ndarray
@@ -131,8 +132,8 @@ class Watch:
         """Return whether a whole number is a patient's id.
 
         Args:
-            number: any.
-            named: whether something says that it is an id, so that a short one counts, too.
+            number: any whole number.
+            named: whether a name shows that it is an id, so that short ids are found too.
         """
         if not len(self.ids) or number > self.ids[-1]:
             return False
@@ -153,7 +154,7 @@ class Watch:
             yield SMALL
 
     def kind_of_count(self, count: float) -> str | None:
-        """Return what is wrong with a count of patients, or None."""
+        """Return the kind of finding that a count of patients is, or None."""
         if 0 < count < self.rules.threshold:
             return SMALL
         return ROUNDED if count % self.rules.rounding else None
@@ -185,7 +186,7 @@ def _in_lines(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
 
 
 def _in_values(value: Any, watch: Watch, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield findings in what JSON, or a checkpoint, holds."""
+    """Yield findings in the values of a JSON file or a checkpoint."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _in_values(str(name), watch, key)
@@ -205,7 +206,7 @@ def _in_values(value: Any, watch: Watch, key: str = "") -> Iterator[tuple[str, s
 
 
 def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
-    """Yield findings in a table: counts are known by their columns' names."""
+    """Yield findings in a table, whose columns' names show which of them are counts."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     whole: dict[str, bool] = {}
@@ -230,7 +231,7 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
 
 
 def _exact_shares(row: Mapping[str, str]) -> Iterator[str]:
-    """Yield the columns of a row that are shares, but not of the row's own counts."""
+    """Yield the columns of a row that are shares, but not those of the row's counts."""
     for name, counts in SHARES.items():
         part, whole = (np.array([float(row.get(count) or "nan")]) for count in counts)
         for end, (right,) in shares(part, whole).items():
@@ -245,7 +246,7 @@ def _library() -> str:
 
 
 def _texts_of_page(text: str) -> Iterator[str]:
-    """Yield the texts and scripts of an SVG or HTML page, all but the plotting library itself."""
+    """Yield the texts and scripts of an SVG or HTML page, except the plotting library."""
     for script in re.findall(r"<script[^>]*>(.*?)</script>", text, re.S):
         if script.strip() != _library():
             yield script
@@ -297,7 +298,7 @@ def _texts_of_png(path: Path) -> Iterator[str]:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file: its metadata, and the tensors' names and shapes."""
+    """Return the metadata of a safetensors file and the names of its tensors."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header: dict[str, Any] = json.loads(file.read(length))
@@ -332,12 +333,12 @@ def _in_file(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
 
 
 def scan(folder: Path, files: Iterable[Path], watch: Watch) -> list[Finding]:
-    """Return what is found in some files, each place and kind once, sorted.
+    """Return the findings in some files, sorted, one for each place and kind.
 
     Args:
-        folder: what the files are named in relation to.
+        folder: findings name files by their path from this folder.
         files: in the folder. Tables (CSV), JSON, text, SVG, HTML and the texts of PNG are read
-            whole; of weights (safetensors) the header, of checkpoints all but the tensors.
+            completely; of weights (safetensors), the header; of checkpoints, all but the tensors.
         watch: what to look for.
 
     Raises:
@@ -349,17 +350,19 @@ def scan(folder: Path, files: Iterable[Path], watch: Watch) -> list[Finding]:
         try:
             found |= {Finding(name, place, kind) for place, kind in _in_file(path, watch)}
         except (ValueError, csv.Error, struct.error, zlib.error, KeyError):
-            raise InputError(name, "it cannot be read as its name says", "Make it again") from None
+            raise InputError(
+                name, "it is not a valid file of its kind", "Delete it and rerun"
+            ) from None
         found |= {Finding(name, "its name", kind) for kind in watch.kinds(name)}
     return sorted(found)
 
 
 def files_of_run(folder: Path) -> list[Path]:
-    """Return the files of a run that speak of patients without holding their rows, sorted."""
+    """Return the files of a run, sorted, other than rows of patients and public code lists."""
     files = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        # Within the logs, such a name is that of a stage; elsewhere a folder may be a small run.
+        # In the logs, such a name is that of a stage; elsewhere, a folder may be a small run.
         hold = parts[:1] if parts[0] in ("logs", "benchmarks") else parts
         if path.is_file() and not {*PATIENT_DATA, *CODE_LISTS} & set(hold):
             files.append(path)
