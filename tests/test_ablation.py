@@ -50,5 +50,5 @@ def test_only_a_whole_behrt_can_be_taken_apart() -> None:
         wrong["ablation"]["models"] = [name]
         with pytest.raises(InputError, match=f"{name!r} is not a model of kind behrt"):
             ablated_models(wrong)
-    with pytest.raises(InputError, match="'behrt' has age off already for T2"):
+    with pytest.raises(InputError, match="'behrt' already has age off for T2"):
         ablated_models(config(age=False))

@@ -73,7 +73,7 @@ def _check_tried(kinds: Kinds, kind: str | None, tried: Mapping[str, Any], where
 
 
 def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:
-    """Return how a table is read: what the settings of `extract` say about it, and no more."""
+    """Return the options of `extract` that apply to a table."""
     dates = extract["date_format"]
     return {
         "date_format": dates.get(table) if isinstance(dates, Mapping) else dates,
@@ -85,15 +85,15 @@ def options_for(extract: Mapping[str, Any], table: str) -> dict[str, Any]:
 
 
 SHAPE = ("hidden", "layers", "heads", "intermediate", "age", "segment", "position")
-"""Settings of an encoder that pretrained weights do not fit when they differ."""
+"""Settings in which a model and its pretrained weights must agree."""
 
 
 def models_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the models that are not left out, by name, in order.
+    """Return the models that are not excluded, by name, in order.
 
     Raises:
-        InputError: the reference that the others are compared with is not one of them, or a
-            pretrained one is to have another shape than what is pretrained.
+        InputError: `evaluation.reference` is not one of them, or a pretrained model has another
+            shape than the pretrained weights.
     """
     models = {name: model for name, model in config["models"].items() if model}
     reference = config["evaluation"]["reference"]
@@ -133,11 +133,11 @@ def cut_off_of(config: Mapping[str, Any]) -> str | None:
 def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any]:
     """Return a model's settings for a task.
 
-    A BEHRT, pretrained or not, has the shape of what is pretrained, its own settings on top; what
-    its `tasks` says about the task goes before both.
+    A BEHRT, pretrained or not, has the settings of pretraining unless its own settings differ. The
+    settings for the task in `tasks` override both.
 
     Raises:
-        InputError: a pretrained model is to have another shape than what is pretrained.
+        InputError: a pretrained model has another shape than the pretrained weights.
     """
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     shape = config["pretrain"]["settings"] if chosen["kind"] == "behrt" else {}
@@ -154,15 +154,15 @@ def settings_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
 
 
 def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what `search` is to search, by name: "mlm" (pretraining), or a model's.
+    """Return the searches of `search` by name: "mlm" (pretraining), or the name of a model.
 
     Returns:
         kind, task ("MLM" for pretraining), settings and training (as configured, with the
         search's own number of epochs), and space.
 
     Raises:
-        InputError: a name is no model's that can be searched, or, with `tune`, a BEHRT has a
-            setting of its own that is searched for all.
+        InputError: a name is not that of a model that can be searched, or, with `tune`, a BEHRT
+            has its own value of a setting that is searched for all.
     """
     search = config["search"]
     models = every_model_of(config)
@@ -182,8 +182,8 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 where, "there is no such model", f"Choose from mlm, {', '.join(models)}"
             )
         elif models[name]["kind"] == "behrt" or "training" not in models[name]:
-            mend = "Search mlm, whose shape every BEHRT has, or a model with `training`"
-            raise InputError(where, "this model cannot be searched", mend)
+            fix = "Search mlm, whose shape every BEHRT has, or a model with `training`"
+            raise InputError(where, "this model cannot be searched", fix)
         else:
             kind, task = models[name]["kind"], search["task"]
             settings = settings_for(config, name, task)
@@ -208,12 +208,12 @@ def _refuse_own_shape(models: Mapping[str, Any], space: Mapping[str, Any], where
             raise InputError(
                 f"{where}.settings.{both[0]}",
                 f"the model {name} has a setting of its own for it",
-                "Take it out of one of the two: a BEHRT has the shape of what is pretrained",
+                "Remove one of the two: every BEHRT has the shape of the pretrained weights",
             )
 
 
 def search_for(config: Mapping[str, Any], model: str) -> list[str]:
-    """Return the names of the searches whose values a training takes; none without `tune`.
+    """Return the names of the searches whose values a training uses; none without `tune`.
 
     Args:
         config: the whole configuration.
@@ -226,7 +226,7 @@ def search_for(config: Mapping[str, Any], model: str) -> list[str]:
 
 
 def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any] | None:
-    """Return how a model is trained for a task, or None for one that needs no optimiser."""
+    """Return how a model is optimised for a task, or None for a kind without an optimiser."""
     chosen = {**config["models"], **config.get("more_models", {})}[model]
     if "training" not in chosen:
         return None
@@ -253,10 +253,10 @@ def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def ablated_models(config: Mapping[str, Any]) -> list[str]:
-    """Return the models that the ablation is of, in their order.
+    """Return the models of the ablation, in their order.
 
     Raises:
-        InputError: one is not a model of the run, is no BEHRT, or has an embedding off already,
+        InputError: one is not a model of the run, is not a BEHRT, or already has an embedding off,
             so that the run itself would not be the combination of all.
     """
     for model in config["ablation"]["models"]:
@@ -265,7 +265,7 @@ def ablated_models(config: Mapping[str, Any]) -> list[str]:
             raise InputError(
                 "config, ablation.models",
                 f"{model!r} is not a model of kind behrt",
-                "Name models of this run that are",
+                "Name models of this run of that kind",
             )
         for task in config["ablation"]["tasks"]:
             settings = settings_for(config, model, task)
@@ -273,8 +273,8 @@ def ablated_models(config: Mapping[str, Any]) -> list[str]:
                 if not settings.get(embedding, True):
                     raise InputError(
                         "config, ablation.models",
-                        f"{model!r} has {embedding} off already for {task}",
-                        "Turn it on, or leave the model out",
+                        f"{model!r} already has {embedding} off for {task}",
+                        "Turn it on, or remove the model",
                     )
     return list(config["ablation"]["models"])
 

@@ -182,7 +182,7 @@ def test_a_checkpoint_of_another_training_is_left_alone(
     interrupt(-1)
     with caplog.at_level(logging.WARNING, logger="behrt"):
         train(tmp_path / "parts", **change)
-    assert "starts anew" in caplog.text
+    assert "starts from the beginning" in caplog.text
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_of_other_code_is_left_alone(
     monkeypatch.setattr(checkpoint, "code_hash", lambda *_: "edited")
     with caplog.at_level(logging.INFO, logger="behrt"):
         train(tmp_path)
-    assert "starts anew" in caplog.text
+    assert "starts from the beginning" in caplog.text
     assert "going on" not in caplog.text
 
 

@@ -93,5 +93,5 @@ def test_a_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
     # What a workflow engine does to a failed job's outputs does not touch the checkpoint.
     for name in ("config.json", "model.safetensors", "metrics.jsonl"):
         (parts / name).unlink(missing_ok=True)
-    assert "going on from epoch" in finish(program, parts)
+    assert "resuming from epoch" in finish(program, parts)
     assert contents(parts) == contents(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -43,3 +44,34 @@ def test_a_table_and_a_figure_are_added_by_the_diffs_that_contributing_shows(
     table = pl.read_csv(editable.results / "tables" / "frequency.csv")
     assert table["patients"].drop_nulls().min() >= 5
     assert set(table["data"]) == {"simulated"}
+
+
+def test_a_model_is_added_by_the_diff_that_contributing_shows(editable: Copy) -> None:
+    """One file and one entry; a mistake in the entry is refused in the dry run."""
+    apply(editable, example("A new model"))
+    target = "results/test/evaluation/T2/age_group.parquet"
+    for entry, refusal in (
+        ("{settings: {year: 5}}", "age_group.settings: there is no key 'year'. Did you mean"),
+        ("{settings: {years: 0}}", "age_group.settings.years: it is 0. It must be a whole number"),
+        ("{kind: age_grup}", "age_group.kind: there is no kind 'age_grup'. Did you mean"),
+    ):
+        (editable.folder / "config" / "mine.yaml").write_text(
+            f"more_models: {{age_group: {entry}}}"
+        )
+        done = editable.snakemake(
+            target, "--dry-run", "--cores", "1", *TINY, "config/mine.yaml", fails=True
+        )
+        assert f"config, more_models.{refusal}" in done.stdout
+    done = editable.snakemake(target, "--cores", "1", *TINY)
+    assert done.stdout.count("Train age_group for T2") == 1
+    assert done.stdout.count("Train ") == 1
+    metrics = pl.read_parquet(editable.folder / target)
+    assert metrics["auroc_all"].drop_nulls().mean() > 0.5
+    # The tests are collected, and the schema, which lacks the model, passes as current.
+    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    subprocess.run(
+        [*asked, str(REPOSITORY / "tests" / "test_config.py"), "-k", "current or kind or allowed"],
+        env={**editable.environment(), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=REPOSITORY,
+        check=True,
+    )

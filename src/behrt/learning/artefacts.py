@@ -30,9 +30,9 @@ def write_model(
     Args:
         run: its folder, seed and facts.
         settings: the model's `Settings`, or a mapping.
-        n_diseases: what the model predicts.
+        n_diseases: the number of diseases that the model predicts.
         weights: arrays by name.
-        lines: of metrics.jsonl, one JSON object an epoch.
+        lines: of metrics.jsonl, one JSON object per epoch.
         **facts: further entries of config.json.
     """
     contents = {name: np.ascontiguousarray(array) for name, array in weights.items()}
@@ -52,7 +52,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         InputError: the folder holds no trained model.
     """
     if not (folder / CONFIG).is_file():
-        raise InputError(folder / CONFIG, "there is no trained model here", "Train it first")
+        raise InputError(
+            folder / CONFIG, "there is no trained model in this folder", "Train it first"
+        )
     return read_json(folder / CONFIG)
 
 
@@ -63,7 +65,7 @@ def read_weights(folder: Path) -> dict[str, np.ndarray]:
 
 
 def check_vocabulary(folder: Path, version: str) -> None:
-    """Refuse a trained model that reads another vocabulary.
+    """Refuse a trained model that was trained with another vocabulary.
 
     Raises:
         InputError: the versions differ.

@@ -1,4 +1,4 @@
-"""A checkpoint from which an interrupted training goes on to the same bytes."""
+"""A checkpoint from which an interrupted training resumes, with the same bytes as a result."""
 
 import hashlib
 import inspect
@@ -29,7 +29,7 @@ def fingerprint(
     run: TrainingRun,
 ) -> str:
     """Return a hash of all that decides a training: settings, initial weights, data and code."""
-    told = {
+    decisive = {
         "settings": dict(settings) if isinstance(settings, Mapping) else settings.model_dump(),
         "optimisation": optimisation.model_dump(),
         "facts": dict(run.facts),
@@ -40,7 +40,7 @@ def fingerprint(
         "torch": torch.__version__,
         "code": code_hash(Path(inspect.getfile(type(model))), "behrt.learning.engine"),
     }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().numpy().tobytes())
@@ -53,30 +53,31 @@ def fingerprint(
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state (tensors, numbers, strings, and lists and dicts of these) atomically."""
-    packed = io.BytesIO()  # torch itself would not say that the disk is full
+    packed = io.BytesIO()  # torch itself would not report a full disk
     torch.save(dict(state), packed)
     with atomic(folder / NAME) as temporary:
         temporary.write_bytes(packed.getbuffer())
 
 
 def load(folder: Path, expected: str) -> dict[str, Any] | None:
-    """Return the state that was saved, or None if there is none or it is of another training."""
+    """Return the saved state, or None if there is none or it belongs to another training."""
     path = folder / NAME
     if not path.is_file():
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
-        logger.warning("%s cannot be read: training starts anew", path.name)
+        logger.warning("%s cannot be read: training starts from the beginning", path.name)
         return None
     if state.get("fingerprint") != expected:
         logger.warning(
-            "%s belongs to other settings, data or code: training starts anew", path.name
+            "%s belongs to other settings, data or code: training starts from the beginning",
+            path.name,
         )
         return None
     return state
 
 
 def discard(folder: Path) -> None:
-    """Remove the checkpoint of a training that has ended."""
+    """Remove the checkpoint of a finished training."""
     (folder / NAME).unlink(missing_ok=True)

@@ -9,18 +9,28 @@ from behrt.errors import InputError
 from behrt.learning.run import TrainingRun
 
 
+def require_gpu() -> None:
+    """Refuse to train on a GPU where there is none.
+
+    Raises:
+        InputError: torch finds no CUDA device.
+    """
+    if not torch.cuda.is_available():
+        raise InputError(
+            "config, accelerator",
+            "it is gpu, but torch finds no CUDA device on this machine",
+            "Set it to cpu, or run where there is a GPU and torch is built for it",
+        )
+
+
 def begin(run: TrainingRun) -> None:
     """Set threads, seed and determinism. Call it before a model's weights are drawn.
 
     Raises:
         InputError: the run is to use a GPU, and torch finds none.
     """
-    if device_of(run) == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "config, accelerator",
-            "it is gpu, but torch finds no CUDA device on this machine",
-            "Set it to cpu, or run where there is a GPU and torch is built for it",
-        )
+    if device_of(run) == "cuda":
+        require_gpu()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(run.compute.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)

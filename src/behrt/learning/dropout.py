@@ -1,4 +1,4 @@
-"""Dropout that is cheap on a CPU, where torch draws a whole random number for every element."""
+"""Dropout that is fast on a CPU, where torch draws a whole random number for every element."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ _WORDS = 2**16
 def dropout(values: Tensor, rate: float, training: bool) -> Tensor:
     """Set a share of the elements to 0 and scale up the rest, as `torch.nn.functional.dropout`.
 
-    On a CPU each element is judged by 16 random bits of torch's default generator, so `rate` is
+    On a CPU, 16 random bits of torch's default generator decide for each element, so `rate` is
     rounded to a multiple of 2**-16.
 
     Args:
@@ -26,7 +26,7 @@ def dropout(values: Tensor, rate: float, training: bool) -> Tensor:
     size = values.numel()
     words = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(2**63), None)
     words = words.view(torch.int16)[:size].view(values.shape)
-    # Written as floats at once: turning booleans into floats costs more than all the rest.
+    # Written directly as floats: converting booleans to floats takes longer than all the rest.
     kept = torch.empty(values.shape, dtype=values.dtype)
     torch.ge(words, dropped - _WORDS // 2, out=kept)
     return values * kept.mul_(_WORDS / (_WORDS - dropped))

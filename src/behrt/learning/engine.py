@@ -1,7 +1,7 @@
-"""The one training loop, for classifiers and for masked pretraining alike. It knows no model.
+"""The training loop of classifiers and of masked pretraining. It does not depend on the model.
 
-A training goes on after an interruption to the same bytes (on a CPU): order, masks and learning
-rate follow from seed, epoch and step; the rest is in the checkpoint.
+An interrupted training resumes and ends with the same bytes (on a CPU): order, masks and learning
+rate depend on seed, epoch and step; the rest is in the checkpoint.
 """
 
 import json
@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 Collate = Callable[[Examples, np.ndarray, np.random.Generator | None], dict[str, Tensor]]
-"""Makes a batch, the model's keyword arguments, of the examples at some rows (int64).
+"""Returns a batch, the model's keyword arguments, of the examples at some rows (int64).
 
-The generator is for what is drawn anew in each epoch; None means evaluation, without chance.
+The generator is for what is drawn in each epoch; None means evaluation, without randomness.
 """
 
 EVALUATION_BATCH = 256
@@ -56,11 +56,11 @@ LEAST_SCORE_SPREAD = 0.1
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """What is learned from the training examples, and how the tuning examples judge it.
+    """The loss on the training examples, and the metrics of the tuning examples.
 
     Attributes:
         chooses: the metric that chooses the epoch.
-        higher: whether more of it is better.
+        higher: whether a higher value is better.
     """
 
     train: Examples
@@ -77,9 +77,9 @@ class Objective(ABC):
 
     @abstractmethod
     def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
-        """Return the metrics of the tuning examples, the one that chooses among them.
+        """Return the metrics of the tuning examples, with the one that chooses the epoch.
 
-        A metric that is undefined is None; the one that chooses never is.
+        An undefined metric is None; the one that chooses the epoch is always defined.
         """
 
 
@@ -120,10 +120,10 @@ class Classification(Objective):
 
 
 def score_spread(scores: np.ndarray, prevalence: np.ndarray) -> float:
-    """Return how much scores differ between patients: 0 if all patients are scored alike.
+    """Return how much scores differ between patients: 0 if all patients have the same scores.
 
     It is the mean over diseases of the standard deviation across patients relative to the
-    disease's prevalence; diseases that are never a label are left out.
+    disease's prevalence, without diseases that are never a label.
 
     Args:
         scores: float (n, n_diseases), probabilities.
@@ -138,7 +138,7 @@ def score_spread(scores: np.ndarray, prevalence: np.ndarray) -> float:
 def _outputs(
     model: nn.Module, fabric: Fabric, collate: Collate, examples: Examples, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows and the model's output for them, without chance."""
+    """Yield rows and the model's output for them, without randomness."""
     model.eval()
     with torch.no_grad():
         for start in range(0, len(examples), batch_size):
@@ -174,7 +174,7 @@ def _tokens(examples: Examples) -> np.ndarray:
 
 @dataclass
 class _Progress:
-    """How far a training has come: what a checkpoint holds beside weights and generators."""
+    """The state of a training that a checkpoint holds, other than weights and generators."""
 
     epoch: int = 0
     step: int = 0
@@ -186,7 +186,7 @@ class _Progress:
 
 
 class _Training:
-    """A model, its optimiser and its progress, which are saved and restored together."""
+    """A model, its optimiser and its progress, saved and restored together."""
 
     def __init__(
         self,
@@ -235,14 +235,14 @@ class _Training:
             torch.cuda.set_rng_state(state["generator_cuda"])
         self.progress = _Progress(**state["progress"])
         logger.info(
-            "going on from epoch %d, step %d of %d",
+            "resuming from epoch %d, step %d of %d",
             self.progress.epoch + 1,
             self.progress.step,
             self.batches,
         )
 
     def step(self, rows: np.ndarray) -> Tensor:
-        """Learn from one batch; return its loss."""
+        """Train on one batch; return its loss."""
         epoch, step = self.progress.epoch, self.progress.step
         steps = self.batches * self.optimisation.epochs
         for group in self.optimiser.param_groups:
@@ -257,7 +257,7 @@ class _Training:
         return loss.detach()
 
     def epoch(self, bar: "tqdm[Any]") -> float:
-        """Learn from every batch that the epoch has left; return its mean loss."""
+        """Train on the remaining batches of the epoch; return its mean loss."""
         progress, size = self.progress, self.optimisation.batch_size
         order = generator(self.run, progress.epoch, 0).permutation(len(self.objective.train))
         total = torch.tensor(progress.loss, dtype=torch.float64, device=self.fabric.device)
@@ -281,8 +281,8 @@ class _Training:
             )
         return loss
 
-    def judge(self, loss: float) -> None:
-        """Write the epoch's line, keep its weights if they are the best yet, and save."""
+    def end_epoch(self, loss: float) -> None:
+        """Add the line of the epoch, keep its weights if they are the best so far, and save."""
         progress = self.progress
         rate = self.optimiser.param_groups[0]["lr"]
         metrics = self.objective.evaluate(self.wrapped, self.fabric)
@@ -300,15 +300,15 @@ class _Training:
             "epoch %d of %d: %s",
             progress.epoch,
             self.optimisation.epochs,
-            ", ".join(f"{name} {self.told(name, value)}" for name, value in figures.items()),
+            ", ".join(f"{name} {self.shown(name, value)}" for name, value in figures.items()),
         )
         self.save()
 
-    def told(self, name: str, value: float | None) -> str:
-        """Return a figure as the log may tell it: a mean of too few patients it may not."""
+    def shown(self, name: str, value: float | None) -> str:
+        """Return a metric as text for the log, where a mean of too few patients is hidden."""
         patients = self.objective.train if name == "train_loss" else self.objective.tuning
         if name != "learning_rate" and not logs.is_told(len(patients)):
-            return "of too few to tell"
+            return "hidden (too few patients)"
         return "undefined" if value is None else f"{value:.4g}"
 
     def over(self) -> bool:
@@ -324,7 +324,7 @@ class _Training:
 
 
 def fabric_of(run: TrainingRun) -> Fabric:
-    """Return the lightning-fabric that places a model and sets its precision."""
+    """Return the lightning-fabric object that sets the device and the precision."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
         accelerator=device_of(run),
@@ -347,19 +347,19 @@ def fit(
     run: TrainingRun,
     settings: Any,
 ) -> None:
-    """Train a model and write its three files; go on from a checkpoint if there is one.
+    """Train a model and write its three files; resume from a checkpoint if there is one.
 
     Args:
         model: with its initial weights, drawn after `begin(run)`.
-        objective: what to learn.
-        optimisation: how.
-        run: where; `run.folder` receives config.json, model.safetensors (the weights of the
-            epoch with the best tuning score, the first of equals) and metrics.jsonl (a line an
-            epoch), and meanwhile checkpoint.pt.
+        objective: the loss and the metrics.
+        optimisation: how to train.
+        run: where to train. `run.folder` receives config.json, model.safetensors (the weights of
+            the epoch with the best tuning score, the first of equals) and metrics.jsonl (one line
+            per epoch), and checkpoint.pt while training.
         settings: the model's settings (a `Section` or a mapping), for config.json.
 
     Raises:
-        InputError: there is nothing to train or tune on, or the loss is not finite.
+        InputError: there are no training or tuning examples, or the loss is not finite.
     """
     require_examples(objective.train, objective.tuning)
     started = time.monotonic()
@@ -376,13 +376,13 @@ def fit(
         while not training.over():
             bar.set_description(f"epoch {progress.epoch + 1} of {optimisation.epochs}")
             loss = training.epoch(bar)
-            training.judge(loss)
+            training.end_epoch(loss)
             bar.set_postfix(loss=f"{loss:.4g}")
     best = json.loads(progress.lines[progress.best_epoch - 1])
     if best.get("score_spread", np.inf) < LEAST_SCORE_SPREAD:
         logger.warning(
             "SCORES HARDLY DIFFER BETWEEN PATIENTS (score_spread %.3g, expected above %g): the "
-            "model ranks diseases by prevalence alone. Raise learning_rate, epochs or patience",
+            "model ranks diseases by prevalence only. Raise learning_rate, epochs or patience",
             best["score_spread"],
             LEAST_SCORE_SPREAD,
         )
@@ -406,7 +406,7 @@ def fit(
         progress.best_epoch,
         progress.epoch,
         objective.chooses,
-        training.told(objective.chooses, best[objective.chooses]),
+        training.shown(objective.chooses, best[objective.chooses]),
     )
 
 

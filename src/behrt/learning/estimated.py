@@ -1,6 +1,6 @@
-"""Models that are counted, or fitted by a method of their own: how `fit` and `predict` go.
+"""`fit` and `predict` of models that are counted, or fitted by a method of their own.
 
-A model's file says what is its own, and takes both functions from here. Nothing here needs torch.
+A model's file defines what is specific to it. Nothing here needs torch.
 """
 
 import json
@@ -29,9 +29,9 @@ class Estimated(Generic[Settings]):
     Attributes:
         kind: its name.
         settings: its `Settings`.
-        estimate: what is learned from training and tuning examples, as arrays by name.
-        score: the probabilities, float32 (n, n_diseases), of examples.
-        begin: what comes before either; a kind that computes with torch gives
+        estimate: returns the weights, as arrays by name, from training and tuning examples.
+        score: returns the probabilities, float32 (n, n_diseases), of examples.
+        begin: is called before either; for a kind that computes with torch,
             `behrt.learning.device.begin`.
     """
 
@@ -57,7 +57,7 @@ class Estimated(Generic[Settings]):
         """
         if optimisation is not None:
             raise InputError(
-                self.kind, "it is trained by no optimiser", "Leave its `training` section out"
+                self.kind, "it does not use an optimiser", "Remove its `training` section"
             )
         refuse_pretrained(self.kind, pretrained)
         require_examples(train, tuning)

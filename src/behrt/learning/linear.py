@@ -1,6 +1,6 @@
 """Logistic regression of all diseases at once, on sparse counts or dense vectors.
 
-Everything here is computed in one thread, so that the bytes depend on no number of threads.
+Everything here is computed in one thread, so that the bytes do not depend on their number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +19,10 @@ from behrt.logs import logger
 from behrt.settings.base import Distinct, Positive
 
 CHUNK = 32_768
-"""Patients at a time, so that memory stays flat as they grow."""
+"""Patients at a time, so that memory does not grow with their number."""
 
 LEAST_DECREASE = 1e-6
-"""The optimiser stops when a step lowers the loss by less than this share of it."""
+"""The optimiser stops if a step lowers the loss by less than this share of it."""
 
 STEPS = 300
 LEAST_SPREAD = 1e-6
@@ -32,7 +32,7 @@ Penalties = Distinct[Positive]
 
 
 def _parts(examples: Examples) -> Iterator[tuple[np.ndarray, Examples]]:
-    """Yield some patients at a time, with their rows."""
+    """Yield `CHUNK` patients at a time, with their rows."""
     for first in range(0, max(len(examples), 1), CHUNK):
         rows = np.arange(first, min(first + CHUNK, len(examples)))
         yield rows, examples.select(rows)

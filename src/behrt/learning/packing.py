@@ -1,21 +1,21 @@
-"""Packing sequences of unequal length into rows of one length, so that little is padding.
+"""Packing sequences of unequal length into rows of equal length, with little padding.
 
-A model then reads the rows under a block mask, in which a token sees its own sequence alone.
+A model then reads the rows under a block mask: a token attends to its own sequence only.
 """
 
 import numpy as np
 
 
 def pack(lengths: np.ndarray, row_length: int) -> np.ndarray:
-    """Place every sequence whole in a row, by best fit in order of falling length.
+    """Place every sequence in one row, by best fit in order of decreasing length.
 
     Args:
         lengths: int64 (n), each from 1 to `row_length`.
-        row_length: tokens a row.
+        row_length: tokens per row.
 
     Returns:
-        int64 (n): the place of each sequence's first token when the rows are laid end to end,
-        which is row * row_length + column. Equal lengths always give equal places.
+        int64 (n): the place of each sequence's first token in the rows laid end to end, which is
+        row * row_length + column. The same lengths always give the same places.
 
     Raises:
         ValueError: a sequence is empty or longer than a row.

@@ -1,4 +1,4 @@
-"""A model's scores of patients, as a frame enforced on writing."""
+"""A model's scores of patients, as a frame that is validated when it is written."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from behrt.files import write_parquet
 
 
 def predictions_schema(n_diseases: int) -> type[dy.Schema]:
-    """Return the schema of predictions: one row a patient, one score a disease."""
+    """Return the schema of predictions: one row per patient, one score per disease."""
 
     class Predictions(dy.Schema):
         subject_id = dy.Int64(primary_key=True)
@@ -25,7 +25,7 @@ def write_predictions(subject_id: np.ndarray, scores: np.ndarray, path: Path) ->
     Args:
         subject_id: int64 (n).
         scores: float32 (n, n_diseases), probabilities.
-        path: where to.
+        path: the file to write.
     """
     width = scores.shape[1]
     columns = {

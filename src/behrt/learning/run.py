@@ -89,15 +89,15 @@ def read_settings(kind: type[Given], given: Mapping[str, Any]) -> Given:
 
 
 def generator(run: TrainingRun, *stream: int) -> np.random.Generator:
-    """Return a generator that depends on the seed and the stream (epoch, step) alone."""
+    """Return a generator that depends only on the seed and the stream (epoch, step)."""
     return np.random.default_rng([run.compute.seed, *stream])
 
 
 def refuse_pretrained(kind: str, pretrained: Path | None) -> None:
-    """Refuse weights to start from, for a kind of model that has no use for them.
+    """Refuse pretrained weights for a kind of model that cannot start from them.
 
     Raises:
         InputError: `pretrained` is given.
     """
     if pretrained is not None:
-        raise InputError(kind, "it cannot start from MLM weights", "Leave `pretrained` out")
+        raise InputError(kind, "it cannot start from pretrained weights", "Remove `pretrained`")

@@ -1,6 +1,6 @@
-"""Networks that the engine trains as classifiers: how `fit` and `predict` go.
+"""`fit` and `predict` of networks that the engine trains as classifiers.
 
-A model's file says what is its own, and takes both functions from here.
+A model's file defines what is specific to it.
 """
 
 from collections.abc import Callable
@@ -27,11 +27,11 @@ class Classifier(Protocol):
     """A network (`torch.nn.Module`) from a batch to logits (rows, n_diseases)."""
 
     def prepare(self, train: Examples) -> None:
-        """Take from the training examples what weights start with."""
+        """Set the initial weights that depend on the training examples."""
 
 
 def start_at_prevalence(classifier: nn.Linear, train: Examples) -> None:
-    """Let an output layer give every patient the prevalence of the labels."""
+    """Set an output layer so that it predicts the prevalence of the labels."""
     with torch.no_grad():
         classifier.weight.zero_()
         classifier.bias.copy_(torch.from_numpy(train.prior_log_odds()))
@@ -44,8 +44,8 @@ class Trained(Generic[Settings]):
     Attributes:
         kind: its name.
         settings: its `Settings`.
-        network: makes it for settings and a number of diseases, with weights at random.
-        collate: makes a batch, the network's keyword arguments, of the examples at some rows.
+        network: returns the network for settings and a number of diseases, with random weights.
+        collate: returns a batch, the network's keyword arguments, of the examples at some rows.
     """
 
     kind: str

@@ -12,15 +12,15 @@ DAYS_A_YEAR = 365.25
 
 
 def visit_batch(examples: Examples, rows: np.ndarray, maximum_visits: int) -> dict[str, Tensor]:
-    """Return the latest visits of some rows, history after history; nothing in them is random.
+    """Return the latest visits of some rows, history after history, without randomness.
 
-    The first visit of a history counts as one day after the one before.
+    The first visit of a history counts as one day after a previous one.
 
     Returns:
         codes: int64, the diseases of all visits.
         code_offsets: int64 (visits), where the diseases of each visit start.
-        gap_days: int64 (visits), days since the visit before, at least 1.
-        lengths: int64 (n), visits a history.
+        gap_days: int64 (visits), days since the previous visit, at least 1.
+        lengths: int64 (n), visits per history.
         sex: int64 (n).
     """
     starts, ends = examples.visit_offsets[rows], examples.visit_offsets[rows + 1]
@@ -47,15 +47,15 @@ def places(lengths: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Steps:
-    """Where each visit stands when all first visits come first, then all second ones, and so on.
+    """The place of each visit if all first visits come first, then all second visits, and so on.
 
-    Within a step the longest history comes first, so that no step needs padding (the layout of
+    Within a step, the longest history comes first, so that no step needs padding (the layout of
     `torch.nn.utils.rnn.PackedSequence`).
 
     Attributes:
-        ahead: int64 (visits), the place of each visit, read from the first to the last.
-        back: int64 (visits), the same read from the last to the first.
-        active: int64 (steps), histories that reach each step.
+        ahead: int64 (visits), the place of each visit, from the first visit to the last.
+        back: int64 (visits), the same from the last visit to the first.
+        active: int64 (steps), the number of histories with that many visits.
     """
 
     ahead: Tensor

@@ -1,10 +1,10 @@
 """Patient vectors from a bag of words (TF-IDF) with a linear head.
 
-A history is a document and its diseases are the words: each count is weighed by how few training
+A history is a document and its diseases are the words. Each count is weighted by how few training
 patients have the disease (scikit-learn's smooth inverse document frequency), and a patient's
-vector is scaled to length 1. It is the text classifier that Deepr (Nguyen et al. 2017, arXiv
-1607.07519, section IV) is compared with there. Sex and age at the last input visit are joined to
-it, as in the other models with a linear head, so that these differ in the vectors alone.
+vector is scaled to length 1. Nguyen et al. (2017, arXiv 1607.07519, section IV) compare Deepr with
+this text classifier. Sex and age at the last input visit are added to the vector, as in the other
+models with a linear head, so that these models differ only in the vectors.
 """
 
 from functools import partial
@@ -35,7 +35,7 @@ def rarity(train: Examples) -> np.ndarray:
 
 
 def vectors(rarity: np.ndarray, examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): counts times rarity, each patient's of length 1."""
+    """Return float32 (n, n_diseases): counts times rarity, scaled to length 1 for each patient."""
     weighed = counts(examples) @ diags_array(rarity)
     lengths = np.sqrt(np.asarray((weighed * weighed).sum(axis=1)).ravel())
     scale = 1 / np.where(lengths > 0, lengths, 1)

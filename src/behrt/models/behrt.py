@@ -42,8 +42,7 @@ DISEASE_ROWS = {
     "head.classifier.bias": 0,
     "head.classifier.weight": 0,
 }
-"""The tensors with one row per disease, and the first such row: a release may have to erase them.
-"""
+"""The tensors with one row per disease, and the first such row, which a release may erase."""
 
 # --- The network ------------------------------------------------------------------------------
 

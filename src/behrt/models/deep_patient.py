@@ -2,13 +2,13 @@
 
 Source: "Deep Patient: An Unsupervised Representation to Predict the Future of Patients from the
 Electronic Health Records", Scientific Reports 6:26094. Autoencoders are trained one on top of the
-other without labels; each learns to restore an input of which some numbers were set to 0 (5 % in
-the original). The last one's hidden layer is a patient's vector.
+other without labels; each is trained to restore an input of which some numbers were set to 0 (5 %
+in the original). The last one's hidden layer is a patient's vector.
 
-Deviations: inputs are counts of diseases alone, cut at their 99th percentile and brought to 0 … 1
-(the original had drugs, procedures, laboratory tests and notes too); encoder and decoder share
-their weights; Adam trains them; logistic regressions take the place of the random forests; sex and
-age at the last input visit are joined to the vector.
+Deviations: inputs are only counts of diseases, cut at their 99th percentile and scaled to 0 … 1
+(the original also had drugs, procedures, laboratory tests and notes); encoder and decoder share
+their weights; Adam optimises them; logistic regressions replace the random forests; sex and age at
+the last input visit are added to the vector.
 """
 
 from functools import partial
@@ -56,7 +56,7 @@ class Settings(Section):
 
 
 def highest_counts(train: Examples) -> np.ndarray:
-    """Return float32 (n_diseases): the 99th percentile of each count among those who have it."""
+    """Return float32 (n_diseases): the 99th percentile of each count other than 0."""
     counted = counts(train).tocsc()
     highest = np.ones(train.n_diseases, dtype=np.float32)
     for disease, (start, end) in enumerate(

@@ -1,13 +1,13 @@
 """DeepCare: an LSTM that forgets with time, and pools recent states (Pham et al. 2016).
 
-Source: arXiv 1602.00357. A visit is the mean of its diseases' embeddings. The forget gate sees the
-time since the visit before through (days/60), (days/180)² and (days/365)³ ("parametric time").
+Source: arXiv 1602.00357. A visit is the mean of its diseases' embeddings. The forget gate reads the
+time since the previous visit through (days/60), (days/180)² and (days/365)³ ("parametric time").
 States are averaged with weights that fall with their age, over the last 12 months, the last 24 and
 all, and a network with one hidden layer predicts from the three averages.
 
-Deviations: neither interventions nor the kind of admission are among the data, so the gates that
-they steer are plain, and the weight of a state is 1 / (1 + log(1 + months)); days count up to two
-years in the parametric time, as its cube would drown the gate; sex is embedded and joined to the
+Deviations: the data have neither interventions nor the kind of admission, so the gates that depend
+on them are plain, and the weight of a state is 1 / (1 + log(1 + months)); days are cut at two years
+in the parametric time, because its cube would saturate the gate; sex is embedded and added to the
 averages; the label is a set of diseases.
 """
 
@@ -57,7 +57,7 @@ def collate(
 
 
 class TimedLSTM(nn.Module):
-    """An LSTM whose forget gate sees the time since the visit before (section 3.2.2)."""
+    """An LSTM whose forget gate reads the time since the previous visit (section 3.2.2)."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class TimedLSTM(nn.Module):
 
         Args:
             visits: (visits, input_size), history after history.
-            gap_days: int64 (visits), days since the visit before.
+            gap_days: int64 (visits), days since the previous visit.
             lengths: int64 (n), visits a history.
         """
         order = steps(lengths)

@@ -1,10 +1,10 @@
 """Deepr: a convolution over one sentence of codes and time gaps (Nguyen et al. 2017).
 
 Source: arXiv 1607.07519. A history becomes one sentence: the diseases of each visit in random
-order, and between two visits a word for the time that passed. Diseases seldom seen in training
-share one word, RAREWORD. Each filter reports how well the best-fitting window of the sentence
-matches it, and a linear layer predicts from these reports. Sex, which the original did not use,
-is embedded and joined to them.
+order, and between two visits a word for the time that passed. Diseases that are rare in training
+share one word, RAREWORD. Each filter returns how well the best-fitting window of the sentence
+matches it, and a linear layer predicts from these values. Sex, which the original did not use, is
+embedded and added to them.
 """
 
 from typing import Annotated, cast
@@ -31,9 +31,9 @@ DISEASE_ROWS = {
     "classifier.bias": 0,
     "classifier.weight": 0,
 }
-"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
+"""The tensors with one row per disease, and the first such row, which a release may erase."""
 RARE_VALUES = {"word": RAREWORD}
-"""What stands in the rows of rare diseases of a released model, where it is not 0."""
+"""The value of the rows of rare diseases in a released model, where it is not 0."""
 GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
 """The longest gaps, in days, of the words 0–1, 1–3, 3–6 and 6–12 months; beyond is 12+."""
 
@@ -73,8 +73,8 @@ def latest_visits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the visits (int64) of the rows whose words fit, and their offsets (rows + 1).
 
-    A sentence is cut at a visit's edge, so that the order of the diseases in a visit never decides
-    which are read. The latest visit is kept even if it is too long by itself.
+    A sentence is cut between visits, so that the order of the diseases in a visit never decides
+    which are read. The latest visit is kept even if it alone is too long.
     """
     visits, offsets = ragged_take(examples.visit_offsets, rows)
     counts = np.diff(offsets)
@@ -93,9 +93,9 @@ def sentences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the flat words (int64) of the rows' sentences and their offsets (rows + 1).
 
-    The diseases of a visit stand in random order, or in ascending order without a generator:
-    then the sentence depends on the contents of each visit alone. A latest visit that is longer
-    than a sentence by itself keeps its last diseases in that order.
+    The diseases of a visit are in random order, or in ascending order without a generator, so that
+    the sentence depends only on the contents of each visit. If the latest visit alone is longer
+    than a sentence, its last diseases in that order are kept.
     """
     visits, visit_offsets = latest_visits(examples, rows, settings.maximum_words)
     positions, code_offsets = ragged_take(examples.code_offsets, visits)
@@ -129,7 +129,7 @@ def collate(
     """Return the model's inputs for some rows; see `Deepr.forward`."""
     words, offsets = sentences(settings, examples, rows, generator)
     lengths = np.diff(offsets)
-    # Sentences lie in one line with room for the widest window around each.
+    # Sentences are in one line with room for the widest window around each.
     room = max(settings.widths) - 1
     places = np.arange(len(words)) + np.repeat(np.arange(len(rows)) * room, lengths)
     line = np.full(len(words) + room * (len(rows) + 1), PAD)
@@ -176,7 +176,7 @@ class Deepr(nn.Module):
 
     @torch.no_grad()
     def prepare(self, train: Examples) -> None:
-        """Find the rare diseases; start the classifier at the labels' prevalence."""
+        """Find the rare diseases, and start the classifier at the prevalence of the labels."""
         uses = np.bincount(train.codes, minlength=train.n_diseases)
         self.word[FIRST_DISEASE:][torch.from_numpy(uses < self.minimum_uses)] = RAREWORD
         start_at_prevalence(self.classifier, train)
@@ -185,7 +185,7 @@ class Deepr(nn.Module):
         """Return (words, filters): the convolution centred on each word of the sentences.
 
         There are few distinct words, so each is multiplied with each slice of the kernel once,
-        and a window is a sum of looked-up rows.
+        and a window is a sum of these products.
         """
         width = convolution.kernel_size[0]
         n_words = self.embedding.num_embeddings
@@ -206,8 +206,8 @@ class Deepr(nn.Module):
 
         Args:
             windows: int64 (words of all sentences, widest filter), the words around each word,
-                PAD beyond the sentence. Padding has no window of its own, so it cannot win.
-            lengths: int64 (n), words a sentence.
+                PAD beyond the sentence. Padding has no window, so it cannot be the maximum.
+            lengths: int64 (n), words per sentence.
             sex: int64 (n).
         """
         windows = self.word[windows]

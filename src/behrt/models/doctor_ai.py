@@ -1,12 +1,12 @@
 """Doctor AI: gated recurrent units over visits (Choi et al. 2016, arXiv 1511.05942).
 
-A visit is the sum of its diseases' embeddings through tanh, joined with the time since the visit
-before; stacked GRUs read visit after visit, and the last state predicts.
+A visit is the sum of its diseases' embeddings through tanh, together with the time since the
+previous visit; stacked GRUs read visit after visit, and the prediction is made from the last state.
 
 Deviations: the original predicts the next visit after every visit, by softmax, and the time until
-it; here the task's label is predicted after the last input visit, each disease by itself, and no
-time. Time goes in as years and as the logarithm of 1 + days. Embeddings start at random, not from
-skip-gram, and sex is embedded and joined to the state.
+it; here the task's label is predicted after the last input visit, each disease separately, and
+no time. Time is read as years and as the logarithm of 1 + days. Embeddings start at random, not
+from skip-gram, and sex is embedded and added to the state.
 """
 
 import numpy as np

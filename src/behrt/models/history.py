@@ -1,10 +1,9 @@
-"""What the patient already had: past diseases carried forward, else the disease's prevalence.
+"""The diseases of the input history carried forward; for other diseases, the prevalence.
 
-The score of a disease is the share of training patients who got it as a label, counted apart
-for those whose input history has the disease and for those whose history has not. Nothing else
-of the history counts. Both shares are smoothed towards the disease's prevalence p among all
-training patients, as if `pseudo_patients` more had been seen with it (additive smoothing, also
-Laplace's):
+The score of a disease is the share of training patients with the disease as a label, separately for
+patients with and without the disease in the input history. Nothing else of the history is used.
+Both shares are smoothed towards the disease's prevalence p among all training patients, as if there
+were `pseudo_patients` more patients with it (additive smoothing, Laplace):
 
     (labelled + pseudo_patients * p) / (patients + pseudo_patients)
 """
@@ -27,7 +26,7 @@ class Settings(Section):
 
 
 def rates(train: Examples, pseudo_patients: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the label's share with and without the disease in the history.
+    """Return the share of labels with and without the disease in the history.
 
     Both are float32 (n_diseases).
     """
@@ -53,7 +52,7 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
-    """Return float32 (n, n_diseases): the share that fits each patient's history."""
+    """Return float32 (n, n_diseases): the share for each patient's history."""
     known = examples.known_matrix(np.arange(len(examples)))
     return np.where(known, weights["with"], weights["without"])
 

@@ -1,9 +1,9 @@
-"""Gradient boosting (LightGBM, Ke et al. 2017), one model a disease, on counts with age and sex.
+"""Gradient boosting (LightGBM, Ke et al. 2017), one model per disease, on counts, age and sex.
 
 Features are the number of input visits with each disease, the age at the last input visit in
 months, and sex as a category. A disease that fewer than `minimum_labels` training patients have
-as a label gets no trees: everybody is given its prevalence. The trees are stored as LightGBM's own
-text, byte for byte, in model.safetensors.
+as a label gets no trees: its score is its prevalence. The trees are stored as LightGBM's text, byte
+for byte, in model.safetensors.
 """
 
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ def features(examples: Examples) -> csr_matrix:
 
 
 def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
-    # Nothing here may depend on the machine: the text of a model repeats it.
+    # Nothing here may depend on the machine, because the text of a model contains it.
     return {
         "objective": "binary",
         "num_leaves": settings.leaves,
@@ -68,7 +68,7 @@ def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
-    """Grow the trees of every disease that is common enough."""
+    """Grow the trees of every disease with enough labels."""
     parameters = _parameters(settings, run.compute.seed)
     labelled = np.bincount(train.labels, minlength=train.n_diseases)
     enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
@@ -90,7 +90,9 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
             text = booster.model_to_string().encode()
             weights[f"trees.{disease}"] = np.frombuffer(text, dtype=np.uint8)
     logs.logger.info(
-        "%d diseases have trees, %d too rare have their prevalence", enough.sum(), (~enough).sum()
+        "%d diseases have trees; %d rare diseases have their prevalence as score",
+        enough.sum(),
+        (~enough).sum(),
     )
     return weights
 

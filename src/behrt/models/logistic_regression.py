@@ -1,8 +1,8 @@
-"""Logistic regression, one a disease, on counts of diseases with age and sex.
+"""Logistic regression, one per disease, on counts of diseases with age and sex.
 
-The plainest model that learns from other diseases: the logarithm of 1 + the number of input
-visits with each disease, sex, and 5-year bands of the age at the last input visit. It does not
-see the order of visits or the time between them. The ridge penalty is one for all diseases.
+The simplest model that uses other diseases. Its features are the logarithm of 1 + the number of
+input visits with each disease, sex, and 5-year bands of the age at the last input visit. It does
+not use the order of visits or the time between them. All diseases have the same ridge penalty.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""The trivial model: every patient gets each disease's share of the training labels.
+"""The trivial model: the score of a disease is its share of the training labels, for all patients.
 
-What another model scores above this row, it owes to the patients' own histories.
+What another model scores above this row comes from the patients' own histories.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ class Settings(Section):
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
-    """Count the training labels."""
+    """Return the prevalence of the training labels."""
     return {"prevalence": train.label_prevalence().astype(np.float32)}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
-    """Return float32 (n, n_diseases), the same row for everybody."""
+    """Return float32 (n, n_diseases), the same row for all patients."""
     return np.tile(weights["prevalence"], (len(examples), 1))
 
 

@@ -1,9 +1,9 @@
-"""RETAIN with time and both directions of reading (Choi et al. 2016; Kwon et al. 2019).
+"""RETAIN with time and both reading directions (Choi et al. 2016; Kwon et al. 2019).
 
-RETAIN (arXiv 1608.05745) weighs each visit (alpha) and each number of a visit's embedding (beta)
-by two recurrent networks, and predicts from the weighted sum, so that every disease's part in a
-prediction can be read off. As in RetainEX (IEEE TVCG 25(1), 2019), the networks read in both
-directions and see the time since the visit before. Sex is embedded and joined to the sum.
+RETAIN (arXiv 1608.05745) weights each visit (alpha) and each number of a visit's embedding (beta)
+by two recurrent networks, and predicts from the weighted sum, so that the contribution of every
+disease to a prediction is known. As in RetainEX (IEEE TVCG 25(1), 2019), the networks read in both
+directions and use the time since the previous visit. Sex is embedded and added to the sum.
 """
 
 import math
@@ -25,7 +25,7 @@ DISEASE_ROWS = {
     "read_embedding.weight": 0,
     "summed_embedding.weight": 0,
 }
-"""The tensors with a row a disease, and the first such row: what a release may have to erase."""
+"""The tensors with one row per disease, and the first such row, which a release may erase."""
 
 
 class Settings(Section):
@@ -107,7 +107,7 @@ class Readers(nn.Module):
 
         Args:
             visits: (visits, input_size), history after history.
-            lengths: int64 (n), visits a history.
+            lengths: int64 (n), visits per history.
         """
         order = steps(lengths)
         ahead, back = order.ahead, order.back
@@ -173,7 +173,7 @@ class Retain(nn.Module):
             codes: int64, the diseases of all visits, history after history.
             code_offsets: int64 (visits), where the diseases of each visit start.
             gap_days: int64 (visits), days since the visit before, at least 1.
-            lengths: int64 (n), visits a history.
+            lengths: int64 (n), visits per history.
             sex: int64 (n).
         """
         alpha, beta = self.attention(codes, code_offsets, gap_days, lengths)

@@ -1,13 +1,14 @@
 """Patient vectors from skip-gram disease vectors with a linear head (Choi et al. 2016).
 
 Source: "Medical Concept Representation Learning from Electronic Health Records and its Application
-on Heart Failure Prediction", arXiv 1602.03686. Vectors of diseases are learned by skip-gram with
-negative sampling (Mikolov et al. 2013, gensim's), with a history as a sentence; a patient's vector
+on Heart Failure Prediction", arXiv 1602.03686. Vectors of diseases are trained by skip-gram with
+negative sampling (Mikolov et al. 2013, in gensim), with a history as a sentence; a patient's vector
 is the sum of those of all recorded diseases, and a logistic regression predicts from it.
 
-Deviations: diseases are the only concepts (the original had medications and procedures too); the
-diseases of a visit stand in the vocabulary's order; sums are scaled by 1 + the number of diseases;
-sex and age at the last input visit are joined to the vector; the head predicts all diseases.
+Deviations: diseases are the only concepts (the original also had medications and procedures); the
+diseases of a visit are in the order of the vocabulary; sums are divided by 1 + the number of
+diseases; sex and age at the last input visit are added to the vector; the head predicts all
+diseases.
 """
 
 from functools import partial
@@ -77,7 +78,7 @@ def _features(diseases: np.ndarray, examples: Examples) -> np.ndarray:
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
-    """Learn the diseases' vectors, and fit the head."""
+    """Train the vectors of diseases, and fit the head."""
     diseases = disease_vectors(train, settings, run.compute.seed)
     head = fit_head(partial(_features, diseases), train, tuning, settings.penalties)
     return {"diseases": diseases, **head}

@@ -118,7 +118,7 @@ class Search(Section):
     """
 
     task: str = "T2"
-    """The task on whose labels a classifier is judged."""
+    """The task whose labels evaluate the trials of a classifier."""
 
     rounds: Count = 3
     """Rounds, one after the other. The first is drawn at random, and its trials are not stopped
