@@ -26,6 +26,7 @@ rule aurum_codes:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
+        content=lambda wildcards: content_of(AURUM.get("snomed")),
         code=code_hash(SCRIPTS / "aurum_codes.py"),
     message:
         "Find the phenotypes of Aurum's codes"

@@ -26,6 +26,9 @@ rule check_delivery:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=120,
     params:
+        content=lambda wildcards: content_of(
+            [] if SIMULATED else DELIVERY_FILES, config["caliber"], *AURUM.values()
+        ),
         folder=lambda wildcards: str(DELIVERY),
         lists=lambda wildcards: config["caliber"] or f"{RESULTS}/caliber",
         database=DATABASE.name,

@@ -47,6 +47,7 @@ rule cohort_shard:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        content=lambda wildcards: content_of(AURUM.get("merged_practices")),
         shard=lambda wildcards: int(wildcards.shard),
         rules=config["cohort"],
         database=DATABASE.name,
@@ -81,6 +82,7 @@ rule cohort:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=30,
     params:
+        content=lambda wildcards: content_of(AURUM.get("merged_practices")),
         rules=config["cohort"],
         database=DATABASE.name,
         without=WITHOUT,

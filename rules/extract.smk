@@ -25,6 +25,9 @@ rule extract:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
+        content=lambda wildcards: content_of(
+            None if SIMULATED else PARTS[wildcards.source_table, wildcards.part].path
+        ),
         database=DATABASE.name,
         source_table=lambda wildcards: wildcards.source_table,
         unread=lambda wildcards: DATABASE.unread(

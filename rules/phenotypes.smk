@@ -8,7 +8,8 @@ each.
 
 rule phenotypes:
     input:
-        lists=config["caliber"] or "<results>/caliber",
+        # by content, below: the date of a folder says nothing about its files
+        lists=ancient(config["caliber"]) if config["caliber"] else "<results>/caliber",
     output:
         phenotypes="<results>/phenotypes/phenotypes.parquet",
         medcodes="<results>/phenotypes/medcodes.parquet",
@@ -27,6 +28,7 @@ rule phenotypes:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
+        content=lambda wildcards: content_of(config["caliber"]),
         code=code_hash(SCRIPTS / "phenotypes.py", "caliber/release.json"),
     message:
         "Read the code lists"

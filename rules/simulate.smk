@@ -31,6 +31,7 @@ rule simulate_world:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=15,
     params:
+        content=lambda wildcards: content_of(config["caliber"]),
         own_lists=config["caliber"] is None,
         practices=config["simulation"]["practices"],
         seed=config["seed"],

@@ -37,6 +37,9 @@ rule import_part:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
+        content=lambda wildcards: content_of(
+            IMPORTED[wildcards.table, wildcards.part].path
+        ),
         layout=config["source"],
         table=lambda wildcards: wildcards.table,
         shards=config["shards"],
@@ -74,6 +77,7 @@ rule words:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
     params:
+        content=lambda wildcards: content_of(*LISTS.values(), *DESCRIPTION.values()),
         shards=config["shards"],
         systems=config[config["source"]]["systems"],
         own=config["codes"]["own"],

@@ -22,6 +22,7 @@ rule split:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=30,
     params:
+        content=lambda wildcards: content_of(OWN_SPLIT),
         by=config["split"]["by"],
         held_out=config["split"]["held_out"],
         tuning=config["split"]["tuning"],

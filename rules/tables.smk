@@ -25,6 +25,7 @@ rule table:
         mem_mb=lambda wildcards, attempt: table_of(wildcards).memory * attempt,
         runtime=lambda wildcards: table_of(wildcards).minutes,
     params:
+        content=lambda wildcards: content_of(*inputs_of(table_of(wildcards)).values()),
         module=lambda wildcards: table_of(wildcards).module,
         settings=lambda wildcards: settings_of(table_of(wildcards)),
         data=config["source"],

@@ -77,7 +77,7 @@ def arguments(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[s
     return {name: typed(value, types.get(name)) for name, value in params.items()}
 
 
-NOT_ARGUMENTS = ("code", "caption")
+NOT_ARGUMENTS = ("code", "content", "caption")
 """Params that no script uses: what triggers reruns, and what Snakemake's report shows."""
 
 
