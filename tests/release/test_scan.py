@@ -21,7 +21,9 @@ from behrt.release import scan as scanning
 from behrt.release.scan import Watch, files_of_run, scan
 
 PATIENT = 3920054
-WATCH = Watch(np.array([PATIENT, 71220017, 12]), Rules(5), frozenset({date(1997, 4, 1)}))
+WATCH = Watch(
+    np.array([12, 9_999, 10_017, PATIENT, 71_220_017]), Rules(5), frozenset({date(1997, 4, 1)})
+)
 ID, DAY, SMALL = scanning.IDENTIFIER, scanning.DATE, scanning.SMALL
 
 
@@ -41,6 +43,8 @@ def kinds(text: str) -> set[str]:
         ("3,920,054 patients", set()),
         ("12 patients", set()),  # too short to be known as an id
         ("row 12, line 12", set()),
+        ("row 9999", set()),
+        ("row 10017", {ID}),  # five digits are known as an id
         ("patient 12 refused", {ID}),  # but for what says that it is one
         ("patient 13 refused", set()),
         ("patient id: 12", {ID}),
