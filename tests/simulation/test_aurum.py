@@ -7,13 +7,10 @@ import polars as pl
 import pytest
 
 from behrt.cprd.databases import AURUM, DATABASES
-from behrt.settings.simulation import Flaws, ProcessSettings
-from behrt.simulation.code_lists import read_codes
-from behrt.simulation.delivery import people_of_part, write_part, write_world
 from behrt.simulation.paths import IN_PARTS, ONCE
 from behrt.simulation.world import make_world
 
-SEED = 5
+from .deliveries import SEED, write_people, write_shared
 
 
 def rows(path: Path) -> pl.DataFrame:
@@ -32,36 +29,8 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, p
     found = {}
     for database in DATABASES:
         folder = tmp_path_factory.mktemp(database)
-        once = {name: folder / f"{name}.zip" for name in ONCE}
-        tables = {name: folder / f"{name}.zip" for name in IN_PARTS[database]}
-        medical = folder / "medical.txt"
-        write_world(
-            world,
-            lists=folder / "caliber",
-            own_lists=True,
-            **once,
-            coverage=folder / "coverage.txt",
-            medical=medical,
-            codes=folder / "codes.parquet",
-            graph=folder / "graph.parquet",
-            diseases=folder / "diseases.parquet",
-            seed=SEED,
-            database=database,
-        )
-        write_part(
-            world,
-            read_codes(folder / "codes.parquet"),
-            people_of_part(1, 1, 300),
-            tables=tables,
-            fragments=folder / "fragments",
-            people=folder / "people.parquet",
-            onsets=folder / "onsets.parquet",
-            settings=ProcessSettings(),
-            flaws=Flaws(),
-            seed=SEED,
-            database=database,
-        )
-        files = {**once, **tables, "medical": medical}
+        files = write_shared(world, folder, database)
+        files |= write_people(world, folder / "codes.parquet", folder, 300, database=database)
         found[database] = {name: rows(path) for name, path in files.items()}
     return found
 
