@@ -33,8 +33,7 @@ rule assess:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         recall_at=config["evaluation"]["recall_at"],
         diseases=config["evaluation"]["decision_diseases"],
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
+        bootstrap=dict(resamples=config["evaluation"]["resamples"], seed=config["seed"]),
         code=code_hash(SCRIPTS / "assess.py"),
     message:
         "Assess the models on {wildcards.task}"

@@ -6,6 +6,7 @@ import polars as pl
 
 from behrt import stage
 from behrt.evaluation.assessment import FRAMES, assess, read_examined
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.patients import read_patient_metrics
 from behrt.evaluation.recalibration import fit_recalibration, write_recalibrations
 from behrt.files import write_parquet
@@ -28,8 +29,7 @@ def main(
     burden: Path,
     recall_at: list[int],
     diseases: int,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: Task,
 ) -> None:
     """Assess; `scores` and `metrics` are <model>.parquet each, in the same order."""
@@ -46,8 +46,7 @@ def main(
             recalibrations[model],
             tuning.commonest(diseases),
             recall_at,
-            resamples,
-            seed,
+            bootstrap,
             task.name,
         )
         for name, frame in assessment.frames().items():

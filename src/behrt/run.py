@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from behrt.disclosure import Rules
+from behrt.evaluation.bootstrap import Bootstrap
 
 BOTH = "both"
 """The protocol of a table that is the same under either protocol."""
@@ -32,6 +33,11 @@ class Run:
     seed: int = 0
     name: str = ""
     split: str = "patient"
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """The resamples of patients."""
+        return Bootstrap(self.resamples, self.seed)
 
     @property
     def simulated(self) -> bool:

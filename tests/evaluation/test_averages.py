@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from behrt.evaluation.averages import average, sample_recall
-from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.patients import score_patients
 
 PATIENTS, DISEASES, RESAMPLES = 80, 7, 20
@@ -42,7 +42,7 @@ def averages(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pl.DataFrame:
         },
     )
     metrics = score_patients(patients, scores)
-    return average(scores, labels, known, metrics, [1, 3], RESAMPLES, 1, "T2")
+    return average(scores, labels, known, metrics, [1, 3], Bootstrap(RESAMPLES, 1), "T2")
 
 
 def row(averages: pl.DataFrame, labels: str, kind: str, metric: str) -> dict[str, object]:
@@ -70,7 +70,7 @@ def test_over_patients_equals_scikit_learn(
     assert found["value"] == pytest.approx(
         score(labels[:, chosen], scores[:, chosen], average=kind)
     )
-    weights = np.concatenate(list(draws(PATIENTS, RESAMPLES, 1, "T2")))
+    weights = np.concatenate(list(draws(PATIENTS, Bootstrap(RESAMPLES, 1), "T2")))
     for r in (0, 7, 19):
         rows = np.repeat(np.arange(PATIENTS), weights[r].astype(int))
         expected = score(labels[rows, chosen], scores[rows, chosen], average=kind)

@@ -6,6 +6,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.calibration import GROUPS, Cells, basis, calibrate, logistic
 
 
@@ -18,7 +19,7 @@ def made(patients: int, slope: float, shift: float) -> tuple[np.ndarray, np.ndar
 
 
 def measured(risks: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, float]]:
-    measures, _ = calibrate(risks, labels, 60, 1, "T2")
+    measures, _ = calibrate(risks, labels, Bootstrap(60, 1), "T2")
     return {row["measure"]: row for row in measures.iter_rows(named=True)}
 
 
@@ -93,7 +94,7 @@ def test_cells_lose_no_pair_and_no_label() -> None:
 
 def test_groups_share_the_expected_labels_and_show_what_came() -> None:
     risks, labels = made(1500, 1.0, 0.0)
-    _, points = calibrate(risks, labels, 40, 1, "T2")
+    _, points = calibrate(risks, labels, Bootstrap(40, 1), "T2")
     groups = points.filter(pl.col("kind") == "group")
     assert len(groups) == GROUPS
     assert groups["pairs"].sum() == risks.size

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.decision import (
     EVERYBODY,
     MODEL,
@@ -31,7 +32,7 @@ def curves() -> tuple[pl.DataFrame, np.ndarray]:
     random = np.random.default_rng(6)
     risks = random.random((300, 4)) * 0.4
     labels = random.random((300, 4)) < risks
-    return decide(risks / 2, risks, labels, [2, 0], 50, 1, "T2"), labels
+    return decide(risks / 2, risks, labels, [2, 0], Bootstrap(50, 1), "T2"), labels
 
 
 def test_treating_everybody_is_prevalence_less_the_odds(

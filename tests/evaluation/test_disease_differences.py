@@ -7,15 +7,14 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
 from behrt.disclosure import Rules
-from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.disease_differences import comparisons, holm, tabulate
 from behrt.sequences.vocabulary import Vocabulary
 
 PATIENTS = 600
 SETTINGS = {
     "minimum_prevalence": 0.05,
-    "resamples": 400,
-    "seed": 5,
+    "bootstrap": Bootstrap(400, 5),
     "task": "T2",
     "rules": Rules(5),
 }
@@ -79,7 +78,7 @@ def test_intervals_are_of_the_same_resamples(
     resampled = [
         average_precision_score(labels[:, 7], scores["good"][:, 7], sample_weight=weights)
         - average_precision_score(labels[:, 7], scores["fair"][:, 7], sample_weight=weights)
-        for block in draws(PATIENTS, 400, 5, "T2")
+        for block in draws(PATIENTS, Bootstrap(400, 5), "T2")
         for weights in block
     ]
     expected = np.quantile(resampled, [0.025, 0.975])

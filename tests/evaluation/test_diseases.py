@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from behrt.disclosure import Rules, disclose
-from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.diseases import tabulate
 from behrt.evaluation.grouped_scores import solve
 from behrt.evaluation.metrics import disease_metrics
@@ -30,7 +30,7 @@ def case(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
 def make(
     case: tuple[np.ndarray, np.ndarray], vocabulary: Vocabulary, minimum: float = 0.01
 ) -> pl.DataFrame:
-    return tabulate(*case, vocabulary, minimum, 100, 5, "T2", Rules(5))
+    return tabulate(*case, vocabulary, minimum, Bootstrap(100, 5), "T2", Rules(5))
 
 
 def test_scores_equal_scikit_learn(
@@ -38,7 +38,7 @@ def test_scores_equal_scikit_learn(
 ) -> None:
     labels, scores = case
     rows = {row["disease"]: row for row in make(case, vocabulary).iter_rows(named=True)}
-    weights = np.concatenate(list(draws(PATIENTS, 100, 5, "T2")))
+    weights = np.concatenate(list(draws(PATIENTS, Bootstrap(100, 5), "T2")))
     row = rows["Disease 05"]
     assert row["positives"] == labels[:, 5].sum()
     assert row["prevalence"] == pytest.approx(labels[:, 5].mean(), abs=5e-5)
@@ -99,7 +99,7 @@ def test_yardsticks_stand_beside_the_model(
     labels, scores = case
     same_for_all = np.broadcast_to(labels.mean(axis=0).astype(np.float32), labels.shape)
     beside = {"prevalence": same_for_all, "oracle": scores}
-    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", Rules(5), beside)
+    table = tabulate(labels, scores, vocabulary, 0.01, Bootstrap(100, 5), "T2", Rules(5), beside)
     shown = table.filter(pl.col("reason") == "")
     assert len(shown) > 5
     assert shown["aps_prevalence"].to_list() == pytest.approx(shown["prevalence"].to_list())
@@ -117,7 +117,7 @@ def test_the_score_of_a_constant_does_not_tell_an_exact_count(
     labels, _ = case
     constant = np.broadcast_to(labels.mean(axis=0).astype(np.float32), labels.shape)
     rules, beside = Rules(8, 5), {"prevalence": constant}
-    table = tabulate(labels, constant, vocabulary, 0.01, 100, 5, "T2", rules, beside)
+    table = tabulate(labels, constant, vocabulary, 0.01, Bootstrap(100, 5), "T2", rules, beside)
     shown = disclose(table.filter(reason=""), rules)
     for column in ("aps", "aps_prevalence"):
         np.testing.assert_allclose(shown[column], shown["prevalence"], atol=5e-5)
@@ -135,7 +135,7 @@ def test_small_counts_do_not_follow_from_scores_of_the_history(
         history[before, disease] = 0.7
     beside = {"history": history}
     grouped = pl.col("disease").is_in([f"Disease {number:02}" for number in range(5, 11)])
-    table = tabulate(labels, scores, vocabulary, 0.01, 100, 5, "T2", Rules(5), beside)
+    table = tabulate(labels, scores, vocabulary, 0.01, Bootstrap(100, 5), "T2", Rules(5), beside)
     for row in table.filter(grouped).iter_rows(named=True):
         disease = int(row["disease"][-2:])
         numbers = row["positives"], row["patients"] - row["positives"]
@@ -143,7 +143,9 @@ def test_small_counts_do_not_follow_from_scores_of_the_history(
         assert solve(*numbers, *exact.tolist(), 4).small(5)
         printed = row["aps_history"], row["auroc_history"]
         assert printed == (None, None) or not solve(*numbers, *printed, 2).small(5)
-    as_model = tabulate(labels, history, vocabulary, 0.01, 100, 5, "T2", Rules(5)).filter(grouped)
+    as_model = tabulate(
+        labels, history, vocabulary, 0.01, Bootstrap(100, 5), "T2", Rules(5)
+    ).filter(grouped)
     assert as_model["aps_low"].null_count() == as_model["auroc_high"].null_count() == 6
     reasons = as_model.filter(pl.col("aps").is_null())["reason"]
     assert set(reasons) <= {"a small count would follow from the scores: not shown"}

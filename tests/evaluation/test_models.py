@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from behrt.errors import InputError
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.models import render, tabulate
 
 MODELS = ["behrt", "history"]
@@ -35,8 +36,7 @@ def make(paths: list[Path], label_set: str = "all", **changes: object) -> pl.Dat
         "tasks": ["T1", "T2"],
         "models": MODELS,
         "reference": "behrt",
-        "resamples": 200,
-        "seed": 3,
+        "bootstrap": Bootstrap(200, 3),
         "threshold": 5,
     }
     return tabulate(paths, label_set, **{**arguments, **changes})  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_scores_of_few_patients_are_not_shown(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_table(tmp_path: Path) -> None:
     paths = write_metrics(tmp_path)
     assert make(paths).equals(make(paths[::-1]))
-    assert not make(paths).equals(make(paths, seed=4))
+    assert not make(paths).equals(make(paths, bootstrap=Bootstrap(200, 4)))
 
 
 def test_models_must_have_been_scored_on_the_same_patients(tmp_path: Path) -> None:

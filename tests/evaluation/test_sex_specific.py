@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from behrt.caliber.sex_specific import SexSpecific
 from behrt.disclosure import Rules
 from behrt.errors import InputError
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.sex_specific import patients_by_sex, read_sexes, tabulate, tabulate_model
 
 OF_WOMEN = SexSpecific(0, "Of women", "female")
@@ -35,8 +36,7 @@ def row_of(
         recorded,
         0.5,
         ranks,
-        50,
-        1,
+        Bootstrap(50, 1),
         "T2",
         Rules(threshold),
     )
@@ -177,8 +177,7 @@ def test_each_model_has_its_rows(shards: list[Path], tmp_path: Path) -> None:
         "T2",
         0.5,
         1,
-        20,
-        1,
+        Bootstrap(20, 1),
         Rules(0),
     )
     assert table["model"].to_list() == ["one", "one", "two", "two"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from behrt.disclosure import Rules, disclose
-from behrt.evaluation.bootstrap import draws
+from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.subgroups import (
     AGES,
     LEAST_OF_A_PRACTICE,
@@ -88,7 +88,7 @@ def case() -> tuple[pl.DataFrame, pl.DataFrame]:
 @pytest.fixture(scope="module")
 def table(case: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
     traits, patients = case
-    return tabulate(traits, {"behrt": patients}, 200, 1, "T2", Rules(5))
+    return tabulate(traits, {"behrt": patients}, Bootstrap(200, 1), "T2", Rules(5))
 
 
 def test_means_ratios_and_intervals_are_of_the_group(
@@ -105,7 +105,7 @@ def test_means_ratios_and_intervals_are_of_the_group(
     assert found["observed / expected"]["patients"] == len(women)
     chosen = (traits["sex"] == "women").to_numpy()
     resampled = []
-    for weights in np.concatenate(list(draws(PATIENTS, 200, 1, "T2"))):
+    for weights in np.concatenate(list(draws(PATIENTS, Bootstrap(200, 1), "T2"))):
         weight = weights * chosen
         resampled.append(
             (weight @ patients["observed"].to_numpy()) / (weight @ patients["expected"].to_numpy())
@@ -147,7 +147,7 @@ def test_practices_that_differ_lie_beyond_chance(
     traits, patients = case
     better = (traits["practice"] - 90_000) / (2 * PRACTICES)
     unlike = patients.with_columns(auroc_all=0.5 * patients["auroc_all"] + better)
-    rows = tabulate(traits, {"m": unlike}, 100, 1, "T2", Rules(5)).filter(
+    rows = tabulate(traits, {"m": unlike}, Bootstrap(100, 1), "T2", Rules(5)).filter(
         (pl.col("subgroup") == "practice") & (pl.col("metric") == "AUROC")
     )
     found = {row["statistic"]: row for row in rows.iter_rows(named=True)}
@@ -158,7 +158,9 @@ def test_practices_that_differ_lie_beyond_chance(
 def test_few_practices_are_not_shown(case: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     traits, patients = case
     practice = pl.Series(np.where(np.arange(PATIENTS) < LEAST_OF_A_PRACTICE, 1, 2))
-    table = tabulate(traits.with_columns(practice=practice), {"m": patients}, 20, 1, "T2", Rules(5))
+    table = tabulate(
+        traits.with_columns(practice=practice), {"m": patients}, Bootstrap(20, 1), "T2", Rules(5)
+    )
     rows = table.filter(pl.col("subgroup") == "practice")
     assert rows["value"].null_count() == len(rows)
 
@@ -172,7 +174,7 @@ def same_risks(group: np.ndarray, observed: np.ndarray, rules: Rules) -> dict[st
     patients = pl.DataFrame({"subject_id": subject, "observed": observed, "expected": 0.7})
     patients = patients.with_columns(aps_all=with_label, auroc_all=with_label)
     practices = traits.with_columns(practice=pl.lit(None, pl.Int64))
-    table = tabulate(practices, {"prevalence": patients}, 20, 1, "T2_all", rules)
+    table = tabulate(practices, {"prevalence": patients}, Bootstrap(20, 1), "T2_all", rules)
     rows = table.filter(subgroup="sex", metric="observed / expected")
     return dict(rows.select("group", "value").iter_rows())
 

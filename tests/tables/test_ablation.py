@@ -8,6 +8,7 @@ import pytest
 
 from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS
 from behrt.errors import InputError
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.tables.ablation import tabulate
 
 
@@ -30,7 +31,7 @@ def test_every_combination_is_compared_with_all_three(tmp_path: Path) -> None:
         for task in ("T1", "T2")
         for i, name in enumerate(COMBINATIONS)
     ]
-    table = tabulate(paths, ["T1", "T2"], ["behrt"], 50, 1, 5)
+    table = tabulate(paths, ["T1", "T2"], ["behrt"], Bootstrap(50, 1), 5)
     assert len(table) == 2 * 2 * 8 * 2
     first = table.filter(task="T2", label_set="first_incidence", metric="AUROC")
     assert first["embeddings"].to_list() == [*COMBINATIONS]
@@ -52,4 +53,4 @@ def test_other_patients_are_refused(tmp_path: Path) -> None:
     paths = [write(tmp_path / name / "behrt.parquet", 0) for name in COMBINATIONS]
     write(paths[3], 0, range(1, 61))
     with pytest.raises(InputError, match="patients are not those"):
-        tabulate(paths, ["T2"], ["behrt"], 50, 1, 5)
+        tabulate(paths, ["T2"], ["behrt"], Bootstrap(50, 1), 5)

@@ -9,6 +9,7 @@ import pytest
 from behrt.disclosure import Rules, disclose
 from behrt.errors import InputError
 from behrt.evaluation.assessment import Examined, assess, read_assessments
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, THRESHOLDS
 from behrt.evaluation.patients import score_patients
 from behrt.evaluation.recalibration import fit_recalibration
@@ -50,8 +51,7 @@ def frames() -> dict[str, pl.DataFrame]:
             fit_recalibration(tuning.scores, tuning.labels),
             [1, 3],
             [2],
-            RESAMPLES,
-            1,
+            Bootstrap(RESAMPLES, 1),
             "T2",
         )
         for name, part in assessment.frames().items():
@@ -205,6 +205,9 @@ def test_metrics_of_other_patients_and_a_k_too_high_are_refused() -> None:
     patients, _ = examined(20, 3, 1)
     scored = pl.DataFrame({"subject_id": patients.subject_id})
     recalibration = fit_recalibration(patients.scores, patients.labels)
-    for frame, k, told in ((scored[1:], 2, "other patients"), (scored, 4, "than the 3 diseases")):
+    for frame, k, told in (
+        (scored[1:], 2, "other patients"),
+        (scored, 4, "than the number of diseases, 3"),
+    ):
         with pytest.raises(InputError, match=told):
-            assess(patients, frame, recalibration, [0], [k], 10, 1, "T2")
+            assess(patients, frame, recalibration, [0], [k], Bootstrap(10, 1), "T2")

@@ -10,6 +10,7 @@ import polars as pl
 
 from behrt.errors import InputError
 from behrt.evaluation.averages import Averages, average
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.calibration import Calibration, Reliability, calibrate
 from behrt.evaluation.decision import MODEL, RECALIBRATED, NetBenefit, decide
 from behrt.evaluation.patients import multi_hot, read_scored
@@ -98,8 +99,7 @@ def assess(
     recalibration: Recalibration,
     diseases: Sequence[int],
     recall_at: Sequence[int],
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
 ) -> Assessment:
     """Assess a model's scores.
@@ -110,7 +110,7 @@ def assess(
         recalibration: fitted on other patients.
         diseases: those with decision curves of their own.
         recall_at: the k of recall@k.
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
 
     Raises:
         InputError: the metrics are of other patients, or a k exceeds the diseases.
@@ -127,7 +127,7 @@ def assess(
         )
     recalibrated = recalibration.risks(patients.scores)
     both = {
-        risks: calibrate(probability, patients.labels, resamples, seed, task)
+        risks: calibrate(probability, patients.labels, bootstrap, task)
         for risks, probability in ((MODEL, patients.scores), (RECALIBRATED, recalibrated))
     }
     measures, points = (
@@ -148,13 +148,12 @@ def assess(
             patients.known,
             metrics,
             recall_at,
-            resamples,
-            seed,
+            bootstrap,
             task,
         ),
         CalibrationOfBoth.validate(measures),
         ReliabilityOfBoth.validate(points),
-        decide(patients.scores, recalibrated, patients.labels, diseases, resamples, seed, task),
+        decide(patients.scores, recalibrated, patients.labels, diseases, bootstrap, task),
         Burden.validate(burden),
     )
 

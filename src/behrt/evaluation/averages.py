@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from behrt.evaluation.bootstrap import draws, resampled_means
+from behrt.evaluation.bootstrap import Bootstrap, draws, resampled_means
 from behrt.evaluation.metrics import Ranking, rank
 from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
@@ -121,8 +121,7 @@ def average(
     known: np.ndarray,
     metrics: pl.DataFrame,
     recall_at: Sequence[int],
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
 ) -> dy.DataFrame[Averages]:
     """Return every average of one model's scores, on all labels and on first incidence.
@@ -133,10 +132,12 @@ def average(
         known: bool (patients, diseases): left out on first incidence.
         metrics: the same patients' APS and AUROC (`behrt.evaluation.patients.PatientMetrics`).
         recall_at: the k of recall@k.
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
     parts = []
-    with progress(total=len(LABEL_SETS) * resamples, label="averages", unit="resamples") as bar:
+    with progress(
+        total=len(LABEL_SETS) * bootstrap.resamples, label="averages", unit="resamples"
+    ) as bar:
         for label_set, ending in LABEL_SETS.items():
             mask = np.ones_like(labels) if label_set == "all" else ~known
             columns = [f"{metric}_{ending}" for metric in METRICS.values()]
@@ -147,8 +148,8 @@ def average(
                 ]
             )
             names = [*METRICS, *(f"recall@{k}" for k in recall_at)]
-            samples = _of_patients(by_patient, names, labels.shape[1], resamples, seed, task)
-            others = _of_diseases(scores, labels & mask, mask, resamples, seed, task, bar)
+            samples = _of_patients(by_patient, names, labels.shape[1], bootstrap, task)
+            others = _of_diseases(scores, labels & mask, mask, bootstrap, task, bar)
             parts.append(pl.concat([samples, others]).with_columns(labels=pl.lit(label_set)))
     averages = pl.concat(parts).with_columns(
         pl.col("value").fill_nan(None),
@@ -161,8 +162,7 @@ def _of_patients(
     by_patient: np.ndarray,
     names: Sequence[str],
     diseases: int,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
 ) -> pl.DataFrame:
     """Return the rows of `Averages`, without the label set, of metrics (patients, k) by patient."""
@@ -174,7 +174,7 @@ def _of_patients(
             "average": "sample",
             "metric": names,
             "value": means,
-            "resampled": resampled_means(by_patient, resamples, seed, task).T.tolist(),
+            "resampled": resampled_means(by_patient, bootstrap, task).T.tolist(),
             "patients": defined.astype(np.int64),
             "undefined": (len(by_patient) - defined).astype(np.int64),
             "diseases": diseases,
@@ -192,8 +192,7 @@ def _of_diseases(
     scores: np.ndarray,
     labels: np.ndarray,
     mask: np.ndarray,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     bar: "tqdm[Any]",
 ) -> pl.DataFrame:
@@ -202,7 +201,7 @@ def _of_diseases(
     one_disease, everything, dtype = _rankings(scores, labels, mask)
     values, with_metric = _over_patients(one_disease, everything, np.ones((patients, 1), dtype))
     drawn = []
-    for weights in draws(patients, resamples, seed, task):
+    for weights in draws(patients, bootstrap, task):
         for start in range(0, len(weights), _DRAWS_AT_ONCE):
             some: np.ndarray = weights[start : start + _DRAWS_AT_ONCE].T.astype(dtype, order="C")
             drawn.append(_over_patients(one_disease, everything, some)[0])
@@ -215,7 +214,7 @@ def _of_diseases(
             "average": np.repeat(["macro", "micro", "weighted"], len(METRICS)),
             "metric": list(METRICS) * 3,
             "value": values.ravel(),
-            "resampled": resampled.reshape(-1, resamples).tolist(),
+            "resampled": resampled.reshape(-1, bootstrap.resamples).tolist(),
             "patients": patients,
             "undefined": 0,
             "diseases": averaged.astype(np.int64),

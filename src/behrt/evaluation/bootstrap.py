@@ -5,6 +5,7 @@ same draws, so differences are paired.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,33 +13,45 @@ LEVEL = 0.95
 _WEIGHTS_AT_ONCE = 4_000_000
 
 
-def draws(patients: int, resamples: int, seed: int, name: str) -> Iterator[np.ndarray]:
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are computed.
+
+    Attributes:
+        resamples: number of resamples of patients.
+        seed: of the draws.
+    """
+
+    resamples: int
+    seed: int
+
+
+def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray]:
     """Yield how often each patient is drawn, in chunks of resamples, so memory is bounded.
 
     Args:
         patients: number of patients, and of draws per resample.
-        resamples: number of resamples.
-        seed: of the run.
+        bootstrap: number of resamples, and the seed.
         name: the same name gives the same draws.
 
     Yields:
-        float64 (r, patients), whole numbers; the r add up to `resamples`.
+        float64 (r, patients), whole numbers; the r add up to the number of resamples.
     """
-    generator = np.random.default_rng([seed, *name.encode()])
+    generator = np.random.default_rng([bootstrap.seed, *name.encode()])
     step = max(1, _WEIGHTS_AT_ONCE // max(patients, 1))
-    for start in range(0, resamples, step):
-        weights = np.empty((min(step, resamples - start), patients))
+    for start in range(0, bootstrap.resamples, step):
+        weights = np.empty((min(step, bootstrap.resamples - start), patients))
         for row in weights:
             row[:] = np.bincount(generator.integers(patients, size=patients), minlength=patients)
         yield weights
 
 
-def resampled_means(values: np.ndarray, resamples: int, seed: int, name: str) -> np.ndarray:
+def resampled_means(values: np.ndarray, bootstrap: Bootstrap, name: str) -> np.ndarray:
     """Return the mean of each column in each resample, over the patients with a value.
 
     Args:
         values: float64 (patients, k), NaN where undefined.
-        resamples, seed, name: as `draws`.
+        bootstrap, name: as `draws` takes them.
 
     Returns:
         float64 (resamples, k), NaN where no drawn patient has a value.
@@ -47,7 +60,7 @@ def resampled_means(values: np.ndarray, resamples: int, seed: int, name: str) ->
     filled = np.where(defined, values, 0.0)
     means = [
         (weights @ filled, weights @ defined.astype(np.float64))
-        for weights in draws(len(values), resamples, seed, name)
+        for weights in draws(len(values), bootstrap, name)
     ]
     with np.errstate(invalid="ignore"):
         return np.concatenate([total / count for total, count in means])

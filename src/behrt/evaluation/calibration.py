@@ -21,7 +21,7 @@ import polars as pl
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.metrics import count
 from behrt.evaluation.recalibration import EDGE
 from behrt.logs import progress
@@ -210,22 +210,22 @@ class _Measuring:
 
 
 def calibrate(
-    probability: np.ndarray, labels: np.ndarray, resamples: int, seed: int, task: str
+    probability: np.ndarray, labels: np.ndarray, bootstrap: Bootstrap, task: str
 ) -> tuple[dy.DataFrame[Calibration], dy.DataFrame[Reliability]]:
     """Return the measures of calibration and the reliability plot, with 95 % intervals.
 
     Args:
         probability: float (patients, diseases).
         labels: bool (patients, diseases).
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
     cells = Cells(probability, labels)
     measuring = _Measuring(cells)
     patients = len(labels)
     estimates = measuring.measure(np.ones((patients, 1)))
     resampled: list[list[np.ndarray]] = [[], [], []]
-    with progress(total=resamples, label="calibration", unit="resamples") as bar:
-        for weights in draws(patients, resamples, seed, task):
+    with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
+        for weights in draws(patients, bootstrap, task):
             for start in range(0, len(weights), _DRAWS_AT_ONCE):
                 some = np.ascontiguousarray(weights[start : start + _DRAWS_AT_ONCE].T)
                 for part, values in zip(resampled, measuring.measure(some), strict=True):

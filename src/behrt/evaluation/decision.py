@@ -13,7 +13,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import interval, resampled_means
+from behrt.evaluation.bootstrap import Bootstrap, interval, resampled_means
 
 THRESHOLDS = (
     *(0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175),
@@ -72,8 +72,7 @@ def decide(
     recalibrated: np.ndarray,
     labels: np.ndarray,
     diseases: Sequence[int],
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
 ) -> dy.DataFrame[NetBenefit]:
     """Return the decision curves of all diseases together and of some diseases.
@@ -82,7 +81,7 @@ def decide(
         probability, recalibrated: float (patients, diseases).
         labels: bool (patients, diseases).
         diseases: indices of those with curves of their own.
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
     sets = [(None, slice(None)), *((d, slice(d, d + 1)) for d in diseases)]
     risks = {MODEL: probability, RECALIBRATED: recalibrated, EVERYBODY: np.ones_like(recalibrated)}
@@ -104,7 +103,7 @@ def decide(
                 )
             )
     everything = np.concatenate(values, axis=1)
-    low, high = interval(resampled_means(everything, resamples, seed, task))
+    low, high = interval(resampled_means(everything, bootstrap, task))
     frame = pl.concat(parts).with_columns(
         value=pl.Series(everything.mean(axis=0)), low=pl.Series(low), high=pl.Series(high)
     )

@@ -15,7 +15,7 @@ import polars as pl
 from scipy.stats import false_discovery_control, norm
 
 from behrt.disclosure import Rules, suppress
-from behrt.evaluation.bootstrap import interval
+from behrt.evaluation.bootstrap import Bootstrap, interval
 from behrt.evaluation.diseases import choose, score_diseases
 from behrt.evaluation.grouped_scores import APART, EXPOSED
 from behrt.evaluation.tidy import DECIMALS
@@ -65,8 +65,7 @@ def tabulate(
     references: Sequence[str],
     vocabulary: Vocabulary,
     minimum_prevalence: float,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     rules: Rules,
 ) -> pl.DataFrame:
@@ -76,7 +75,7 @@ def tabulate(
         labels: bool (patients, diseases).
         scores: of each model, float32 (patients, diseases).
         references: the models that are compared with all others.
-        vocabulary, minimum_prevalence, resamples, seed, task, rules: as
+        vocabulary, minimum_prevalence, bootstrap, task, rules: as
             `behrt.evaluation.diseases.tabulate`, whose diseases and resamples these are.
 
     Returns:
@@ -88,7 +87,7 @@ def tabulate(
     chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
     shown = chosen[~hidden]
     scored = {
-        model: score_diseases(labels, own, shown, resamples, seed, task, rules)
+        model: score_diseases(labels, own, shown, bootstrap, task, rules)
         for model, own in scores.items()
     }
     names, chapters = np.array(vocabulary.phenotypes)[chosen], np.array(vocabulary.chapters)[chosen]

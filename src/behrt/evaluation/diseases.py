@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.tidy import DECIMALS
@@ -90,8 +90,7 @@ def score_diseases(
     labels: np.ndarray,
     scores: np.ndarray,
     chosen: np.ndarray,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     rules: Rules,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,17 +99,17 @@ def score_diseases(
     Args:
         labels, scores: bool and float (patients, diseases).
         chosen: int64 (k), the diseases.
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: of disclosure.
 
     Returns:
         float64 (2, k) and (2, resamples, k), NaN where undefined or not shown; int64 (k), what
         `behrt.evaluation.grouped_scores.kind_of` says of the predictor.
     """
-    resampled = np.full((2, resamples, len(chosen)), np.nan)
+    resampled = np.full((2, bootstrap.resamples, len(chosen)), np.nan)
     done = 0
-    with progress(total=resamples, label="diseases", unit="resamples") as bar:
-        for weights in draws(len(labels), resamples, seed, task):
+    with progress(total=bootstrap.resamples, label="diseases", unit="resamples") as bar:
+        for weights in draws(len(labels), bootstrap, task):
             transposed = np.ascontiguousarray(weights.T)
             rows = slice(done, done + len(weights))
             for column, disease in enumerate(chosen):
@@ -129,8 +128,7 @@ def tabulate(
     scores: np.ndarray,
     vocabulary: Vocabulary,
     minimum_prevalence: float,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     rules: Rules,
     beside: Mapping[str, np.ndarray] | None = None,
@@ -142,7 +140,7 @@ def tabulate(
         scores: float32 (patients, diseases).
         vocabulary: names and chapters of the diseases.
         minimum_prevalence: share of the patients with the disease in their label.
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: which counts of patients, with or without the disease, are too small to show.
         beside: by name, scores of the trivial models and the oracle, as `scores`.
 
@@ -154,9 +152,7 @@ def tabulate(
     patients = len(labels)
     positives = labels.sum(axis=0)
     chosen, hidden = choose(labels, minimum_prevalence, rules.threshold)
-    estimates, resampled, kinds = score_diseases(
-        labels, scores, chosen, resamples, seed, task, rules
-    )
+    estimates, resampled, kinds = score_diseases(labels, scores, chosen, bootstrap, task, rules)
     others = {
         f"{metric}_{name}": values
         for name, other in (beside or {}).items()

@@ -13,7 +13,7 @@ import polars as pl
 
 from behrt.disclosure import hide_steps, is_small, suppress
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import interval, resampled_means
+from behrt.evaluation.bootstrap import Bootstrap, interval, resampled_means
 from behrt.evaluation.tidy import DECIMALS
 
 METRICS = {"APS": "aps", "AUROC": "auroc"}
@@ -65,8 +65,7 @@ def compare(
     metrics: dict[str, np.ndarray],
     models: Sequence[str],
     reference: str,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
 ) -> pl.DataFrame:
     """Return the rows of one task, with scores not rounded and no count hidden.
@@ -78,7 +77,7 @@ def compare(
         metrics: as `read_metrics` gives them.
         models: the order of the rows.
         reference: the model that the others are compared with.
-        resamples, seed: of the bootstrap.
+        bootstrap: resamples and seed.
         task: names the draws.
 
     Returns:
@@ -89,7 +88,7 @@ def compare(
         its own three scores; null unless both are among the models.
     """
     values = np.concatenate([metrics[model] for model in models], axis=1)
-    resampled = resampled_means(values, resamples, seed, task)
+    resampled = resampled_means(values, bootstrap, task)
     defined = ~np.isnan(values)
     counts = defined.sum(axis=0)
     with np.errstate(invalid="ignore"):
@@ -161,8 +160,7 @@ def tabulate(
     tasks: Sequence[str],
     models: Sequence[str],
     reference: str,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     threshold: int,
 ) -> pl.DataFrame:
     """Return table 1 or 2, one row per task, model and metric.
@@ -172,7 +170,7 @@ def tabulate(
         label_set: "all" (table 1) or "first_incidence" (table 2).
         tasks, models: the order of the rows.
         reference: the model that the others are compared with.
-        resamples, seed: of the bootstrap.
+        bootstrap: resamples and seed.
         threshold: the smallest count of patients to show.
 
     Returns:
@@ -197,7 +195,7 @@ def tabulate(
     parts = []
     for task in tasks:
         metrics = read_metrics([by_name[task, model] for model in models], label_set)
-        rows = compare(metrics, models, reference, resamples, seed, task)
+        rows = compare(metrics, models, reference, bootstrap, task)
         parts.append(hide_small_counts(rows, threshold))
     return pl.concat(parts).with_columns(pl.col(_SCORES).round(DECIMALS))
 

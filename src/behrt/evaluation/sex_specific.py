@@ -9,7 +9,7 @@ import polars as pl
 from behrt.caliber.sex_specific import SEXES, SexSpecific
 from behrt.disclosure import Rules, hide_parts, is_small, with_shares
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.patients import multi_hot, read_held_out
@@ -84,8 +84,7 @@ def tabulate_model(
     recorded: np.ndarray,
     score: float,
     ranks: int,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     rules: Rules,
 ) -> pl.DataFrame:
@@ -102,7 +101,7 @@ def tabulate_model(
         diseases: sex-specific ones.
         recorded: int64 (diseases, 3), as `patients_by_sex` gives it.
         score, ranks: the limits of these two rules.
-        resamples, seed, task: of the bootstrap of the AUROC, with the draws of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: which count of patients is too small to show, and how counts are rounded.
 
     Returns:
@@ -116,10 +115,10 @@ def tabulate_model(
     known = multi_hot(patients["known"], scores.shape[1])
     total = np.bincount(sexes, minlength=1 + len(SEXES))
     hidden = hide_parts(total, rules.threshold)
-    resampled = np.full((resamples, len(diseases)), np.nan)
+    resampled = np.full((bootstrap.resamples, len(diseases)), np.nan)
     done = 0
     known_sex = sexes > 0
-    for weights in draws(len(sexes), resamples, seed, task):
+    for weights in draws(len(sexes), bootstrap, task):
         transposed = np.ascontiguousarray(weights[:, known_sex].T)
         for column, disease in enumerate(diseases):
             _, auroc = disease_metrics(
@@ -184,8 +183,7 @@ def tabulate(
     task: str,
     score: float,
     ranks: int,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     rules: Rules,
 ) -> pl.DataFrame:
     """Return the rows of all models, with one model in memory at a time.
@@ -195,7 +193,7 @@ def tabulate(
         scores: predictions of each model, <model>.parquet.
         sequences: the shards.
         n_diseases: the number of phenotypes.
-        diseases, task, score, ranks, resamples, seed, rules: as `tabulate_model` takes them.
+        diseases, task, score, ranks, bootstrap, rules: as `tabulate_model` takes them.
 
     Returns:
         model String, and the columns of `tabulate_model`.
@@ -213,8 +211,7 @@ def tabulate(
                 recorded,
                 score,
                 ranks,
-                resamples,
-                seed,
+                bootstrap,
                 task,
                 rules,
             )

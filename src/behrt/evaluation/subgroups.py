@@ -13,7 +13,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.differencing import protect
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
@@ -117,10 +117,10 @@ class _Groups:
         return np.where(observed > 0, ratio, 1.0)
 
 
-def _resample(measure: _Groups, patients: int, resamples: int, seed: int, task: str) -> np.ndarray:
+def _resample(measure: _Groups, patients: int, bootstrap: Bootstrap, task: str) -> np.ndarray:
     """Return float64 (metrics, groups, resamples)."""
     return np.concatenate(
-        [measure.measure(weights.T) for weights in draws(patients, resamples, seed, task)], axis=2
+        [measure.measure(weights.T) for weights in draws(patients, bootstrap, task)], axis=2
     )
 
 
@@ -188,7 +188,7 @@ def _hide_differences(
 
 
 def _rows_of(
-    trait: str, patients: pl.DataFrame, resamples: int, seed: int, task: str, rules: Rules
+    trait: str, patients: pl.DataFrame, bootstrap: Bootstrap, task: str, rules: Rules
 ) -> pl.DataFrame:
     """Return one row per group of a trait and metric; small groups have no numbers.
 
@@ -202,7 +202,7 @@ def _rows_of(
     measure = _Groups(group, len(names), patients)
     support = measure.support()
     value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
-    drawn = _resample(measure, len(patients), resamples, seed, task)
+    drawn = _resample(measure, len(patients), bootstrap, task)
     ends = [interval(values.T) for values in drawn]
     hidden = hide_supports(support, rules.threshold)
     parts = []
@@ -230,15 +230,15 @@ def _rows_of(
 
 
 def _shuffled(
-    measure: _Groups, group: np.ndarray, groups: int, resamples: int, seed: int, task: str
+    measure: _Groups, group: np.ndarray, groups: int, bootstrap: Bootstrap, task: str
 ) -> np.ndarray:
     """Return float64 (metrics, groups, resamples): patients assigned to groups at random."""
-    generator = np.random.default_rng([seed, *f"practices of {task}".encode()])
+    generator = np.random.default_rng([bootstrap.seed, *f"practices of {task}".encode()])
     inside = np.flatnonzero(group >= 0)
     pairs = [(np.where(np.isnan(v), 0.0, v), (~np.isnan(v)).astype(float)) for v in measure.values]
     pairs.append((measure.observed, measure.expected))
-    found = np.empty((len(METRICS), groups, resamples))
-    for r in range(resamples):
+    found = np.empty((len(METRICS), groups, bootstrap.resamples))
+    for r in range(bootstrap.resamples):
         dealt = group[inside][generator.permutation(len(inside))]
         for i, (above, below) in enumerate(pairs):
             total, count = (np.bincount(dealt, v[inside], groups) for v in (above, below))
@@ -248,7 +248,7 @@ def _shuffled(
 
 
 def _rows_of_practices(
-    patients: pl.DataFrame, resamples: int, seed: int, task: str, threshold: int
+    patients: pl.DataFrame, bootstrap: Bootstrap, task: str, threshold: int
 ) -> pl.DataFrame:
     """Return the distribution of the scores of practices with enough patients.
 
@@ -269,7 +269,7 @@ def _rows_of_practices(
     measure = _Groups(group, len(chosen), patients)
     support = measure.support()
     value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
-    drawn = _shuffled(measure, group, len(chosen), resamples, seed, task)
+    drawn = _shuffled(measure, group, len(chosen), bootstrap, task)
     shares = list(_QUANTILES.values())
     parts = []
     for i, metric in enumerate(METRICS):
@@ -300,8 +300,7 @@ def _rows_of_practices(
 def tabulate(
     traits: pl.DataFrame,
     patients: dict[str, pl.DataFrame],
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     task: str,
     rules: Rules,
 ) -> pl.DataFrame:
@@ -311,7 +310,7 @@ def tabulate(
         traits: as `read_traits` returns them.
         patients: by model, the held-out patients' metrics and burden: subject_id, aps_all,
             auroc_all, observed, expected (recalibrated).
-        resamples, seed, task: of the bootstrap, with the draws of patients of tables 1 and 2.
+        bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: the smallest group of patients to show, and how counts are rounded.
 
     Returns:
@@ -323,11 +322,11 @@ def tabulate(
         scored = patients[model].sort("subject_id")
         scored = scored.join(traits, on="subject_id", how="left", maintain_order="left")
         rows = [
-            _rows_of(trait, scored, resamples, seed, task, rules)
+            _rows_of(trait, scored, bootstrap, task, rules)
             for trait in SUBGROUPS
             if trait != "practice"
         ]
-        rows.append(_rows_of_practices(scored, resamples, seed, task, rules.threshold))
+        rows.append(_rows_of_practices(scored, bootstrap, task, rules.threshold))
         parts.append(pl.concat(rows).with_columns(task=pl.lit(task), model=pl.lit(model)))
     columns = ["task", "model", "subgroup", "group", "metric", "statistic"]
     return (

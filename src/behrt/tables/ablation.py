@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS, switches_of
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.models import LABEL_SETS, compare, hide_small_counts, read_metrics
 from behrt.evaluation.tidy import DECIMALS, with_facts
 from behrt.logs import logger
@@ -23,7 +24,7 @@ def table(run: Run, metrics: list[Path], tasks: list[str], models: list[str]) ->
         metrics: as `tabulate` takes them.
         tasks, models: the order of the rows.
     """
-    rows = tabulate(metrics, tasks, models, run.resamples, run.seed, run.disclosure.threshold)
+    rows = tabulate(metrics, tasks, models, run.bootstrap, run.disclosure.threshold)
     aps = rows.filter(metric="APS", label_set="all").drop_nulls("value")
     for row in aps.select("task", "model", "embeddings", "value").iter_rows():
         logger.info("ablation: %s, %s with %s: APS %.3f", *row)
@@ -34,8 +35,7 @@ def tabulate(
     paths: Sequence[Path],
     tasks: Sequence[str],
     models: Sequence[str],
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     threshold: int,
 ) -> pl.DataFrame:
     """Return the scores of every combination, and its paired difference from all embeddings.
@@ -46,7 +46,7 @@ def tabulate(
         paths: files of `PatientMetrics`: for each task, each model and in it each combination, in
             the order of `behrt.ablation.COMBINATIONS`.
         tasks, models: the order of the rows.
-        resamples, seed: of the bootstrap.
+        bootstrap: resamples and seed.
         threshold: the smallest count of patients to show.
 
     Returns:
@@ -63,7 +63,7 @@ def tabulate(
         files = [next(waiting) for _ in COMBINATIONS]
         for label_set in LABEL_SETS:
             metrics = read_metrics(files, label_set, COMBINATIONS)
-            rows = compare(metrics, COMBINATIONS, ALL_EMBEDDINGS, resamples, seed, task)
+            rows = compare(metrics, COMBINATIONS, ALL_EMBEDDINGS, bootstrap, task)
             rows = hide_small_counts(rows, threshold).rename({"model": "embeddings"})
             parts.append(
                 rows.select(

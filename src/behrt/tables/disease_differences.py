@@ -45,8 +45,7 @@ def table(
         references,
         words,
         minimum_prevalence,
-        run.resamples,
-        run.seed,
+        run.bootstrap,
         task.name,
         run.disclosure,
     )

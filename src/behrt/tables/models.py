@@ -39,8 +39,7 @@ def table(
         names,
         models,
         reference,
-        run.resamples,
-        run.seed,
+        run.bootstrap,
         run.disclosure.threshold,
     )
     logger.info("%s protocol:\n%s", run.protocol, render(disclose(rows, run.disclosure)))

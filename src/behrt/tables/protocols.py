@@ -59,8 +59,7 @@ def table(
             names,
             protocols,
             STRICT,
-            run.resamples,
-            run.seed,
+            run.bootstrap,
             run.disclosure.threshold,
         )
         .drop("^achieved.*$")

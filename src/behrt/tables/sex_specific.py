@@ -51,8 +51,7 @@ def table(
         task.name,
         score,
         ranks,
-        run.resamples,
-        run.seed,
+        run.bootstrap,
         run.disclosure,
     )
     logger.info(

@@ -28,5 +28,5 @@ def table(
         task = burden.parent.name
         found = read_patients([path for path in metrics if path.parent.name == task], burden)
         traits = read_traits(sequences, drawn)
-        parts.append(tabulate(traits, found, run.resamples, run.seed, task, run.disclosure))
+        parts.append(tabulate(traits, found, run.bootstrap, task, run.disclosure))
     return with_facts(pl.concat(parts), protocol=run.protocol)
