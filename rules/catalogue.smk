@@ -139,15 +139,14 @@ def of(product, value):
 def inputs_of(product):
     """Return the inputs of a product by argument, without those that the run does not have."""
     found = {
-        name: f"<results>/tables/{table}.csv"
+        name: (
+            f"<results>/tables/{table}.csv"
+            if table in TABLE
+            else of(product, INPUTS[table])
+        )
         for name, table in product.tables.items()
-        if table not in INPUTS
     }
-    found |= {
-        name: of(product, INPUTS[item])
-        for name, item in {**product.tables, **product.inputs}.items()
-        if item in INPUTS
-    }
+    found |= {name: of(product, INPUTS[item]) for name, item in product.inputs.items()}
     return {name: paths for name, paths in found.items() if paths is not None}
 
 
