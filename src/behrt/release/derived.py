@@ -144,21 +144,33 @@ def derived(
             raise ValueError("the numbers contradict one another")
     if any(low > high for low, high in known.values()):
         raise ValueError("the numbers contradict one another")
+    everything = [(whole, list(parts)) for whole, parts in sums]
+    left = _uncertain(everything, known, rules.threshold)
     found: dict[str, None] = {}
-    for together in _apart([(whole, list(parts)) for whole, parts in sums], known):
-        found |= dict.fromkeys(" ".join(key) for key in _small(together, known, rules.threshold))
+    for together in _apart(everything, known) if left else ():
+        keys = [key for key in dict.fromkeys(k for s in together for k in _of(s)) if key in left]
+        if keys:
+            small = _small(Arithmetic(together), keys, known, rules.threshold)
+            found |= dict.fromkeys(" ".join(key) for key in small)
     return list(found)
 
 
-def _small(sums: Sums, known: Known, threshold: int) -> Iterator[Key]:
-    """Yield the numbers of some sums that are certain to be from 1 to threshold - 1."""
+def _uncertain(sums: Sums, known: Known, threshold: int) -> set[Key]:
+    """Return the numbers that no joint solution shows to be 0, or the threshold or more."""
     arithmetic = Arithmetic(sums)
     keys = dict.fromkeys(key for s in sums for key in _of(s))
     left = [key for key in keys if known.get(key, (0, 0))[0] < threshold]
     for value, above in ((threshold - _LEAST, True), (_LEAST, False)):
         while left and (safe := arithmetic.reach(known, left, value, above)):
             left = [key for key in left if key not in safe]
-    for key in left:
+    return set(left)
+
+
+def _small(
+    arithmetic: Arithmetic, keys: Sequence[Key], known: Known, threshold: int
+) -> Iterator[Key]:
+    """Yield which of some numbers are certain to be from 1 to threshold - 1."""
+    for key in keys:
         highest, _ = arithmetic.extreme(known, key, highest=True)
         if _LEAST < highest < threshold - _LEAST:
             lowest, _ = arithmetic.extreme(known, key, highest=False)
