@@ -8,11 +8,11 @@ from behrt import stage
 from behrt.cprd.check.report import check
 from behrt.cprd.check.sampling import CheckSettings
 from behrt.cprd.check.text import as_text
-from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
 from behrt.logs import NOTICE, logger
+from behrt.settings.delivery import CohortRules
 
 
 def main(
@@ -23,7 +23,7 @@ def main(
     lists: str,
     database: str,
     diagnoses: list[str] | None,
-    rules: dict[str, Any],
+    rules: CohortRules,
     options: dict[str, dict[str, Any]],
     named: dict[str, Any],
     maximum_refused: float,
@@ -44,7 +44,7 @@ def main(
     settings = CheckSettings(
         database=DATABASES[database],
         diagnoses=diagnoses,
-        rules=CohortRules.read(rules),
+        rules=rules,
         options={
             name: Options.read(values, source_tables[name]) for name, values in options.items()
         },

@@ -1,13 +1,13 @@
 """The shards' cohorts in one table, and the patients left after each step."""
 
 from pathlib import Path
-from typing import Any
 
 from behrt import logs, stage
-from behrt.cprd.cohort import CohortRules, add_flows, join_cohorts, recognise
+from behrt.cprd.cohort import add_flows, join_cohorts, recognise
 from behrt.cprd.databases import DATABASES, losses
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
+from behrt.settings.delivery import CohortRules
 
 
 def main(
@@ -19,7 +19,7 @@ def main(
     cohort: Path,
     flow: Path,
     manifest: Path,
-    rules: dict[str, Any],
+    rules: CohortRules,
     database: str,
     without: list[str],
     merged: Path | None = None,
@@ -33,7 +33,7 @@ def main(
     join_cohorts(shards, cohort)
     write_parquet(total, flow)
     known = DATABASES[database]
-    found = recognise(patient, practice, coverage, CohortRules.read(rules), known, merged, without)
+    found = recognise(patient, practice, coverage, rules, known, merged, without)
     write_json(
         {
             "database": database,

@@ -1,13 +1,13 @@
 """The cohort's patients in one shard, and the number left after each step."""
 
 from pathlib import Path
-from typing import Any
 
 from behrt import stage
-from behrt.cprd.cohort import CohortRules, CohortSources, select_cohort
+from behrt.cprd.cohort import CohortSources, select_cohort
 from behrt.cprd.databases import DATABASES
 from behrt.files import write_parquet
 from behrt.logs import logger
+from behrt.settings.delivery import CohortRules
 
 
 def main(
@@ -21,7 +21,7 @@ def main(
     cohort: Path,
     counts: Path,
     shard: int,
-    rules: dict[str, Any],
+    rules: CohortRules,
     database: str,
     without: list[str],
     merged: Path | None = None,
@@ -34,7 +34,7 @@ def main(
     """Select one shard.
 
     `merged` is the list of merged practices, if there is one; `without` are the source tables that
-    the run goes without. The last five inputs are needed for `rules["visits"] == "diagnosis"`, and
+    the run goes without. The last five inputs are needed for `rules.visits == "diagnosis"`, and
     `hospital` also without hes_hospital.
     """
     sources = CohortSources(
@@ -54,7 +54,7 @@ def main(
         DATABASES[database],
         without,
     )
-    selected, flow = select_cohort(sources, shard, CohortRules.read(rules))
+    selected, flow = select_cohort(sources, shard, rules)
     write_parquet(selected, cohort)
     write_parquet(flow, counts)
     logger.info("cohort, shard %d: %d steps done", shard, flow.height)

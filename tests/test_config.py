@@ -25,7 +25,6 @@ from behrt.configuration import (
     settings_for,
     training_for,
 )
-from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import DATABASES, GOLD
 from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.disclosure import STYLES
@@ -36,7 +35,7 @@ from behrt.models import kinds, model_named
 from behrt.schema import as_yaml, schema_of
 from behrt.sequences.split import BY
 from behrt.settings import delivery
-from behrt.settings.delivery import Cohort, Extract
+from behrt.settings.delivery import Extract
 from behrt.settings.evaluation import Disclosure, Split
 from behrt.settings.training import Optimisation
 
@@ -116,7 +115,6 @@ def test_the_settings_offer_the_choices_that_the_code_knows() -> None:
         for choice in get_args(part)
     }
     assert set(get_args(Disclosure.model_fields["style"].annotation)) == set(STYLES)
-    assert set(Cohort.model_fields) == {field.name for field in fields(CohortRules)}
     read_as = {field.name for field in fields(Options)}
     assert set(Extract.model_fields) - {"maximum_refused"} == read_as
 
@@ -183,7 +181,8 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ({"tasks": {"T4": {"month": 6}}}, r"tasks.T4: there is no key 'month'. Did you mean"),
         ({"tasks": {"T4": "next_vist"}}, r"tasks.T4: it is 'next_vist'"),
         ({"cohort": {"study_start": "1990"}}, r"cohort.study_start: it is '1990'. It must be text"),
-        ({"cohort": {"study_start": date(1990, 1, 1)}}, r"cohort.study_start: it is datetime.date"),
+        ({"cohort": {"study_start": 19900101}}, r"cohort.study_start: it is 19900101. It must be"),
+        ({"cohort": {"visits": "some"}}, r"cohort.visits: it is 'some'. It must be one of all, d"),
         ({"pretrain": {"training": None}}, r"pretrain.training: it is None"),
         ({"models": {"mine": {"pretrained": True}}}, r"models.mine: the key 'kind' is missing"),
         ({"models": {"Deepr 2": {"kind": "deepr"}}}, r"models: the name 'Deepr 2' is not allowed"),
@@ -341,6 +340,13 @@ def test_the_shipped_models_read_their_settings(name: str) -> None:
         for task in ("T1", "T2", "T3"):
             settings = settings_for(config, model, task)
             read_settings(model_named(chosen["kind"]).Settings, settings)
+
+
+def test_a_day_may_be_written_without_quotes() -> None:
+    """YAML then reads a date."""
+    for day in ("2010-01-01", date(2010, 1, 1)):
+        config = read(with_change({"cohort": {"study_start": day}}), SCHEMA)
+        assert config["cohort"]["study_start"] == "2010-01-01"
 
 
 def test_a_split_by_time_has_a_cut_off_and_others_have_none() -> None:

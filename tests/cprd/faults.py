@@ -1297,7 +1297,7 @@ SETTINGS = (
     ),
     Fault(
         "a share above 1",
-        error="2 is greater than the maximum of 1",
+        error="it is 2. It must be a number from 0 to 1",
         where="config, extract.maximum_refused",
         config={"extract": {"maximum_refused": 2}},
     ),

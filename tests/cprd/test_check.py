@@ -17,10 +17,10 @@ from faults import write_aurum_delivery
 from behrt.cprd.check.report import check
 from behrt.cprd.check.sampling import CheckSettings, Runs
 from behrt.cprd.check.text import as_text
-from behrt.cprd.cohort import CohortRules
 from behrt.cprd.databases import AURUM
 from behrt.cprd.delivery import find_parts
 from behrt.errors import InputError
+from behrt.settings.delivery import CohortRules
 
 Writer = Callable[..., Path]
 
@@ -430,7 +430,7 @@ def test_a_delivery_without_a_source_table_is_ready_if_the_configuration_says_so
 
 def test_stated_days_of_hes_need_no_linkage_coverage(delivery: Path, look: Look) -> None:
     (delivery / "linkage_coverage.txt").unlink()
-    rules = CohortRules.read({"hes_start": "1997-04-01", "hes_end": "2004-03-31"})
+    rules = CohortRules.model_validate({"hes_start": "1997-04-01", "hes_end": "2004-03-31"})
     report = look(delivery, rules=rules)
     assert report["ready"]
     assert report["cohort"]["expected"] == len(COHORT)

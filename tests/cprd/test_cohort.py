@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from behrt.cprd.cohort import (
-    CohortRules,
     CohortSources,
     acceptable,
     add_flows,
@@ -20,6 +19,7 @@ from behrt.cprd.cohort import (
     within,
 )
 from behrt.errors import InputError
+from behrt.settings.delivery import CohortRules
 
 DATE = pl.Date
 
@@ -201,21 +201,14 @@ def test_hes_coverage_comes_from_the_delivery_or_the_rules(tmp_path: Path) -> No
         }
     ).write_parquet(path)
     assert hes_coverage([path], CohortRules()) == (day("1997-04-01"), day("2014-03-31"))
-    stated = CohortRules.read({"hes_start": "1998-01-01"})
+    stated = CohortRules.model_validate({"hes_start": "1998-01-01"})
     assert hes_coverage([path], stated) == (day("1998-01-01"), day("2014-03-31"))
-    both = CohortRules.read({"hes_start": "1998-01-01", "hes_end": datetime.date(2000, 1, 1)})
+    both = CohortRules.model_validate(
+        {"hes_start": "1998-01-01", "hes_end": datetime.date(2000, 1, 1)}
+    )
     assert hes_coverage([], both) == (day("1998-01-01"), day("2000-01-01"))
     with pytest.raises(InputError, match="no first and last day for data_source hes"):
         hes_coverage([], stated)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"minimum": 5}, {"visits": "some"}, {"study_start": "01/02/2000"}],
-)
-def test_unknown_rules_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(InputError):
-        CohortRules.read(values)
 
 
 def test_flows_of_shards_add_up(tmp_path: Path) -> None:

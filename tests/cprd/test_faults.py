@@ -24,7 +24,7 @@ from faults import (
 
 from behrt.caliber.snomed import read_snomed
 from behrt.configuration import options_for, read
-from behrt.cprd.cohort import CohortRules, CohortSources, add_flows, select_cohort
+from behrt.cprd.cohort import CohortSources, add_flows, select_cohort
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import DeliveredPart, find_parts, require
 from behrt.cprd.events import EventSources, make_events
@@ -33,6 +33,7 @@ from behrt.cprd.medical_dictionary import map_medcodes
 from behrt.cprd.values import Options
 from behrt.diagnosis_outcomes import require_mapped
 from behrt.errors import InputError
+from behrt.settings.delivery import CohortRules
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -103,7 +104,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
     folder = Path(config["delivery"]["folder"])
     database = DATABASES[config["database"]]
     chosen = config["events"]["tables"]
-    rules = CohortRules.read(config["cohort"])
+    rules = CohortRules.model_validate(config["cohort"])
     without = config["delivery"]["without"]
     needed = database.needed(chosen, without, rules.state_coverage)
     parts = find_parts(folder, named=config["delivery"]["files"], database=database.name)

@@ -8,10 +8,9 @@ hospital records (`delivery.without`) has no steps for linkage.
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import dataframely as dy
 import polars as pl
@@ -31,6 +30,7 @@ from behrt.cprd.shards import scan, scan_days, scan_shard
 from behrt.errors import InputError
 from behrt.files import atomic
 from behrt.flow import Flow
+from behrt.settings.delivery import CohortRules
 
 
 class Cohort(dy.Schema):
@@ -50,61 +50,6 @@ class Cohort(dy.Schema):
     @dy.rule()
     def follow_up_is_not_empty(cls) -> pl.Expr:
         return cls.follow_up_start.col <= cls.follow_up_end.col
-
-
-@dataclass(frozen=True)
-class CohortRules:
-    """The rules that the configuration sets (`cohort`).
-
-    Attributes:
-        minimum_visits: the smallest number of visits in follow-up; a visit is a day.
-        visits: "all": days with a consultation, a clinical record or an admission; "diagnosis":
-            days with a diagnosis that CALIBER maps.
-        study_start, study_end: first and last day of the study; None: no limit.
-        hes_start, hes_end: first and last day of HES, in place of those of linkage_coverage.txt.
-        practice_digits: how many last digits of patid are the practice (CPRD GOLD); None to infer
-            the number.
-    """
-
-    minimum_visits: int = 5
-    visits: str = "all"
-    study_start: datetime.date | None = None
-    study_end: datetime.date | None = None
-    hes_start: datetime.date | None = None
-    hes_end: datetime.date | None = None
-    practice_digits: int | None = None
-
-    @property
-    def state_coverage(self) -> bool:
-        """Whether the rules state the first and the last day of HES."""
-        return self.hes_start is not None and self.hes_end is not None
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "CohortRules":
-        """Read the rules from the configuration, with dates as YYYY-MM-DD.
-
-        Raises:
-            InputError: an unknown rule, or a value that is not valid.
-        """
-        names = [item.name for item in fields(cls)]
-        read: dict[str, Any] = {}
-        for key, value in values.items():
-            if key not in names:
-                raise InputError("config, cohort", f"no rule {key!r}", f"Use {', '.join(names)}")
-            read[key] = value
-            if key.endswith(("_start", "_end")) and isinstance(value, str):
-                try:
-                    read[key] = datetime.date.fromisoformat(value)
-                except ValueError as error:
-                    raise InputError(
-                        f"config, {key}", f"{value!r} is not a date", "Write it as YYYY-MM-DD"
-                    ) from error
-        rules = cls(**read)
-        if rules.visits not in ("all", "diagnosis"):
-            raise InputError(
-                "config, visits", f"no way to count {rules.visits!r}", "Use all or diagnosis"
-            )
-        return rules
 
 
 @dataclass(frozen=True)

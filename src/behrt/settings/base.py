@@ -1,13 +1,24 @@
 """What every section of the configuration has in common, and types of its values."""
 
 import datetime
+import re
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from behrt.errors import InputError
 from behrt.settings.refusal import refusal_of
+
+DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 Item = TypeVar("Item", bound=Hashable)
 Read = TypeVar("Read", bound="Section")
@@ -51,12 +62,13 @@ def check_part(section: type[Section], values: Mapping[str, Any], where: str) ->
             raise refusal_of(error, section, values, where, whole=False) from None
 
 
-def _day(text: str) -> str:
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        raise InputError("", f"there is no day {text}", "Give a day of the calendar") from None
-    return text
+def _day(given: object) -> object:
+    if isinstance(given, str) and re.fullmatch(DAY, given):
+        try:
+            return datetime.date.fromisoformat(given)
+        except ValueError:
+            raise InputError("", f"there is no day {given}", "Give a day of the calendar") from None
+    return given
 
 
 def _distinct(items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -73,9 +85,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 Day = Annotated[
-    str,
-    Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2009-12-31"]),
-    AfterValidator(_day),
+    datetime.date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "pattern": f"^{DAY}$", "examples": ["2009-12-31"]}),
 ]
 """A day of the calendar, written YYYY-MM-DD."""
 

@@ -108,7 +108,7 @@ class Check(Section):
     """Text read from the start of each large file. Small tables are read whole."""
 
 
-class Cohort(Section):
+class CohortRules(Section):
     """Who is studied. Each key is a rule, or a rule's parameter."""
 
     minimum_visits: Count = 5
@@ -119,25 +119,30 @@ class Cohort(Section):
     visits with a `diagnosis`."""
 
     study_start: Day | None = None
-    """The first day of the study ("YYYY-MM-DD", in quotes), or null for no limit."""
+    """The first day of the study (YYYY-MM-DD), or null for no limit."""
 
     study_end: Day | None = None
-    """The last day of the study ("YYYY-MM-DD", in quotes), or null for no limit."""
+    """The last day of the study (YYYY-MM-DD), or null for no limit."""
 
     hes_start: Day | None = None
-    """The first day that HES covers ("YYYY-MM-DD", in quotes), or null to read
+    """The first day that HES covers (YYYY-MM-DD), or null to read
     linkage_coverage.txt."""
 
     hes_end: Day | None = None
-    """The last day that HES covers ("YYYY-MM-DD", in quotes), or null to read
+    """The last day that HES covers (YYYY-MM-DD), or null to read
     linkage_coverage.txt."""
 
     practice_digits: Annotated[int, Field(ge=1, le=9)] | None = None
     """The number of last digits of a patient id that identify the practice, or null to detect it.
     CPRD Aurum has a column for the practice."""
 
+    @property
+    def state_coverage(self) -> bool:
+        """Whether both the first and the last day that HES covers are given."""
+        return self.hes_start is not None and self.hes_end is not None
+
     @model_validator(mode="after")
-    def _days_in_order(self) -> "Cohort":
+    def _days_in_order(self) -> "CohortRules":
         for period in ("study", "hes"):
             start, end = getattr(self, f"{period}_start"), getattr(self, f"{period}_end")
             if start is not None and end is not None and start > end:

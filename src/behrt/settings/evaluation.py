@@ -30,7 +30,7 @@ class Split(Section):
 
     cut_off: Day | None = None
     """With `time`, the first day on which a prediction for a held-out patient may be made
-    ("YYYY-MM-DD", in quotes)."""
+    (YYYY-MM-DD)."""
 
     held_out: ShareBetween = 0.2
     """Share of all patients who are held out for the evaluation."""

@@ -12,7 +12,7 @@ from behrt.settings.delivery import (
     Aurum,
     CaliberRelease,
     Check,
-    Cohort,
+    CohortRules,
     Database,
     Delivery,
     Events,
@@ -98,7 +98,7 @@ class Run(Section):
     check: Check = Check()
     """How much `snakemake check_delivery` reads."""
 
-    cohort: Cohort = Cohort()
+    cohort: CohortRules = CohortRules()
     """Who is studied. Each key is a rule, or a rule's parameter."""
 
     events: Events = Events()
@@ -204,10 +204,10 @@ class Run(Section):
         if self.split.cut_off is not None:
             first = CUT_OFF_FROM[self.source]
             last = CUT_OFF_TO.get(self.source, datetime.date.today().year)
-            if not first <= int(self.split.cut_off[:4]) <= last:
+            if not first <= self.split.cut_off.year <= last:
                 raise InputError(
                     "split.cut_off",
-                    f"{self.source} data has no records in {self.split.cut_off[:4]}",
+                    f"{self.source} data has no records in {self.split.cut_off.year}",
                     f"Give a day in the years {first} to {last}",
                 )
         return self

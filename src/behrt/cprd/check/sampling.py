@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from behrt.cprd.cohort import CohortRules
 from behrt.cprd.container import open_text
 from behrt.cprd.databases import GOLD, Database
 from behrt.cprd.delivery import DeliveredPart
@@ -16,6 +15,7 @@ from behrt.cprd.extraction import extract_part
 from behrt.cprd.layout import SourceTable
 from behrt.cprd.text import split_columns
 from behrt.cprd.values import DTYPES, Options
+from behrt.settings.delivery import CohortRules
 
 WHOLE = (
     "patient",
