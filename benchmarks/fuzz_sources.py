@@ -1,13 +1,17 @@
-"""Feed the readers of MEDS and OMOP spoilt files, as fuzz_readers.py feeds those of CPRD.
+"""Feed the readers of MEDS and OMOP damaged files, as fuzz_readers.py feeds those of CPRD.
 
     python benchmarks/fuzz_sources.py [--minutes 60] [--seed 0]
 
-Each case is a table of OMOP, as CSV or Parquet, or a data file of MEDS. It must be read with every
-row kept or refused, or raise an InputError that shows no patient.
+Each case is a table of OMOP, as CSV (gzipped or not, with any delimiter) or Parquet, a data file of
+MEDS, names in a folder, or codes. A file must be read with every row kept or refused, or raise an
+InputError that shows no patient. A file that bears the name of a table must be read or named. A
+code must not get a system that it does not fit, nor one of several that it fits.
 """
 
 import argparse
+import gzip
 import os
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -23,16 +27,39 @@ from hypothesis import strategies as st
 
 from behrt.errors import InputError
 from behrt.sources import meds, omop
-from behrt.sources.codes import Codes
+from behrt.sources.codes import SEVERAL, SYSTEMS, Codes, Prefix, recognise
 from behrt.sources.records import Tally, write_records
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 PERSON = "8112920001"
-IDS = [PERSON, "0", "", "-1", "1.0", "9" * 20, "x"]
-DATES = ["2000-01-02", "", "20000102", "2000-01-02T10:00", "9999-12-31", "0000-00-00", "31/12/2000"]
-NUMBERS = ["8507", "8532", "0", "", "1.5", "1990", "7", "13"]
-CODES = ["I10", "", "\\N", "é", '"a,b"', "I10" * 50]
+IDS = [PERSON, "0", "", "-1", f"-{PERSON}", "1.0", "1.5", "1E+9", "9" * 20, "x"]
+DATES = [
+    "2000-01-02",
+    "",
+    "20000102",
+    "2000-01-02T10:00",
+    "2000/01/02",
+    "20000102.0",
+    "9999-12-31",
+    "0000-00-00",
+    "31/12/2000",
+    "02-Jan-00",
+    "NaT",
+]
+NUMBERS = ["8507", "8532", "8507.0", "0", "", "1.5", "1990", "7", "13", "F"]
+CODES = ["I10", "", "\\N", "é", '"a,b"', "I10" * 50, "E8490", "4019", "G20..00", "I10.90 A"]
+LIKE_A_CODE = r"[A-Z]?[0-9]{2,5}[.]?[0-9A-Z]{0,2}[-+*]?( [A-Z][a-z]{3})?"
 EVENTS = ["ICD10CM//I10", "MEDS_BIRTH", "MEDS_DEATH", "", "x\0y", "é", None]
+NAMES = [
+    "{}.csv",
+    "{}.csv.gz",
+    "{}.tsv",
+    "{}.parquet",
+    "{}_1.csv",
+    "{}.csv.zip",
+    "{} (1).csv",
+    "{}",
+]
 
 
 @st.composite
@@ -42,13 +69,15 @@ def tables(draw: st.DrawFn) -> tuple[str, list[str], list[list[str]]]:
     layout = omop.TABLES[name]
     columns = [*layout.required, *layout.optional]
     columns += [omop.SOURCE_VALUE] if name == "condition_occurrence" else []
+    if draw(st.booleans()):
+        columns = [column.replace("_date", "_datetime") for column in columns]
     rows = []
     for _ in range(draw(st.integers(0, 6))):
         row = []
         for column in columns:
             values = NUMBERS
             values = IDS if column == "person_id" else values
-            values = DATES if column.endswith("_date") else values
+            values = DATES if column.endswith(("_date", "_datetime")) else values
             values = CODES if column == omop.SOURCE_VALUE else values
             usual = draw(st.integers(0, 7)) > 0
             row.append(values[0] if usual else draw(st.sampled_from(values)))
@@ -58,7 +87,7 @@ def tables(draw: st.DrawFn) -> tuple[str, list[str], list[list[str]]]:
 
 events = st.lists(
     st.tuples(
-        st.sampled_from([int(PERSON), 0, -1, None]),
+        st.sampled_from([int(PERSON), 0, -int(PERSON), None]),
         st.sampled_from(["2000-01-02", "1500-01-01", None]),
         st.sampled_from(EVENTS),
     ),
@@ -67,8 +96,11 @@ events = st.lists(
 
 
 def rows_in(path: Path) -> int:
-    """Count the lines below the header, knowing nothing of how they are read."""
-    return sum(1 for line in path.read_bytes().split(b"\n")[1:] if line.strip(b"\r"))
+    """Count the lines below the header, whatever reads them."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    return sum(1 for line in content.split(b"\n")[1:] if line.strip(b"\r"))
 
 
 def main() -> None:
@@ -91,20 +123,20 @@ def main() -> None:
     def judge(path: Path, batches: Iterator[pl.DataFrame], tally: Tally) -> None:
         counts["cases"] += 1
         records = folder / "records"
-        told: InputError | None = None
+        refusal: InputError | None = None
         try:
             write_records(batches, records, 2, lambda: tally.check(1.0))
         except InputError as error:
-            told = error
-        if told is not None:
+            refusal = error
+        if refusal is not None:
             counts["refused with a clear error"] += 1
-            assert PERSON not in str(told)
-            assert told.mend
+            assert PERSON not in str(refusal)
+            assert refusal.mend
             assert not records.exists()
         else:
             refused = sum(tally.refused.values())
             assert tally.rows_read == tally.rows_kept + refused
-            if path.suffix == ".csv":
+            if path.suffix in (".csv", ".gz"):
                 assert tally.rows_read == rows_in(path)
             counts["read whole" if not refused else "read, rows refused"] += 1
         for old in folder.iterdir():
@@ -119,21 +151,89 @@ def main() -> None:
     }
 
     @settings(**common)
-    @given(drawn=tables(), changes=edits, parquet=st.booleans())
+    @given(
+        drawn=tables(),
+        changes=edits,
+        ending=st.sampled_from(["csv", "csv", "csv.gz", "parquet"]),
+        delimiter=st.sampled_from(",;|\t"),
+        blank=st.sampled_from([(), ("NaT",)]),
+        before=st.booleans(),
+    )
     def of_omop(
-        drawn: tuple[str, list[str], list[list[str]]], changes: list[Edit], parquet: bool
+        drawn: tuple[str, list[str], list[list[str]]],
+        changes: list[Edit],
+        ending: str,
+        delimiter: str,
+        blank: tuple[str, ...],
+        before: bool,
     ) -> None:
         name, columns, rows = drawn
-        path = folder / f"{name}.{'parquet' if parquet else 'csv'}"
-        if parquet:
+        path = folder / f"{name}.{ending}"
+        if ending == "parquet":
             schema = dict.fromkeys(columns, pl.String)
             frame = pl.DataFrame(rows, schema=schema, orient="row")
             frame.write_parquet(path, compression="uncompressed")
         else:
-            path.write_text("".join(f"{','.join(row)}\n" for row in [columns, *rows]))
-        path.write_bytes(spoilt(path.read_bytes(), changes))
+            content = "".join(f"{delimiter.join(row)}\n" for row in [columns, *rows]).encode()
+            if ending == "csv.gz":  # damaged before or after it was packed
+                content = gzip.compress(spoilt(content, changes) if before else content)
+            path.write_bytes(content)
+        if not (ending == "csv.gz" and before):
+            path.write_bytes(spoilt(path.read_bytes(), changes))
         tally = Tally(path.name)
-        judge(path, omop.read_batches(path, name, omop.SOURCE_VALUE, tally), tally)
+        judge(path, omop.read_batches(path, name, omop.SOURCE_VALUE, tally, blank), tally)
+
+    @settings(**common)
+    @given(
+        table=st.sampled_from(list(omop.TABLES)),
+        names=st.lists(st.sampled_from(NAMES), max_size=3, unique=True),
+        kinds=st.lists(st.sampled_from(["file", "link", "folder"]), min_size=3, max_size=3),
+    )
+    def of_names(table: str, names: list[str], kinds: list[str]) -> None:
+        counts["cases"] += 1
+        for name, kind in zip(names, kinds, strict=False):
+            path = folder / name.format(table)
+            if kind == "file":
+                path.write_text("")
+            elif kind == "link":
+                path.symlink_to(folder / "nowhere")
+            else:
+                path.mkdir()
+                (path / "0.csv").write_text("")
+        try:
+            found = omop.find_table(folder, table)
+        except InputError:
+            counts["refused with a clear error"] += 1
+        else:
+            assert len(found) == len(names) <= 1
+            counts["read whole"] += 1
+        for old in folder.iterdir():
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+
+    @settings(**common)
+    @given(
+        drawn=st.lists(st.sampled_from(CODES) | st.from_regex(LIKE_A_CODE, fullmatch=True)),
+        ambiguous=st.sampled_from([None, "icd10", "icd9cm"]),
+    )
+    def of_codes(drawn: list[str], ambiguous: str | None) -> None:
+        counts["cases"] += 1
+        frame = pl.DataFrame({"code": sorted(set(drawn))}, schema={"code": pl.String})
+        bare = [Prefix("", "icd10"), Prefix("", "icd9cm")]
+        found = recognise(frame, bare, ambiguous)
+        assert found["code"].equals(frame["code"])
+        assert found.equals(recognise(frame, bare[::-1], ambiguous))
+        for code, system, form in found.iter_rows():
+            fits = {
+                name: one
+                for name in ("icd10", "icd9cm")
+                if (one := pl.select(SYSTEMS[name](pl.lit(code))).item()) is not None
+            }
+            assert (form is None) == (system in (None, SEVERAL))
+            assert system in (None, SEVERAL) or fits[system] == form
+            assert system is None or fits
+            if len(fits) == 2 and ambiguous:
+                assert system == ambiguous
+        counts["read whole"] += 1
 
     @settings(**common)
     @given(rows=events, changes=edits)
@@ -151,7 +251,7 @@ def main() -> None:
     end = time.monotonic() + 60 * given_arguments.minutes
     number = given_arguments.seed
     while time.monotonic() < end:
-        for case in (of_omop, of_meds):
+        for case in (of_omop, of_meds, of_names, of_codes):
             with_seed(number)(case)()
         number += 1
         print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())), flush=True)
