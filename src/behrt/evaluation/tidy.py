@@ -17,5 +17,10 @@ def with_facts(frame: pl.DataFrame, **facts: str) -> pl.DataFrame:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a table; a number that is hidden or undefined is null."""
-    return read_csv(path)
+    """Read a table; a number that is hidden or undefined is null.
+
+    A column without any value is Float64: the file does not show that it holds numbers.
+    """
+    frame = read_csv(path)
+    blank = [name for name in frame.columns if frame[name].null_count() == len(frame) > 0]
+    return frame.with_columns(pl.col(name).cast(pl.Float64) for name in blank)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from behrt.figures.models import colours, facts, models_of
+from behrt.figures.models import colours, facts, models_of, note_too_few
 from behrt.figures.style import FAINT, INK, QUIET, new_figure
 from behrt.tasks import Task
 
@@ -76,6 +76,8 @@ def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: 
     axes.grid(True, color=FAINT)
     axes.set_axisbelow(True)
     shown = points.drop_nulls("observed")
+    if shown.is_empty():
+        note_too_few(axes)
     for model, line in colour.items():
         curve = shown.filter((pl.col("model") == model) & (pl.col("kind") == "curve"))
         strong = model == reference

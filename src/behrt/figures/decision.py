@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, RECALIBRATED
 from behrt.figures.labels import wrapped
-from behrt.figures.models import colours, facts, models_of
+from behrt.figures.models import colours, facts, models_of, note_too_few
 from behrt.figures.style import FAINT, QUIET, new_figure
 from behrt.tasks import Task
 
@@ -97,6 +97,8 @@ def _panel(axes: Axes, table: pl.DataFrame, colour: dict[str, str], reference: s
                 alpha=0.18,
                 lw=0,
             )
+    if curves.is_empty():
+        note_too_few(axes)
     highest = 100 * max(cast(float, curves["value"].max() or 0.0), 1e-6)
     axes.set(xlim=(0, 0.5), ylim=(-0.12 * highest, 1.12 * highest))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

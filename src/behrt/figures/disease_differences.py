@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from behrt.figures.models import held_out, note_too_few
 from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
 
 LEVEL = 0.05
@@ -42,6 +43,9 @@ def draw(table: pl.DataFrame, reference: str) -> Figure:
     for axes, other in zip(grid, others, strict=False):
         _column(axes, shown.filter(pl.col("other") == other), order)
         axes.set_title(f"− {other}")
+    for axes in grid:
+        if shown.is_empty():
+            note_too_few(axes)
     first = grid[0]
     names = [name.replace("_", ": ").replace("$", r"\$") for name in order]
     first.set_yticks(range(len(order)), [_short(name) for name in names], fontsize=6)
@@ -99,7 +103,7 @@ def _note(table: pl.DataFrame, shown: int) -> str:
     row = table.row(0, named=True)
     left_out = table["disease"].n_unique() - shown
     parts = [
-        f"{row['task']}, {row['protocol']} protocol; {row['patients']:,} held-out patients; "
+        f"{row['task']}, {row['protocol']} protocol; {held_out(row['patients'])}; "
         f"{shown} diseases; false discovery rate {LEVEL:g}"
     ]
     if left_out:

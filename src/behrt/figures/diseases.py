@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from scipy.stats import rankdata
 
 from behrt.figures.labels import chapter_handles, place_labels, wrapped
+from behrt.figures.models import held_out, note_too_few
 from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -63,6 +64,8 @@ def draw_diseases(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
         axes.set(title=title, xlabel="APS", ylabel="AUROC")
         axes.grid(True)
         axes.set_axisbelow(True)
+        if shown.is_empty():
+            note_too_few(axes)
     if len(shown):
         _enlarge(whole, {"B": best, "C": worst}, shown, scores, radii)
     _legends(figure, shown, marks)
@@ -78,7 +81,7 @@ def _note(table: pl.DataFrame, shown: int) -> str:
     left_out = len(table) - shown
     parts = [
         f"{row['model']}, {row['task']}, {row['protocol']} protocol",
-        f"{row['patients']:,} held-out patients",
+        held_out(row["patients"]),
         f"{shown} diseases",
     ]
     if left_out:

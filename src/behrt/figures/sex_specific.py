@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from behrt.figures.labels import wrapped
+from behrt.figures.models import note_too_few
 from behrt.figures.style import FAINT, INK, MARKERS, PALETTE, QUIET, new_figure
 
 _ROW = 0.235
@@ -52,6 +53,10 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
         label.set(weight="bold" if bold else "normal", color=INK)
     hidden = _draw_shares(shares, own)
     _draw_aurocs(aurocs, table, own["disease"].to_list())
+    if hidden == 2 * count:
+        note_too_few(shares)
+    if table["auroc"].null_count() == len(table):
+        note_too_few(aurocs)
     shares.set_title(f"A  {reference}: among the first {ranks}")
     shares.set_xlabel("Share of held-out patients (%), square root scale")
     aurocs.set_title("B  Discrimination between sexes")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from behrt.evaluation.subgroups import METRICS, SUBGROUPS
-from behrt.figures.models import colours, facts
+from behrt.figures.models import colours, facts, note_too_few
 from behrt.figures.style import FAINT, MARKERS, QUIET, new_figure
 from behrt.tasks import Task
 
@@ -99,6 +99,8 @@ def _panel(
             "task", "subgroup", "group", "statistic", "value", "low", "high"
         ).iter_rows()
     }
+    if table["value"].null_count() == len(table):
+        note_too_few(axes)
     step = 0.62 / max(len(tasks), 1)
     for i, task in enumerate(tasks):
         for place, (subgroup, group, _) in enumerate(lines):

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from behrt.evaluation.models import CEILING, FLOOR
-from behrt.figures.models import facts
+from behrt.figures.models import facts, note_too_few
 from behrt.figures.style import INK, PALETTE, QUIET, Mark, new_figure
 
 _ROWS = ("All labels (Table 1)", "First incidence (Table 2)")
@@ -78,6 +78,8 @@ def _panel(axes: Axes, table: pl.DataFrame, models: list[str], marks: dict[str, 
             linestyle=(0, (4, 3)) if model in (*_TRIVIAL, CEILING) else "-",
             label=model,
         )
+    if table["value"].null_count() == len(table):
+        note_too_few(axes)
     axes.set_xticks(range(len(tasks)), tasks)
     axes.set_xlim(-0.4, len(tasks) - 0.6)
     axes.grid(True, axis="y")
