@@ -1,14 +1,17 @@
-"""Feed the readers of deliveries spoilt files for as long as told: none may fail but by our error.
+"""Give the readers of deliveries damaged files for a while: they may only fail by an InputError.
 
-    python benchmarks/fuzz_readers.py [--minutes 60] [--seed 0]
+    python benchmarks/fuzz_readers.py [--minutes 60] [--cases 20000] [--seed 0]
 
-Each case is a loose or zipped part of any table, with bytes changed, cut, doubled or put in
-anywhere. It must be read with every row kept or refused, or raise an InputError that shows no
-patient. A case that breaks this is shrunk by hypothesis and printed.
+Each case is a loose or zipped part of any source table, with bytes changed, cut, doubled or
+inserted anywhere. The part may be renamed, hidden, a link, a link to nothing, in a zip of another
+name, or in a zip in a zip. It must be read with every row kept or refused, or raise an InputError
+that shows no patient: no part may go missing. A case that breaks this is shrunk by hypothesis and
+printed.
 """
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 import zipfile
@@ -21,7 +24,7 @@ from hypothesis import seed as with_seed
 from hypothesis import strategies as st
 
 from behrt.cprd.databases import AURUM, GOLD, Database
-from behrt.cprd.delivery import find_parts
+from behrt.cprd.delivery import find_parts, survey
 from behrt.cprd.extraction import extract_part
 from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
@@ -31,6 +34,7 @@ VALUES = {
     "id": [PATID, "0", "", "-1", "1.0", "9" * 20, "x"],
     "integer": ["1", "0", "", "-1", "1.0", "9999999999"],
     "year": ["184", "1984", "0", "", "99999"],
+    "month": ["1", "0", "", "12", "13", "x"],
     "date": ["01/02/2000", "20000201", "", "31/12/9999", "30/02/2000", "2000-02-01"],
     "text": ["M10.1", "-.", "", "hes", "\\N", '"', "é"],
 }
@@ -59,9 +63,25 @@ edits = st.lists(
 )
 
 
+# What a part may become: its file's name is put into the text.
+RENAMED = [
+    "{stem}.csv",
+    "{stem}.txt.gz",
+    "{stem}.txt.filepart",
+    ".{stem}.txt.x2Ab",
+    "copy of {stem}.txt",
+    "{stem} (1).txt",
+    "{stem}.TXT",
+    "{stem}_old.tsv",
+    "{dashed}.txt",
+]
+PLACES = ["", "", "gold", "golden_copy", "GOLD_linked", "aurum", "laurums", "Results"]
+HOW = ["as it is"] * 6 + ["link", "link to nothing", "renamed", "packed", "packed twice"]
+
+
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[Database, SourceTable, bytes]:
-    """Draw a database's table and a text of it, sound but for its values."""
+    """Draw a database's source table and a text of it, correct but for its values."""
     database = draw(st.sampled_from([GOLD, AURUM]))
     source_table = draw(st.sampled_from(list(database.source_tables.values())))
     columns = draw(st.sampled_from(list(source_table.generations.values())))
@@ -76,6 +96,43 @@ def texts(draw: st.DrawFn) -> tuple[Database, SourceTable, bytes]:
             values.append(known[0] if usual else draw(st.sampled_from(known)))
         lines.append("\t".join(values))
     return database, source_table, "".join(line + end for line in lines).encode()
+
+
+def placed(path: Path, how: str, name: str, place: str) -> Path | None:
+    """Rename, link or pack a part; return the file with its rows, None where there is none."""
+    folder = path.parent
+    if place:
+        (folder / place).mkdir()
+        path = path.rename(folder / place / path.name)
+    if how == "link":
+        target = folder / "elsewhere" / "data.bin"
+        target.parent.mkdir()
+        path.rename(target)
+        path.symlink_to(target)
+        # what a link leads to is not a part of its own
+        return path
+    if how == "link to nothing":
+        path.unlink()
+        path.symlink_to("unmounted")
+        return None
+    if how == "renamed":
+        stem = path.stem
+        other = name.format(stem=stem, dashed=stem.replace("_", "-"))
+        return path.rename(path.with_name(other))
+    if how in ("packed", "packed twice"):
+        outer = path.with_name("22_000001_Results.zip")
+        member = f"final/{path.name}"
+        if how == "packed twice":
+            inner = path.with_name("inner.zip")
+            with zipfile.ZipFile(inner, "w") as archive:
+                archive.write(path, path.name)
+            path.unlink()
+            path, member = inner, "final/linked.zip"
+        with zipfile.ZipFile(outer, "w") as archive:
+            archive.write(path, member)
+        path.unlink()
+        return outer
+    return path
 
 
 def spoilt(content: bytes, changes: list[Edit]) -> bytes:
@@ -94,7 +151,7 @@ def spoilt(content: bytes, changes: list[Edit]) -> bytes:
 
 
 def rows_in(content: bytes, *, zipped: bool, folder: Path) -> int:
-    """Count rows, knowing nothing of how they are read."""
+    """Count rows, independently of how they are read."""
     if zipped:
         with zipfile.ZipFile(folder) as archive:
             (name,) = (name for name in archive.namelist() if name.lower().endswith(".txt"))
@@ -105,19 +162,23 @@ def rows_in(content: bytes, *, zipped: bool, folder: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--cases", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=0)
     given_arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     folder = Path(tempfile.mkdtemp())
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-    def read(path: Path, database: Database, batch_bytes: int) -> None:
+    def read(path: Path | None, database: Database, batch_bytes: int) -> None:
         parts = find_parts(folder, database=database.name)
         if not parts:
-            counts["passed over"] += 1
+            found = survey(folder, database=database.name)
+            assert found.passed_over, "a part is missing, and nothing says so"
+            counts["passed over as another database's"] += 1
             return
         (part,) = parts
-        rows = folder / "rows.parquet"
+        assert path is not None
+        rows = folder / "rows" / "rows.parquet"
         manifest = extract_part(
             part.path,
             part.member,
@@ -149,6 +210,9 @@ def main() -> None:
         zipped=st.booleans(),
         method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]),
         batch_bytes=st.sampled_from([7, 100, 2**20]),
+        how=st.sampled_from(HOW),
+        name=st.sampled_from(RENAMED),
+        place=st.sampled_from(PLACES),
     )
     def case(
         drawn: tuple[Database, SourceTable, bytes],
@@ -157,14 +221,17 @@ def main() -> None:
         zipped: bool,
         method: int,
         batch_bytes: int,
+        how: str,
+        name: str,
+        place: str,
     ) -> None:
         database, source_table, text = drawn
         text = spoilt(text, inner)
         own = source_table.name in database.numbered
         stem = f"x_Extract_{source_table.name.capitalize()}_001" if own else source_table.name
         path = folder / f"{stem}.{'zip' if zipped else 'txt'}"
-        for old in folder.iterdir():
-            old.unlink()
+        shutil.rmtree(folder)
+        folder.mkdir()
         if zipped:
             with zipfile.ZipFile(path, "w", method) as archive:
                 archive.writestr(f"{stem}.txt", text)
@@ -172,21 +239,22 @@ def main() -> None:
         else:
             path.write_bytes(text)
         counts["cases"] += 1
-        told: InputError | None = None
+        readable = placed(path, how, name, place)
+        refusal: InputError | None = None
         try:
-            read(path, database, batch_bytes)
+            read(readable, database, batch_bytes)
         except InputError as error:
-            told = error
-        if told is not None:
+            refusal = error
+        if refusal is not None:
             counts["refused with a clear error"] += 1
-            assert PATID not in str(told)
-            assert told.mend
-            left = sorted(other.name for other in folder.iterdir() if other != path)
+            assert PATID not in str(refusal)
+            assert refusal.mend
+            left = sorted(other.name for other in folder.glob("rows/*"))
             assert not left, left
 
     end = time.monotonic() + 60 * given_arguments.minutes
     number = given_arguments.seed
-    while time.monotonic() < end:
+    while time.monotonic() < end and counts["cases"] < given_arguments.cases:
         with_seed(number)(case)()
         number += 1
         print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())), flush=True)

@@ -717,7 +717,7 @@ TEXTS = (
     Fault(
         "no header line",
         edited("clinical", lambda text: text.split(b"\r\n", 1)[1]),
-        "its first line is no header line",
+        "its first line is not a header line",
         TXT,
     ),
     Fault(
@@ -771,13 +771,13 @@ TEXTS = (
     Fault(
         "the first row on the header's line",
         header("clinical", b"\r\n", b""),
-        "field 10 of its first line is no column's name",
+        "field 10 of its first line is not a column name",
         TXT,
     ),
     Fault(
         "another table's text",
         lambda d: d.edit("clinical", lambda _: d.path("coverage").read_bytes()),
-        "its first line is no header line",
+        "its first line is not a header line",
         TXT,
     ),
     Fault(
@@ -884,6 +884,7 @@ ROWS = (
     unusable("patient", "accept", "Y", "unreadable"),
     unusable("patient", "gender", "M", "unreadable"),
     unusable("patient", "mob", "March", "unreadable"),
+    unusable("patient", "mob", "13", "unreadable"),
     unusable("patient", "yob", "2999", "unreadable"),
     unusable("patient", "tod", "31/12/9999", "unreadable"),
     unusable("eligibility", "hes_e", "Y", "unreadable", "linkage_eligibility"),

@@ -1,5 +1,6 @@
 import datetime
 import random
+import re
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -133,16 +134,37 @@ def test_too_many_refused_rows_stop_the_run_and_leave_nothing(tmp_path: Path) ->
     ) as caught:
         _extract(text, tmp_path, maximum_refused=0.09)
     assert "1001" not in str(caught.value)
-    assert "dates are read as" not in str(caught.value)
+    assert "Dates are read as" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["source.txt"]
 
 
-def test_dates_in_no_known_format_are_answered_with_the_known_ones(tmp_path: Path) -> None:
-    text = "patid\tdod\n1001\t03-MAR-2001\n"
-    known = r"dates are read as DD/MM/YYYY, YYYYMMDD, YYYY-MM-DD, YYYY/MM/DD"
-    with pytest.raises(InputError, match=known) as caught:
-        _extract(text, tmp_path, "death_patient", maximum_refused=0.01)
-    assert "2001" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("bad", "good", "advice", "raises_the_limit"),
+    [
+        ("1001\t03-MAR-2001\t1\n1001\t04-MAR-2001\t1\n", 0, "Dates are read as one of DD", False),
+        ("1001\t03-MAR-2001\t1\n1001\t04-MAR-2001\t1\n", 40, "`extract.date_format`", True),
+        ("1001\tNULL\t1\n" * 2, 40, "the same text ('NULL'): if .* `extract.blank`$", False),
+        ("1001\t31/12/9999\t1\n" * 9, 9, r"the same text \('31/12/9999'\): if", False),
+        ("1001\t03.04.2001\t1\n" * 9, 9, "hold the same text: if it stands for no", False),
+        ("1.001E+03\t\t1\n1.002E+03\t\t1\n", 40, "has turned ids into decimals", True),
+        ("1001\t\tx\n1001\t\ty\n", 3, "Look at the values of medcode", False),
+        ("1001\t\t1\t\n" * 9, 9, "A value with a TAB in it", False),
+        ("\t\t1\n", 40, "A row needs this value", True),
+        ("1001\t\0\t1\n", 3, "The file is damaged: copy it again", False),
+        ("patid\teventdate\tmedcode\n", 40, "Files were joined", True),
+    ],
+)
+def test_the_advice_follows_from_the_reason(
+    tmp_path: Path, bad: str, good: int, advice: str, raises_the_limit: bool
+) -> None:
+    text = "patid\teventdate\tmedcode\n" + bad + "1001\t\t1\n" * good
+    with pytest.raises(InputError) as caught:
+        _extract(text, tmp_path, maximum_refused=0.001)
+    error = caught.value
+    assert re.search(advice.replace("('NULL')", r"\('NULL'\)"), error.mend)
+    assert ("raise `extract.maximum_refused`" in error.mend) == raises_the_limit
+    assert "1001" not in str(error)
+    assert "2001" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +172,7 @@ def test_dates_in_no_known_format_are_answered_with_the_known_ones(tmp_path: Pat
     [
         ("", "it is empty"),
         ("\n", "its first line is blank"),
-        ("1001\t01/01/2000\t7\n", "its first line is no header line"),
+        ("1001\t01/01/2000\t7\n", "its first line is not a header line"),
         ("patid\tmedcode\n1\t2\n", "no column eventdate in the first line"),
         ("patid\tpatid\teventdate\tmedcode\n1\t1\t\t2\n", "two columns patid"),
         (

@@ -280,18 +280,22 @@ def _members(
             entries = [entry for entry in archive.infolist() if not _is_beside(entry)]
     except InputError:
         if promise is None and names_another(relative, database):
-            return []
+            raise _PassedOverError from None
         raise
-    judged = [
-        (entry, _judged(_member_path(entry.filename, relative), names, database, relative))
-        for entry in entries
-    ]
+    judged: list[tuple[zipfile.ZipInfo, Promise | None]] = []
+    passed_over = False
+    for entry in entries:
+        inside = _member_path(entry.filename, relative)
+        try:
+            judged.append((entry, _judged(inside, names, database, relative)))
+        except _PassedOverError:
+            passed_over = True
     if promise is not None:
-        texts = [entry for entry in entries if entry.filename.lower().endswith(".txt")]
-        if len(texts) != 1:
+        held_texts = [entry for entry in entries if entry.filename.lower().endswith(".txt")]
+        if len(held_texts) != 1:
             raise InputError(
                 relative.as_posix(),
-                f"holds {len(texts)} .txt files, not one",
+                f"holds {len(held_texts)} .txt files, not one",
                 "Deliver one part in each zip file",
             )
         others = {held.source_table for _, held in judged if held} - {promise.source_table}
@@ -301,12 +305,15 @@ def _members(
                 f"named as {promise.source_table}, but holds {', '.join(sorted(others))}",
                 "Give the zip the name of what it holds",
             )
-        judged = [(texts[0], promise)]
-    return [
+        judged = [(held_texts[0], promise)]
+    texts = [
         _Text(held, entry.filename, entry.file_size, entry.CRC)
         for entry, held in judged
-        if held is not None and (promise is not None or not names.replaces(held.source_table))
+        if held is not None
     ]
+    if passed_over and not texts:
+        raise _PassedOverError
+    return texts
 
 
 def _judged(
@@ -323,16 +330,14 @@ def _judged(
     suffix = path.suffix.lower()
     readable = promise is not None and not (archive and suffix != ".txt")
     borne = promise.source_table if promise else borne_by(path.name, database)
-    if archive is None and borne is not None and names.replaces(borne):
+    if borne is not None and names.replaces(borne):
         raise _PassedOverError
     if readable and not path.name.startswith("."):
         return promise
     where = whole.as_posix() if archive is None else f"{archive.as_posix()}, {_shown(path)}"
     if borne is not None:
         if names_another(whole, database):
-            if archive is None:
-                raise _PassedOverError
-            return None
+            raise _PassedOverError
         raise InputError(
             where,
             f"it bears the name of the source table {borne}, but would not be read: it is hidden, "
@@ -340,7 +345,9 @@ def _judged(
             "Unpack it, give it CPRD's name (…_Extract_<Table>_001.txt for the database's own "
             "tables), or move it out of the folder",
         )
-    if archive is not None and suffix in ARCHIVES and not names_another(whole, database):
+    if archive is not None and suffix in ARCHIVES:
+        if names_another(whole, database):
+            raise _PassedOverError
         raise InputError(
             where, "an archive inside a zip, which is not read", "Unpack the outer zip"
         )

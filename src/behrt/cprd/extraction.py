@@ -1,7 +1,7 @@
 """One delivered text file to typed Parquet, sorted by shard, and a manifest of what was done.
 
-The text is read in batches, so memory does not grow with the file. Columns are found by header
-name, read as text and typed once.
+The text is read in batches, so memory does not grow with the file. Columns are found by the names
+in the header, read as text and converted once.
 """
 
 import re
@@ -28,8 +28,24 @@ from behrt.hashing import shard_of
 BATCH_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 2**20
 
-# Five digits in a row may be of a patient.
+# Five digits in a row can be a patient's.
 _NAME = re.compile(r"(?!.*[0-9]{5})[a-z_][a-z0-9_ .()?-]{0,63}")
+# What sites write for a date that is not known.
+_NO_DATE = (
+    *("31/12/9999", "9999-12-31", "99991231", "9999/12/31"),
+    *("01/01/0001", "0001-01-01", "00010101", "0001/01/01"),
+    *("01/01/1600", "1600-01-01", "01/01/1800", "31/12/2999", "2999-12-31"),
+)
+_FEW = 0.1
+"""Of the rows: if more are refused, the file or the configuration is wrong."""
+
+_ADVICE = {
+    "too many fields": "A value with a TAB in it, or two rows on a line, moves the others: ask "
+    "CPRD for the file again",
+    "NUL bytes": "The file is damaged: copy it again as it was delivered",
+    "header line again": "Files were joined: deliver the parts as CPRD sent them",
+    "blank ": "A row needs this value: look whether the file is the right one, and complete",
+}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -46,10 +62,9 @@ def extract_part(
 ) -> dict[str, Any]:
     """Write one delivered part as Parquet and return its manifest.
 
-    A short row is filled up with blanks, but for a last one without its line end, which shows a
-    file cut short; a blank line is no row. A row is refused if it has too many fields, lacks a
-    required value, has a value that cannot be read, holds NUL bytes, or is the header line once
-    more.
+    Blanks are added to a short row, except to a last row without a line end: there the file is cut
+    short. A blank line is not a row. A row is refused if it has too many fields, lacks a required
+    value, has a value that cannot be read, holds NUL bytes, or is the header line again.
 
     Args:
         source: a .txt, or a .zip that holds `member`.
@@ -59,9 +74,9 @@ def extract_part(
             tables with patid; sorted by shard, then by every other column. No row group spans two
             shards, so statistics lead the reader of a shard to its rows alone.
         shards: number of shards.
-        maximum_refused: greatest share of rows that may be refused.
-        options: formats and names, where they are not to be found out.
-        batch_bytes: how much text is held at a time; the result does not depend on it.
+        maximum_refused: the greatest share of rows that can be refused.
+        options: formats and names that are given; others are inferred.
+        batch_bytes: how much text is in memory at a time; the result does not depend on it.
 
     Returns:
         file, table, generation (the one of `table` whose columns differ least from the header),
@@ -71,8 +86,8 @@ def extract_part(
         such line, the header's being 1) and short_rows; rows read are rows kept and rows refused.
 
     Raises:
-        InputError: a column is missing, or mixes two formats; too many rows are refused; the file
-            may not be read, is damaged or cut short, or is no text with TABs between values.
+        InputError: a column is missing or mixes two formats; too many rows are refused; the file
+            cannot be read, is damaged or cut short, or is not text with TABs between values.
     """
     reader = _Reader(source_table, Formats(source.name, options or Options()))
     schema: dict[str, type[pl.DataType]] = {
@@ -103,7 +118,7 @@ def extract_part(
 
 @dataclass
 class _Reader:
-    """Types one batch after the other; remembers what was decided and counted."""
+    """Converts one batch after another, and keeps what was inferred and counted."""
 
     source_table: SourceTable
     formats: Formats
@@ -116,6 +131,7 @@ class _Reader:
     other_lines: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     first_refused: dict[str, int] = field(default_factory=dict)
+    bad_texts: dict[str, set[str]] = field(default_factory=dict)
 
     def read_header(self, text: Text) -> None:
         file = self.formats.file
@@ -161,23 +177,23 @@ class _Reader:
                 self.source_table.known() | set(self.source_table.renamed)
             )
             if not known:
-                raise InputError(file, "its first line is no header line", mend)
+                raise InputError(file, "its first line is not a header line", mend)
             raise InputError(
                 file,
                 f"no column {', '.join(map(self.source_table.theirs, missing))} in the first line",
-                f"{mend}; if it has another name, give it in config, extract.columns",
+                f"{mend}; if the column has another name, set extract.columns",
             )
         twice = [name for name in self.source_table.types if self.header.count(name) > 1]
         if twice:
             twice = list(map(self.source_table.theirs, twice))
-            raise InputError(file, f"two columns {', '.join(twice)}", "Ask CPRD for it anew")
+            raise InputError(file, f"two columns {', '.join(twice)}", "Ask CPRD for it again")
         odd = [
             index
             for index, name in enumerate(self.delivered, start=1)
             if name and not _NAME.fullmatch(name)
         ]
         if odd:
-            raise InputError(file, f"field {odd[0]} of its first line is no column's name", mend)
+            raise InputError(file, f"field {odd[0]} of its first line is not a column name", mend)
 
     def unknown_columns(self) -> list[str]:
         known = (
@@ -189,11 +205,11 @@ class _Reader:
         return sorted(name for name in set(self.delivered) - known if name)
 
     def delivered_as(self, name: str) -> str:
-        """Return what the file calls a column that is read."""
+        """Return the file's name of a column that is read."""
         return self.delivered[self.header.index(name)]
 
     def read(self, text: bytes) -> pl.DataFrame:
-        """Type a batch of whole lines; return the rows that can be used."""
+        """Convert a batch of whole lines; return the rows that can be used."""
         if not text.endswith(b"\n"):
             last = text[text.rfind(b"\n") + 1 :]
             if last.count(b"\t") + 1 < len(self.header):
@@ -212,7 +228,7 @@ class _Reader:
         self.formats.line_of = line_of
         for blank in self.formats.options.blank:
             raw = raw.with_columns(pl.all().replace(blank, None))
-        # CPRD writes 0 for a year that is not known.
+        # CPRD writes 0 for an unknown year.
         years = [name for name, kind in self.source_table.types.items() if kind == "year"]
         raw = raw.with_columns(pl.col(name).replace("0", None) for name in years)
         reasons: dict[str, pl.Series] = {}
@@ -225,16 +241,18 @@ class _Reader:
             raw[key].str.to_lowercase().str.strip_prefix("e_") == self.delivered_as(key)
         ).fill_null(value=False)
         for bad in reasons.values():
-            if bad.any():  # what is refused already must not decide a format
+            if bad.any():  # a refused row must not decide a format
                 raw = raw.with_columns(pl.when(~bad).then(pl.all()))
         typed = raw.select(
             self.formats.typed(raw[name], kind) for name, kind in self.source_table.types.items()
         )
         for name in self.source_table.types:
-            told = self.delivered_as(name)
-            reasons[f"unreadable {told}"] = raw[name].is_not_null() & typed[name].is_null()
+            delivered = self.delivered_as(name)
+            unreadable = raw[name].is_not_null() & typed[name].is_null()
+            reasons[f"unreadable {delivered}"] = unreadable
+            self._keep_texts(name, raw[name].filter(unreadable))
             if name in self.source_table.required:
-                reasons[f"blank {told}"] = typed[name].is_null()
+                reasons[f"blank {delivered}"] = typed[name].is_null()
         usable = pl.Series([True]).new_from_index(0, raw.height)
         for reason, bad in reasons.items():
             refused = usable & bad
@@ -248,7 +266,17 @@ class _Reader:
         self.rows_kept += kept.height
         return kept
 
+    def _keep_texts(self, column: str, bad: pl.Series) -> None:
+        """Keep up to two different texts of a column that cannot be read."""
+        known = self.bad_texts.setdefault(column, set())
+        if len(known) < 2 and bad.len():
+            known.update(bad.unique().sort().head(2).to_list())
+
     def check_refused(self, maximum: float) -> None:
+        """Raise an InputError if a greater share of the rows than `maximum` is refused.
+
+        The advice follows from the most frequent reason.
+        """
         refused = self.rows_read - self.rows_kept
         if refused <= maximum * self.rows_read:
             return
@@ -256,18 +284,48 @@ class _Reader:
             f"{reason} {count / self.rows_read:.1%}, first in line {self.first_refused[reason]}"
             for reason, count in self.refused.most_common()
         ]
-        date = any(
-            self.refused[f"unreadable {self.delivered_as(name)}"]
-            for name, kind in self.source_table.types.items()
-            if kind == "date"
-        )
-        formats = f" (dates are read as {', '.join(DATE_FORMATS)})" if date else ""
         raise InputError(
             self.formats.file,
             f"{refused / self.rows_read:.1%} of the rows cannot be used ({'; '.join(shares)}), "
-            f"more than the {maximum:.1%} that `maximum_refused` allows",
-            f"Look at the file{formats}; if it is as it should be, raise `maximum_refused`",
+            f"more than the {maximum:.1%} that `extract.maximum_refused` allows",
+            self._advice(refused / self.rows_read),
         )
+
+    def _advice(self, share: float) -> str:
+        reason = self.refused.most_common(1)[0][0]
+        few = share <= _FEW
+        if reason.startswith("unreadable "):
+            advice = self._advice_about(reason.removeprefix("unreadable "))
+            few &= "extract.blank" not in advice
+        else:
+            advice = next(text for start, text in _ADVICE.items() if reason.startswith(start))
+        if few:
+            advice += "; if these rows are not needed, raise `extract.maximum_refused`"
+        return advice
+
+    def _advice_about(self, delivered: str) -> str:
+        """Return the advice about a column whose values cannot be read."""
+        column = self.header[self.delivered.index(delivered)]
+        kind = self.source_table.types[column]
+        texts = self.bad_texts[column]
+        if len(texts) == 1 and self.refused[f"unreadable {delivered}"] > 1:
+            (text,) = texts
+            return (
+                f"All of them hold the same text{_quoted(text)}: if it stands for no value, add it "
+                "to `extract.blank`"
+            )
+        if kind == "date":
+            known = ", ".join(DATE_FORMATS)
+            return (
+                f"Dates are read as one of {known}, the same in a whole column: deliver them so, "
+                "or state the format of the others in `extract.date_format`"
+            )
+        if kind == "id" and any(re.search(r"[.,]|[eE]\+", text) for text in texts):
+            return (
+                "A program has turned ids into decimals, which can change them: deliver the file "
+                "as CPRD sent it"
+            )
+        return f"Look at the values of {delivered} in the file, and ask CPRD for it again"
 
     def manifest(self) -> dict[str, Any]:
         generation = self.source_table.nearest_generation(self.delivered)
@@ -289,6 +347,14 @@ class _Reader:
             "first_refused": self.first_refused,
             "short_rows": self.short_rows,
         }
+
+
+def _quoted(text: str) -> str:
+    """Return a placeholder in quotes; nothing for a text that can be a patient's."""
+    digits = re.sub(r"[^0-9]", "", text)
+    placeholder = set(digits) <= {"0", "9"} or text in _NO_DATE
+    shown = len(text) <= 20 and text.isprintable() and (placeholder or len(digits) < 3)
+    return f" ({text!r})" if shown else ""
 
 
 @contextmanager

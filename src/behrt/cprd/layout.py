@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-ColumnType = Literal["id", "integer", "year", "date", "text"]
+ColumnType = Literal["id", "integer", "year", "month", "date", "text"]
 REGISTRY = Path(__file__).with_name("layouts.toml")
 
 

@@ -20,6 +20,7 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
     "id": pl.Int64,
     "integer": pl.Int32,
     "year": pl.Int32,
+    "month": pl.Int32,
     "date": pl.Date,
     "text": pl.String,
 }
@@ -27,6 +28,7 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
 
 ENCODINGS = ("utf-8", "cp1252")
 FIRST_YEAR, LAST_YEAR = 1800, 2199
+_MONTHS = 12
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Formats:
             return self._dates(text)
         number = text.cast(DTYPES[kind], strict=False)
         number = number.set(number < 0, None)
+        if kind == "month":  # 0 is CPRD's for a month that is not set
+            return number.set(number > _MONTHS, None)
         return self._years(number) if kind == "year" else number
 
     def _dates(self, text: pl.Series) -> pl.Series:
