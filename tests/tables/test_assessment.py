@@ -13,6 +13,7 @@ from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, THRESHOLDS
 from behrt.evaluation.patients import score_patients
 from behrt.evaluation.recalibration import fit_recalibration
+from behrt.release.solved import small_benefits
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.tables import calibration, decision, metrics, reliability
 
@@ -147,6 +148,28 @@ def test_what_few_treated_decide_is_hidden(
             falls = -np.diff(counts[rows][~hidden[rows]])
             assert not ((falls > 0) & (falls < 5)).any()
     assert hidden.mean() < 0.35
+
+
+def test_strategies_that_differ_by_few_patients_are_not_both_shown(vocabulary: Vocabulary) -> None:
+    """At 0.03, risks as trained and recalibrated treat 60 and 58 of 86 patients in vain."""
+    patients, positives = 97, 11
+    treated = {"as trained": 60, "recalibrated": 58, EVERYBODY: patients - positives}
+    rows = [
+        {
+            "task": "T2", "model": "behrt", "disease": 1, "strategy": strategy, "threshold": 0.03,
+            "value": (positives - in_vain * 0.03 / 0.97) / patients, "low": 0.0, "high": 0.2,
+            "patients": patients, "positives": positives, "treated": positives + in_vain,
+            "rightly": positives, "in_vain": in_vain,
+        }
+        for strategy, in_vain in treated.items()
+    ]  # fmt: skip
+    raw = pl.DataFrame(rows, schema_overrides={"disease": pl.Int16})
+    exact = raw.with_columns(pl.lit("A disease").alias("disease"), pl.col("value").round(6))
+    assert small_benefits({"decision": exact}, Rules(5)) == ["decision: T2, behrt, A disease"]
+    table = decision.tabulate(raw, vocabulary, Rules(5))
+    assert table["value"].is_null().to_list() == [False, True, False]
+    assert small_benefits({"decision": table}, Rules(5)) == []
+    assert decision.tabulate(raw, vocabulary, Rules(2))["value"].null_count() == 0
 
 
 def test_rounding_is_not_undone_by_shares_of_exact_numbers(

@@ -16,14 +16,12 @@ import polars as pl
 from behrt.disclosure import Rules
 from behrt.evaluation.decision import EVERYBODY
 from behrt.evaluation.grouped_scores import solve
+from behrt.evaluation.treated import differ_little, treated
 
 GROUPED = ("history",)
 """Kinds of model that give the patients two scores per disease."""
 
 _METRICS = {"APS": "aps", "AUROC": "auroc"}
-_ALMOST = 1e-9
-_COMPARED = 400
-"""With more pairs of solutions than this, nothing is certain."""
 
 
 @dataclass
@@ -125,30 +123,8 @@ def small_groups(
     return found
 
 
-def _treated(
-    value: float, odds: float, error: float, patients: int, pairs: tuple[int, int], unit: int
-) -> np.ndarray:
-    """Return the numbers treated rightly and in vain that fit a net benefit, int64 (n, 2).
-
-    Of many that fit, those treated in vain are the fewest and the most with each number treated
-    rightly.
-    """
-    positives, negatives = pairs
-    rightly = np.arange(0, positives + 1, unit)
-    middle, room = (rightly - value * patients) / odds, error * patients / odds
-    low = unit * np.ceil(np.maximum(middle - room, 0) / unit - _ALMOST)
-    high = unit * np.floor(np.minimum(middle + room, negatives) / unit + _ALMOST)
-    fits = low <= high
-    ends = [np.stack([rightly[fits], end[fits].astype(np.int64)], axis=1) for end in (low, high)]
-    return np.unique(np.concatenate(ends), axis=0)
-
-
 def small_benefits(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
     """Return the curves of net benefit that have a small number of patients as their only solution.
-
-    Patients treated at one threshold are some of those treated at a lower one, and, of a single
-    disease, recalibrated risks are in the order of the risks as trained. So the differences of the
-    numbers are numbers of patients too.
 
     Args:
         tables: published tables by name.
@@ -158,7 +134,7 @@ def small_benefits(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str
     for name, table in tables.items():
         if not {"strategy", "threshold", "value", "patients", "positives"} <= set(table.columns):
             continue
-        error = 0.5 * 10.0 ** -decimals(table["value"]) + _ALMOST
+        error = 0.5 * 10.0 ** -decimals(table["value"])
         known = table.filter(pl.col("strategy") != EVERYBODY).drop_nulls(
             ["value", "positives", "patients"]
         )
@@ -169,22 +145,9 @@ def small_benefits(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str
             chosen = [np.array([pairs]), np.zeros((1, 2), dtype=np.int64)]
             for value, threshold in rows.select("value", "threshold").iter_rows():
                 odds = threshold / (1 - threshold)
-                chosen.append(_treated(value, odds, error, patients, pairs, rules.rounding))
-            if any(_nearly(one, other, rules.threshold) for one, other in combinations(chosen, 2)):
+                chosen.append(treated(value, odds, error, patients, pairs, rules.rounding))
+            if any(
+                differ_little(one, other, rules.threshold) for one, other in combinations(chosen, 2)
+            ):
                 found.append(f"{name}: {', '.join(map(str, curve))}")
     return found
-
-
-def _nearly(one: np.ndarray, other: np.ndarray, threshold: int) -> bool:
-    """Return whether patients chosen twice, some of them both times, differ by a small number.
-
-    Args:
-        one, other: int64 (n, 2), possible numbers with the outcome and without it, at each choice.
-        threshold: the smallest number that is not small.
-    """
-    if not len(one) or not len(other) or len(one) * len(other) > _COMPARED:
-        return False
-    difference = (one[:, np.newaxis] - other).reshape(-1, 2)
-    nested = (difference >= 0).all(axis=1) | (difference <= 0).all(axis=1)
-    apart = np.abs(difference[nested])
-    return bool(len(apart)) and bool(((apart > 0) & (apart < threshold)).all(axis=0).any())

@@ -10,6 +10,7 @@ from behrt.disclosure import Rules, hide_parts, hide_steps, is_small, suppress
 from behrt.evaluation.assessment import read_assessments
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY
 from behrt.evaluation.tidy import SMALL_DECIMALS, with_facts
+from behrt.evaluation.treated import differ_little, treated
 from behrt.run import Run
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 
@@ -32,12 +33,40 @@ def _rows_of_each(table: pl.DataFrame, keys: Sequence[str]) -> list[np.ndarray]:
     return [rows.to_numpy() for rows in groups.agg("index")["index"]]
 
 
+def _near(table: pl.DataFrame, rules: Rules) -> np.ndarray:
+    """Return bool (rows): net benefits from which, with earlier ones, a small number follows.
+
+    It is the number of patients with a single disease who are treated by one strategy and threshold
+    and not by another.
+    """
+    near = np.zeros(len(table), dtype=bool)
+    error = 0.5 * 10.0**-SMALL_DECIMALS
+    shown = table.with_row_index().filter(
+        pl.col("strategy") != EVERYBODY,
+        pl.col("disease") != ALL_DISEASES,
+        pl.all_horizontal(pl.col("value", "positives").is_not_null()),
+    )
+    for _, curve in shown.group_by("task", "model", "disease", maintain_order=True):
+        patients, positives = (
+            int(rules.round(curve[name][0])) for name in ("patients", "positives")
+        )
+        everybody = positives, patients - positives
+        chosen = [np.array([everybody]), np.zeros((1, 2), dtype=np.int64)]
+        for row, value, threshold in curve.select("index", "value", "threshold").iter_rows():
+            odds = threshold / (1 - threshold)
+            found = treated(value, odds, error, patients, everybody, rules.rounding)
+            near[row] = any(differ_little(found, other, rules.threshold) for other in chosen)
+            chosen += [] if near[row] else [found]
+    return near
+
+
 def tabulate(net_benefit: pl.DataFrame, vocabulary: Vocabulary, rules: Rules) -> pl.DataFrame:
     """Return the decision curves.
 
     A net benefit to six decimals reveals the numbers of true and false positives. So it is null if
-    one of them is small, or differs little from all positives or negatives or from the number at
-    the next threshold shown; and it is computed from these numbers as they would be shown.
+    one of them is small, or differs little from all positives or negatives, from the number at
+    the next threshold shown, or from that of the other risks; and it is computed from these numbers
+    as they would be shown.
 
     Args:
         net_benefit: task, model, and `behrt.evaluation.decision.NetBenefit`.
@@ -77,5 +106,6 @@ def tabulate(net_benefit: pl.DataFrame, vocabulary: Vocabulary, rules: Rules) ->
     ]
     table = suppress(table, few | np.array(hidden), scores)
     table = suppress(table, np.array(hidden), ["positives"])
+    table = suppress(table, _near(table, rules), scores)
     columns = ["task", "model", "disease", "strategy", "threshold", *scores]
     return table.select(*columns, "patients", "positives")
