@@ -1,12 +1,17 @@
-# `make demo` runs the default workflow, `make test` every check, `make audit` the one of them that
-# asks the network about known vulnerabilities. All make their own .venv, once, with the first
-# Python >= 3.11 that is found.
+# `make demo` runs the default workflow, `make test` every check, `make audit` only the check for
+# known vulnerabilities, which needs a network. `make wheelhouse` collects what an installation
+# without a network needs (docs/offline.md). Each makes .venv once, with the first Python >= 3.11
+# that it finds, and installs from wheelhouse/ if that folder is there.
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+INSTALL = $(PIP) install --quiet -c constraints.txt \
+	$(if $(wildcard wheelhouse/*.whl),--no-index --find-links wheelhouse)
+# What the wheelhouse is for: `make wheelhouse EXTRAS='[dev]'` adds the tools of `make test`.
+EXTRAS =
 
-.PHONY: demo test audit
+.PHONY: demo test audit wheelhouse
 .DELETE_ON_ERROR:
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
@@ -26,6 +31,13 @@ test: .venv/.installed-dev
 
 audit: .venv/.installed-dev
 	$(BIN)/python tests/audit.py
+
+# Wheels of every package of constraints.txt that is needed, built where there is only a source,
+# and what builds this package itself.
+wheelhouse: .venv/bin/python
+	$(PIP) wheel --wheel-dir wheelhouse -c constraints.txt '.$(EXTRAS)' 'setuptools>=77'
+	rm -f wheelhouse/behrt_workflow-*.whl
+	@echo "Copy this folder, wheelhouse/ included, to the other machine and run make demo there."
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .

@@ -106,15 +106,15 @@ def progress_of(log: Path | None) -> str:
 
 
 class _ProgressFile:
-    """Keeps the last text that tqdm writes in a file, and no file after an empty text."""
+    """Keeps the last text that tqdm writes in a file, until tqdm clears its line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, text: str) -> None:
-        if text := text.strip("\r\n "):
-            self.path.write_text(f": {text}", encoding="utf-8")
-        else:
+        if shown := text.strip("\r\n "):
+            self.path.write_text(f": {shown}", encoding="utf-8")
+        elif "\r" in text:
             self.path.unlink(missing_ok=True)
 
     def flush(self) -> None:

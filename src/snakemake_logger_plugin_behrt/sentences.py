@@ -23,6 +23,7 @@ _PROBLEMS = {
 }
 # Of jobs, whose own error is shown, and of the run that ends because of them.
 _SHOWN_ELSEWHERE = ("RuleException", "CalledProcessError")
+_INPUT_ERROR = re.compile(r"^ *(?:behrt\.errors\.)?InputError: (.*)$", re.MULTILINE)
 _ENTRY = re.compile(r"\d\d:\d\d:\d\d (?P<level>[A-Z]+) ")
 
 
@@ -39,7 +40,7 @@ def sentence(text: str, record: LogRecord, words: Sequence[str]) -> str:
         return ""
     if kind == "LockException":
         return _LOCKED
-    if kind == "InputError" or "\n  InputError: " in text:
+    if kind == "InputError" or _INPUT_ERROR.search(text):
         return _input_error(text)
     if refused := re.search(r"\[Errno (\d+)\] [^:]*: '([^']*)'", text):
         number, path = int(refused[1]), refused[2]
@@ -55,7 +56,7 @@ def sentence(text: str, record: LogRecord, words: Sequence[str]) -> str:
 
 def _input_error(text: str) -> str:
     """Return the error's own sentence, without the file and the line of the Snakefile."""
-    if inner := re.search(r"^ *InputError: (.*)$", text, re.MULTILINE):
+    if inner := _INPUT_ERROR.search(text):
         return inner[1]
     lines = [line for line in text.splitlines()[1:] if not line.startswith('  File "')]
     return "\n".join(lines)
