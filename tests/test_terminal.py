@@ -122,6 +122,7 @@ def test_a_job_s_progress_is_text_beside_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(logs.QUIET, "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     log = tmp_path / "logs" / "a.log"
     logs.start(log)
     with logs.progress(total=8, label="train", unit="epochs") as bar:
