@@ -107,6 +107,8 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
         if "threads" in inspect.signature(function).parameters:
             given.setdefault("threads", snakemake.threads)
         function(**given)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except InputError as error:
         logs.logger.error("%s", error)
         raise SystemExit(1) from None

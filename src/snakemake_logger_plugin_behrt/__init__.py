@@ -34,7 +34,7 @@ _NOISE = (
     *("Reasons:", "Removing output files of failed job", "Removing temporary output"),
     *("Rules claiming", "Rules with ", "Some jobs were triggered by provenance information"),
     *("Select jobs to execute", "Shutting down", "Singularity containers:", "Using shell"),
-    *("Terminating processes on user request", "WorkflowError:\nAt least one job"),
+    "WorkflowError:\nAt least one job",
 )
 
 
@@ -67,6 +67,7 @@ class LogHandler(LogHandlerBase):
         self.done = 0
         self.total = 0
         self.has_stats = False
+        self.stopped = False  # on request, by Ctrl-C
         if not self.full:
             os.environ[QUIET] = "1"  # jobs write to their log files only
         use_a_writable_cache()
@@ -121,6 +122,12 @@ class LogHandler(LogHandlerBase):
     def text(self, record: LogRecord) -> str:
         """Return what to write for a record, or nothing."""
         event = getattr(record, "event", None)
+        if self.stopped:
+            return ""
+        if record.getMessage().startswith("Terminating processes on user request"):
+            self.stopped = True
+            self.jobs.clear()
+            return STOPPED
         if event is None:
             text = self.format(record)
             quiet = record.levelno < WARNING and text.strip().startswith(_NOISE)
