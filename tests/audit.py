@@ -1,9 +1,10 @@
-"""Ask the public database whether a pinned dependency has a known vulnerability.
+"""Look up in the public database whether a pinned dependency has a known vulnerability.
 
 python tests/audit.py [constraints.txt] [options of pip-audit]
 
-Ends with 1 where one is known that `[tool.audit.ignore]` of pyproject.toml does not name with a
-reason. Without the database it says so, and ends with 0: a secure environment has no network.
+The exit status is 1 if there is one that `[tool.audit.ignore]` of pyproject.toml does not list,
+with a reason. Without access to the database it says so, and the status is 0: a secure environment
+has no network.
 """
 
 import json
@@ -25,9 +26,9 @@ _PROBE = "packaging==25.0"
 
 
 def audit(requirements: Path, options: Sequence[str], seconds: float) -> list[dict[str, Any]] | str:
-    """Return the packages that the database knows, or why it could not be asked.
+    """Return the packages that the database knows, or why it could not be reached.
 
-    A mirror of the packages may answer without having the database: it then knows none.
+    A mirror of the packages may answer without the database: it then knows none.
     """
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(requirements)]
     command += ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
@@ -59,7 +60,7 @@ def judge(
             if reasons:
                 passed.append(f"{line}: {reasons[0]}")
             else:
-                counting.append(f"{line}, mended in {fixed}")
+                counting.append(f"{line}, fixed in {fixed}")
     return counting, passed
 
 
@@ -72,7 +73,7 @@ def main(requirements: Path, options: Sequence[str], ignored: Mapping[str, str])
         packages = audit(requirements, options, _AUDIT_SECONDS)
     if isinstance(packages, str):
         print(
-            f"NOT AUDITED: the database of vulnerabilities cannot be asked ({packages}). "
+            f"NOT AUDITED: the database of vulnerabilities cannot be reached ({packages}). "
             "Run `make audit` where there is a network."
         )
         return 0

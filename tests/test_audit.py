@@ -69,7 +69,7 @@ def test_a_known_vulnerability_fails_and_a_reason_lets_it_pass(
 ) -> None:
     assert audit.main(pinned, options(database), {}) == 1
     said = capsys.readouterr().out
-    assert "VULNERABLE: numpy 2.4.6: PYSEC-1, mended in 9.1" in said
+    assert "VULNERABLE: numpy 2.4.6: PYSEC-1, fixed in 9.1" in said
     assert "Audited 2 packages" in said
     assert audit.main(pinned, options(database), {"CVE-1": "we read nothing with it"}) == 0
     assert "ignored: numpy 2.4.6: PYSEC-1: we read nothing with it" in capsys.readouterr().out
@@ -79,7 +79,9 @@ def test_without_the_database_it_says_so_and_passes(
     pinned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit.main(pinned, options("http://127.0.0.1:9"), {}) == 0
-    assert "NOT AUDITED: the database of vulnerabilities cannot be asked" in capsys.readouterr().out
+    assert (
+        "NOT AUDITED: the database of vulnerabilities cannot be reached" in capsys.readouterr().out
+    )
 
 
 def test_a_mirror_without_the_database_is_not_taken_for_it(

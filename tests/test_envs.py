@@ -1,10 +1,12 @@
 """The conda files, constraints.txt and pyproject.toml agree, and have what the scripts import."""
 
 import ast
+import re
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -118,3 +120,14 @@ def test_the_workflow_alone_can_make_its_provenance_report() -> None:
         if requirement.name == "snakemake"
     ]
     assert "reports" in snakemake.extras
+
+
+@pytest.mark.parametrize("recipe", ["Dockerfile", "apptainer.def"])
+def test_a_container_has_the_pinned_packages_and_all_of_the_workflow(recipe: str) -> None:
+    text = (REPOSITORY / "container" / recipe).read_text()
+    assert "pip install --no-cache-dir -c constraints.txt -e ." in text
+    needed = {"config", "envs", "rules", "scripts", "src", "workflow", "constraints.txt"}
+    metadata = {"pyproject.toml", "README.md", "LICENSE"}
+    copied = re.findall(r"^(?:COPY|   ) ([\w. ]+) /behrt/[\w.]*$", text, re.MULTILINE)
+    assert set(" ".join(copied).split()) == needed | metadata
+    assert all((REPOSITORY / name).exists() for name in needed | metadata)

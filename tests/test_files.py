@@ -1,4 +1,4 @@
-"""Files that are written whole, and for their user alone."""
+"""Files are written whole, and only their user can read them."""
 
 import os
 import resource
@@ -29,7 +29,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("open_to_all")
-def test_what_a_stage_writes_is_its_users_alone(tmp_path: Path) -> None:
+def test_only_the_user_can_read_what_a_stage_writes(tmp_path: Path) -> None:
     keep_private()
     path = tmp_path / "results" / "run" / "value.json"
     write_json({"a": 1}, path)
@@ -52,13 +52,13 @@ FRAME = pl.DataFrame({"number": torch.rand(20_000).numpy()})
     ],
     ids=["checkpoint", "weights", "Parquet", "CSV", "JSON"],
 )
-def test_a_file_that_cannot_grow_is_told_and_not_left(
+def test_a_file_that_cannot_grow_is_an_error_and_leaves_nothing(
     tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(InputError, match="the file may not grow further"):
+        with pytest.raises(InputError, match="it exceeds the limit on the size of files"):
             write(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

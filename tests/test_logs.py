@@ -1,4 +1,4 @@
-"""What a log may tell of numbers of patients."""
+"""Numbers of patients in logs."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def default() -> Iterator[None]:
     logs.start(None)
 
 
-def test_small_numbers_are_not_told() -> None:
+def test_small_numbers_are_not_shown() -> None:
     logs.start(None, threshold=8, rounding=5)
     assert [logs.count(n) for n in (0, 1, 7, 8, 123)] == [
         *("0", "fewer than 8", "fewer than 8", "10", "125")

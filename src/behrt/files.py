@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: every writer goes through a temporary name and a rename."""
+"""Files are written whole or not at all: to a temporary name, then renamed."""
 
 import errno
 import json
@@ -14,27 +14,33 @@ import polars as pl
 from behrt.errors import InputError
 
 _UNWRITABLE = {
-    errno.ENOSPC: ("no space is left on the disk", "Free some, or put `results` on another disk"),
-    errno.EDQUOT: ("the disk quota is used up", "Free some, or put `results` on another disk"),
-    errno.EFBIG: ("the file may not grow further", "Raise the limit on the size of files"),
-    errno.EACCES: ("it may not be written", "Ask for permission to write to the folder"),
-    errno.EPERM: ("it may not be written", "Ask for permission to write to the folder"),
-    errno.EROFS: ("it may not be written", "Put `results` on a disk that may be written to"),
+    errno.ENOSPC: (
+        "no space is left on the disk",
+        "Free some space, or put `results` on another disk",
+    ),
+    errno.EDQUOT: (
+        "the disk quota is used up",
+        "Free some space, or put `results` on another disk",
+    ),
+    errno.EFBIG: ("it exceeds the limit on the size of files", "Raise the limit (ulimit -f)"),
+    errno.EACCES: ("you have no permission to write it", "Get permission to write to its folder"),
+    errno.EPERM: ("you have no permission to write it", "Get permission to write to its folder"),
+    errno.EROFS: ("its disk is read-only", "Put `results` on a disk that can be written"),
 }
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), and the apostrophe
-# by which it takes a cell for text.
+# Text that a spreadsheet reads as a formula (OWASP, CSV injection), and the apostrophe that makes
+# it read a cell as text.
 _FORMULA = "^'*[=+\\-@\t\r\n]"
 
 
 def keep_private() -> None:
-    """Let this process, and those that it starts, make files of mode 0600 in folders of 0700."""
+    """Create files with mode 0600 and folders with 0700 from now on, also in child processes."""
     os.umask(0o077)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Tell kindly why `path` cannot be written; what was done so far is kept by Snakemake.
+    """Explain in one sentence why `path` cannot be written.
 
     Raises:
         InputError: no space, a quota or limit, or no permission.
@@ -43,12 +49,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
         number = getattr(error, "errno", None)
-        if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
-            number = int(told[1])
+        if number is None and (reported := re.search(r"\(os error (\d+)\)", str(error))):
+            number = int(reported[1])
         if number not in _UNWRITABLE:
             raise
-        problem, mend = _UNWRITABLE[number]
-        raise InputError(path.name, problem, f"{mend}; the same command then goes on") from error
+        problem, fix = _UNWRITABLE[number]
+        raise InputError(path.name, problem, f"{fix}, and run the same command again") from error
 
 
 @contextmanager
@@ -80,8 +86,8 @@ def write_parquet(frame: pl.DataFrame, path: Path, row_group_size: int | None = 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame as CSV (UTF-8, comma, header row), atomically.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe before it, which `read_csv`
-    takes away again.
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe, which `read_csv`
+    removes.
     """
     text = pl.col(pl.String)
     harmless = pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).name.keep()
@@ -90,7 +96,7 @@ def write_csv(frame: pl.DataFrame, path: Path) -> None:
 
 
 def read_csv(path: Path) -> pl.DataFrame:
-    """Read what `write_csv` has written; an empty field is null."""
+    """Read a file that `write_csv` has written; an empty field is null."""
     text = pl.col(pl.String)
     plain = pl.when(text.str.contains("^'" + _FORMULA[1:])).then(text.str.slice(1)).otherwise(text)
     return pl.read_csv(path, infer_schema_length=None).with_columns(plain.name.keep())

@@ -1,4 +1,4 @@
-"""Random numbers that depend on a subject and a seed alone, never on row order or shard count.
+"""Random numbers that depend only on a subject and a seed, not on row order or shard count.
 
 The mixing function is splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
 """
@@ -25,9 +25,9 @@ def mix(ids: np.ndarray, seed: int, stream: str) -> np.ndarray:
 
 
 def uniform(ids: np.ndarray, seed: int, stream: str) -> np.ndarray:
-    """Return one float64 in [0, 1) an id, independently for every (seed, stream).
+    """Return one float64 in [0, 1) per id, independently for every (seed, stream).
 
-    `stream` names the use; its first eight bytes count.
+    `stream` names the use; only its first eight bytes matter.
     """
     return (mix(ids, seed, stream) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

@@ -155,12 +155,12 @@ class LogHandler(LogHandlerBase):
         return f"{self.total} job{'s' * (self.total != 1)} to run."
 
     def started(self, record: Any) -> str:
-        name = str(record.rule_msg or f"Rule {record.rule_name}")
+        name = str(record.rule_msg or "")  # a rule without a message is only a target
         if self.common_settings.dryrun:
             return name
         log = Path(record.log[0]) if record.log else None
         self.jobs[record.jobid] = _Job(name, record.rule_name, log, time.monotonic())
-        self.live.add(record.jobid, name, log)
+        self.live.add(record.jobid, name or record.rule_name, log)
         return ""
 
     def finished(self, record: Any) -> str:
@@ -174,12 +174,12 @@ class LogHandler(LogHandlerBase):
         percent = self.expected.percent()
         self.live.total(percent, self.done, self.total)
         self.notable = notable(job.log)
-        return f"[{percent:3d} %] {job.name} ({duration(seconds)})"
+        return f"[{percent:3d} %] {job.name} ({duration(seconds)})" if job.name else ""
 
     def failed(self, record: Any) -> str:
         job = self.jobs.pop(record.jobid, None)
         self.live.remove(record.jobid)
-        name = job.name if job else f"Rule {record.rule_name}"
+        name = (job.name if job else "") or f"Rule {record.rule_name}"
         place = f" Its log file: {record.log[0]}" if record.log else ""
         self.notable = notable(job.log) if job else []
         if self.common_settings.show_failed_logs:  # on a cluster, with the cluster's logs

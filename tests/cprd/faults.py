@@ -683,7 +683,7 @@ CONTAINERS = (
     ),
     Fault(
         "no permission to write",
-        error="it may not be written",
+        error="you have no permission to write it",
         where=".parquet",
         during=unwritable(errno.EACCES),
     ),
@@ -701,7 +701,7 @@ CONTAINERS = (
     ),
     Fault(
         "a limit on the size of files",
-        error="the file may not grow further",
+        error="it exceeds the limit on the size of files",
         where=".parquet",
         during=lambda d: largest_file(100),
     ),

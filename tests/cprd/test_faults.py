@@ -240,7 +240,7 @@ def test_every_fault_has_its_outcome(
         message = str(caught.value)
         assert fault.error in message
         assert fault.where in message
-        assert caught.value.mend
+        assert caught.value.fix
         left = [path.name for path in out.rglob(".*")]
         assert not left, "something half-written is left"
     else:

@@ -226,7 +226,7 @@ def test_rows_that_are_no_meds_are_counted(tmp_path: Path, lists: dict[str, Path
     }
     with pytest.raises(InputError, match=r"75\.0% of the rows cannot be used") as caught:
         bring_in("meds", folder, tmp_path / "again", lists, maximum_refused=0.5)
-    assert "raise" not in caught.value.mend
+    assert "raise" not in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,7 @@ def test_what_cannot_be_read_is_named(
     folder.joinpath(name).write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         bring_in("omop", folder, tmp_path / "out", lists, SYSTEMS)
-    assert "-5" not in caught.value.problem + caught.value.mend
+    assert "-5" not in caught.value.problem + caught.value.fix
     assert not list((tmp_path / "out" / "imported" / Path(name).stem).glob("*.parquet"))
 
 

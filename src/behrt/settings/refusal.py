@@ -88,7 +88,7 @@ def _sentence(
     own = problem.get("ctx", {}).get("error")
     if isinstance(own, InputError):
         within = [*keys, own.where] if own.where else keys
-        return InputError(_place(where, within), own.problem, own.mend)
+        return InputError(_place(where, within), own.problem, own.fix)
     if kind == "missing":
         described = _at(schema, keys, schema).get("description", "")
         place = _place(where, keys[:-1])
