@@ -114,6 +114,8 @@ def test_the_page_opens_with_the_run_and_holds_its_scores_beside_the_published(
     prevalence = page[page.index('<th scope="row">prevalence') :]
     assert "published" not in prevalence[: prevalence.index("</tr>")]
     assert "Simulated data" in page
+    assert facts.published(1, Task("T2", 6), "behrt", "APS") == "0.525"
+    assert facts.published(1, Task("T2", 60), "behrt", "APS") == ""
 
 
 def test_a_caption_is_marked_up_and_gives_the_number_of_patients(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ CASES = {
         },
         ["T2 held_out unused"],
     ),
+    "patients without a label, whatever the name of the task": (
+        {
+            "calibration": rows(task="Years5", patients=[90], positives=150),
+            "calibration_all": rows(task="Years5_all", patients=[93], positives=150),
+        },
+        ["Years5 held_out unused"],
+    ),
     "and nobody else": (
         {
             "calibration": rows(task="T2", patients=[90], positives=150),

@@ -94,17 +94,17 @@ class Facts:
         frame = (self.table1, self.table2)[table - 1].filter(task=task, metric="APS")
         return in_words(next(iter(frame["patients"].drop_nulls()), None))
 
-    def published(self, table: int, task: str, model: str, metric: str) -> str:
-        """Return the paper's score, or nothing where it has none."""
-        score = _published().get((table, task, model, metric))
+    def published(self, table: int, task: Task, model: str, metric: str) -> str:
+        """Return the paper's score for the window of a task, or nothing where it has none."""
+        score = _published().get((table, task.months, model, metric))
         return "" if score is None else f"{score:.3f}"
 
 
 @cache
-def _published() -> dict[tuple[int, str, str, str], float]:
-    columns = ("table", "task", "model", "metric", "value")
+def _published() -> dict[tuple[int, int | None, str, str], float]:
+    columns = ("table", "months", "model", "metric", "value")
     rows = pl.read_csv(PUBLISHED).select(columns).iter_rows()
-    return {(table, task, model, metric): value for table, task, model, metric, value in rows}
+    return {(table, months, model, metric): value for table, months, model, metric, value in rows}
 
 
 def in_words(count: float | None) -> str:

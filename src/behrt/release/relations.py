@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from behrt.evaluation.population import Key
-from behrt.tasks import key_of
+from behrt.tasks import ELIGIBLE, LABELLED, key_of
 
 DATA = Path(__file__).with_name("relations.toml")
 
@@ -44,6 +44,7 @@ class Relation:
         for row in table.iter_rows(named=True):
             if "task" in row:
                 row["base"] = key_of(row["task"])
+                row["population"] = LABELLED if row["base"] == row["task"] else ELIGIBLE
             row |= {fact: text.format(**row) for fact, text in facts.items()}
             if all(fnmatchcase(str(row[column]), text) for column, text in self.where.items()):
                 yield row
