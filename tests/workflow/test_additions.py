@@ -6,6 +6,7 @@ import sys
 
 import polars as pl
 import pytest
+import yaml
 
 from .conftest import REPOSITORY, TINY, Copy
 
@@ -75,3 +76,28 @@ def test_a_model_is_added_by_the_diff_that_contributing_shows(editable: Copy) ->
         cwd=REPOSITORY,
         check=True,
     )
+
+
+def test_a_task_is_added_by_the_diff_that_contributing_shows(editable: Copy) -> None:
+    apply(editable, example("A new task"))
+    models = ("behrt_mask", "deepr", "retain", "logistic_regression", "lightgbm")  # takes too long
+    fewer = yaml.safe_dump({"models": dict.fromkeys(models)})
+    (editable.folder / "config" / "fewer.yaml").write_text(fewer)
+    configured = (*TINY, "config/two_years.yaml", "config/fewer.yaml")
+    tables = {
+        name: editable.results / "tables" / f"{name}.csv" for name in ("table1", "population")
+    }
+    tables["decision"] = editable.results / "tables" / "decision.csv"
+    targets = [f"results/test/{path.parent.name}/{path.name}" for path in tables.values()]
+    done = editable.snakemake(*targets, "--cores", "2", *configured)
+    trained = re.findall(r"Train (\w+) for (\w+)", done.stdout)
+    assert sorted(trained) == [("behrt", "T4"), ("history", "T4"), ("prevalence", "T4")]
+    for path in tables.values():
+        assert {"T1", "T2", "T3", "T4"} <= set(pl.read_csv(path)["task"])
+    drawn = [
+        set(pl.read_parquet(editable.results / "tasks" / f"{task}.parquet")["subject_id"])
+        for task in ("T4", "T3")
+    ]
+    assert set() < drawn[0] < drawn[1]
+    planned = editable.snakemake("paper", "--dry-run", "--cores", "1", *configured).stdout
+    assert "Train behrt for T4_all" in planned

@@ -26,6 +26,20 @@ def test_every_variant_but_the_run_itself_is_planned(plan: str) -> None:
     assert sorted(set(trained)) == sorted(set(planned))
 
 
+def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
+    assert "Train retain for T2 (cpu, threads: 1)" in plan
+    assert "gpu=1" not in plan
+    (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
+    configured = (*TINY, "config/gpu.yaml")
+    target = "results/test/predictions/T2/{}.parquet"
+    models = [target.format(model) for model in ("behrt", "lightgbm")]
+    planned = clean.snakemake(*models, "--dry-run", "--cores", "1", *configured).stdout
+    for job in ("Pretrain mlm", "Train behrt for T2", "Predict T2 with behrt"):
+        assert f"{job} (gpu, threads: 1)" in planned
+    assert "Train lightgbm for T2 (cpu, threads: 1)" in planned
+    assert planned.count("gpu=1") == 3
+
+
 def test_more_models_are_planned(plan: str) -> None:
     for model in ("behrt_not_pretrained", "doctor_ai", "deepcare", "bag_of_words", "skip_gram"):
         assert f"Train {model} for T2" in plan
