@@ -55,6 +55,6 @@ rule finetune:
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Train {wildcards.variant}{wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads})"
+        "Train {wildcards.variant}{wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/finetune.py"

@@ -39,6 +39,6 @@ rule predict:
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Predict {wildcards.task} with {wildcards.variant}{wildcards.model} ({params.compute[accelerator]}, threads: {threads})"
+        "Predict {wildcards.task} with {wildcards.variant}{wildcards.model} ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/predict.py"

@@ -43,6 +43,6 @@ rule pretrain:
         compute=compute_for(config, "mlm"),
         code=code_hash(SCRIPTS / "pretrain.py", "behrt.models.behrt"),
     message:
-        "Pretrain {wildcards.variant}mlm ({params.compute[accelerator]}, threads: {threads})"
+        "Pretrain {wildcards.variant}mlm ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/pretrain.py"

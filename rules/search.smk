@@ -99,7 +99,7 @@ rule search_trial:
             f"behrt.models.{SEARCHED[wildcards.searched]['kind']}",
         ),
     message:
-        "Try {wildcards.searched}, round {wildcards.round}, trial {wildcards.number} ({params.compute[accelerator]}, threads: {threads})"
+        "Try {wildcards.searched}, round {wildcards.round}, trial {wildcards.number} ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/search_trial.py"
 

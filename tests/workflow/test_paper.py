@@ -27,17 +27,16 @@ def test_every_variant_but_the_run_itself_is_planned(plan: str) -> None:
 
 
 def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
-    assert "Train retain for T2 (cpu, threads: 1)" in plan
-    assert "gpu=1" not in plan
+    assert "Train retain for T2 (cpu, threads: 1, GPUs: 0)" in plan
+    assert "gpu, " not in plan
     (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
+    models = [f"results/test/predictions/T2/{model}.parquet" for model in ("behrt", "lightgbm")]
     configured = (*TINY, "config/gpu.yaml")
-    target = "results/test/predictions/T2/{}.parquet"
-    models = [target.format(model) for model in ("behrt", "lightgbm")]
     planned = clean.snakemake(*models, "--dry-run", "--cores", "1", *configured).stdout
     for job in ("Pretrain mlm", "Train behrt for T2", "Predict T2 with behrt"):
-        assert f"{job} (gpu, threads: 1)" in planned
-    assert "Train lightgbm for T2 (cpu, threads: 1)" in planned
-    assert planned.count("gpu=1") == 3
+        assert f"{job} (gpu, threads: 1, GPUs: 1)" in planned
+    for job in ("Train lightgbm for T2", "Predict T2 with lightgbm"):
+        assert f"{job} (cpu, threads: 1, GPUs: 0)" in planned
 
 
 def test_more_models_are_planned(plan: str) -> None:
