@@ -11,8 +11,9 @@ from behrt.settings.base import NotNegative, Positive, Section, Share
 class ProcessSettings(Section):
     """Settings of the simulated lives that are not in the tables of diseases and risks."""
 
-    records_from: int = 5479
-    """First day of records, in days since 1970-01-01. The default is 1985-01-01."""
+    records_from: Annotated[int, Field(ge=0, lt=14975)] = 5479
+    """First day of records, in days since 1970-01-01. The default is 1985-01-01; it must be before
+    2011, when the first practices are collected for the last time."""
 
     review_spacing: Annotated[float, Field(ge=1)] = 120.0
     """Days between a person's review visits."""
