@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from .conftest import MINE, Copy
 
@@ -116,3 +117,13 @@ def test_too_many_refused_rows_stop_the_run_without_showing_them(licensed: Copy)
     assert "simulated_Extract_Clinical_001" in done.stdout
     assert "maximum_refused" in done.stdout
     assert patient not in done.stdout
+
+
+def test_a_gpu_that_is_missing_is_reported_before_anything_runs(clean: Copy) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
+    arguments = ("--cores", "1", "--configfile", "config/test.yaml", "config/gpu.yaml")
+    done = clean.snakemake("results/test/vocabulary.json", *arguments, fails=True)
+    assert "config, accelerator: it is gpu, but torch finds no CUDA device" in done.stdout
+    assert not (clean.results / "delivery").exists()
