@@ -43,7 +43,7 @@ def test_a_table_and_a_figure_are_added_by_the_diffs_that_contributing_shows(
     after = editable.contents()
     assert {name for name in after if after[name] != before.get(name)} == {*made}
     table = pl.read_csv(editable.results / "tables" / "frequency.csv")
-    assert table["patients"].drop_nulls().min() >= 5
+    assert not table["patients"].is_in([1, 2, 3, 4]).any()
     assert set(table["data"]) == {"simulated"}
 
 
