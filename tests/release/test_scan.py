@@ -227,3 +227,11 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match=r"a\.json: it is not a valid file"):
         scan(tmp_path, [tmp_path / "a.json"], WATCH)
+
+
+def test_negative_ids_are_found_with_and_without_their_sign() -> None:
+    watch = Watch(np.array([-2624989531201712629, -12, -(2**63)]), Rules(5))
+    for text in ("-2624989531201712629", "x=2624989531201712629", "subject_id: -12", "patient -12"):
+        assert set(watch.kinds(text)) == {ID}, text
+    assert watch.knows(-2624989531201712629)
+    assert set(watch.kinds("part -12 of 9")) == set()

@@ -73,10 +73,12 @@ _LEAST_DIGITS = 5
 _NAMED = r"(?:patid|(?:person|patient|subject)_?id)s?"
 _NAME = re.compile(rf"(?:\w+[_.])?{_NAMED}", re.IGNORECASE)
 """The name of an id in a column, a key or a heading."""
-_AFTER_NAME = re.compile(rf"(?<![a-z]){_NAMED}[\"']?\s*[=:#]?\s*[\[({{]*\s*[\"']?\d", re.IGNORECASE)
+_AFTER_NAME = re.compile(
+    rf"(?<![a-z]){_NAMED}[\"']?\s*[=:#]?\s*[\[({{]*\s*[\"']?-?\d", re.IGNORECASE
+)
 _AFTER_WHO = re.compile(
     r"(?<!\w)(?:patient|person|subject)(?: (?:id|no\.?|number)\s*:?)?\s*[=#]?\s*[\"']?"
-    r"(\d{1,19})(?![\w.,]*\d)",
+    r"(?:(?<=[\s=\"'])-)?(\d{1,19})(?![\w.,]*\d)",
     re.IGNORECASE,
 )
 
@@ -125,7 +127,7 @@ class Watch:
     dates: frozenset[date] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
-        ids = np.unique(np.asarray(self.ids, dtype=np.int64))
+        ids = np.unique(np.abs(np.asarray(self.ids, dtype=np.int64)))  # text is searched for digits
         object.__setattr__(self, "ids", ids)
 
     def knows(self, number: int, named: bool = False) -> bool:
@@ -135,6 +137,7 @@ class Watch:
             number: any whole number.
             named: whether a name shows that it is an id, so that short ids are found too.
         """
+        number = abs(number)
         if not len(self.ids) or number > self.ids[-1]:
             return False
         if not named and number < 10 ** (_LEAST_DIGITS - 1):
@@ -194,7 +197,7 @@ def _in_values(value: Any, watch: Watch, key: str = "") -> Iterator[tuple[str, s
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _in_values(inner, watch, key)
-    elif isinstance(value, str) and names_ids(key) and value.strip().isdigit():
+    elif isinstance(value, str) and names_ids(key) and value.strip().removeprefix("-").isdigit():
         yield f"key {key!r}", IDENTIFIER
     elif isinstance(value, str):
         yield from ((f"key {key!r}", found) for found in watch.kinds(value))
