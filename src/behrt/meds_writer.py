@@ -1,6 +1,6 @@
 """Writing MEDS (the Medical Event Data Standard), valid under the `meds` package's schemas.
 
-What every left half of the workflow shares: whatever the source, the dataset looks the same.
+All sources use it, so that their datasets have the same form.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _DESCRIPTIONS = {
 
 
 def write_events(events: pl.DataFrame, path: Path) -> None:
-    """Write a shard's events (subject_id, time, code) as MEDS data, checked on the way."""
+    """Write the events of a shard (subject_id, time, code) as MEDS data, and check them."""
     table = DataSchema.align(
         events.with_columns(numeric_value=pl.lit(None, dtype=pl.Float32)).to_arrow()
     )
@@ -38,7 +38,7 @@ def write_events(events: pl.DataFrame, path: Path) -> None:
 def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
     """List every code of the dataset: code, description, parent_codes; sorted by code.
 
-    All words of the vocabulary are there, also those that no patient has.
+    All words of the vocabulary are listed, including those that no patient has.
 
     Args:
         words: code, description String and parent_codes List(String) of the vocabulary.
@@ -61,13 +61,13 @@ def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
 
 
 def write_codes(codes: pl.DataFrame, path: Path) -> None:
-    """Write the code metadata, checked on the way."""
+    """Write the code metadata, and check them."""
     with atomic(path) as temporary:
         pq.write_table(CodeMetadataSchema.align(codes.to_arrow()), temporary)
 
 
 def write_dataset(name: str, path: Path) -> None:
-    """Write the dataset's metadata; no time of creation, so the bytes can be made again."""
+    """Write the dataset's metadata, without a time of creation, so that the bytes are the same."""
     metadata = {
         "dataset_name": name,
         "etl_name": "behrt-workflow",

@@ -5,11 +5,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
+
+from behrt.figures.models import TOO_FEW
 
 from .conftest import TINY, Copy
 
@@ -140,9 +143,61 @@ def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
         assert "MissingRuleException" in refused.stdout
 
 
+SMALL = """
+run: small
+source: meds
+shards: 1
+caliber: null
+meds: {folder: small}
+codes: {minimum_patients: 5}
+tasks: {T1: null, T3: null}
+models: {behrt_mask: null, deepr: null, retain: null, logistic_regression: null, lightgbm: null}
+"""
+CODES = ["I10", "E119", "E785", "N179", "I2510", "F329", "K219", "J449", "I4891", "N390"]
+
+
+def small_dataset(folder: Path) -> None:
+    """Write 100 subjects, as a public demo has: half with negative ids, most with few visits."""
+    draw = Random(1)
+    rows: list[tuple[int, datetime.date | None, str]] = []
+    for i in range(100):
+        subject = (-1) ** i * (2_624_989_531_201_712 + i)
+        rows.append((subject, datetime.date(1930 + i % 50, 1, 1), "MEDS_BIRTH"))
+        rows.append((subject, None, f"GENDER//{'FM'[i % 2]}"))
+        day = datetime.date(2110, 1, 1)
+        for _ in range(draw.choices([1, 2, 3, 6, 12], [8, 4, 2, 3, 3])[0]):
+            day += datetime.timedelta(draw.randrange(20, 200))
+            chosen = [code for code in CODES if draw.random() < 0.4]
+            rows += [(subject, day, f"DIAGNOSIS//ICD//10//{code}") for code in chosen]
+    frame = pl.DataFrame(rows, ["subject_id", "time", "code"], orient="row")
+    (folder / "data").mkdir(parents=True)
+    timed = frame.with_columns(pl.col("time").cast(pl.Datetime("us")))
+    timed.sort("subject_id").write_parquet(folder / "data" / "0.parquet")
+    subjects = frame["subject_id"].unique(maintain_order=True)
+    names = ["train"] * 8 + ["tuning", "held_out"]
+    splits = pl.DataFrame({"subject_id": subjects, "split": names * 10})
+    (folder / "metadata").mkdir()
+    splits.write_parquet(folder / "metadata" / "subject_splits.parquet")
+
+
+def test_a_demo_of_100_patients_ends_in_a_report(clean: Copy) -> None:
+    small_dataset(clean.folder / "small")
+    (clean.folder / "config" / "small.yaml").write_text(SMALL)
+    clean.snakemake("--cores", "2", "--configfile", *TINY[1:], "config/small.yaml")
+    results = clean.folder / "results" / "small"
+    report = (results / "report.html").read_text()
+    assert "As the dataset" in report
+    own = pl.read_parquet(clean.folder / "small/metadata/subject_splits.parquet")
+    used = pl.read_parquet(results / "meds/metadata/subject_splits.parquet")
+    assert used.join(own, on=["subject_id", "split"], how="anti").is_empty()
+    assert used["subject_id"].min() < 0  # type: ignore[operator]
+    for figure in ("diseases", "disease_differences", "decision", "calibration", "trends"):
+        assert TOO_FEW in (results / "figures" / f"{figure}.svg").read_text()
+
+
 def test_a_missing_dataset_is_named(clean: Copy) -> None:
     (clean.folder / "config" / "generated.yaml").write_text(GENERATED)
     config = ("--configfile", *TINY[1:], "config/generated.yaml")
     done = clean.snakemake("-n", "--cores", "1", *config, fails=True)
-    assert "generated: no Parquet file in data/. Set `meds.folder`" in done.stdout
+    assert "generated: there is no such folder. Set `meds.folder`" in done.stdout
     assert "Traceback" not in done.stdout

@@ -1,5 +1,6 @@
-"""Other left halves than CPRD's: a MEDS dataset or an OMOP folder in, the same MEDS hinge out.
+"""Sources other than CPRD: a MEDS dataset or OMOP tables become the MEDS dataset of a run.
 
-`meds` and `omop` turn delivered rows into records (`records`); from there on one way serves both:
-`codes` and `words` decide what each code means, `events` writes a shard's MEDS events.
+`meds` and `omop` turn the rows of their files into records (`records`); `table_files` and `values`
+read the files and cells of tables. The further steps are the same for both: `codes`, `concepts` and
+`words` decide what each code becomes, and `events` makes the events of a shard.
 """

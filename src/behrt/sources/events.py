@@ -1,4 +1,4 @@
-"""One shard of records to MEDS events: who is followed, when, and what happened then."""
+"""MEDS events of one shard of records: subjects, their follow-up, and their diagnoses in it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,16 +32,17 @@ def make_events(
     """Make one shard's events.
 
     A diagnosis counts on the days of follow-up, first and last included; so do visits and death.
-    What a subject has twice on a day is one event, at midnight.
+    The same code on the same day is one event, at midnight.
 
     Args:
         parts: records.
         words: what each code becomes (`behrt.sources.words.Words`).
-        shard: which.
+        shard: its number.
 
     Returns:
         Events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
-        sorted by all three, no row twice. The outcomes of the diagnoses. The subjects left.
+        sorted by all three, without duplicates. The outcomes of the diagnoses. The subjects after
+        each step.
     """
     records = scan_records(parts, shard).collect(engine="streaming")
     subjects = find_follow_up(records)
@@ -82,9 +83,10 @@ def make_events(
 def find_follow_up(records: pl.DataFrame) -> pl.DataFrame:
     """Return the subjects, and when each is followed.
 
-    Birth is put on the first of its month; two months of birth are a contradiction. Follow-up is
-    the longest period of observation (of equal ones the first), else from the first `start` to the
-    last `end`, else from the first to the last event; never before birth, nor beyond death.
+    Birth is the first of its month; a subject with two months of birth is not followed. Follow-up
+    is the longest period of observation (of equal ones the first); without one it runs from the
+    first `start` to the last `end`, and without these from the first to the last event. It begins
+    at birth at the earliest, and ends at death at the latest.
 
     Args:
         records: of a shard.
@@ -92,6 +94,22 @@ def find_follow_up(records: pl.DataFrame) -> pl.DataFrame:
     Returns:
         subject_id, sex (String), birth, death, start, end (Date), one_birth, followed (Boolean);
         sorted by subject.
+
+    >>> from datetime import date
+    >>> from behrt.sources.records import Records
+    >>> records = Records.create_empty().vstack(
+    ...     pl.DataFrame(
+    ...         [
+    ...             (7, "birth", date(1950, 3, 15), None, None, None),
+    ...             (7, "seen", date(1990, 1, 2), date(1999, 4, 5), None, None),
+    ...             (7, "death", date(1998, 1, 1), None, None, None),
+    ...         ],
+    ...         schema=Records.create_empty().schema,
+    ...         orient="row",
+    ...     )
+    ... )
+    >>> find_follow_up(records).select("birth", "start", "end", "followed").row(0)
+    (datetime.date(1950, 3, 1), datetime.date(1990, 1, 2), datetime.date(1998, 1, 1), True)
     """
     kind, day, until = pl.col("kind"), pl.col("day"), pl.col("until")
     births = day.filter(kind == "birth").dt.truncate("1mo").unique()
@@ -177,7 +195,7 @@ def _within(rows: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
 
 
 def _fixed(records: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
-    """Make the events without a time: sex, and what the source says of region and practice."""
+    """Return the events without a time: sex and, if the source has them, region and practice."""
     nothing = pl.lit(None, pl.Date).alias("day")
     sex = cohort.select("subject_id", nothing, code=pl.lit("SEX//") + pl.col("sex"))
     others = records.filter(pl.col("kind") == "fixed").join(cohort, on="subject_id", how="semi")
@@ -185,7 +203,7 @@ def _fixed(records: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
 
 
 def _dated(cohort: pl.DataFrame) -> pl.DataFrame:
-    """Make birth, death, and the first and last day of follow-up."""
+    """Return birth, death, and the first and last day of follow-up."""
     death = pl.when(pl.col("death").is_between("start", "end")).then("death")
     return pl.concat(
         cohort.select("subject_id", day=day, code=pl.lit(code)).drop_nulls("day")
@@ -199,10 +217,10 @@ def _dated(cohort: pl.DataFrame) -> pl.DataFrame:
 
 
 def add_flows(counts: Sequence[Path]) -> dy.DataFrame[Flow]:
-    """Add the shards' subjects up, step by step.
+    """Add up the subjects of all shards, step by step.
 
     Raises:
-        InputError: nobody is left.
+        InputError: no subject is left.
     """
     return flow.add_flows(
         counts,
