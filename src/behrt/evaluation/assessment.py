@@ -109,22 +109,17 @@ def assess(
         metrics: their APS and AUROC (`behrt.evaluation.patients.PatientMetrics`), by subject.
         recalibration: fitted on other patients.
         diseases: those with decision curves of their own.
-        recall_at: the k of recall@k.
+        recall_at: the k of recall@k; those above the number of diseases are left out.
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
 
     Raises:
-        InputError: the metrics are of other patients, or a k exceeds the diseases.
+        InputError: the metrics are of other patients.
     """
     if not np.array_equal(metrics["subject_id"].to_numpy(), patients.subject_id):
         raise InputError(
             "metrics", "they are of other patients than the scores", "Run the evaluate rule again"
         )
-    if max(recall_at, default=0) > patients.scores.shape[1]:
-        raise InputError(
-            "config, evaluation.recall_at",
-            f"{max(recall_at)} is more than the number of diseases, {patients.scores.shape[1]}",
-            "Give smaller numbers",
-        )
+    recall_at = [k for k in recall_at if k <= patients.scores.shape[1]]
     recalibrated = recalibration.risks(patients.scores)
     both = {
         risks: calibrate(probability, patients.labels, bootstrap, task)

@@ -125,7 +125,8 @@ class Evaluation(Section):
     """Bootstrap resamples of patients for each 95 % interval."""
 
     recall_at: DistinctOrNone[Count] = (5, 10, 20)
-    """The k of recall@k, the share of a patient's label among the k highest scores."""
+    """The k of recall@k, the share of a patient's label among the k highest scores. A k above
+    the number of diseases is left out."""
 
     decision_diseases: Annotated[int, Field(ge=0, le=20)] = 6
     """How many of the most common diseases get decision curves of their own."""
