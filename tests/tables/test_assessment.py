@@ -51,7 +51,7 @@ def frames() -> dict[str, pl.DataFrame]:
             score_patients(frame, scores),
             fit_recalibration(tuning.scores, tuning.labels),
             [1, 3],
-            [2],
+            [2, 1000],  # 1000 is above the number of diseases
             Bootstrap(RESAMPLES, 1),
             "T2",
         )
