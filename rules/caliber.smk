@@ -1,9 +1,9 @@
 """Get the public code lists, once, before a run on a licensed delivery (target `caliber`).
 
 In: the pinned release, from the network or, with caliber_release.copy, from a folder or archive.
-Out: the lists in caliber_release.folder, and a manifest that says that they are verified.
-No other target needs this one, so no run goes to the network. It runs where Snakemake does: a
-cluster's nodes may have no network.
+Out: the lists in caliber_release.folder, and a manifest that they are verified.
+No other target depends on this one, so no run uses the network. It runs where Snakemake runs,
+because the nodes of a cluster may have no network.
 """
 
 

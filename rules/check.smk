@@ -1,8 +1,8 @@
-"""Look at the delivery before hours of work (target `check_delivery`).
+"""Check the delivery before hours of work (target `check_delivery`).
 
-In: every delivered file, of the large ones the start.
-Out: check/delivery.json and .txt: what was recognised, what is missing or wrong, the cohort to
-expect, and what a run needs. A delivery with faults is described too; only then is `ready` false.
+In: every delivered file; only the beginning of large ones is read.
+Out: check/delivery.json and .txt: what was recognised, what is missing or wrong, the expected
+cohort, and what a run needs. A delivery with faults is described as well; `ready` is then false.
 """
 
 
@@ -47,6 +47,6 @@ rule check_delivery:
         predictions=config["split"]["held_out"] * len(TASKS) * len(MODELS),
         code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
     message:
-        "Look at the delivery"
+        "Check the delivery"
     script:
         "../scripts/check_delivery.py"

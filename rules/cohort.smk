@@ -1,8 +1,8 @@
-"""Choose the patients, rule by rule.
+"""Select the patients, step by step.
 
-In: the extracted tables that the rules read.
-Out: cohort/cohort.parquet, one row a patient with a follow-up, cohort/flow.parquet, the patients
-left after each rule, and cohort/manifest.json, what was recognised in the delivery as a whole.
+In: the extracted source tables that the steps read.
+Out: cohort/cohort.parquet, one row per patient with a follow-up; cohort/flow.parquet, the patients
+left after each step; cohort/manifest.json, what was recognised in the delivery as a whole.
 """
 
 MERGED = {"merged": AURUM["merged_practices"]} if "merged_practices" in AURUM else {}
@@ -54,7 +54,7 @@ rule cohort_shard:
         without=WITHOUT,
         code=code_hash(SCRIPTS / "cohort_shard.py", "cprd/layouts.toml"),
     message:
-        "Choose the patients of shard {wildcards.shard}"
+        "Select the patients of shard {wildcards.shard}"
     script:
         "../scripts/cohort_shard.py"
 

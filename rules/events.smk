@@ -1,8 +1,8 @@
-"""Turn records into events: the last stage that knows CPRD writes a MEDS dataset.
+"""Turn records into events: the last stage that depends on CPRD writes a MEDS dataset.
 
 In: the cohort, the extracted records of a shard, and the phenotypes.
-Out: meds/data/<shard>.parquet, meds/metadata/{codes.parquet,dataset.json}, and how many records
-each code that no list holds had.
+Out: meds/data/<shard>.parquet, meds/metadata/{codes.parquet,dataset.json}, and the number of
+records of each code that no list has.
 """
 
 

@@ -1,8 +1,8 @@
-"""Read a delivered part once: text in, typed Parquet out, sorted by shard.
+"""Read each delivered part once: text to typed Parquet, sorted by shard.
 
 In: a delivered file, zipped or not.
-Out: extracted/<table>/<part>.parquet, one row a record, and a manifest of what was recognised,
-read, kept and refused.
+Out: extracted/<source table>/<part>.parquet, one row per record, and a manifest of what was
+recognised, read, kept and refused.
 """
 
 

@@ -10,7 +10,7 @@ from behrt.logs import NOTICE, logger
 
 
 def main(verified: Path, address: str | None, local_copy: str | None) -> None:
-    """Fill the folder of `verified`, with a `local_copy` (folder or archive) without network."""
+    """Fill the folder of `verified`; with a `local_copy` (folder or archive), without network."""
     pinned = release.Release.read()
     folder = verified.parent
     if local_copy is None:

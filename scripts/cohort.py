@@ -1,4 +1,4 @@
-"""The shards' cohorts in one table, and the patients left after each step."""
+"""The cohort of all shards in one file, and the patients left after each step."""
 
 from pathlib import Path
 

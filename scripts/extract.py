@@ -23,7 +23,7 @@ def main(
     options: dict[str, Any],
     unread: list[str],
 ) -> None:
-    """Extract one part, but for the columns `unread`.
+    """Extract one part, without the columns `unread`.
 
     `options` are the settings of `behrt.cprd.values.Options`.
     """

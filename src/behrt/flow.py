@@ -1,4 +1,4 @@
-"""How many people are left after each step of a cohort, whatever its source."""
+"""The number of patients left after each step of a cohort, for every source."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from behrt.errors import InputError
 
 
 class Flow(dy.Schema):
-    """Patients left after a step, one step a row."""
+    """One row per step: the patients left after it."""
 
     step = dy.Int8(primary_key=True, min=0)
     name = dy.String()
@@ -18,11 +18,11 @@ class Flow(dy.Schema):
 
 
 def add_flows(counts: Sequence[Path], where: str, who: str, mend: str) -> dy.DataFrame[Flow]:
-    """Add the shards' patients up, step by step.
+    """Add up the shards' patients, step by step.
 
     Args:
         counts: the shards' flows.
-        where, who, mend: of the error: what is wrong, of whom none is left, and what helps.
+        where, who, mend: for the error: the place, the kind of people, and the advice.
 
     Raises:
         InputError: nobody is left.

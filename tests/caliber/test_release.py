@@ -125,7 +125,9 @@ def test_a_broken_download_goes_on_where_it_broke(server: Server, tmp_path: Path
 
 def test_the_next_run_goes_on_too(server: Server, tmp_path: Path) -> None:
     server.cut = {LONG: [1000]}
-    with pytest.raises(InputError, match=r"1 of 3 files.*broke before the end.*Run it again"):
+    with pytest.raises(
+        InputError, match=r"1 of 3 files.*broke before the end.*Run the command again"
+    ):
         download(describe(CONTENT), tmp_path, server.address, attempts=1)
     assert contents(tmp_path).keys() - {"primary_care/.CPRD_gout.csv.partial"} == (
         CONTENT.keys() - {LONG}
@@ -162,7 +164,7 @@ def test_a_partial_file_of_something_else_is_thrown_away(server: Server, tmp_pat
 )
 def test_a_tampered_file_is_refused(server: Server, tmp_path: Path, body: bytes) -> None:
     server.tampered = {LONG: body}
-    with pytest.raises(InputError, match=r"CPRD_gout\.csv: another content than the pinned one"):
+    with pytest.raises(InputError, match=r"CPRD_gout\.csv: different content from the pinned file"):
         download(describe(CONTENT), tmp_path, server.address)
     assert contents(tmp_path) == {n: body for n, body in CONTENT.items() if n != LONG}
 
@@ -189,14 +191,14 @@ def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["file:///etc", "ftp://example.org", "lists", "https://"])
 def test_only_the_web_is_asked(address: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no web address"):
+    with pytest.raises(InputError, match="is not a web address"):
         download(describe(CONTENT), tmp_path, address)
 
 
 def test_a_redirection_leads_to_the_web_alone(server: Server, tmp_path: Path) -> None:
     address = server.address.replace("{commit}", "elsewhere")
     only = describe({"dictionary.csv": CONTENT["dictionary.csv"]})
-    with pytest.raises(InputError, match="not of the web"):
+    with pytest.raises(InputError, match="not a web address"):
         download(only, tmp_path, address)
 
 
@@ -243,7 +245,7 @@ def test_a_copy_is_taken(pack: Pack, prefix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
 @pytest.mark.parametrize(
-    ("body", "problem"), [(None, "not there"), (b"else", "another content")], ids=str
+    ("body", "problem"), [(None, "missing"), (b"else", "different content")], ids=str
 )
 def test_a_copy_with_a_wrong_file_is_refused(
     pack: Pack, body: bytes | None, problem: str, tmp_path: Path
@@ -274,13 +276,13 @@ def test_links_are_refused(tmp_path: Path) -> None:
         entry.external_attr = 0o120777 << 16
         archive.writestr(entry, "/etc/hostname")
     for name in ("copy.tar", "copy.zip"):
-        with pytest.raises(InputError, match="holds a link"):
+        with pytest.raises(InputError, match="contains a link"):
             copy(describe(CONTENT), tmp_path / "lists", tmp_path / name)
     (tmp_path / "secret").write_bytes(CONTENT["dictionary.csv"])
     folder = tmp_path / "copy"
     folder.mkdir()
     (folder / "dictionary.csv").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match=r"dictionary\.csv: not there"):
+    with pytest.raises(InputError, match=r"dictionary\.csv: missing"):
         copy(describe(CONTENT), tmp_path / "lists", folder)
 
 
@@ -300,9 +302,9 @@ def test_a_bomb_is_refused(pack: Pack, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_damaged_archive_is_refused(pack: Pack, tmp_path: Path) -> None:
     source = pack(tmp_path, CONTENT)
     source.write_bytes(source.read_bytes()[:-400])
-    with pytest.raises(InputError, match=r"not a \.zip or \.tar\.gz that can be read to its end"):
+    with pytest.raises(InputError, match=r"not a complete \.zip or \.tar\.gz"):
         copy(describe(CONTENT), tmp_path / "lists", source)
-    with pytest.raises(InputError, match="there is no such folder or archive"):
+    with pytest.raises(InputError, match="no such folder or archive"):
         copy(describe(CONTENT), tmp_path / "lists", tmp_path / "nowhere")
 
 

@@ -61,7 +61,7 @@ def test_the_users_table_replaces_it(tmp_path: Path) -> None:
     [
         ("", "does not begin with disease,sex"),
         ("sex,disease\n", "does not begin with disease,sex"),
-        ("disease,sex\n", "names no disease"),
+        ("disease,sex\n", "it has no disease"),
         ("disease,sex\nAsthma\n", "line 2: it has 1 values"),
         ("disease,sex\nAsthma,F\n", "line 2: there is no sex 'F'"),
         ("disease,sex\nAstma,male\n", "line 2: there is no disease 'Astma'. Did you mean 'Asthma'"),

@@ -1,4 +1,4 @@
-"""The faults that users meet in a delivery, each with its outcome: one table for test and manual.
+"""The faults of deliveries, each with its outcome: one list for the tests and the manual.
 
 python tests/cprd/faults.py > docs/faults.md
 """
@@ -64,7 +64,7 @@ GOUT = 100_000_000_000_000_007
 
 @dataclass(frozen=True)
 class Delivery:
-    """A small delivery, to be spoilt: `name` is a key of its files."""
+    """A small delivery, to be damaged: `name` is a key of its files."""
 
     folder: Path
     files: Mapping[str, str] = field(default_factory=lambda: FILES)
@@ -178,13 +178,13 @@ class Fault:
 
     Attributes:
         name: of the fault.
-        spoil: makes it.
-        error: what the one clear error says; empty where there is none.
+        spoil: damages a delivery.
+        error: text of the error; empty if there is none.
         where: the file, folder or key that the error names.
         refused: rows refused, by table and reason.
         step: the step of the cohort's flow after which a patient is gone.
         loss: what the first step of the cohort's flow says that the run does without.
-        outcomes: diagnosis rows that come to nothing, by outcome.
+        outcomes: diagnosis rows that do not become events, by outcome.
         config: settings other than the usual ones.
         during: lasts while the delivery is read.
         database: which of CPRD's is delivered.
@@ -214,13 +214,13 @@ class Fault:
         if self.step:
             return f"patient left out, counted: {self.step}"
         if self.loss:
-            return f"read as it is, the cohort flow says: without {self.loss}"
+            return f"read; first step of the cohort flow: without {self.loss}"
         if self.outcomes:
             return "; ".join(f"diagnosis left out, counted: {name}" for name in self.outcomes)
-        return "read as it is meant"
+        return "read correctly"
 
 
-# ---------------------------------------------------------------------------- ways to spoil
+# ---------------------------------------------------------------------------- ways to damage
 
 
 def cell(name: str, column: str, value: str, row: int = 0) -> Callable[[Delivery], None]:
@@ -340,12 +340,12 @@ def flipped(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 0xFF]) * 8 + content[middle + 8 :]
 
 
-# ---------------------------------------------------------------------------- the machine's faults
+# ---------------------------------------------------------------------------- faults of the machine
 
 
 @contextmanager
 def unreadable(path: Path) -> Iterator[None]:
-    """Take the permission to read away; root, who has it always, is told so."""
+    """Remove the permission to read; for root, who always has it, simulate the error."""
     if os.geteuid():
         mode = path.stat().st_mode
         path.chmod(0)
@@ -373,7 +373,7 @@ def unreadable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond `size` bytes."""
+    """Limit the size of files of this process to `size` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -389,7 +389,7 @@ def unwritable(number: int) -> Callable[[Delivery], Any]:
 
 @contextmanager
 def gone(path: Path) -> Iterator[None]:
-    """Let the file vanish once it has been found."""
+    """Remove the file after it has been found."""
     real = Path.open
 
     def vanish(self: Path, *arguments: Any, **named: Any) -> Any:
@@ -417,9 +417,9 @@ def without(*source_tables: str) -> dict[str, dict[str, list[str]]]:
 
 def unusable(name: str, column: str, value: str, reason: str, source_table: str = "") -> Fault:
     """One cell that makes its row unusable."""
-    told = f"{column} {value!r}" if value else f"no {column}"
+    shown = f"{column} {value!r}" if value else f"no {column}"
     return Fault(
-        f"{told} in {source_table or name}",
+        f"{shown} in {source_table or name}",
         cell(name, column, value),
         refused={(source_table or name, f"{reason} {column}"): 1},
     )
@@ -468,7 +468,7 @@ CONTAINERS = (
     Fault(
         "a zip packed by Deflate64",
         zip_field(8, 10, "<H", 9),
-        "it is packed in a way that is not known here",
+        "it is packed by a method that is not supported",
         ZIP,
     ),
     Fault(
@@ -665,7 +665,7 @@ CONTAINERS = (
     ),
     Fault(
         "a part that vanishes while it is read",
-        error="it is not there any more",
+        error="it no longer exists",
         where=TXT,
         during=lambda d: gone(d.path("clinical")),
     ),
@@ -825,7 +825,7 @@ TEXTS = (
     Fault(
         "a practice of another build",
         cell("practice", "pracid", "90009", -1),
-        "the last digits of patid are no practice's pracid",
+        "the last digits of patid are not a pracid",
         "patient and practice tables",
     ),
     Fault(
@@ -884,7 +884,6 @@ ROWS = (
     unusable("patient", "accept", "Y", "unreadable"),
     unusable("patient", "gender", "M", "unreadable"),
     unusable("patient", "mob", "March", "unreadable"),
-    unusable("patient", "mob", "13", "unreadable"),
     unusable("patient", "yob", "2999", "unreadable"),
     unusable("patient", "tod", "31/12/9999", "unreadable"),
     unusable("eligibility", "hes_e", "Y", "unreadable", "linkage_eligibility"),
@@ -963,7 +962,11 @@ MEANINGS = (
         "a medcode that no list has", cell("clinical", "medcode", "4711"), outcomes={"unmapped": 1}
     ),
     Fault("a missing ICD-10 code, `-.`", cell("diagnoses", "icd", "-."), outcomes={"no code": 1}),
-    Fault("what is no ICD-10 code", cell("diagnoses", "icd", "R??"), outcomes={"unmapped": 1}),
+    Fault(
+        "a text that is not an ICD-10 code",
+        cell("diagnoses", "icd", "R??"),
+        outcomes={"unmapped": 1},
+    ),
     Fault(
         "an ICD-10 code with a space in it",
         cell("diagnoses", "icd", "M 10"),
@@ -1054,10 +1057,10 @@ def of_aurum(name: str, spoil: Callable[[Delivery], Any] = nothing, **outcome: A
 def unusable_in_aurum(
     name: str, column: str, value: str, reason: str, source_table: str = ""
 ) -> Fault:
-    """One cell that makes its row unusable; the file's own name of the column is told."""
-    told = f"{column} {value!r}" if value else f"no {column}"
+    """One cell that makes its row unusable; the error has the file's own name of the column."""
+    shown = f"{column} {value!r}" if value else f"no {column}"
     return of_aurum(
-        f"{told} in {source_table or name}",
+        f"{shown} in {source_table or name}",
         cell(name, column, value, row=1 if name == "dictionary" else 0),
         refused={(source_table or name, f"{reason} {column}"): 1},
     )
@@ -1143,7 +1146,7 @@ AURUM_FAULTS = (
     of_aurum(
         "an Aurum patient table of another build",
         cell("patient", "pracid", "90009", -1),
-        error="pracid is no practice's for too many patients",
+        error="too many patients have no practice of their pracid",
         where="patient and practice tables",
     ),
     of_aurum(
@@ -1161,19 +1164,19 @@ AURUM_FAULTS = (
     of_aurum(
         "a list of merged practices with words in it",
         beside("merged.txt", "pracid\n20002\nthe High Street\n"),
-        error="line 3 is no pracid",
+        error="line 3 is not a pracid",
         where="merged.txt",
         config=MERGED,
     ),
     of_aurum(
-        "a list of merged practices with none",
+        "a list of merged practices without any",
         beside("merged.txt", "pracid\n"),
-        error="it names no practice",
+        error="it has no practice",
         where="merged.txt",
         config=MERGED,
     ),
     of_aurum(
-        "a list of concepts for a phenotype that is none",
+        "a list of concepts for an unknown phenotype",
         beside("snomed.csv", "phenotype,snomedctconceptid\nGoat,90560007\n"),
         error="1 of its phenotypes are not in the code lists, such as 'Goat'",
         where="snomed.csv",
@@ -1225,7 +1228,7 @@ AURUM_FAULTS = (
         config={"delivery": {"files": {"clinical": "*Observation*"}}},
     ),
     of_aurum(
-        "a date format for a column of GOLD's name that is none",
+        "a date format for a column under a wrong name of GOLD",
         error="'evendate' is not known. Use one of obsdate",
         where="config, extract, observation, date_format",
         config={"extract": {"date_format": {"observation": {"evendate": "YYYYMMDD"}}}},
@@ -1279,19 +1282,19 @@ SETTINGS = (
         config={"extract": {"date_format": "MM/DD/YYYY"}},
     ),
     Fault(
-        "a format for a table that is none",
+        "a format for an unknown table",
         error="hes_hopsital",
         where="config, extract.date_format",
         config={"extract": {"date_format": {"hes_hopsital": "YYYYMMDD"}}},
     ),
     Fault(
-        "a format for a column that is none",
+        "a format for an unknown column",
         error="'evendate' is not known",
         where="config, extract, clinical, date_format",
         config={"extract": {"date_format": {"clinical": {"evendate": "YYYYMMDD"}}}},
     ),
     Fault(
-        "a column that stands for none",
+        "a column that stands for an unknown one",
         error="'read' is not known",
         where="config, extract, clinical, columns",
         config={"extract": {"columns": {"clinical": {"code": "read"}}}},
@@ -1321,7 +1324,7 @@ SETTINGS = (
         config={"extract": {"date_format": "YYYYMMDD"}},
     ),
     Fault(
-        "too few rows refused to stop, but more than allowed",
+        "one refused row, and a limit that it exceeds",
         cell("clinical", "patid", ""),
         MANY,
         TXT,
@@ -1335,7 +1338,7 @@ GROUPS = {
     "Patients and records": MEANINGS,
     "Configuration": SETTINGS,
     "CPRD Aurum, where it differs": AURUM_FAULTS,
-    "Oddities that change nothing": HARMLESS,
+    "Variations without effect": HARMLESS,
 }
 FAULTS = tuple(fault for group in GROUPS.values() for fault in group)
 
@@ -1343,15 +1346,14 @@ FAULTS = tuple(fault for group in GROUPS.values() for fault in group)
 def page() -> str:
     """Return the manual's page of layouts and faults."""
     lines = [
-        "# What a delivery may look like, and what happens when it is spoilt",
+        "# Layouts and faults of a delivery",
         "",
-        "Made from the tables that the tests run: `python tests/cprd/faults.py > docs/faults.md`.",
+        "Made from the cases of the tests: `python tests/cprd/faults.py > docs/faults.md`.",
         "",
         "## Layouts",
         "",
-        "Each is read to the same cohort and events as plain SQL reads from it. What was "
-        "recognised stands in the manifest beside each extracted part and in "
-        "`cohort/manifest.json`.",
+        "A test compares the cohort and the events of each layout with those of plain SQL. The "
+        "manifest of each extracted part and `cohort/manifest.json` contain what was recognised.",
         "",
         "| Layout | Container | Dates, own tables | Dates, linked | Year of birth | Practice | "
         "Eligibility | ONS death |",
@@ -1364,7 +1366,13 @@ def page() -> str:
         f"{layout.generation('linkage_eligibility')} | {layout.generation('death_patient')} |"
         for layout in LAYOUTS
     ]
-    lines += ["", "## Tables and their generations", "", "| Table | Generations |", "|---|---|"]
+    lines += [
+        "",
+        "## Source tables and their generations",
+        "",
+        "| Table | Generations |",
+        "|---|---|",
+    ]
     named = {"linked to either": LINKED, "look-up of CPRD Aurum": LOOK_UPS}
     named = {database.title: database.numbered for database in DATABASES.values()} | named
     lines += [
@@ -1376,10 +1384,10 @@ def page() -> str:
         "",
         "## Faults",
         "",
-        "An error stops the run, names the file and the mend, and shows no patient id and no date. "
-        "Rows that are refused are counted by reason in the part's manifest, with the line of the "
-        "first; above `extract.maximum_refused` they stop the run. Rows read are always rows kept "
-        "and rows refused.",
+        "An error stops the run, names the file and the remedy, and shows no patient id and no "
+        "date. Refused rows are counted by reason in the part's manifest, with the line of the "
+        "first one; more than `extract.maximum_refused` of them stop the run. The rows read are "
+        "always the rows kept and the rows refused.",
     ]
     for title, faults in GROUPS.items():
         lines += ["", f"### {title}", "", "| Fault | Outcome |", "|---|---|"]

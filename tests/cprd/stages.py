@@ -7,6 +7,7 @@ from typing import Any
 
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import find_parts
+from behrt.settings.delivery import CohortRules
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -50,8 +51,8 @@ def run_stages(
     `diagnoses` is the configuration's events.tables, `without` its delivery.without.
     """
     known = DATABASES[database]
-    stated = bool(rules.get("hes_start") and rules.get("hes_end"))
-    needed = known.needed(diagnoses, without, stated)
+    cohort_rules = CohortRules.model_validate(rules)
+    needed = known.needed(diagnoses, without, cohort_rules.state_coverage)
     parts: dict[str, list[Path]] = {source_table: [] for source_table in known.source_tables}
     extract = script("extract")
     for part in find_parts(delivery, database=database):
@@ -110,7 +111,7 @@ def run_stages(
             cohort=cohorts[shard],
             counts=counts[shard],
             shard=shard,
-            rules=rules,
+            rules=cohort_rules,
             database=database,
             merged=merged,
             without=list(without),
@@ -138,7 +139,7 @@ def run_stages(
         patient=parts["patient"],
         practice=parts["practice"],
         coverage=parts["linkage_coverage"],
-        rules=rules,
+        rules=cohort_rules,
         database=database,
         merged=merged,
         without=list(without),

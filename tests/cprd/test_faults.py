@@ -1,4 +1,4 @@
-"""Every fault has its outcome: one clear error, or a counted refusal, and no row is lost."""
+"""Every fault has its outcome: one clear error, or counted refusals; no row is lost."""
 
 import re
 import shutil
@@ -42,7 +42,7 @@ DATE = re.compile(r"\d{2}/\d{2}/\d{4}|\d{4}[-/]\d{2}[-/]\d{2}|(?<!\d)(?:18|19|20
 
 @dataclass
 class Outcome:
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     flow: dict[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def settings(defaults: dict[str, Any], fault: Fault, folder: Path) -> dict[str, 
 
 
 def rows_in(part: DeliveredPart) -> int:
-    """Count the rows of a part, knowing nothing of how it is read."""
+    """Count the rows of a part, independently of how it is read."""
     if part.member is None:
         text = part.path.read_bytes()
     else:
@@ -99,7 +99,7 @@ def rows_in(part: DeliveredPart) -> int:
 
 
 def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
-    """Read a delivery as the workflow does, and count what becomes of every row."""
+    """Read a delivery as the workflow does, and count the outcome of every row."""
     config = read(config, SCHEMA)
     folder = Path(config["delivery"]["folder"])
     database = DATABASES[config["database"]]
@@ -185,7 +185,7 @@ def run(config: dict[str, Any], lists: Path, out: Path) -> Outcome:
 def medcodes_of(
     config: dict[str, Any], rows: dict[str, list[Path]], lists: Path, out: Path
 ) -> Path:
-    """Return the table of medcodes: the lists' own, or what Aurum's dictionary says."""
+    """Return the medcodes: those of the lists, or those of Aurum's dictionary."""
     if config["database"] == "gold":
         return lists / "medcode.parquet"
     snomed = None

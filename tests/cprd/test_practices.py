@@ -67,9 +67,9 @@ def test_a_list_of_merged_practices_is_read(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (b"20001\n20002,x\n", "line 2 is no pracid"),
-        (b"pracid\n2.0E4\n", "line 2 is no pracid"),
-        (b"pracid\n", "it names no practice"),
+        (b"20001\n20002,x\n", "line 2 is not a pracid"),
+        (b"pracid\n2.0E4\n", "line 2 is not a pracid"),
+        (b"pracid\n", "it has no practice"),
         (b"\xff\xfe2", "cannot be read"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The release of CALIBER's code lists that this project is made for, and how a copy is got.
+"""The release of CALIBER's code lists that this project uses, and copies of it.
 
-`release.json` pins the size and sha256 of every file. A file is taken from the network, a folder
-or an archive, and kept only if it is the one that is pinned. No list is part of this package.
+`release.json` pins the size and the sha256 of every file. A file from the network, a folder or an
+archive is only kept if it is the pinned one. This package has no lists of its own.
 """
 
 import hashlib
@@ -36,13 +36,13 @@ _ARCHIVE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class File:
-    """What a file must be: its length in bytes, and its sha256 in hexadecimal."""
+    """A pinned file: its length in bytes and its sha256 in hexadecimal."""
 
     size: int
     sha256: str
 
     def is_at(self, path: Path) -> bool:
-        """Tell whether the file at `path` is this one."""
+        """Return whether the file at `path` is this one."""
         if not path.is_file() or path.is_symlink() or path.stat().st_size != self.size:
             return False
         with path.open("rb") as stream:
@@ -54,11 +54,11 @@ class Release:
     """A release of the code lists.
 
     Attributes:
-        repository: the address of the repository, for people.
-        commit: the commit that `address` asks for.
-        commit_confirmed: whether `files` are known to be that commit's.
+        repository: the web address of the repository.
+        commit: the commit in `address`.
+        commit_confirmed: whether `files` are known to be those of the commit.
         address: base address of the files; `{commit}` in it stands for the commit.
-        files: what each file must be, by its path in the repository.
+        files: the pinned files, by path in the repository.
     """
 
     repository: str
@@ -80,7 +80,7 @@ class Release:
         )
 
     def missing(self, folder: Path) -> list[str]:
-        """Return the paths of the files that are not in the folder as they must be."""
+        """Return the paths of the files that the folder lacks or has in another version."""
         return [name for name, file in self.files.items() if not file.is_at(folder / name)]
 
 
@@ -94,25 +94,26 @@ def download(
 ) -> int:
     """Download the files that the folder lacks; return how many there were.
 
-    Each file is written under a temporary name, and gets its own when it is whole and verified.
-    What a broken download has left is kept and gone on from (HTTP Range), in this run and in the
-    next.
+    Each file is written under a temporary name and renamed when it is complete and verified. An
+    interrupted download is resumed (HTTP Range), in this run or in the next one.
 
     Args:
-        release: what to get.
-        folder: where to; made if it is not there.
+        release: the pinned files.
+        folder: the folder for the files; created if needed.
         address: base address (http or https) in place of the release's.
-        attempts: how often a file is asked for when the connection breaks.
-        timeout: seconds without an answer.
+        attempts: the number of requests for a file when the connection breaks.
+        timeout: seconds to wait for an answer.
 
     Raises:
-        InputError: the address is none; files could not be had, or are not those that are pinned.
-            All others have been written by then.
+        InputError: the address is not valid; files cannot be downloaded, or are not the pinned
+            ones. All others are written.
     """
     base = (address or release.address).replace("{commit}", release.commit).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).netloc:
         raise InputError(
-            "config, caliber_release.address", f"{base!r} is no web address", "Begin with https://"
+            "config, caliber_release.address",
+            f"{base!r} is not a web address",
+            "Begin with https://",
         )
     wanted = release.missing(folder)
     opener = urllib.request.build_opener(_WebOnly)
@@ -125,21 +126,19 @@ def download(
         done = pool.map(get, wanted)
         bar = logs.progress(done, total=len(wanted), label="CALIBER", unit="files")
         problems = {name: text for name, text in zip(wanted, bar, strict=True) if text}
-    _refuse(
-        problems, len(wanted), base, "Run it again, it goes on from here; if that does not help"
-    )
+    _refuse(problems, len(wanted), base, "Run the command again, it resumes; if that does not help")
     return len(wanted)
 
 
 def copy(release: Release, folder: Path, source: Path) -> int:
     """Copy the files that the folder lacks from another folder or an archive; return how many.
 
-    The archive is a .zip or .tar.gz of the repository. Members are found by the paths that are
-    pinned, below the folder that holds dictionary.csv; no other is unpacked.
+    The archive is a .zip or .tar.gz of the repository. Members are found by the pinned paths, below
+    the folder with dictionary.csv; no others are unpacked.
 
     Raises:
-        InputError: the source is not there or no archive; it holds links, paths that lead out
-            of it, or far too much; files are missing, or are not those that are pinned.
+        InputError: the source does not exist or is not an archive; it has links, paths that lead
+            out of it, or far too much content; files are missing, or are not the pinned ones.
     """
     source = Path(source)
     wanted = release.missing(folder)
@@ -148,9 +147,9 @@ def copy(release: Release, folder: Path, source: Path) -> int:
         for name in wanted:
             content = reader(name, release.files[name].size)
             if content is None:
-                problems[name] = "not there"
+                problems[name] = "missing"
             elif hashlib.sha256(content).hexdigest() != release.files[name].sha256:
-                problems[name] = "another content"
+                problems[name] = "different content"
             else:
                 with atomic(folder / name) as temporary:
                     temporary.write_bytes(content)
@@ -165,18 +164,19 @@ def _refuse(problems: Mapping[str, str], wanted: int, source: str, mend: str) ->
     more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
     raise InputError(
         source,
-        f"{len(problems)} of {wanted} files of the pinned release cannot be had ({shown}{more})",
-        f"{mend}, set `caliber_release` to another address or copy; other lists than the pinned "
-        "ones can be used, unverified, by setting `caliber` to their folder",
+        f"{len(problems)} of {wanted} files of the pinned release are not available "
+        f"({shown}{more})",
+        f"{mend}, set another address or copy in `caliber_release`; to use other lists than the "
+        "pinned ones, without verification, set `caliber` to their folder",
     )
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection to another web address only, never to ftp."""
+    """Follows redirections to web addresses only, never to ftp."""
 
     def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
         if urlsplit(arguments[-1]).scheme not in ("http", "https"):
-            raise urllib.error.URLError("redirected to an address that is not of the web")
+            raise urllib.error.URLError("redirected to an address that is not a web address")
         return super().redirect_request(*arguments)
 
 
@@ -188,7 +188,7 @@ def _download_file(
     attempts: int,
     timeout: float,
 ) -> str | None:
-    """Get one file; return what is wrong if that is not possible."""
+    """Download one file; return the problem if that fails, else None."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     problem = "the connection broke"
@@ -220,7 +220,7 @@ def _download_file(
             return None
         else:
             partial.unlink()
-            problem = "another content than the pinned one"
+            problem = "different content from the pinned file"
             if not resumed:
                 return problem
     return problem
@@ -234,7 +234,7 @@ def _append(
     resumed: int,
     timeout: float,
 ) -> None:
-    """Add what the server sends to a partial file; one byte too many at most."""
+    """Append the server's answer to a partial file, at most one byte too many."""
     headers = {"User-Agent": "behrt-workflow", "Accept-Encoding": "identity"}
     if resumed:
         headers["Range"] = f"bytes={resumed}-"
@@ -259,8 +259,7 @@ Reader = Callable[[str, int], bytes | None]
 def _opened(source: Path) -> Iterator[Reader]:
     """Open a folder or an archive: a function from a path and a size to the file's content.
 
-    The function returns None for a file that is not there, and reads one byte over the size at
-    most.
+    The function returns None for a missing file, and reads at most one byte more than the size.
     """
     if source.is_dir():
         root = source
@@ -278,7 +277,7 @@ def _opened(source: Path) -> Iterator[Reader]:
         yield from_folder
         return
     if not source.is_file():
-        raise InputError(source, "there is no such folder or archive", "Check caliber_release.copy")
+        raise InputError(source, "no such folder or archive", "Check caliber_release.copy")
     try:
         if zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
@@ -287,9 +286,7 @@ def _opened(source: Path) -> Iterator[Reader]:
             with tarfile.open(source, "r:*") as tar:
                 yield _from_tar(tar, source)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError) as error:
-        raise InputError(
-            source, "not a .zip or .tar.gz that can be read to its end", "Copy it again"
-        ) from error
+        raise InputError(source, "not a complete .zip or .tar.gz", "Copy it again") from error
 
 
 def _from_zip(archive: zipfile.ZipFile, source: Path) -> Reader:
@@ -345,18 +342,18 @@ def _refuse_archive(source: Path, entries: Iterator[tuple[str, int]]) -> None:
 
 
 def _unsafe(source: Path, what: str) -> InputError:
-    return InputError(source, f"holds {what}", "Take an archive of CALIBER's repository")
+    return InputError(source, f"it contains {what}", "Use an archive of CALIBER's repository")
 
 
 def _prefix(files: Mapping[str, Any]) -> str:
-    """Return the path, with its slash, of the outermost folder that holds the dictionary."""
+    """Return the path, with its slash, of the outermost folder with the dictionary."""
     found = [name for name in files if PurePosixPath(name).name == MARKER]
     outermost = min(found, key=lambda name: (name.count("/"), name), default=MARKER)
     return outermost.removesuffix(MARKER)
 
 
 def manifest(release: Release) -> dict[str, Any]:
-    """Describe a verified copy: where it is from and one hash over all its files."""
+    """Describe a verified copy: its origin and one hash of all its files."""
     lines = "".join(f"{file.sha256}  {name}\n" for name, file in sorted(release.files.items()))
     return {
         "repository": release.repository,

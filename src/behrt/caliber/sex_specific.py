@@ -1,8 +1,9 @@
-"""Which diseases only one sex can have.
+"""The diseases that only one sex can have.
 
-The rule behind `sex_specific.csv`: at least half of a phenotype's ICD-10 codes in CALIBER lie in
-categories that ICD-10's titles give to organs of one sex (`CATEGORIES`). Of the 301 phenotypes 25
-do; the next has a third. Breast cancer is none of them, as men have it too.
+`sex_specific.csv` follows a rule: at least half of a phenotype's ICD-10 codes in CALIBER are in
+categories whose titles name organs of one sex (`CATEGORIES`). This holds for 25 of the 301
+phenotypes; for the next one the share is a third. Breast cancer is not among them, because men have
+it too.
 """
 
 import csv
@@ -33,7 +34,7 @@ CATEGORIES = {
 
 @dataclass(frozen=True)
 class SexSpecific:
-    """A disease that one sex alone can have.
+    """A disease that only one sex can have.
 
     Attributes:
         disease: its index in the vocabulary.
@@ -60,14 +61,14 @@ def read_sex_specific(names: Sequence[str], path: Path | None = None) -> list[Se
     """Return the diseases of one sex, in the order of the names.
 
     Args:
-        names: the phenotypes. Those of this project's own table that are not among them are left
-            out, as other code lists have other names.
-        path: a table of the user's in place of it: CSV (UTF-8) whose header begins with
+        names: the phenotypes. Diseases of this project's own list that are not among them are
+            left out, because other code lists have other names.
+        path: a list of the user's in place of it: CSV (UTF-8) with a header that begins with
             disease,sex.
 
     Raises:
-        InputError: the user's table has another header, an unknown disease or sex, a disease
-            twice, or none.
+        InputError: the user's list has another header, an unknown disease or sex, a disease twice,
+            or no disease.
     """
     table = path or TABLE
     try:
@@ -78,7 +79,7 @@ def read_sex_specific(names: Sequence[str], path: Path | None = None) -> list[Se
         ) from error
     if not lines or lines[0][:2] != ["disease", "sex"]:
         raise InputError(
-            table, "the first line does not begin with disease,sex", "Name the two columns so"
+            table, "the first line does not begin with disease,sex", "Give the columns these names"
         )
     index = {name: i for i, name in enumerate(names)}
     found: dict[int, SexSpecific] = {}
@@ -93,11 +94,11 @@ def read_sex_specific(names: Sequence[str], path: Path | None = None) -> list[Se
             if path is None:
                 continue
             near = get_close_matches(name, names, n=1)
-            hint = f"Did you mean {near[0]!r}" if near else "Take names from vocabulary.json"
+            hint = f"Did you mean {near[0]!r}" if near else "Use the names in vocabulary.json"
             raise InputError(where, f"there is no disease {name!r}", hint)
         if index[name] in found:
             raise InputError(where, f"{name!r} is named twice", "Remove one of its lines")
         found[index[name]] = SexSpecific(index[name], name, sex)
     if path and not found:
-        raise InputError(path, "it names no disease", "Add some, or leave it out of the config")
+        raise InputError(path, "it has no disease", "Add one, or remove sex_analysis.diseases")
     return [found[i] for i in sorted(found)]

@@ -14,7 +14,7 @@ COLUMNS = ("phenotype", "snomedctconceptid")
 
 
 class ListedConcepts(dy.Schema):
-    """One pair of a SNOMED CT concept and a phenotype a row."""
+    """One row per pair of a SNOMED CT concept and a phenotype."""
 
     snomed = dy.Int64(primary_key=True, min=1)
     phenotype = dy.Int16(primary_key=True, min=0)

@@ -198,7 +198,7 @@ def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> p
 
 
 def _birth_month() -> pl.Expr:
-    """Return the month of birth (Int8); null where mob is blank or 0."""
+    """Return the month of birth (Int8); null where mob is blank, 0 or not a month."""
     month = pl.col("mob")
     return pl.when(month.is_between(1, 12)).then(month).cast(pl.Int8)
 

@@ -1,4 +1,4 @@
-"""Delivered files opened: a loose text, or the one in a zip, as a stream whose faults are told."""
+"""Delivered files as streams: a loose text, or the one in a zip, with clear errors for faults."""
 
 import struct
 import zipfile
@@ -14,7 +14,7 @@ from behrt.errors import InputError
 LONGEST_LINE = 2**20
 """Bytes; a delivered row has a few hundred."""
 
-# Text with TABs packs ten to fifty times; a file made to fill a disk packs a thousand times.
+# Text with TABs is compressed ten to fifty times; a file made to fill a disk, a thousand times.
 HIGHEST_RATIO = 200
 _SMALL = 64 * 2**20
 
@@ -32,11 +32,11 @@ _DAMAGES = (
 
 
 class Text:
-    """The bytes of one delivered text, whose faults come as InputErrors.
+    """The bytes of one delivered text; faults are raised as InputErrors.
 
     Attributes:
         name: of the delivered file.
-        size: bytes in all, unpacked.
+        size: number of bytes, unpacked.
     """
 
     def __init__(self, name: str, stream: IO[bytes], size: int) -> None:
@@ -46,7 +46,7 @@ class Text:
         self._read = 0
 
     def read(self, size: int) -> bytes:
-        """Read at most `size` bytes; none at the end."""
+        """Read at most `size` bytes; an empty result is the end."""
         with _readable(self.name):
             block = self._stream.read(size)
             self._read += len(block)
@@ -64,36 +64,36 @@ class Text:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """Turn what a file's state can raise into an InputError that names the file."""
+    """Turn the errors of a damaged or missing file into an InputError that names it."""
     try:
         yield
     except PermissionError as error:
         raise InputError(
-            name, "it may not be read", "Ask whoever owns the file for permission"
+            name, "it may not be read", "Ask the owner of the file for permission"
         ) from error
     except NotImplementedError as error:
         raise InputError(
             name,
-            f"it is packed in a way that is not known here ({_reason(error)})",
+            f"it is packed by a method that is not supported ({_reason(error)})",
             "Unpack it with another program and deliver the .txt",
         ) from error
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError(name, "it is not there any more", "Copy the file again") from error
+        raise InputError(name, "it no longer exists", "Copy the file again") from error
     except _DAMAGES as error:
         raise InputError(
             name,
             f"it is damaged ({_reason(error)})",
-            "Copy the file again, or ask CPRD for it anew",
+            "Copy the file again, or ask CPRD for it again",
         ) from error
 
 
 def _reason(error: Exception) -> str:
-    # An OSError's own text holds the path, a BadZipFile's the member's name
+    # The text of an OSError has the path, that of a BadZipFile the member's name
     text = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
     text = text.split(" for file")[0].rstrip(".")
-    if "'" in text or '"' in text:  # quoted bytes, which may be rows where a name should stand
+    if "'" in text or '"' in text:  # quoted bytes, which can be rows in place of a name
         return "its directory and its contents differ"
     return text
 
@@ -103,7 +103,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip file.
 
     Raises:
-        InputError: it is no zip file, is damaged, or may not be read.
+        InputError: it is not a zip file, is damaged, or may not be read.
     """
     with _readable(path.name):
         archive = zipfile.ZipFile(path)
@@ -113,11 +113,11 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def open_text(source: Path, member: str | None) -> Iterator[Text]:
-    """Open a .txt, or the `member` of a .zip, which is never written to disk.
+    """Open a .txt, or the `member` of a .zip without unpacking it to disk.
 
     Raises:
         InputError: the file may not be read; the zip is damaged, encrypted, packed in a way that
-            Python cannot unpack, or a zip bomb; also while the text is read.
+            Python cannot unpack, or is a zip bomb; also while the text is read.
     """
     if member is None:
         with _readable(source.name):
@@ -138,7 +138,7 @@ def open_text(source: Path, member: str | None) -> Iterator[Text]:
                     source.name,
                     f"it would unpack to {entry.file_size / 1e9:.1f} GB, more than "
                     f"{HIGHEST_RATIO} times its size, as a zip bomb does",
-                    "Look at it; if it is as it should be, unpack it and deliver the .txt",
+                    "Look at it; if it is correct, unpack it and deliver the .txt",
                 )
             packed = archive.open(entry)
         with packed:

@@ -1,8 +1,9 @@
-"""Diagnoses of one shard: GP and hospital rows with what becomes of each, and their phenotypes.
+"""Diagnosis rows of one shard, from general practice and hospital, and their phenotypes.
 
-GP rows are joined to CALIBER by medcode. Hospital rows (hes_diagnosis_hosp, dated by admission,
-as in the authors' later public code) are joined by ICD-10 at level 4: to an entry of four
-characters exactly, and to an entry of three characters that the code falls under.
+Rows of general practice are joined to the code lists by medcode. Hospital rows
+(hes_diagnosis_hosp, on the day of admission, as in the authors' later public code) are joined by
+ICD-10 at level 4: to an entry of four characters, and to an entry of three characters that includes
+the code.
 """
 
 from collections.abc import Sequence
@@ -25,11 +26,11 @@ def scan_diagnoses(
 ) -> pl.LazyFrame:
     """Scan one shard's diagnoses: subject_id, day (Date), system, code (String).
 
-    With `pointers`, parts of tables that name the rows that are diagnoses by obsid (CPRD Aurum's
-    Problem and Referral), the other rows of general practice are left out.
+    `pointers` are parts of source tables that name by obsid the rows that are diagnoses (CPRD
+    Aurum's Problem and Referral); with them, other rows of general practice are left out.
 
-    A day or code that is missing is null; so are medcode 0 and ICD-10 code `-.`. What stands for an
-    ICD-10 code and is none comes as it is, so that it is counted among the unmapped codes.
+    A missing day or code is null; so are medcode 0 and ICD-10 code `-.`. A text that is not an
+    ICD-10 code is returned as it is, and is counted among the unmapped codes.
     """
     frames = []
     if general_practice:
@@ -54,12 +55,12 @@ def _select(rows: pl.LazyFrame, date: str, system: str, code: pl.Expr) -> pl.Laz
 
 
 def read_mapping(medcodes: Path, icd: Path) -> pl.DataFrame:
-    """Read the pairs of a code and a phenotype: system, code, phenotype (Int16), no pair twice.
+    """Read the pairs of a code and a phenotype: system, code, phenotype (Int16), each once.
 
     Args:
         medcodes: phenotypes/medcodes.parquet.
         icd: phenotypes/icd.parquet; an entry of three characters stands for itself and for every
-            code of four that begins with it.
+            code of four characters that begins with it.
     """
     by_medcode = pl.read_parquet(medcodes).select(
         pl.lit(MEDCODE).alias("system"),

@@ -1,8 +1,8 @@
-"""The delivered tables: columns of every generation, and the type of every column that we read.
+"""The source tables: columns of every generation, and the type of every column that is read.
 
-The registry itself is data, `layouts.toml` beside this module. Readers select columns by
-lower-cased header name, so their order and what else there is do not matter; writers use the order
-of the first generation.
+The registry is data: `layouts.toml` in this folder. Readers select columns by header name in lower
+case, so the order of columns and any others do not matter. Writers use the order of the first
+generation.
 """
 
 import tomllib
@@ -11,22 +11,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-ColumnType = Literal["id", "integer", "year", "month", "date", "text"]
+ColumnType = Literal["id", "integer", "year", "date", "text"]
 REGISTRY = Path(__file__).with_name("layouts.toml")
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """One delivered table.
+    """One source table.
 
     Attributes:
         name: our name, lower case.
         generations: delivered column names, in order, in delivered case, by generation.
-        types: the columns that extract keeps, by lower-cased name, and how to read them.
-        required: of those, the ones a row cannot do without (a blank refuses the row).
-        renamed: what deliveries call these columns, lower case, and what we call them.
-        also: other spellings of the table in the names of files.
-        whole_build: whether each extract of a build brings the same rows again.
+        types: the columns that the extraction keeps, by name in lower case, and their types.
+        required: those of them that must not be blank (a blank refuses the row).
+        renamed: names of these columns in deliveries, lower case, and ours.
+        also: other spellings of the source table in the names of files.
+        whole_build: whether each extract of a build has the same rows.
     """
 
     name: str
@@ -39,7 +39,7 @@ class SourceTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the first generation, which is the one that is simulated."""
+        """The columns of the first generation, which is the simulated one."""
         return next(iter(self.generations.values()))
 
     def ours(self, delivered: str) -> str:
@@ -48,22 +48,22 @@ class SourceTable:
         return self.renamed.get(name, name)
 
     def theirs(self, ours: str) -> str:
-        """Return what the first generation calls a column that is read, lower case."""
+        """Return the first generation's name, lower case, of a column that is read."""
         return next(name.lower() for name in self.columns if self.ours(name) == ours)
 
     def without(self, columns: Iterable[str]) -> "SourceTable":
-        """Return the table with some columns, by our names, left unread."""
+        """Return the source table without some columns, by our names."""
         kept = {name: kind for name, kind in self.types.items() if name not in set(columns)}
         return replace(self, types=kept)
 
     def known(self) -> set[str]:
-        """Return the names, lower case, that the columns of any generation have."""
+        """Return the names, lower case, of the columns of all generations."""
         return {name.lower() for columns in self.generations.values() for name in columns}
 
     def nearest_generation(self, header: Iterable[str]) -> str:
         """Return the generation whose columns differ least from `header` (lower case).
 
-        Of two that differ alike, the one named first.
+        Of two that differ equally, the first one.
         """
         delivered = set(header)
         return min(
@@ -73,11 +73,11 @@ class SourceTable:
 
 
 def read_registry(path: Path) -> dict[str, dict[str, SourceTable]]:
-    """Read the tables by family and name.
+    """Read the source tables by family and name.
 
     Raises:
-        ValueError: a generation lacks a column that is read, or a table's entry names one that is
-            not.
+        ValueError: a generation lacks a column that is read, or an entry names a column that is
+            not read.
     """
     families: dict[str, dict[str, SourceTable]] = {}
     for family, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():

@@ -1,6 +1,6 @@
-"""Which practice a patient belongs to, and which practices are others once more.
+"""The practice of each patient, and the practices that were merged into others.
 
-CPRD GOLD says the practice in the last digits of patid alone, Aurum in a column.
+In CPRD GOLD the last digits of patid are the practice; CPRD Aurum has a column.
 """
 
 from pathlib import Path
@@ -11,18 +11,18 @@ from behrt.errors import InputError
 
 _DIGITS = (5, 3)
 _SHARE = 0.99
-"""Of the patients, who must have a practice by a suffix for it to be the right one."""
+"""The share of patients that must have a practice by a number of digits, for it to be correct."""
 
 
 def practice_digits(patient_ids: pl.LazyFrame, practice_ids: pl.Series) -> int:
-    """Find how many last digits of patid are the practice: 5, in older builds 3.
+    """Return how many last digits of patid are the practice: 5, in older builds 3.
 
     Args:
         patient_ids: patid of all patients.
         practice_ids: pracid of all practices.
 
     Raises:
-        InputError: neither suffix is a practice's for nearly all patients.
+        InputError: with neither number do nearly all patients have a practice.
     """
     shares = patient_ids.select(
         (pl.col("patid") % 10**digits)
@@ -38,8 +38,8 @@ def practice_digits(patient_ids: pl.LazyFrame, practice_ids: pl.Series) -> int:
     found = ", ".join(f"{digits} digits: {shares[str(digits)][0]:.1%}" for digits in _DIGITS)
     raise InputError(
         "patient and practice tables",
-        f"the last digits of patid are no practice's pracid for too many patients ({found})",
-        "Check that both come from one build, or set `practice_digits`",
+        f"for too many patients, the last digits of patid are not a pracid ({found} have one)",
+        "Check that both are of one build, or set `cohort.practice_digits`",
     )
 
 
@@ -54,17 +54,17 @@ def with_practice(patients: pl.DataFrame, practices: pl.DataFrame, digits: int) 
         raise InputError(
             "practice table",
             f"two practices have the same last {digits} digits, or one has two different rows",
-            "Deliver every practice once, or set `practice_digits` to another number",
+            "Deliver every practice once, or set `cohort.practice_digits` to another number",
         )
     keyed = patients.with_columns(pracid=pl.col("subject_id") % 10**digits)
     return keyed.join(suffixes, on="pracid", how="left", maintain_order="left").drop("pracid")
 
 
 def require_practices(patients: pl.LazyFrame, practices: pl.LazyFrame) -> None:
-    """Refuse patients whose own `pracid` is no practice's for too many of them.
+    """Require that nearly all patients have the `pracid` of a practice.
 
     Raises:
-        InputError: nearly all patients should have a practice; or a practice has two rows.
+        InputError: too many patients have no practice, or a practice has two rows.
     """
     rows = practices.unique().collect()
     if rows["pracid"].is_duplicated().any():
@@ -76,29 +76,29 @@ def require_practices(patients: pl.LazyFrame, practices: pl.LazyFrame) -> None:
     if share is not None and share < _SHARE:
         raise InputError(
             "patient and practice tables",
-            f"pracid is no practice's for too many patients ({share:.1%} have one)",
-            "Check that both come from one build",
+            f"too many patients have no practice of their pracid ({share:.1%} have one)",
+            "Check that both are of one build",
         )
 
 
 def not_merged(patients: pl.DataFrame, merged: pl.Series) -> pl.DataFrame:
-    """Keep patients whose practice has not been merged into another, which has them too.
+    """Keep patients whose practice was not merged into another, which has them as well.
 
     Args:
         patients: with pracid.
-        merged: pracids of the practices that were.
+        merged: pracids of the practices that were merged.
     """
     gone = pl.col("pracid").is_in(merged.implode()).fill_null(value=False)
     return patients.filter(~gone)
 
 
 def read_merged(path: Path) -> pl.Series:
-    """Read a list of practices: text with one pracid a line, below a header `pracid` or none.
+    """Read a list of practices: text with one pracid per line, with or without a header `pracid`.
 
     Raises:
-        InputError: the file cannot be read, a line is no pracid, or there is none.
+        InputError: the file cannot be read, a line is not a pracid, or there is none.
     """
-    mend = "Write one practice's pracid a line, as CPRD's list of merged practices has them"
+    mend = "Write one pracid per line, as in CPRD's list of merged practices"
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -109,7 +109,7 @@ def read_merged(path: Path) -> pl.Series:
         del filled[0]
     for number, line in filled:
         if not (line.isascii() and line.isdecimal() and len(line) <= 18):
-            raise InputError(path.name, f"line {number} is no pracid", mend)
+            raise InputError(path.name, f"line {number} is not a pracid", mend)
     if not filled:
-        raise InputError(path.name, "it names no practice", mend)
+        raise InputError(path.name, "it has no practice", mend)
     return pl.Series("pracid", [int(line) for _, line in filled], dtype=pl.Int64).unique().sort()

@@ -1,7 +1,7 @@
-"""The codes that put a disease of one sex into the records of the other (paper, Results).
+"""The codes that record a disease of one sex for patients of the other (paper, Results).
 
-The paper found male infertility recorded for more women than men, because Read codes that say
-"infertility" and no sex are listed under both sexes' phenotypes.
+The paper found male infertility recorded for more women than men, because Read codes for
+"infertility" that name no sex are in the lists of both sexes' phenotypes.
 """
 
 from collections.abc import Sequence
@@ -45,17 +45,17 @@ def count_patients(
 ) -> pl.DataFrame:
     """Count one shard's patients by disease, code and sex.
 
-    The records are those that become events: of the cohort, within follow-up.
+    The records are those that become events: of the cohort, in follow-up.
 
     Args:
         cohort: cohort/cohort.parquet.
         general_practice, hospital, pointers: extracted parts, as `scan_diagnoses` takes them.
         mapping: system, code, phenotype of the codes that count.
-        shard: which.
+        shard: number of the shard.
 
     Returns:
-        phenotype Int16, system, code String, null in the row of a disease's patients by any code;
-        sex Int8, patients Int64.
+        phenotype Int16, system, code String (both null in the row that counts a disease's patients
+        by any code), sex Int8, patients Int64.
     """
     people = pl.scan_parquet(cohort).filter(pl.col("shard") == shard)
     window = people.select("subject_id", "follow_up_start", "follow_up_end")
@@ -86,9 +86,9 @@ def count_shards(
     shards: int,
     pointers: Sequence[Path] = (),
 ) -> pl.DataFrame:
-    """Count all shards' patients, one shard in memory at a time; a patient is in one.
+    """Count the patients of all shards, with one shard in memory at a time.
 
-    Arguments and columns are those of `count_patients`; the mapping may hold every code.
+    Arguments and columns are those of `count_patients`; the mapping can have every code.
     """
     chosen = [disease.disease for disease in diseases]
     of_one_sex = mapping.filter(pl.col("phenotype").is_in(chosen))
@@ -103,7 +103,7 @@ def count_shards(
 
 
 def read_names(phenotypes: Path) -> list[str]:
-    """Return the phenotypes' names, in their order.
+    """Return the names of the phenotypes, in order.
 
     Args:
         phenotypes: phenotypes/phenotypes.parquet.
@@ -130,13 +130,13 @@ def tabulate(
         threshold: the smallest count of patients to show.
 
     Returns:
-        One row a disease and code that a patient of the other sex has: disease, sex, system,
-        code, read_code, term, also_listed_under String (other phenotypes that hold the code);
-        of_both_sexes Boolean: it is also listed under a disease of the other sex, or says
-        nothing of sex as it is listed under one of both; patients_own, patients_other Int64: of
-        the disease's sex and of the other, with this code; disease_other Int64: of the other
-        with the disease by any code; share_of_other Float64: patients_other over it. Null where
-        too few to be shown. Most patients of the other sex first, within a disease.
+        One row per disease and code that a patient of the other sex has: disease, sex, system,
+        code, read_code, term, also_listed_under String (other phenotypes with the code);
+        of_both_sexes Boolean: the code is also listed under a disease of the other sex, or under
+        one of both sexes; patients_own, patients_other Int64: patients of the disease's sex and of
+        the other sex with this code; disease_other Int64: patients of the other sex with the
+        disease by any code; share_of_other Float64: patients_other divided by disease_other. Null
+        where the count is too small. Within a disease, the largest patients_other first.
     """
     total = counts.group_by(_KEYS).agg(pl.col("patients").sum())
     sides = pl.DataFrame(
@@ -160,7 +160,7 @@ def tabulate(
     )
     sex_of = {disease.disease: disease.sex for disease in diseases}
     listed = mapping.group_by("system", "code").agg(held_by=pl.col("phenotype").sort())
-    # An ICD-10 code of four characters that is not listed has the term of the three above it.
+    # An ICD-10 code of four characters that is not listed has the term of its first three.
     above = (
         terms.filter(pl.col("system") == ICD)
         .rename({"code": "above", "term": "term_above"})
@@ -207,7 +207,7 @@ def tabulate(
 
 
 def _suppressed(table: pl.DataFrame, threshold: int) -> pl.DataFrame:
-    """Hide small counts, and those of a disease's codes from which one would follow."""
+    """Hide small counts, and counts of a disease's codes from which a small one would follow."""
     own = is_small(table["patients_own"].to_numpy(), threshold)
     total = is_small(table["disease_other"].to_numpy(), threshold)
     other = np.concatenate(

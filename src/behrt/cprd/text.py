@@ -1,6 +1,6 @@
 """Delivered text in batches of whole lines, split into columns.
 
-CPRD's files are TAB-separated with a header line, CRLF or LF, and know no quoting.
+CPRD's files are TAB-separated with a header line and CRLF or LF, and without quotes.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b"\t\n"))
 def batches(text: Text, size: int) -> Iterator[bytes]:
     """Yield the rest of the text as batches of whole lines, each about `size` bytes.
 
-    The last line comes as it is, with or without a line end.
+    The last line is returned as it is, with or without a line end.
 
     Raises:
         InputError: a line is longer than LONGEST_LINE.
@@ -30,13 +30,13 @@ def batches(text: Text, size: int) -> Iterator[bytes]:
             raise InputError(
                 text.name,
                 f"a line is longer than {LONGEST_LINE:,} bytes",
-                "Rows must end with CRLF or LF; copy the file again as it was delivered",
+                "Rows must end with CRLF or LF: copy the file again as it was delivered",
             )
         yield block
 
 
 def _longest_line(block: bytes) -> int:
-    """Return the bytes of the longest line, its end left out."""
+    """Return the length in bytes of the longest line, without its end."""
     if len(block) <= LONGEST_LINE:
         return 0
     ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
@@ -44,11 +44,11 @@ def _longest_line(block: bytes) -> int:
 
 
 def as_utf8(text: bytes, encoding: str | None) -> tuple[bytes, int]:
-    """Return whole lines in UTF-8, and how many were not.
+    """Return whole lines in UTF-8, and how many of them were not in UTF-8.
 
     Args:
         text: lines in ASCII, UTF-8 or cp1252.
-        encoding: "utf-8" or "cp1252"; None to take each line that is not UTF-8 as cp1252.
+        encoding: "utf-8" or "cp1252"; None: a line that is not UTF-8 is read as cp1252.
     """
     if text.isascii() or encoding == "utf-8":
         return text, 0
@@ -75,14 +75,14 @@ def _is_utf8(text: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Rows:
-    """Lines split into columns, a row a line, blank lines left out.
+    """Lines split into columns, one row per line, without blank lines.
 
     Attributes:
-        columns: the wanted columns as text, without surrounding spaces; blank is null.
-        surplus: fields that the line has beyond the header's (Int32), below 0 for a short row,
-            whose missing fields are null; None where no line has more or fewer.
-        damaged: whether the line holds NUL bytes; None where none does.
-        lines: the line, counted from 0 at the start of the text; None where no line was blank.
+        columns: the columns that are read, as text without surrounding spaces; blank is null.
+        surplus: fields of the line in excess of the header's (Int32), negative for a short row,
+            whose missing fields are null; None if no line has more or fewer.
+        damaged: whether the line has NUL bytes; None if no line has.
+        lines: the line, counted from 0 at the start of the text; None if no line was blank.
     """
 
     columns: pl.DataFrame
@@ -97,7 +97,7 @@ def split_columns(text: bytes, header: list[str], columns: list[str]) -> Rows:
     Args:
         text: lines in UTF-8.
         header: the names of the fields of a line.
-        columns: which of them are wanted.
+        columns: those that are read.
     """
     surplus = damaged = numbers = None
     regular = b"\t" * (len(header) - 1) + b"\n"

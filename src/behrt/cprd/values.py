@@ -1,4 +1,4 @@
-"""Values from text: numbers, dates and years of birth, in formats found out per column and file."""
+"""Values from text: numbers, dates and years of birth, in formats inferred by column and file."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -20,7 +20,6 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
     "id": pl.Int64,
     "integer": pl.Int32,
     "year": pl.Int32,
-    "month": pl.Int32,
     "date": pl.Date,
     "text": pl.String,
 }
@@ -28,20 +27,19 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
 
 ENCODINGS = ("utf-8", "cp1252")
 FIRST_YEAR, LAST_YEAR = 1800, 2199
-_MONTHS = 12
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to read a table whose formats should not be found out from its values.
+    """How to read a source table, where the formats should not be inferred from its values.
 
     Attributes:
         date_format: a key of DATE_FORMATS for every date column, or one by column; None, or a
-            column that is not there, to find out.
-        year_format: a key of YEAR_OFFSETS, for years of birth; None to find out.
-        encoding: one of ENCODINGS; None to find out line by line.
-        columns: delivered column names (lower case) and our names that they stand for.
-        blank: texts that stand for no value, besides the empty one.
+            column without one, to infer it.
+        year_format: a key of YEAR_OFFSETS, for years of birth; None to infer it.
+        encoding: one of ENCODINGS; None to infer it line by line.
+        columns: names of columns in the delivery (lower case), and ours.
+        blank: texts, apart from the empty one, that stand for no value.
     """
 
     date_format: str | Mapping[str, str] | None = None
@@ -52,7 +50,11 @@ class Options:
 
     @classmethod
     def read(cls, values: Mapping[str, Any], source_table: SourceTable) -> "Options":
-        """Read a table's options from config, refusing the unknown with an InputError."""
+        """Read a source table's options from the configuration.
+
+        Raises:
+            InputError: an unknown key, column or format.
+        """
         allowed = [item.name for item in fields(cls)]
         for key in values:
             _require("config, extract", key, allowed)
@@ -88,7 +90,7 @@ class Options:
         return replace(options, columns=named)
 
     def date_format_of(self, column: str) -> str | None:
-        """Return the format given for a date column."""
+        """Return the given format of a date column, or None."""
         if isinstance(self.date_format, Mapping):
             return self.date_format.get(column)
         return self.date_format
@@ -102,13 +104,13 @@ def _require(where: str, value: object, known: Iterable[str]) -> None:
 
 @dataclass
 class Formats:
-    """The formats of one file: given, or found out from the first values that show them.
+    """The formats of one file: given, or inferred from the first values that show them.
 
     Attributes:
         file: the file's name, for errors.
         options: the formats given.
         found: column to format, as far as known.
-        line_of: the line of the file, from 1, that a row of the values at hand is in; for errors.
+        line_of: the file's line, from 1, of a row of the current values; for errors.
         told: what the file calls a column, where it is not ours; for errors.
     """
 
@@ -119,9 +121,9 @@ class Formats:
     told: Mapping[str, str] = field(default_factory=dict)
 
     def typed(self, text: pl.Series, kind: ColumnType) -> pl.Series:
-        """Return a column of text as values of its type; null where it is blank or unreadable.
+        """Convert a column of text to its type; null where it is blank or unreadable.
 
-        Numbers are whole and not below 0; years, of birth and of dates, lie in FIRST_YEAR …
+        Numbers are whole and not negative; years, of birth and of dates, are in FIRST_YEAR …
         LAST_YEAR.
 
         Raises:
@@ -133,8 +135,6 @@ class Formats:
             return self._dates(text)
         number = text.cast(DTYPES[kind], strict=False)
         number = number.set(number < 0, None)
-        if kind == "month":  # 0 is CPRD's for a month that is not set
-            return number.set(number > _MONTHS, None)
         return self._years(number) if kind == "year" else number
 
     def _dates(self, text: pl.Series) -> pl.Series:
@@ -181,8 +181,8 @@ class Formats:
             raise InputError(
                 self.file,
                 f"column {told} mixes the formats {' and '.join(candidates)} ({', '.join(first)})",
-                "Ask CPRD for the file anew, or state the format in config: rows in another are "
-                "then refused",
+                "Ask CPRD for the file again, or set extract.date_format or year_format: rows in "
+                "another format are then refused",
             )
         if candidates:
             self.found[column] = candidates[0]
@@ -194,6 +194,6 @@ def _parse_dates(text: pl.Series, label: str | None) -> pl.Series:
     if label is None:
         return pl.Series(text.name, [None], dtype=pl.Date).new_from_index(0, len(text))
     pattern, strptime = DATE_FORMATS[label]
-    # strptime alone would take a year of two digits, and spaces for digits
+    # strptime itself accepts a year of two digits, and spaces for digits
     whole = text.set(~text.str.contains(pattern), None)
     return whole.str.to_date(strptime, strict=False, cache=False)
