@@ -1,7 +1,11 @@
+"""Forms of ICD-10 codes, and the children of three-character codes."""
+
+import string
+
 import polars as pl
 import pytest
 
-from behrt.caliber.icd import at_level_4
+from behrt.caliber.icd import at_level_4, with_children
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,11 @@ from behrt.caliber.icd import at_level_4
 def test_a_code_comes_to_level_4(written: str | None, code: str | None) -> None:
     frame = pl.DataFrame({"code": [written]}, schema={"code": pl.String})
     assert frame.select(at_level_4(pl.col("code"))).item() == code
+
+
+def test_a_code_of_three_characters_includes_its_children() -> None:
+    listed = pl.DataFrame({"code": ["I10", "I219"], "phenotype": [0, 1]})
+    found = with_children(listed)
+    assert found.filter(phenotype=1)["code"].to_list() == ["I219"]
+    children = [f"I10{fourth}" for fourth in string.digits + string.ascii_uppercase]
+    assert found.filter(phenotype=0)["code"].to_list() == ["I10", *children]
