@@ -12,11 +12,11 @@ PARTS = 6
 """The parts of a window; an onset counts as in the middle of one."""
 
 
-def onset_by(parameters: Parameters, state: State, alone: bool = False) -> np.ndarray:
+def onset_by(parameters: Parameters, state: State, first: bool = False) -> np.ndarray:
     """Return float64 (forecasts, diseases, PARTS): P(onset in the window up to a part's end).
 
     It is conditional on survival to the end of the window, and 0 for diseases that have begun. With
-    `alone` it is conditional on no other disease beginning before, rather than on survival.
+    `first` it is conditional on no other disease beginning before, rather than on survival.
     """
     hazard = parameters.hazard[state.female.astype(np.int64)]
     risk = -np.expm1(-hazard * state.susceptibility[:, None])
@@ -30,10 +30,10 @@ def onset_by(parameters: Parameters, state: State, alone: bool = False) -> np.nd
         free = free[:, 1:] / free[:, :1]
         for edge in parameters.edges_into[disease]:
             free *= _not_caused_by_begun(parameters, state, edge, begun, ends)
-            if not alone:
+            if not first:
                 free *= _not_caused_by_coming(parameters, state, edge, by[:, edge.parent])
         onset = np.diff(np.where(begun[:, disease, None], 0.0, 1 - free), axis=1, prepend=0.0)
-        if alone:
+        if first:
             by[:, disease] = onset.cumsum(axis=1)
             continue
         lived = onset * _survival(parameters, disease, state)
@@ -67,7 +67,7 @@ def _not_caused_by_coming(
     edge: Edge,
     parent_by: np.ndarray,
 ) -> np.ndarray:
-    """Return float64 (forecasts, PARTS): P(a parent that may yet begin does not cause the child).
+    """Return float64 (forecasts, PARTS): P(a parent that may begin later does not cause the child).
 
     `parent_by` (forecasts, PARTS) is the probability that the parent begins by each part's end.
     """

@@ -39,7 +39,7 @@ _ETHNICITIES = np.array(
 )
 _EXTRA_CODES = np.array([0, 0, 1, 1, 1, 2, 2, 3])
 _LONG_STAY = 3
-# ICDx holds a fifth character: the site of a musculoskeletal disease.
+# ICDx has a fifth character: the site of a musculoskeletal disease.
 _SITED_CHAPTER = "M"
 _SITED_SHARE = 0.4
 

@@ -224,7 +224,7 @@ def make_onsets(
 
 
 def onsets_frame(people: People, onset: np.ndarray, cause: np.ndarray) -> pl.DataFrame:
-    """Return onsets as `behrt.simulation.process.Block` holds them."""
+    """Return onsets in the form of `behrt.simulation.process.Block`."""
     disease, row = np.nonzero(onset <= people.last_day)
     day = onset[disease, row].astype(np.int32)
     order = np.lexsort((disease, day, row))

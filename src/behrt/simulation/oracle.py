@@ -175,7 +175,7 @@ def _first_visit(
     """
     people, diseases = state.onset.shape
     days = int(state.window[0])
-    by = onset_by(parameters, state, alone=True)
+    by = onset_by(parameters, state, first=True)
     parts = by.shape[2]
     part = np.arange(days) * parts // days
     before = np.concatenate([np.zeros((people, diseases, 1)), by[:, :, :-1]], axis=2)

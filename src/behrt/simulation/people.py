@@ -106,7 +106,7 @@ def baseline_death(
 
 
 def people_frame(people: People) -> pl.DataFrame:
-    """Return people as `behrt.simulation.process.Block` holds them."""
+    """Return people in the form of `behrt.simulation.process.Block`."""
     died = people.death <= people.collected
     left = (people.end < people.death) & (people.end <= people.collected)
     died_here = died & ~left

@@ -60,9 +60,9 @@ def latest_days(
     array([[inf, 10.],
            [inf, 20.]])
     """
-    asked = pl.DataFrame({"person": person, "row": np.arange(len(day)), "until": day})
+    wanted = pl.DataFrame({"person": person, "row": np.arange(len(day)), "until": day})
     found = (
-        events.join(asked, on="person")
+        events.join(wanted, on="person")
         .filter(pl.col("day") <= pl.col("until"))
         .group_by("row", "disease")
         .agg(pl.col("day").max())

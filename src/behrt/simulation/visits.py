@@ -33,7 +33,7 @@ def _visit_key(made: Recordings) -> np.ndarray:
 def arrange_visits(
     made: Recordings, people: People, random: np.random.Generator
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return diagnoses and admissions as `behrt.simulation.process.Block` holds them.
+    """Return diagnoses and admissions in the form of `behrt.simulation.process.Block`.
 
     Repeats within a visit are dropped, admissions are numbered, and each gets a day of discharge.
     """
