@@ -109,12 +109,13 @@ def test_a_release_has_only_tables_figures_and_pages(editable: Copy) -> None:
 
 def test_weights_are_released_on_demand_without_rows_of_few_patients(editable: Copy) -> None:
     (editable.folder / "style.yaml").write_text("disclosure: {style: hes}\n")
-    assert {"table", "figure", "release"} <= (
-        planned := editable.planned("release", *TINY, "style.yaml")
-    )
+    planned = editable.planned("release", *TINY, "style.yaml")
+    assert {"table", "figure", "release"} <= planned
     assert not {"pretrain", "finetune"} & planned
     (editable.folder / "weights.yaml").write_text("disclosure: {weights: true}\n")
-    assert editable.planned("release", *TINY, "weights.yaml") == {"release"}
+    planned = editable.planned("release", *TINY, "weights.yaml")
+    assert "release" in planned
+    assert not {"pretrain", "finetune", "table", "figure"} & planned
     editable.snakemake("release", "--cores", "2", *TINY, "weights.yaml")
     manifest = manifest_of(editable)
     released = {Path(name).parent.as_posix() for name in manifest["files"] if "models/" in name}
