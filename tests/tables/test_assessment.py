@@ -127,6 +127,15 @@ def test_groups_of_few_are_hidden_and_never_alone(frames: dict[str, pl.DataFrame
         assert not part.filter(pl.col("observed").is_null())["positives"].count()
 
 
+def test_the_curve_of_too_few_patients_is_hidden(frames: dict[str, pl.DataFrame]) -> None:
+    few = frames["reliability"].with_columns(
+        pl.col("patients").clip(upper_bound=4), pl.col("patients_positive").clip(upper_bound=3)
+    )
+    table = reliability.tabulate(few, Rules(5)).filter(kind="curve")
+    assert table["observed"].null_count() == len(table) > 0
+    assert reliability.tabulate(few, Rules(2)).filter(kind="curve")["observed"].count() > 0
+
+
 def test_what_few_treated_decide_is_hidden(
     frames: dict[str, pl.DataFrame], vocabulary: Vocabulary
 ) -> None:

@@ -54,7 +54,9 @@ def tabulate(reliability: pl.DataFrame, rules: Rules) -> pl.DataFrame:
             (pl.col("observed", "low", "high") * as_shown.fill_nan(1.0)).clip(0, 1)
         )
         curve = part.filter(pl.col("kind") == "curve")
-        too_few = bool(is_small(np.array(labels.sum()), rules.threshold))
+        # A curve has no counts of its own: it is of all labels, and of all patients.
+        of_all = np.array([labels.sum(), groups["patients"].max()])
+        too_few = bool(is_small(of_all, rules.threshold).any())
         # The numbers of patients, and of patients with a label, are published elsewhere.
         near = is_small((groups["patients"] - groups["positives"]).to_numpy(), rules.threshold)
         for name in others:
