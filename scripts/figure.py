@@ -12,6 +12,10 @@ from behrt.figures.style import save
 from behrt.logs import logger
 
 
+def _read(paths: Path | list[Path]) -> pl.DataFrame | list[pl.DataFrame]:
+    return read_table(paths) if isinstance(paths, Path) else [read_table(path) for path in paths]
+
+
 def main(
     png: Path,
     svg: Path,
@@ -24,12 +28,10 @@ def main(
     """Save the figure; the inputs that `tables` names are read, the others passed as paths."""
     draw = import_module(f"behrt.figures.{module}").draw
     given: dict[str, Any] = {
-        name: read_table(path) if name in tables and isinstance(path, Path) else path
-        for name, path in inputs.items()
+        name: _read(paths) if name in tables else paths for name, paths in inputs.items()
     }
-    rows = sum(len(table) for table in given.values() if isinstance(table, pl.DataFrame))
     save(draw(**given, **stage.arguments(draw, settings)), png, svg, data == "simulated")
-    logger.info("%s: drawn%s", png.stem, f" from {rows} rows" if tables else "")
+    logger.info("%s: drawn%s", png.stem, f" from {', '.join(tables)}" if tables else "")
 
 
 if __name__ == "__main__":

@@ -31,14 +31,14 @@ def write_pretraining(folder: Path, precisions: list[float | None]) -> Path:
 
 def test_protocols_are_compared_with_strict(tmp_path: Path) -> None:
     base = np.random.default_rng(4).uniform(0.2, 0.6, (200, 4))
-    paths, pretraining = [], []
+    paths = [tmp_path / p / f"{task}.parquet" for task in ("T1", "T2") for p in PROTOCOLS]
+    pretraining = []
     for i, protocol in enumerate(PROTOCOLS):
-        for task in ("T1", "T2"):
-            paths.append(tmp_path / task / f"{protocol}.parquet")
-            paths[-1].parent.mkdir(exist_ok=True)
+        for path in (path for path in paths if path.parent.name == protocol):
+            path.parent.mkdir(exist_ok=True)
             frame = pl.DataFrame(base + 0.05 * i, schema=COLUMNS)
-            frame.with_row_index("subject_id").write_parquet(paths[-1])
-        pretraining.append(write_pretraining(tmp_path / protocol, [0.1, 0.3 + i / 10, 0.9]))
+            frame.with_row_index("subject_id").write_parquet(path)
+        pretraining.append(write_pretraining(tmp_path / "mlm" / protocol, [0.1, 0.3 + i / 10, 0.9]))
     run = Run("simulated", Rules(5), resamples=100, seed=1)
     tasks = [Task("T1"), Task("T2", 6)]
     table = table_of(run, paths, pretraining, "behrt", tasks, PROTOCOLS)

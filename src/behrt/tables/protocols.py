@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.evaluation.models import LABEL_SETS, tabulate
+from behrt.evaluation.models import LABEL_SETS, compare, hide_small_counts, read_metrics
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import logger
 from behrt.run import Run
@@ -13,6 +13,8 @@ from behrt.tasks import Task
 
 STRICT = "strict"
 PRETRAINING = "MLM"
+
+_SCORES = ("value", "low", "high", "difference", "difference_low", "difference_high")
 
 
 def read_precision(metrics: Path) -> float | None:
@@ -39,7 +41,7 @@ def table(
 
     Args:
         run: the run.
-        metrics: <task>/<protocol>.parquet (`PatientMetrics`) of every task and protocol.
+        metrics: files of `PatientMetrics`: for each task, each protocol.
         pretraining: metrics.jsonl of each protocol, in their order.
         model: the model that is trained under every protocol.
         tasks, protocols: the order of the rows; the others are compared with "strict".
@@ -51,22 +53,18 @@ def table(
         interval: micro-averaged, at a threshold of 0.5, over the masked diseases of the patients on
         whom the epoch is chosen (paper, Methods).
     """
-    names = [task.name for task in tasks]
-    parts = [
-        tabulate(
-            metrics,
-            label_set,
-            names,
-            protocols,
-            STRICT,
-            run.bootstrap,
-            run.disclosure.threshold,
-        )
-        .drop("^achieved.*$")
-        .rename({"model": "protocol"})
-        .with_columns(label_set=pl.lit(label_set))
-        for label_set in LABEL_SETS
-    ]
+    parts = []
+    for label_set in LABEL_SETS:
+        for i, task in enumerate(tasks):
+            files = metrics[i * len(protocols) : (i + 1) * len(protocols)]
+            scores = read_metrics(files, label_set, protocols)
+            rows = compare(scores, protocols, STRICT, run.bootstrap, task.name)
+            parts.append(
+                hide_small_counts(rows, run.disclosure.threshold)
+                .drop("^achieved.*$")
+                .rename({"model": "protocol"})
+                .with_columns(pl.col(_SCORES).round(DECIMALS), label_set=pl.lit(label_set))
+            )
     precision = pl.Series([read_precision(path) for path in pretraining], dtype=pl.Float64)
     strict = precision[list(protocols).index(STRICT)]
     pretrained = pl.DataFrame({"protocol": protocols, "value": precision}).with_columns(
