@@ -11,8 +11,10 @@ import pytest
 from safetensors.torch import load_file
 
 from behrt.disclosure import Rules
+from behrt.evaluation.tidy import read_table
 from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, Finding, Watch, files_of_run, scan
+from behrt.release.solved import GROUPED, small_benefits, small_groups
 
 from .conftest import TINY, Copy
 from .test_run import TARGETS
@@ -36,7 +38,9 @@ def test_the_files_of_a_run_disclose_no_patient(tiny: Copy) -> None:
     ids = np.concatenate([ids_of(tiny), np.arange(10_000)])
     assert scan(tiny.results, files, Watch(ids, RULES)) == []
     written = {path.stem: path for path in (tiny.results / "tables").glob("*.csv")}
-    tables = {name: pl.read_csv(path) for name, path in written.items() if covered(name)}
+    read = {name: read_table(path) for name, path in written.items()}
+    assert small_groups(read, GROUPED, RULES) == small_benefits(read, RULES) == []
+    tables = {name: table for name, table in read.items() if covered(name)}
     assert len(tables) > 10
     assert derived(tables, RULES) == []
 
