@@ -1,4 +1,4 @@
-"""Search hyper-parameters, in rounds of trials; with `tune`, training takes what was chosen.
+"""Search hyper-parameters, in rounds of trials; with `tune`, trainings use the chosen values.
 
 In: the sequences of training and tuning patients, and for a classifier the labels of one task.
 Out: search/<searched>/chosen.json.

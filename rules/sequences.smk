@@ -1,7 +1,7 @@
-"""Turn events into visits: integers that models read. Knows nothing of CPRD.
+"""Turn the events of any MEDS dataset into visits: the integers that models read.
 
 In: the MEDS dataset and its split.
-Out: vocabulary.json, the diseases in their fixed order, and sequences/<shard>.parquet, one row a
+Out: vocabulary.json, the diseases in their fixed order, and sequences/<shard>.parquet, one row per
 subject.
 """
 

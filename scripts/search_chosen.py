@@ -12,7 +12,7 @@ def main(trials: list[Path], chosen: Path, searched: str) -> None:
     best = best_of(done)
     write_chosen(searched, best, chosen)
     logger.info(
-        "%s: %d trials, %d given up; best %s %.4f",
+        "%s: %d trials, %d stopped early; best %s %.4f",
         searched,
         len(done),
         sum(trial.pruned for trial in done),

@@ -25,14 +25,14 @@ def main(
     write_parquet(frame, sequences)
     visits = frame["visit_day"].list.len()
     logger.info(
-        "sequences: %s visits with a diagnosis a patient; without one are %s of the patients",
+        "sequences: %s visits with a diagnosis per patient; %s of the patients have none",
         logs.mean(visits.to_numpy(), ".1f"),
         logs.share(int((visits == 0).sum()), frame.height),
     )
     if cut_off:
         subjects = read["subject_id"].n_unique()
         logger.info(
-            "sequences: %s of the patients join too late to be learned from, and are left out",
+            "sequences: %s of the patients have no follow-up before the cut-off, and no row",
             logs.share(subjects - frame.height, subjects),
         )
 

@@ -1,14 +1,14 @@
-"""The combinations of embeddings that the ablation turns on and off (paper, Table S8)."""
+"""The combinations of embeddings that the ablation compares (paper, Table S8)."""
 
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
 EMBEDDINGS = ("age", "segment", "position")
-"""What BEHRT adds to the embedding of the disease, which is always on."""
+"""The embeddings that BEHRT adds to that of the disease, which is always on."""
 
 NONE = "disease"
-"""Names the combination in which all of them are off."""
+"""The name of the combination in which all of them are off."""
 
 
 def name_of(switches: Mapping[str, bool]) -> str:
@@ -25,10 +25,10 @@ COMBINATIONS = tuple(
     name_of(dict(zip(EMBEDDINGS, switches, strict=True)))
     for switches in itertools.product((False, True), repeat=len(EMBEDDINGS))
 )
-"""All eight, from the disease alone to all three."""
+"""All eight combinations, from the disease only to all three embeddings."""
 
 ALL_EMBEDDINGS = COMBINATIONS[-1]
-"""The combination that the run itself is."""
+"""The combination of the run itself."""
 
 
 def ablated(settings: Mapping[str, Any], name: str) -> dict[str, Any]:

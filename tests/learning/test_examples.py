@@ -54,7 +54,7 @@ def test_ranges_are_joined_in_order(ranges: list[tuple[int, int]]) -> None:
 
 
 @given(SUBJECTS, st.data())
-def test_a_selection_holds_the_chosen_subjects_in_the_asked_order(
+def test_a_selection_has_the_chosen_subjects_in_the_given_order(
     subjects: list[Subject], data: st.DataObject
 ) -> None:
     """A subject may be chosen twice, as a bootstrap does."""

@@ -71,7 +71,7 @@ def visits_of(examples: Examples, row: int) -> list[list[int]]:
     ]
 
 
-def test_whole_histories_come_back_in_order_of_subject(
+def test_whole_histories_are_in_order_of_subject(
     files: tuple[list[Path], Path, Path],
 ) -> None:
     shards, _, vocabulary = files
@@ -109,7 +109,7 @@ def test_a_task_cuts_histories_to_its_input(files: tuple[list[Path], Path, Path]
     ]
 
 
-def test_subjects_without_a_label_are_left_out_unless_asked_for(
+def test_subjects_without_a_label_are_left_out_by_default(
     files: tuple[list[Path], Path, Path],
 ) -> None:
     shards, tasks, vocabulary = files

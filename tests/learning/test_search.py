@@ -1,4 +1,4 @@
-"""The search: rounds that follow from seed and earlier rounds alone, pruning by hand."""
+"""The search: rounds depend only on the seed and earlier rounds; pruning by hand."""
 
 import json
 import math
@@ -31,7 +31,7 @@ SPACE: dict[str, dict[str, Any]] = {
 
 
 def anything(settings: dict[str, Any], training: dict[str, Any]) -> None:
-    """Accept all."""
+    """Accept all values."""
 
 
 def loss(values: dict[str, dict[str, Any]]) -> float:
@@ -65,7 +65,7 @@ def test_a_description_is_a_choice_or_a_range() -> None:
             distribution("a", wrong)
 
 
-def test_a_round_stays_in_its_space_and_follows_from_what_it_is_told() -> None:
+def test_a_round_stays_in_its_space_and_depends_only_on_its_arguments() -> None:
     trials = course(3, 5, seed=1)
     for trial in trials:
         assert trial.settings["size"] in (8, 16, 32)
@@ -95,7 +95,7 @@ def test_another_process_suggests_the_same() -> None:
     assert json.loads(told) == [[trial.settings, trial.training] for trial in course(3, 4, 5)]
 
 
-def test_later_rounds_do_better_than_chance() -> None:
+def test_later_rounds_are_better_than_random_ones() -> None:
     """Over seeds, the last of four rounds has a lower loss than the first, which is random."""
     losses = np.array([[trial.score for trial in course(4, 6, seed)] for seed in range(6)])
     first, last = losses[:, :6].mean(axis=1), losses[:, -6:].mean(axis=1)
@@ -116,7 +116,7 @@ def test_what_a_model_refuses_is_drawn_again() -> None:
         suggest(even, [], 2, True, 3, odd)
 
 
-def test_a_trial_that_lags_behind_the_median_is_given_up() -> None:
+def test_a_trial_below_the_median_is_stopped() -> None:
     values: dict[str, Any] = {
         "settings": {"size": 8, "depth": 1},
         "training": {"learning_rate": 0.1},
@@ -140,7 +140,7 @@ def test_a_trial_that_lags_behind_the_median_is_given_up() -> None:
     assert not lower([0.5, 0.29])
 
 
-def test_the_best_is_chosen_among_the_whole(tmp_path: Path) -> None:
+def test_the_best_completed_trial_is_chosen(tmp_path: Path) -> None:
     a = Trial(0, 0, {"size": 8}, {}, "tuning_aps", [0.3, 0.2], False)
     b = Trial(0, 1, {"size": 16}, {"learning_rate": 0.1}, "tuning_aps", [0.1, 0.35, 0.3], False)
     c = Trial(1, 0, {"size": 32}, {}, "tuning_aps", [0.9], True)

@@ -116,8 +116,8 @@ def test_follow_up_through_a_leap_day() -> None:
     assert draw_one(visits, "2012-02-29", 6) == (4, [], [0, 1])
 
 
-def test_the_window_starts_after_the_visit_and_holds_its_last_day() -> None:
-    """The fifth and sixth visits lie on the last day of the window and one day after it."""
+def test_the_window_starts_after_the_visit_and_includes_its_last_day() -> None:
+    """The fifth and sixth visits are on the last day of the window and one day after it."""
     visits = visits_on("2010-01-10", "2010-07-10", "2010-07-11")
     assert draw_one(visits, "2010-07-11", 6) == (4, [2], [0, 1])
     visits = visits_on("2010-01-10", "2010-01-11", "2011-01-10", "2011-01-11")
@@ -138,7 +138,7 @@ def test_an_input_may_end_with_the_last_visit() -> None:
 
 
 def test_death_on_the_day_of_a_visit_ends_follow_up_that_day() -> None:
-    """The visit of that day is a label where the window reaches it, and never an input's end."""
+    """The visit of that day is in the label if the window includes it, and never ends an input."""
     visits = visits_on("2010-01-10", "2010-07-10")
     assert draw_one(visits, "2010-07-10", 6) == (4, [2], [0, 1])
     assert draw_one(visits, "2010-07-10", None) == (4, [2], [0, 1])

@@ -1,4 +1,4 @@
-"""A split by time: nothing later reaches what is learned, and no prediction is early."""
+"""A split by time: nothing after the cut-off is learned, and no prediction is before it."""
 
 from datetime import date, datetime, timedelta
 
@@ -58,7 +58,7 @@ def sequences(lives: Histories, cut_off: date | None = CUT_OFF) -> pl.DataFrame:
 def test_what_is_learned_does_not_depend_on_anything_later(
     lives: Histories, later: Histories
 ) -> None:
-    """Whatever the later lives of training and tuning subjects, their rows stay the same."""
+    """Later events of training and tuning subjects do not change their rows."""
     other = {
         subject: [d for d in diagnoses if FIRST + timedelta(d[0]) < CUT_OFF]
         + [d for d in later.get(subject, []) if FIRST + timedelta(d[0]) >= CUT_OFF]
@@ -69,7 +69,7 @@ def test_what_is_learned_does_not_depend_on_anything_later(
     def learned(some: Histories) -> pl.DataFrame:
         return sequences(some).filter(learned_from)
 
-    # Follow-up that ends early is known early; the rest of the row must not know more.
+    # The end of follow-up may be before the cut-off; no other column may depend on what is later.
     started = [s for s in lives if any(FIRST + timedelta(d) < CUT_OFF for d, _ in lives[s])]
     learned_from = learning & pl.col("subject_id").is_in(started)
     known = ["subject_id", "split", "follow_up_start", "visit_day", "visit_age", "code", "visit"]

@@ -26,7 +26,7 @@ def codes(rows: list[tuple[str, list[str] | None]]) -> pl.DataFrame:
     )
 
 
-def test_phenotypes_are_sorted_by_code_point_and_other_codes_passed_over() -> None:
+def test_phenotypes_are_sorted_by_code_point_and_other_codes_are_ignored() -> None:
     vocabulary = build_vocabulary(
         codes(
             [
@@ -72,7 +72,7 @@ def test_a_source_s_own_codes_are_words_and_may_have_no_chapter() -> None:
     assert vocabulary.chapters == ("Joints", "No chapter", "No chapter")
 
 
-def test_the_version_follows_the_words_and_their_order() -> None:
+def test_the_version_depends_on_the_words_and_their_order() -> None:
     version = Vocabulary(("Asthma", "Gout"), ("Lungs", "Joints")).version
     assert version != Vocabulary(("Gout", "Asthma"), ("Joints", "Lungs")).version
     assert version != Vocabulary(("AsthmaGout",), ("Lungs",)).version

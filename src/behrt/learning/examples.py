@@ -1,4 +1,4 @@
-"""Training examples as flat integer arrays: subjects hold visits, visits hold diseases."""
+"""Training examples as flat integer arrays: visits of subjects, and diseases of visits."""
 
 from dataclasses import dataclass, fields
 
@@ -21,7 +21,7 @@ def ragged_take(offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 @dataclass(frozen=True)
 class Examples:
-    """One row a subject: the visits that a model may see, and what it must predict.
+    """One row per subject: the visits of the input, and the diseases to predict.
 
     Diseases are phenotype indices 0 … n_diseases − 1 (no special tokens). Ragged levels are
     offsets into flat arrays: subject i has visits `visit_offsets[i]` to `visit_offsets[i + 1]`,
@@ -37,7 +37,7 @@ class Examples:
         codes: int16 (diseases in visits).
         label_offsets, labels: int64 (n + 1) and int16; the diseases to predict (empty for MLM).
         known_offsets, known: int64 (n + 1) and int16; every disease in the subject's history up
-            to the last input visit, whether or not a model's maximum length lets it see them.
+            to the last input visit, also those that a model's maximum length excludes.
         n_diseases: the number of phenotypes.
     """
 
@@ -100,9 +100,9 @@ class Examples:
     def prior_log_odds(self) -> np.ndarray:
         """Return float32 (n_diseases): the log-odds of each disease as a label.
 
-        Every classifier's biases start here: from 0 they would first have to fall by about six
-        for all patients alike, and a model can stay caught in that ranking by prevalence. The
-        prevalence is kept within half a subject of 0 and 1.
+        The biases of every classifier start with these values. Starting from 0 they would first
+        have to fall by about six for all patients, and training can stop at that ranking by
+        prevalence. The prevalence is clipped to half a subject from 0 and 1.
         """
         edge = 0.5 / max(len(self), 1)
         prevalence = np.clip(self.label_prevalence(), edge, 1 - edge)
@@ -114,10 +114,10 @@ class Examples:
 
 
 def require_examples(train: Examples, tuning: Examples) -> None:
-    """Refuse to learn from nobody, or to be judged by nobody.
+    """Refuse a training without training or tuning examples.
 
     Raises:
-        InputError: there is nothing to train or tune on.
+        InputError: there are none.
     """
     for name, part in (("training", train), ("tuning", tuning)):
         if not len(part):

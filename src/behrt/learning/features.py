@@ -1,4 +1,4 @@
-"""What simple models know of a patient: counts of diseases, age and sex."""
+"""The inputs of simple models: counts of diseases, age and sex."""
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, hstack
@@ -11,7 +11,7 @@ BAND_MONTHS = 60
 
 
 def counts(examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): in how many input visits each patient has each disease."""
+    """Return float32 (n, n_diseases): the number of input visits of a patient with a disease."""
     codes = np.diff(examples.code_offsets[examples.visit_offsets])
     rows = np.repeat(np.arange(len(examples)), codes)
     ones = np.ones(len(rows), dtype=np.float32)
@@ -32,7 +32,7 @@ def ages(examples: Examples) -> np.ndarray:
 
 
 def demographics(examples: Examples) -> csr_array:
-    """Return float32 (n, 25): one column a sex (unknown, male, female) and a band of 5 years."""
+    """Return float32 (n, 25): one column per sex (unknown, male, female) and per 5 years."""
     patients = np.arange(len(examples))
     ones = np.ones(len(examples), dtype=np.float32)
     band = np.minimum(ages(examples) // BAND_MONTHS, AGE_BANDS - 1)

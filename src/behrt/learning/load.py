@@ -1,4 +1,4 @@
-"""Reading stored sequences and tasks into training examples."""
+"""Read stored sequences and a task's examples as arrays for training."""
 
 from pathlib import Path
 
@@ -34,16 +34,16 @@ def load_examples(
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
-        tasks: one task's examples (`behrt.sequences.frames.TaskExamples`), whose input visits
-            alone are returned; None for whole histories without labels, of subjects with at
+        tasks: one task's examples (`behrt.sequences.frames.TaskExamples`), of which only the
+            input visits are returned; None for whole histories without labels, of subjects with at
             least one visit.
         split: one of train, tuning, held_out, or several of them.
-        vocabulary: the JSON file; it says how many diseases there are.
-        labelled: leave out a task's subjects without a label, as the paper does.
+        vocabulary: the JSON file, which gives the number of diseases.
+        labelled: whether subjects without a label are left out, as in the paper.
 
     Raises:
-        InputError: an unknown split; a task's subject or visit that no shard holds; a code
-            beyond the vocabulary.
+        InputError: an unknown split; a subject or visit of the task that is in no shard; a code
+            that is not in the vocabulary.
     """
     splits = [split] if isinstance(split, str) else split
     if unknown := set(splits) - set(SPLITS):
@@ -79,13 +79,13 @@ def load_examples(
     if chosen is not None and (len(chosen) != len(table) or (taken > held).any()):
         raise InputError(
             str(tasks),
-            "it names a subject or a visit that the sequences do not hold",
+            "it has a subject or a visit that is not in the sequences",
             "Draw the tasks again from these sequences",
         )
     if codes.size and codes.max() >= n_diseases:
         raise InputError(
             vocabulary,
-            f"it has {n_diseases} phenotypes, and the sequences hold a higher index",
+            f"it has {n_diseases} phenotypes, and the sequences have a higher index",
             "Build the sequences again with this vocabulary",
         )
 

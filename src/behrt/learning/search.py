@@ -1,8 +1,8 @@
-"""Hyper-parameter search by optuna, in rounds of trials that run side by side.
+"""Hyper-parameter search with optuna, in rounds of trials that can run at the same time.
 
-What a round tries depends on the seed and on finished rounds alone, and so does when a trial is
-given up. So the outcome does not depend on how many trials run at once, nor on which ends first,
-and an interrupted search goes on where it was. All that a search knows is in its trials' files.
+The values of a round, and when one of its trials is stopped, depend only on the seed and on the
+rounds before. The result therefore does not depend on how many trials run at once or on which ends
+first, and an interrupted search resumes. The state of a search is in the files of its trials.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from behrt.learning.chosen import Trial
 
 PARTS = ("settings", "training")
 DRAWS = 100
-"""Sets of values that a model's settings may refuse before its space is called impossible."""
+"""Sets of values that a model's settings may refuse before the search stops with an error."""
 
 EPOCHS_BEFORE_PRUNING = 1
 
@@ -30,13 +30,13 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def distribution(name: str, described: Any) -> BaseDistribution:
-    """Return what a configuration describes: a list of choices, or a range.
+    """Return the distribution that a configuration describes: a list of choices, or a range.
 
-    A range is {low, high} with both ends in it, of whole numbers if both are whole, drawn evenly,
-    or evenly on the logarithm if `log` is true.
+    A range is {low, high}, with both ends included, of whole numbers if both are whole. It is
+    uniform, or uniform on the logarithm if `log` is true.
 
     Raises:
-        InputError: the range is empty, or a logarithm is asked for where there is none.
+        InputError: the range is empty, or `log` is set and `low` is not above 0.
     """
     if isinstance(described, list):
         return CategoricalDistribution(described)
@@ -68,7 +68,7 @@ def _parts(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _study(
     space: Mapping[str, Mapping[str, Any]], trials: Sequence[Trial], higher: bool, seed: int
 ) -> optuna.Study:
-    """Return a study in memory that has seen these trials."""
+    """Return a study in memory with these trials."""
     samplers = optuna.samplers
     study = optuna.create_study(
         direction="maximize" if higher else "minimize",
@@ -103,22 +103,22 @@ def suggest(
     seed: int,
     accepts: Callable[[dict[str, Any], dict[str, Any]], object],
 ) -> list[dict[str, dict[str, Any]]]:
-    """Return the values that a round's trials try: "settings" and "training" of each.
+    """Return the values that the trials of a round try: "settings" and "training" of each.
 
-    The first round is drawn at random, later ones by the tree-structured Parzen estimator
-    (Bergstra et al. 2011).
+    Those of the first round are drawn at random, those of later rounds by the tree-structured
+    Parzen estimator (Bergstra et al. 2011).
 
     Args:
-        space: "settings" and "training", each by key what `distribution` reads.
-        earlier: the trials of all rounds before.
+        space: "settings" and "training"; for each key, the argument of `distribution`.
+        earlier: the trials of all earlier rounds.
         count: trials in the round.
         higher: whether a higher score is better.
-        seed: decides all.
-        accepts: is called with settings and training, and raises InputError if a model cannot
-            have them; others are drawn then.
+        seed: of the run.
+        accepts: called with settings and training; raises InputError if a model cannot have them,
+            and then others are drawn.
 
     Raises:
-        InputError: the space is wrong, or a model can have hardly anything in it.
+        InputError: the space is not valid, or a model refuses nearly all of it.
     """
     round_number = max((trial.round for trial in earlier), default=-1) + 1
     study = _study(space, earlier, higher, seed + round_number)
@@ -144,10 +144,10 @@ def suggest(
 def pruning(
     space: Mapping[str, Mapping[str, Any]], earlier: Sequence[Trial], higher: bool
 ) -> Callable[[Sequence[float]], bool]:
-    """Return what says, of the scores of a trial's epochs so far, whether to give it up.
+    """Return a function of the scores of a trial's epochs: whether the trial should be stopped.
 
-    It is given up if the best so far is worse than the median, at that epoch, of the trials of
-    earlier rounds (optuna's median pruner; Golovin et al. 2017). The first round runs to its end.
+    It should if its best score so far is worse than the median, at that epoch, of the trials of
+    earlier rounds (optuna's median pruner; Golovin et al. 2017). The first round is never stopped.
     """
 
     def unpromising(scores: Sequence[float]) -> bool:
@@ -156,6 +156,6 @@ def pruning(
         trial = _study(space, earlier, higher, 0).ask()
         for epoch, score in enumerate(scores):
             trial.report(score, epoch)
-        return bool(trial.should_prune())  # numpy's would not go into JSON
+        return bool(trial.should_prune())  # numpy's truth value cannot be written as JSON
 
     return unpromising

@@ -1,18 +1,18 @@
-"""The frames that this half of the workflow hands on, as schemas enforced on writing."""
+"""The schemas of sequences and examples, which are enforced when they are written."""
 
 import dataframely as dy
 import polars as pl
 
 TRAIN, TUNING, HELD_OUT = "train", "tuning", "held_out"
 SPLITS: tuple[str, ...] = (TRAIN, TUNING, HELD_OUT)
-"""MEDS' own names, repeated: importing its schemas takes every job a quarter of a second."""
+"""The names in MEDS, repeated here: importing its schemas takes a quarter of a second per job."""
 
 
 class Sequences(dy.Schema):
-    """One row a subject: its visits that hold a diagnosis, in order of time.
+    """One row per subject: its visits with a diagnosis, in order of time.
 
-    A visit is a calendar day. Special tokens are never stored: they are put in when a batch is
-    made. `code` and `visit` run side by side: every diagnosis, sorted by visit, then code.
+    A visit is a calendar day. Special tokens are not stored: they are added when a batch is made.
+    `code` and `visit` have the same length: every diagnosis, sorted by visit, then code.
     """
 
     subject_id = dy.Int64(primary_key=True)
@@ -26,18 +26,18 @@ class Sequences(dy.Schema):
     visit_day = dy.List(dy.Int32(), description="days since 1970-01-01, ascending")
     visit_age = dy.List(dy.Int16(min=0), description="months since January of the birth year")
     code = dy.List(dy.Int16(min=0), description="phenotype index")
-    visit = dy.List(dy.Int16(min=0), description="index of the visit that holds the code")
+    visit = dy.List(dy.Int16(min=0), description="index of the visit with the code")
 
     @dy.rule()
-    def one_age_a_visit(cls) -> pl.Expr:
+    def one_age_per_visit(cls) -> pl.Expr:
         return pl.col("visit_age").list.len() == pl.col("visit_day").list.len()
 
     @dy.rule()
-    def one_visit_a_code(cls) -> pl.Expr:
+    def one_visit_per_code(cls) -> pl.Expr:
         return pl.col("visit").list.len() == pl.col("code").list.len()
 
     @dy.rule()
-    def visits_hold_a_diagnosis(cls) -> pl.Expr:
+    def every_visit_has_a_diagnosis(cls) -> pl.Expr:
         return pl.col("visit").list.n_unique() == pl.col("visit_day").list.len()
 
     @dy.rule()
@@ -46,9 +46,9 @@ class Sequences(dy.Schema):
 
 
 class TaskExamples(dy.Schema):
-    """One row an eligible subject: how many visits are input, and what follows them.
+    """One row per eligible subject: the number of visits in the input, and the label.
 
-    The label may be empty; the subject's `input_visits` first visits are those of `Sequences`.
+    The label may be empty. The input is the first `input_visits` visits of `Sequences`.
     """
 
     subject_id = dy.Int64(primary_key=True)

@@ -1,4 +1,4 @@
-"""From MEDS events to one row a patient: the visits that hold a diagnosis, in order of time."""
+"""Turn MEDS events into one row per patient: the visits with a diagnosis, in order of time."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ SEXES = {"SEX//male": 1, "SEX//female": 2}
 
 
 def _subjects(events: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a subject: sex, region, practice, birth, and first and last day seen."""
+    """Return one row per subject: sex, region, practice, birth, first and last day of follow-up."""
     code, day = pl.col("code"), pl.col("day")
     sex = code.replace_strict(SEXES, default=None, return_dtype=pl.Int8).drop_nulls().unique()
     not_birth = day.filter(code != birth_code)
@@ -45,7 +45,7 @@ def _subjects(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> pl.DataFrame:
-    """Return one row a diagnosis: subject_id, day, code (phenotype index), visit; sorted."""
+    """Return one row per diagnosis: subject_id, day, code (phenotype index), visit; sorted."""
     codes = pl.DataFrame(
         {"word": vocabulary.phenotypes}, schema={"word": pl.String}
     ).with_row_index("index")
@@ -54,7 +54,7 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
     if len(unknown):
         raise InputError(
             where,
-            f"the vocabulary lacks {unknown[0]!r} and {len(unknown) - 1} other codes",
+            f"{unknown[0]!r} and {len(unknown) - 1} other codes are not in the vocabulary",
             "List every phenotype in the MEDS code metadata and build the vocabulary again",
         )
     if diagnoses["day"].has_nulls():
@@ -73,7 +73,7 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
 def _cut(
     subjects: pl.DataFrame, visits: pl.DataFrame, cut_off: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return subjects and visits without what training and tuning subjects have from a day on."""
+    """Return subjects and visits; those of training and tuning subjects end before the cut-off."""
     held_out = pl.col("split") == HELD_OUT
     kept = subjects.filter(held_out | (pl.col("follow_up_start") < cut_off))
     ended = kept.with_columns(
@@ -94,42 +94,42 @@ def build_sequences(
     where: str | Path = "events",
     cut_off: date | None = None,
 ) -> dy.DataFrame[Sequences]:
-    """Return one row a subject, sorted by subject (checklist D3).
+    """Return one row per subject, sorted by subject.
 
-    A visit is a calendar day with at least one diagnosis: what the practice and the hospital
-    recorded on one day is one visit, a diagnosis recorded twice on a day counts once, and days
-    without a diagnosis are left out. A subject without any diagnosis keeps its row.
+    A visit is a calendar day with at least one diagnosis: the records of the practice and of the
+    hospital on one day are one visit, a diagnosis recorded twice on a day counts once, and days
+    without a diagnosis are left out. A subject without any diagnosis has a row.
 
-    Any MEDS dataset whose diagnoses are words of the vocabulary (CALIBER//…, CODE//…) will do.
-    Follow-up runs from FOLLOW_UP//START to FOLLOW_UP//END where the dataset has them, else from
+    The diagnoses of the MEDS dataset must be words of the vocabulary (CALIBER//…, CODE//…).
+    Follow-up is from FOLLOW_UP//START to FOLLOW_UP//END if the dataset has them, otherwise from
     the first to the last event after birth. Sex is unknown unless the subject has exactly one of
-    SEX//male and SEX//female; region and practice are null where there is no number for them.
+    SEX//male and SEX//female; region and practice are null if there is no number for them.
 
-    With a cut-off, training and tuning subjects end the day before it: their follow-up and visits
-    from then on are cut off here, where everything that learns reads, and those who join later
-    have no row. Held-out subjects keep theirs, since a prediction after the cut-off reads what
-    came before.
+    With a cut-off, follow-up and visits of training and tuning subjects end on the day before it,
+    so that nothing later can be learned, and those whose follow-up starts later have no row.
+    Held-out subjects keep all visits, because a prediction after the cut-off uses what was
+    recorded before.
 
     Args:
         events: subject_id Int64, time Datetime (null for static events), code String.
         splits: subject_id Int64, split String.
         vocabulary: gives each phenotype its index.
-        where: the file that an error names.
+        where: named in an error.
         cut_off: the first day that is held out; None to split by subject alone.
 
     Raises:
-        InputError: a code that the vocabulary lacks; an undated diagnosis; a subject without a
-            birth or a split; a visit before the year of birth; follow-up that ends before it
+        InputError: a code that is not in the vocabulary; an undated diagnosis; a subject without a
+            birth or a split; a visit before the year of birth; a follow-up that ends before it
             starts.
     """
     events = events.select("subject_id", "code", day=pl.col("time").dt.date())
     subjects = _subjects(events).join(splits, on="subject_id", how="left")
-    for column, problem, mend in (
+    for column, problem, fix in (
         ("birth", f"a subject has no {birth_code} event", "Write one for every subject"),
         ("split", "a subject has no split", "Draw the splits again from these shards"),
     ):
         if subjects[column].has_nulls():
-            raise InputError(where, problem, mend)
+            raise InputError(where, problem, fix)
 
     age = pl.col("day").dt.year() * 12 + pl.col("day").dt.month() - pl.col("birth_year") * 12 - 1
     visits = (
@@ -140,7 +140,7 @@ def build_sequences(
     )
     if (visits["age"] < 0).any():
         raise InputError(
-            where, "a diagnosis lies before its subject's year of birth", "Refuse such events"
+            where, "a diagnosis is before its subject's year of birth", "Refuse such events"
         )
     if (subjects["follow_up_start"] > subjects["follow_up_end"]).any():
         raise InputError(where, "a follow-up ends before it starts", "Refuse such subjects")
@@ -168,5 +168,5 @@ def build_sequences(
 
 
 def read_events(path: Path) -> pl.DataFrame:
-    """Read what `build_sequences` needs of a MEDS shard."""
+    """Read the columns of a MEDS shard that `build_sequences` uses."""
     return pl.read_parquet(path, columns=["subject_id", "time", "code"])

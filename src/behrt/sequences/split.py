@@ -84,19 +84,21 @@ def draw_splits(
 ) -> pl.DataFrame:
     """Return each subject's split, sorted by subject.
 
-    A subject's split is drawn from its id and the seed alone. So it stays the same when other
-    patients come or go, when the cohort rules change, and whatever the shards: a patient who was
-    held out once is held out in every later run of that seed. The price is that the shares are
-    met on average, not exactly; their standard deviation is below half a point from 10,000
-    patients on. (Checklist D4: 80/20 at random; the tuning patients come out of the 80.)
+    A subject's split depends only on its id and the seed. It stays the same when other patients
+    are added or removed, when the cohort rules change, and for any number of shards: a patient who
+    is held out in one run is held out in every other run with that seed. The shares are therefore
+    met on average, not exactly; with 10,000 patients or more their standard deviation is below
+    half a percentage point. (Li et al. 2020: 80/20 at random; the tuning patients are part of the
+    80 %.)
 
-    With practices it is drawn from the practice's number instead, for all its patients alike, so
-    that tuning and held-out patients are of practices that no training patient knows. The shares
-    are then met less closely: with 100 practices of equal size, to four points.
+    With practices, it depends on the practice's number instead and is the same for all patients of
+    a practice, so that tuning and held-out patients are of other practices than training patients.
+    The shares are then met less closely: with 100 practices of equal size, the standard deviation
+    is four percentage points.
 
     Args:
         subject_id: Int64, unique.
-        held_out, tuning: shares of all subjects; the rest trains.
+        held_out, tuning: shares of all subjects; the others are training subjects.
         seed: of the run.
         practice: Int64, the practice of each subject, in the same order; None to draw by subject.
 
@@ -173,7 +175,7 @@ def read_subjects(shards: list[Path]) -> pl.Series:
 
 
 def write_splits(splits: pl.DataFrame, path: Path) -> None:
-    """Write the splits as `meds.SubjectSplitSchema` asks, down to Arrow's string type."""
+    """Write the splits with the schema `meds.SubjectSplitSchema`, including Arrow's string type."""
     table = SubjectSplitSchema.align(splits.to_arrow())
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

@@ -1,4 +1,4 @@
-"""The words that a model reads: five special tokens, then one token a phenotype."""
+"""The vocabulary of the models: five special tokens, then one token per phenotype."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ PAD, CLS, SEP, MASK, UNK = range(len(SPECIAL))
 FIRST_DISEASE = len(SPECIAL)
 
 WORD_PREFIXES = ("CALIBER//", "CODE//")
-"""What a code that is a word begins with: a phenotype's name, or a source's own code, follows."""
+"""Prefixes of codes that are words; the name of a phenotype or a source's own code follows."""
 CHAPTER_PREFIX = "CHAPTER//"
 NO_CHAPTER = "No chapter"
 
@@ -63,7 +63,7 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
 
     Args:
         codes: `code` String and `parent_codes` List(String), in any order. Codes that are no
-            words are passed over. A word without a chapter is put into `NO_CHAPTER`.
+            words are ignored. The chapter of a word without one is `NO_CHAPTER`.
         where: named in an error.
 
     Raises:
@@ -87,7 +87,7 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
         raise InputError(
             where,
             f"{len(rows)} words, more than the {_MOST_WORDS} that a vocabulary may have",
-            "Let fewer of the source's own codes be words (`codes` in config)",
+            "Make fewer of the source's own codes words (`codes` in the configuration)",
         )
     for (name, _), (following, _) in itertools.pairwise(rows):
         if name == following:
@@ -121,14 +121,14 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """Read a vocabulary.
 
     Raises:
-        InputError: the special words differ from this program's, or the words do not match the
-            version that was written with them.
+        InputError: the special tokens are not those of this package, or the words do not match
+            the version in the file.
     """
     value = read_json(path)
-    mend = "Run the vocabulary rule again"
+    fix = "Run the rule vocabulary again"
     if tuple(value["special"]) != SPECIAL:
-        raise InputError(path, "the special tokens are not " + " ".join(SPECIAL), mend)
+        raise InputError(path, "the special tokens are not " + " ".join(SPECIAL), fix)
     vocabulary = Vocabulary(tuple(value["phenotypes"]), tuple(value["chapters"]))
     if value["version"] != vocabulary.version:
-        raise InputError(path, "the words do not match their version; it was edited by hand", mend)
+        raise InputError(path, "the words do not match their version; it was edited by hand", fix)
     return vocabulary
