@@ -209,6 +209,14 @@ def test_a_member_that_would_be_missed_is_refused(
     assert str(caught.value).startswith(f"{zip_name}, {Path(member).name}: ")
 
 
+def test_a_member_that_would_be_missed_does_not_hide_the_others(tmp_path: Path) -> None:
+    bad = ("x_Extract_Clinical_003.txt.gz", "x_Extract_Clinical.txt")
+    _zip(tmp_path / "Results.zip", bad[0], "x_Extract_Test_001.txt", bad[1])
+    found = survey(tmp_path)
+    assert [part.member for part in found.parts] == ["x_Extract_Test_001.txt"]
+    assert [problem.where for problem in found.problems] == [f"Results.zip, {name}" for name in bad]
+
+
 def test_only_a_whole_word_names_a_database(tmp_path: Path) -> None:
     for folder in ("golden_copy", "marigold", "GOLDEN"):
         _touch(tmp_path / folder / f"{folder}_Extract_Observation_001.txt")

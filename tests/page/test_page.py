@@ -189,3 +189,12 @@ def test_tables_of_another_source_are_refused(tmp_path: Path) -> None:
     other = scores(tmp_path / "other.csv", "simulated")
     with pytest.raises(InputError, match="not of cprd data"):
         run(tmp_path, data="cprd", table1=other)
+
+
+def test_the_source_states_what_a_study_does_without(tmp_path: Path) -> None:
+    facts = run(tmp_path, "cprd")
+    assert facts.source == "A CPRD delivery with linked hospital records"
+    facts.flow[0]["name"] = "Delivered, without ONS deaths"
+    assert facts.source == "A CPRD delivery with linked hospital records, without ONS deaths"
+    facts.flow[0]["name"] = "Delivered, without ONS deaths and hospital records"
+    assert facts.source == "A CPRD delivery, without ONS deaths and hospital records"

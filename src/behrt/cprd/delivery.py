@@ -161,7 +161,7 @@ def survey(
     stems: dict[Path, Path] = {}
     for path, relative in paths.items():
         try:
-            texts = list(_texts(path, relative, names, database, stems))
+            texts = _texts(path, relative, names, database, stems, result.problems)
             for file in texts:
                 found[file.source_table].append(file)
             if not texts and not path.name.startswith("."):
@@ -228,9 +228,16 @@ class _Text:
 
 
 def _texts(
-    path: Path, relative: Path, names: Named, database: str, stems: dict[Path, Path]
+    path: Path,
+    relative: Path,
+    names: Named,
+    database: str,
+    stems: dict[Path, Path],
+    problems: list[InputError],
 ) -> list[_File]:
     """Return the texts of a file that are parts: itself, or those in a zip.
+
+    `problems` receives those of the members of a zip that is not itself a part.
 
     Raises:
         InputError: it bears a source table's name, and cannot be read.
@@ -248,7 +255,7 @@ def _texts(
     if not path.is_file():
         raise InputError(relative.as_posix(), "not a regular file", "Put CPRD's file in its place")
     if path.suffix.lower() == ".zip":
-        texts = _members(path, relative, promise, names, database)
+        texts = _members(path, relative, promise, names, database, problems)
     elif promise is not None:
         texts = [_Text(promise, None, path.stat().st_size, None)]
     else:
@@ -272,7 +279,12 @@ def _texts(
 
 
 def _members(
-    path: Path, relative: Path, promise: Promise | None, names: Named, database: str
+    path: Path,
+    relative: Path,
+    promise: Promise | None,
+    names: Named,
+    database: str,
+    problems: list[InputError],
 ) -> list[_Text]:
     """Return the texts in a zip that may be parts; `promise` is that of the zip's own name."""
     try:
@@ -285,11 +297,15 @@ def _members(
     judged: list[tuple[zipfile.ZipInfo, Promise | None]] = []
     passed_over = False
     for entry in entries:
-        inside = _member_path(entry.filename, relative)
         try:
+            inside = _member_path(entry.filename, relative)
             judged.append((entry, _judged(inside, names, database, relative)))
         except _PassedOverError:
             passed_over = True
+        except InputError as error:
+            if promise is not None:
+                raise
+            problems.append(error)
     if promise is not None:
         held_texts = [entry for entry in entries if entry.filename.lower().endswith(".txt")]
         if len(held_texts) != 1:

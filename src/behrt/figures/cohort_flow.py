@@ -92,6 +92,7 @@ def _box(
     )
     axes.add_patch(box)
     offset = 0.11 if strong else 0
-    axes.text(x, y + offset, text, ha="center", va="center", fontsize=8, color=INK)
+    wrapped = textwrap.fill(text, 50)
+    axes.text(x, y + offset, wrapped, ha="center", va="center", fontsize=8, color=INK)
     if strong:
         axes.text(x, y - offset, strong, ha="center", va="center", fontsize=8.5, weight="bold")

@@ -58,8 +58,12 @@ class Facts:
 
     @property
     def source(self) -> str:
-        """The source in words."""
-        return SOURCES.get(self.run.data, self.run.data)
+        """The source in words, with what a CPRD study does without."""
+        source = SOURCES.get(self.run.data, self.run.data)
+        _, without, loss = self.flow[0]["name"].partition(", without ")
+        if "hospital records" in loss:
+            source = source.removesuffix(" with linked hospital records")
+        return f"{source}{without}{loss}"
 
     @property
     def windows(self) -> str:
