@@ -27,7 +27,7 @@ PROTOCOLS = {
     "and epochs were chosen on them.",
 }
 SPLITS = {
-    "dataset": "As the dataset's own subject_splits.parquet has it.",
+    "dataset": "As the dataset has it, in its subject_splits.parquet.",
     "patient": "Patients at random, with a seed.",
     "practice": "Whole practices at random, with a seed.",
     "time": "Patients at random, with a seed; held-out patients are predicted from the cut-off on.",
