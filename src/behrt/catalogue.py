@@ -140,7 +140,7 @@ def products(
 
 
 def _by_argument(items: Sequence[str | Mapping[str, str]]) -> dict[str, str]:
-    """Return names by argument; a name that stands alone is that of its argument too."""
+    """Return names by argument; a single name is also that of its argument."""
     found: dict[str, str] = {}
     for item in items:
         found |= {item: item} if isinstance(item, str) else item

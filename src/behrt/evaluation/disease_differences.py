@@ -94,12 +94,12 @@ def tabulate(
     parts = []
     for model, other in comparisons(references, list(scores)):
         kinds = np.stack([scored[name][2] for name in (model, other)])
-        told = ~((kinds > APART).all(axis=0) & (kinds == EXPOSED).any(axis=0))
+        shown_interval = ~((kinds > APART).all(axis=0) & (kinds == EXPOSED).any(axis=0))
         for place, metric in enumerate(METRICS):
             (own, own_resampled), (its, its_resampled) = (
                 (scored[name][0][place], scored[name][1][place]) for name in (model, other)
             )
-            resampled = np.where(told, own_resampled - its_resampled, np.nan)
+            resampled = np.where(shown_interval, own_resampled - its_resampled, np.nan)
             numbers = np.full((len(_NUMBERS) + len(_TESTS), len(chosen)), np.nan)
             numbers[:, ~hidden] = [
                 own,

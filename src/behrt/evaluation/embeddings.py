@@ -49,11 +49,11 @@ def keep_told(
     Returns:
         vocabulary, embeddings and patients of these diseases, in their order.
     """
-    told = np.flatnonzero(patients >= threshold)
+    known = np.flatnonzero(patients >= threshold)
     words = Vocabulary(
-        tuple(vocabulary.phenotypes[i] for i in told), tuple(vocabulary.chapters[i] for i in told)
+        tuple(vocabulary.phenotypes[i] for i in known), tuple(vocabulary.chapters[i] for i in known)
     )
-    return words, embeddings[told], patients[told]
+    return words, embeddings[known], patients[known]
 
 
 def patients_with(sequences: list[Path], n_diseases: int) -> tuple[np.ndarray, int]:

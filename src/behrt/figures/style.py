@@ -82,7 +82,7 @@ def chapter_marks(chapters: Iterable[str]) -> dict[str, Mark]:
     """Return a mark for each chapter, by its place in the sorted order of all distinct ones.
 
     Pass the chapters of the whole vocabulary, so that a chapter looks the same in every figure.
-    Sixteen colours cannot all be told apart by every reader, so the marker changes after each
+    Not every reader can distinguish sixteen colours, so the marker changes after each
     eight: a colour and its tint never share one.
     """
     return {

@@ -1,1 +1,1 @@
-"""What a BEHRT looked at, and what its predictions rest on."""
+"""Attention and attribution of a BEHRT."""
