@@ -247,7 +247,7 @@ def main() -> None:
         if refusal is not None:
             counts["refused with a clear error"] += 1
             assert PATID not in str(refusal)
-            assert refusal.mend
+            assert refusal.fix
             left = sorted(other.name for other in folder.glob("rows/*"))
             assert not left, left
 

@@ -131,7 +131,7 @@ def main() -> None:
         if refusal is not None:
             counts["refused with a clear error"] += 1
             assert PERSON not in str(refusal)
-            assert refusal.mend
+            assert refusal.fix
             assert not records.exists()
         else:
             refused = sum(tally.refused.values())
