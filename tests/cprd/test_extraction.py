@@ -161,8 +161,8 @@ def test_the_advice_follows_from_the_reason(
     with pytest.raises(InputError) as caught:
         _extract(text, tmp_path, maximum_refused=0.001)
     error = caught.value
-    assert re.search(advice.replace("('NULL')", r"\('NULL'\)"), error.mend)
-    assert ("raise `extract.maximum_refused`" in error.mend) == raises_the_limit
+    assert re.search(advice.replace("('NULL')", r"\('NULL'\)"), error.fix)
+    assert ("raise `extract.maximum_refused`" in error.fix) == raises_the_limit
     assert "1001" not in str(error)
     assert "2001" not in str(error)
 
