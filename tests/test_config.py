@@ -490,3 +490,8 @@ def test_a_mistaken_space_is_refused(spaces: dict[str, Any], where: str) -> None
     config["search"]["spaces"] = spaces
     with pytest.raises(InputError, match=rf"config, search\.{where}"):
         read(config, SCHEMA)
+
+
+def test_the_paper_s_preset_holds_sizes_only() -> None:
+    preset = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text(encoding="utf-8"))
+    assert set(preset) <= {"pretrain", "models", "more_models", "search"}
