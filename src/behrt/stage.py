@@ -2,11 +2,12 @@
 
 import inspect
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from types import UnionType
+from types import TracebackType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from behrt import logs
@@ -81,6 +82,13 @@ NOT_ARGUMENTS = ("code", "content", "caption")
 """Params that no script uses: what triggers reruns, and what Snakemake's report shows."""
 
 
+def _excepthook(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):  # the run reports that its user stopped it
+        sys.__excepthook__(kind, error, trace)
+
+
 def run(function: Callable[..., None], snakemake: Any) -> None:
     """Call `function` with the rule's named inputs, outputs and params as keyword arguments.
 
@@ -94,6 +102,7 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     logged, because its text may quote a patient's values; the environment variable
     BEHRT_SHOW_ERRORS=1 shows the text. Only the current user can read the files that are written.
     """
+    sys.excepthook = _excepthook
     keep_private()
     # Not a param: what a log may show changes no output, so a change of it must rerun nothing.
     disclosure = getattr(snakemake, "config", {}).get("disclosure", {})
@@ -107,8 +116,6 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
         if "threads" in inspect.signature(function).parameters:
             given.setdefault("threads", snakemake.threads)
         function(**given)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except InputError as error:
         logs.logger.error("%s", error)
         raise SystemExit(1) from None

@@ -59,9 +59,7 @@ def test_it_runs_from_another_folder_with_spaces_in_every_path_and_no_home(
     copy = sources.copy(tmp_path / "The Workflow")
     study = tmp_path / "My Study"
     study.mkdir()
-    (study / "mine.yaml").write_text(
-        "run: mine\nresults: my results\nsimulation: {patients: 200}\n"
-    )
+    (study / "mine.yaml").write_text("run: mine\nresults: my results\n")
     place = tmp_path / "An Environment"
     venv.create(place, symlinks=True)
     (packages,) = place.glob("lib/python3*/site-packages")
@@ -84,12 +82,10 @@ def test_it_runs_from_another_folder_with_spaces_in_every_path_and_no_home(
 def test_it_is_a_module_of_another_workflow(sources: Copy, tmp_path: Path) -> None:
     snakefile = sources.folder / "workflow" / "Snakefile"
     (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=snakefile))
-    (tmp_path / "study.yaml").write_text(
-        "run: mine\nresults: made\nsource: meds\nmeds: {folder: .}\n"
-    )
+    (tmp_path / "study.yaml").write_text("run: mine\nresults: made\nsplit: {held_ou: 0.1}\n")
     path = str(sources.folder / "src")
     refused = snakemake(sys.executable, tmp_path, "-n", fails=True, PYTHONPATH=path)
-    assert "no Parquet file in data/. Set `meds.folder`" in refused  # its own config, refused
+    assert "there is no key 'held_ou'. Did you mean 'held_out'." in refused
     (tmp_path / "study.yaml").write_text("run: mine\nresults: made\n")
     planned = snakemake(sys.executable, tmp_path, "-n", PYTHONPATH=path)
     assert "behrt_pretrain" in planned
