@@ -11,7 +11,7 @@ from behrt.logs import logger
 from behrt.sources.codes import Codes
 from behrt.sources.concepts import describe_concepts, read_concepts
 from behrt.sources.meds import read_metadata
-from behrt.sources.words import CodeLists, count_codes, make_words
+from behrt.sources.words import CodeListFiles, count_codes, make_words
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
     made, vocabulary, summary = make_words(
         counts,
         Codes.read(systems, own, phenotypes is not None, ambiguous),
-        CodeLists(phenotypes, icd, read_codes, crosswalk, snomed),
+        CodeListFiles(phenotypes, icd, read_codes, crosswalk, snomed),
         described,
         minimum_patients,
         known,

@@ -27,7 +27,7 @@ from behrt.learning import checkpoint
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.sources.codes import Codes
 from behrt.sources.meds import read_metadata
-from behrt.sources.words import CodeLists, make_words
+from behrt.sources.words import CodeListFiles, make_words
 
 from .conftest import WorkflowRule
 
@@ -307,7 +307,7 @@ def test_codes_that_cannot_be_shown_are_no_words_and_are_counted() -> None:
     counts = pl.DataFrame({"code": codes, "rows": 50, "patients": 50})
     counts = counts.with_columns(concept=pl.lit(None, pl.Int64))
     words, listed, manifest = make_words(
-        counts, Codes.read([], None, lists=False), CodeLists(), read_metadata(None), 10
+        counts, Codes.read([], None, lists=False), CodeListFiles(), read_metadata(None), 10
     )
     assert words.drop_nulls("event")["event"].to_list() == sorted(f"CODE//{name}" for name in NAMES)
     assert listed.height == len(NAMES)

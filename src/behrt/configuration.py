@@ -11,7 +11,7 @@ from behrt.errors import InputError
 from behrt.kinds import Kinds
 from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
-from behrt.settings.run import Run
+from behrt.settings.run import RunSettings
 from behrt.settings.training import Optimisation
 from behrt.tasks import key_of
 
@@ -26,7 +26,7 @@ def read(config: Mapping[str, Any], schema: Path) -> dict[str, Any]:
     Raises:
         InputError: naming the first key that is wrong, and what it should be.
     """
-    filled = read_section(Run, config).model_dump(mode="json", by_alias=True)
+    filled = read_section(RunSettings, config).model_dump(mode="json", by_alias=True)
     _check_models(filled, Kinds(schema))
     return filled
 

@@ -16,16 +16,16 @@ import yaml
 
 from behrt.kinds import NEEDS_CLASS, TRAINING, module_needs_training, settings_class
 from behrt.models import kinds
-from behrt.settings.run import Run
+from behrt.settings.run import RunSettings
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def schema_of(names: Sequence[str]) -> dict[str, Any]:
     """Return the JSON schema of a configuration, with the settings of some kinds of model."""
-    schema = Run.model_json_schema()
+    schema = RunSettings.model_json_schema()
     definitions = schema.pop("$defs")
-    definitions["Model"]["allOf"] = [_rule(name) for name in names]
+    definitions["ModelEntry"]["allOf"] = [_rule(name) for name in names]
     uses = Counter(re.findall(r"#/\$defs/(\w+)", json.dumps([schema, definitions])))
     schema, shared = (_tidy(part, definitions, uses) for part in (schema, definitions))
     shared = {name: part for name, part in shared.items() if uses[name] > 1}

@@ -11,7 +11,7 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.models import behrt, deepr, model_named, retain
-from behrt.release.weights import Readers, Support, erase
+from behrt.release.weights import ReaderCounts, Support, erase
 from behrt.settings.behrt import Settings
 
 N = 7
@@ -147,7 +147,7 @@ def aligned(table: torch.Tensor, start: torch.Tensor) -> np.ndarray:
 
 def test_ages_that_few_patients_reached_do_not_show_in_weights() -> None:
     readers = np.array([0, 3, 9, 40, 41, 4, 60, 7, 1, 2, 0, 0, 4, 0])
-    support = Support(np.full(N, 50), {"encoder.ages.weight": Readers(readers, True)}, 100)
+    support = Support(np.full(N, 50), {"encoder.ages.weight": ReaderCounts(readers, True)}, 100)
     weights = weights_of("cls")
     start, trained = ages_of(readers, seed=3)
     assert aligned(trained, start).tolist() == (readers == 0).tolist(), "the attack works"
@@ -163,8 +163,8 @@ def test_ages_that_few_patients_reached_do_not_show_in_weights() -> None:
 
 def test_rows_without_order_become_zero_and_those_beyond_the_values_stay() -> None:
     weights = weights_of("deepr")
-    gaps = Readers(np.array([0, 9, 4, 9, 9, 9]), False)  # the last gap is longer than any
-    rows = {"embedding.weight": gaps, "sex.weight": Readers(np.array([3, 50, 40]), False)}
+    gaps = ReaderCounts(np.array([0, 9, 4, 9, 9, 9]), False)  # the last gap is longer than any
+    rows = {"embedding.weight": gaps, "sex.weight": ReaderCounts(np.array([3, 50, 40]), False)}
     erased = erase(weights, "deepr", Support(np.full(N, 50), rows, 100), THRESHOLD)
     kept = [i for i in range(7 + N) if i not in (0, 2, 6)]
     assert torch.equal(erased["embedding.weight"][kept], weights["embedding.weight"][kept])
@@ -174,8 +174,8 @@ def test_rows_without_order_become_zero_and_those_beyond_the_values_stay() -> No
 
 
 def test_fine_tuning_counts_as_few_patients_as_either_training() -> None:
-    before = Support(np.array([9, 2]), {"a": Readers(np.array([8, 3, 8, 1]), True)}, 50)
-    after = Support(np.array([6, 7]), {"a": Readers(np.array([2, 9, 9]), True)}, 20)
+    before = Support(np.array([9, 2]), {"a": ReaderCounts(np.array([8, 3, 8, 1]), True)}, 50)
+    after = Support(np.array([6, 7]), {"a": ReaderCounts(np.array([2, 9, 9]), True)}, 20)
     both = after.and_before(before)
     assert both.diseases.tolist() == [6, 2]
     assert both.rows["a"].patients.tolist() == [2, 3, 8]

@@ -17,7 +17,7 @@ from behrt.sources.codes import Codes, read_crosswalk
 from behrt.sources.events import make_events
 from behrt.sources.meds import Structure, find_parts, to_records
 from behrt.sources.records import Tally, write_records
-from behrt.sources.words import Words
+from behrt.sources.words import CodeWords
 
 from .conftest import DEFAULT_SYSTEMS, STRUCTURE, bring_in, outcomes, steps
 
@@ -313,7 +313,7 @@ def test_nothing_is_lost_and_nobody_has_events_outside_follow_up(
     assert tally.rows_read == len(rows) == tally.rows_kept + sum(tally.refused.values())
     write_records([records], folder / "r.parquet", 1, lambda: None)
     words = {"code": "ICD10/I10", "concept": None, "system": "icd10", "event": HYPERTENSION}
-    Words.validate(pl.DataFrame([words]), cast=True).write_parquet(folder / "w.parquet")
+    CodeWords.validate(pl.DataFrame([words]), cast=True).write_parquet(folder / "w.parquet")
     events, judged, flow = make_events([folder / "r.parquet"], folder / "w.parquet", 0)
     assert judged["rows"].sum() == sum(code == "ICD10/I10" for _, _, code in rows)
     assert flow["patients"].to_list() == sorted(flow["patients"], reverse=True)

@@ -35,7 +35,7 @@ SPLITS = {
 
 
 @dataclass(frozen=True)
-class Section:
+class CardSection:
     """A part of the model card: its title and its sentences."""
 
     title: str
@@ -131,12 +131,12 @@ def checklist(facts: Facts) -> list[tuple[str, str, str]]:
     ]
 
 
-def card(facts: Facts) -> list[Section]:
+def card(facts: Facts) -> list[CardSection]:
     """Return the sections of the model card (Mitchell et al. 2019), without scores."""
     environment, words = _environment(), _words(facts)
     sections = tomllib.loads((HERE / "model_card.toml").read_text(encoding="utf-8"))["section"]
     return [
-        Section(
+        CardSection(
             section["title"],
             [environment.from_string(item).render(words).strip() for item in section["items"]],
         )

@@ -27,7 +27,7 @@ _PATIENTS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
-class Readers:
+class ReaderCounts:
     """How many patients read each row of a tensor with a row per value.
 
     Attributes:
@@ -50,7 +50,7 @@ class Support:
     """
 
     diseases: np.ndarray
-    rows: Mapping[str, Readers]
+    rows: Mapping[str, ReaderCounts]
     chose: int
 
     def and_before(self, pretrained: "Support") -> "Support":
@@ -63,7 +63,7 @@ class Support:
             before = pretrained.rows.get(name, readers).patients
             shared = min(len(readers.patients), len(before))  # nobody read what lies beyond
             patients = np.minimum(readers.patients[:shared], before[:shared])
-            rows[name] = Readers(patients, readers.ordered)
+            rows[name] = ReaderCounts(patients, readers.ordered)
         return Support(np.minimum(self.diseases, pretrained.diseases), rows, self.chose)
 
 
@@ -107,12 +107,12 @@ def support_of(model: Path, training: Training) -> Support:
     return Support(training.diseases, _readers(model, training.examples), training.chose)
 
 
-def _readers(model: Path, train: Examples) -> dict[str, Readers]:
+def _readers(model: Path, train: Examples) -> dict[str, ReaderCounts]:
     """Return how many training patients read each row of a value, by tensor."""
     config = read_config(model)
     kind = _releasable(config["kind"])
     settings = kind.Settings(**config["settings"])
-    found: dict[str, Readers] = {}
+    found: dict[str, ReaderCounts] = {}
     for start in range(0, len(train), _PATIENTS_AT_ONCE):
         rows = np.arange(start, min(start + _PATIENTS_AT_ONCE, len(train)))
         for name, read in kind.value_rows(settings, train, rows).items():
@@ -120,7 +120,7 @@ def _readers(model: Path, train: Examples) -> dict[str, Readers]:
             counted = read.readers(longest)
             if name in found:
                 counted = _added(counted, found[name].patients)
-            found[name] = Readers(counted, read.ordered)
+            found[name] = ReaderCounts(counted, read.ordered)
     return found
 
 
@@ -193,7 +193,7 @@ def erase(
     return erased
 
 
-def _erase_rows(values: torch.Tensor, readers: Readers, least: int) -> None:
+def _erase_rows(values: torch.Tensor, readers: ReaderCounts, least: int) -> None:
     """Overwrite the rows of a tensor (rows, …) that fewer patients than `least` read."""
     patients = np.zeros(len(values), dtype=np.int64)
     known = readers.patients[: len(values)]

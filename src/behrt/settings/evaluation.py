@@ -111,7 +111,7 @@ Tasks = Annotated[
 ]
 
 
-class Examples(Section):
+class ExampleSettings(Section):
     """How a task's examples are drawn from patients' histories."""
 
     minimum_visits: Count = 4

@@ -32,7 +32,7 @@ class ForTask(Section):
     """Keys of `training` for this task only."""
 
 
-class Model(Section):
+class ModelEntry(Section):
     """One model."""
 
     kind: str
@@ -52,7 +52,7 @@ class Model(Section):
     """What differs for one task, in settings or training, by the name of the task."""
 
     @model_validator(mode="after")
-    def _only_behrt_is_pretrained(self) -> "Model":
+    def _only_behrt_is_pretrained(self) -> "ModelEntry":
         if self.pretrained and self.kind != "behrt":
             raise InputError(
                 "pretrained", f"kind {self.kind} cannot start from pretrained weights", "Remove it"

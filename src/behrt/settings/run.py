@@ -23,15 +23,15 @@ from behrt.settings.evaluation import (
     Ablation,
     Disclosure,
     Evaluation,
-    Examples,
+    ExampleSettings,
     Neighbours,
     SexAnalysis,
     Split,
     Tasks,
 )
-from behrt.settings.models import Model, Name, Search
+from behrt.settings.models import ModelEntry, Name, Search
 from behrt.settings.simulation import Simulation
-from behrt.settings.sources import Codes, Meds, Omop
+from behrt.settings.sources import CodeSettings, Meds, Omop
 from behrt.settings.training import Accelerator, Precision
 
 TRIVIAL = ("prevalence", "history")
@@ -45,7 +45,7 @@ CUT_OFF_TO = {"simulated": 2018, "meds": 2300, "omop": 2300}
 CPRD is the current year."""
 
 
-class Run(Section):
+class RunSettings(Section):
     """Every key of config/*.yaml. A key that is not described here is refused. A key that is left
     out has its default.
     """
@@ -113,7 +113,7 @@ class Run(Section):
     omop: Omop = Omop()
     """The tables of an OMOP common data model (source `omop`)."""
 
-    codes: Codes = Codes()
+    codes: CodeSettings = CodeSettings()
     """Which codes become words (sources `meds` and `omop`)."""
 
     split: Split = Split()
@@ -125,19 +125,19 @@ class Run(Section):
     (`T4: {months: 24}`) is trained and shown with T1, T2 and T3; null excludes a task. Tables and
     figures show them in order of their windows."""
 
-    examples: Examples = Examples()
+    examples: ExampleSettings = ExampleSettings()
     """How a task's examples are drawn from patients' histories."""
 
     pretrain: Pretrain
     """Masked language modelling (MLM), from which models with `pretrained` start."""
 
-    models: dict[Name, Model | None]
+    models: dict[Name, ModelEntry | None]
     """The models of the tables, by the name that they have there, in that order. null excludes a
     model, which a file given by --configfile cannot do otherwise. The rows prevalence and history
     are in every table. On simulated data a row `oracle` is added, so no model may have that name.
     """
 
-    more_models: dict[Name, Model | None] = {}
+    more_models: dict[Name, ModelEntry | None] = {}
     """Further models, which `snakemake paper` trains and shows beside the others in table1_more and
     table2_more. null excludes a model."""
 
@@ -176,7 +176,7 @@ class Run(Section):
     at once use the cores better than one training with several threads."""
 
     @model_validator(mode="after")
-    def _the_source_is_given(self) -> "Run":
+    def _the_source_is_given(self) -> "RunSettings":
         folders = {
             "cprd": self.delivery.folder,
             "meds": self.meds.folder,
@@ -194,7 +194,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def _the_split_fits(self) -> "Run":
+    def _the_split_fits(self) -> "RunSettings":
         if self.split.by in ("practice", "time") and self.protocol != "strict":
             raise InputError(
                 "protocol",
@@ -213,7 +213,7 @@ class Run(Section):
         return self
 
     @model_validator(mode="after")
-    def _trivial_models_are_there(self) -> "Run":
+    def _trivial_models_are_there(self) -> "RunSettings":
         for name in TRIVIAL:
             model = self.models.get(name)
             if model is None or model.kind != name:

@@ -20,7 +20,7 @@ class CodeSystem(Section):
     """The code system."""
 
 
-class Structure(Section):
+class StructureSettings(Section):
     """How the dataset writes what is no diagnosis, as regular expressions for whole codes."""
 
     birth: str = "MEDS_BIRTH(//.*)?"
@@ -59,7 +59,7 @@ class Meds(Section):
     the code itself) and a system each. The first entry is used whose prefix a code of its system
     follows. Codes without such a prefix, for example of laboratory tests, are no diagnoses."""
 
-    structure: Structure = Structure()
+    structure: StructureSettings = StructureSettings()
     """How the dataset writes what is no diagnosis, as regular expressions for whole codes."""
 
 
@@ -90,7 +90,7 @@ class Omop(Section):
     or none, `codes.ambiguous` decides."""
 
 
-class Codes(Section):
+class CodeSettings(Section):
     """Which codes become words (sources `meds` and `omop`)."""
 
     own: Annotated[tuple[Text, ...], Field(strict=False)] | None = None

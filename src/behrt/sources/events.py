@@ -36,7 +36,7 @@ def make_events(
 
     Args:
         parts: records.
-        words: what each code becomes (`behrt.sources.words.Words`).
+        words: what each code becomes (`behrt.sources.words.CodeWords`).
         shard: its number.
 
     Returns:

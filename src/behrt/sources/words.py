@@ -22,7 +22,7 @@ OWN = "own"
 NO_SYSTEM = "none"
 
 
-class Words(dy.Schema):
+class CodeWords(dy.Schema):
     """One row per pair of a source's code and a code of the vocabulary.
 
     A code of the source is a text and, in OMOP, a concept; null where a row has none.
@@ -35,7 +35,7 @@ class Words(dy.Schema):
 
 
 @dataclass(frozen=True)
-class CodeLists:
+class CodeListFiles:
     """The code lists as files.
 
     Attributes:
@@ -87,11 +87,11 @@ def count_codes(parts: Sequence[Path], shards: int) -> pl.DataFrame:
 def make_words(
     counts: pl.DataFrame,
     codes: Codes,
-    lists: CodeLists,
+    lists: CodeListFiles,
     metadata: pl.DataFrame,
     minimum_patients: int,
     concepts: dy.DataFrame[Concepts] | None = None,
-) -> tuple[dy.DataFrame[Words], pl.DataFrame, dict[str, Any]]:
+) -> tuple[dy.DataFrame[CodeWords], pl.DataFrame, dict[str, Any]]:
     """Decide what each code becomes.
 
     A code of a system that a list maps becomes the list's phenotypes. Any other that may be a word
@@ -163,7 +163,7 @@ def make_words(
             several.join(counts, on=key, nulls_equal=True)["rows"].sum()
         ),
     }
-    return Words.validate(words), listed.sort("code"), manifest
+    return CodeWords.validate(words), listed.sort("code"), manifest
 
 
 def _with_concepts(counts: pl.DataFrame, concepts: dy.DataFrame[Concepts] | None) -> pl.DataFrame:
@@ -185,7 +185,7 @@ def _with_concepts(counts: pl.DataFrame, concepts: dy.DataFrame[Concepts] | None
     return counts.join(standard, on="concept", how="left", maintain_order="left")
 
 
-def _mapping(lists: CodeLists) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _mapping(lists: CodeListFiles) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Return system, bare, event of everything that a list maps, and manifests of the lists."""
     empty = pl.DataFrame(schema=dict.fromkeys(("system", "bare", "event"), pl.String))
     if lists.phenotypes is None or lists.icd is None or lists.read_codes is None:
