@@ -1,4 +1,4 @@
-"""Rows a second of the extract stage, beside DuckDB reading, typing and sorting the same text.
+"""Rows per second of the extract stage, compared with DuckDB on the same text (read, type, sort).
 
     python benchmarks/extract.py [--rows 5000000] [--threads 1]
 

@@ -172,7 +172,7 @@ def main() -> None:
         parts = find_parts(folder, database=database.name)
         if not parts:
             found = survey(folder, database=database.name)
-            assert found.passed_over, "a part is missing, and nothing says so"
+            assert found.passed_over, "a part is missing, which is not reported"
             counts["passed over as another database's"] += 1
             return
         (part,) = parts

@@ -1,4 +1,4 @@
-"""Tokens a second of training BEHRT: the engine beside a plain padded BERT, in the same process.
+"""Tokens per second of training BEHRT: the engine and a plain padded BERT, in the same process.
 
     python benchmarks/training.py [--paper] [--batch 64] [--threads 1] [--repeats 3]
 

@@ -175,9 +175,9 @@ def code_of(product):
 
 
 def reported(path, product, form=None):
-    """Return an output that Snakemake's report shows as its entry says.
+    """Return an output that Snakemake's report shows with the texts of its entry.
 
-    `product` is a function of the wildcards; `form` tells the files of a product apart.
+    `product` is a function of the wildcards; `form` distinguishes the files of a product.
     """
     return report(
         path,

@@ -8,7 +8,7 @@ each.
 
 rule phenotypes:
     input:
-        # by content, below: the date of a folder says nothing about its files
+        # by content, below: the date of a folder does not depend on its files
         lists=ancient(config["caliber"]) if config["caliber"] else "<results>/caliber",
     output:
         phenotypes="<results>/phenotypes/phenotypes.parquet",

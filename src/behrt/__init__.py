@@ -21,6 +21,6 @@ modules that are in no folder:
 
 import os
 
-# polars sizes its thread pool once, when it is imported, and knows nothing of Snakemake's limits.
+# polars sizes its thread pool once, when it is imported, without regard to Snakemake's limits.
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("POLARS_MAX_THREADS", os.environ["OMP_NUM_THREADS"])

@@ -2,8 +2,8 @@
 
 A count from 1 to threshold - 1 is hidden (primary suppression), and so is every other count from
 which it would follow by addition or subtraction (secondary suppression). Both are null, so that a
-reader cannot distinguish them. Zero and counts of at least the threshold identify nobody; they may
-also be rounded. (Hundepool et al., Statistical Disclosure Control, 2012, chapter 4.)
+reader cannot distinguish them. Zero and counts of at least the threshold identify no patient; they
+may also be rounded. (Hundepool et al., Statistical Disclosure Control, 2012, chapter 4.)
 
 A module that makes a table hides what follows from the table's own structure (`hide_parts`,
 `hide_steps`, `behrt.evaluation.differencing`, `behrt.evaluation.grouped_scores`). `write_table`
@@ -144,13 +144,13 @@ class Rules:
     def _bands(self) -> tuple[int, int]:
         """The start of the first band of counts, and the width of all."""
         lowest = int(self.round(self.threshold))
-        # Fewer counts lie behind the lowest that is shown: those below the threshold do not.
+        # The lowest shown value stands for fewer counts: those below the threshold are hidden.
         behind = lowest + (self.rounding - 1) // 2 - self.threshold + 1
         width = max(self.threshold, self.threshold - behind + self.rounding, 1)
         return lowest, -(-width // self.rounding) * self.rounding
 
     def band(self, count: int) -> tuple[int, int]:
-        """Return the lowest and the highest count of the band that a shown count lies in.
+        """Return the lowest and the highest count of the band of a shown count.
 
         Bands start at the threshold, and each holds at least as many counts as the threshold. So
         the difference of a count in the band from an exact one is never certain to be small.
@@ -166,7 +166,7 @@ class Rules:
         """Return the share of patients of the middle of a band, None where it is not shown.
 
         It is for pages that show shares without their counts: it has two significant digits, so
-        that nobody can compute the count from it and compare it with those of the tables.
+        that the count cannot be computed from it and compared with those of the tables.
 
         >>> Rules(5).coarse_share(123, 1000)
         0.12
@@ -262,7 +262,7 @@ def hide_steps(counts: np.ndarray, threshold: int) -> np.ndarray:
     """Return bool (n): which numbers of patients that remain after each step to hide.
 
     A small number is hidden, and so is one that differs little from the last one shown: the
-    difference is the number of patients whom the steps between exclude. If the last number is too
+    difference is the number of patients that the steps between exclude. If the last number is too
     near to an earlier one, that one is hidden instead, except the first, which is taken as known.
 
     >>> hide_steps(np.array([100, 97, 60]), 5).tolist()
@@ -371,7 +371,7 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
     In a row whose support (`SUPPORTS`) is small, every number that is not whole is null too. A
     share of patients (`SHARES`) is computed from the counts as shown, and replaces what its module
-    gives: beside rounded counts, an exact share would reveal the exact count.
+    gives: next to rounded counts, an exact share would reveal the exact count.
 
     >>> frame = pl.DataFrame({"patients": [40, 3], "aps": [0.5, 0.9]})
     >>> disclose(frame, Rules(5)).rows()

@@ -17,15 +17,15 @@ class Flow(dy.Schema):
     patients = dy.Int64(min=0)
 
 
-def add_flows(counts: Sequence[Path], where: str, who: str, mend: str) -> dy.DataFrame[Flow]:
+def add_flows(counts: Sequence[Path], where: str, who: str, fix: str) -> dy.DataFrame[Flow]:
     """Add up the shards' patients, step by step.
 
     Args:
         counts: the shards' flows.
-        where, who, mend: for the error: the place, the kind of people, and the advice.
+        where, who, fix: for the error: the place, the kind of people, and the advice.
 
     Raises:
-        InputError: nobody is left.
+        InputError: no patient is left.
     """
     total = (
         pl.concat([pl.read_parquet(path) for path in counts])
@@ -35,5 +35,5 @@ def add_flows(counts: Sequence[Path], where: str, who: str, mend: str) -> dy.Dat
     )
     if total["patients"][-1] == 0:
         name = total.filter(patients=0)["name"][0]
-        raise InputError(where, f"no {who} is left after the step {name!r}", mend)
+        raise InputError(where, f"no {who} is left after the step {name!r}", fix)
     return Flow.validate(total)

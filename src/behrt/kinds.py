@@ -25,7 +25,7 @@ NEEDS_CLASS = "x-needs-class"
 """Marks, in the schema, a kind with rules for several settings together, or without a default."""
 
 TRAINING = "x-training"
-"""Says, in the schema, whether a kind needs `training`; otherwise the kind has none."""
+"""States, in the schema, whether a kind needs `training`; otherwise the kind has none."""
 
 
 _STRICT = jsonschema.validators.extend(  # type: ignore[no-untyped-call]

@@ -130,9 +130,9 @@ def above_bars() -> AbstractContextManager[None]:
 def progress(
     items: Iterable[Item] | None = None, *, total: float | None = None, label: str, unit: str
 ) -> "tqdm[Any]":
-    """Return a progress bar over `items`, or one to `.update()`; silent if nobody sees it.
+    """Return a progress bar over `items`, or one to `.update()`; silent off a terminal.
 
-    In a job of a run that shows its jobs on a terminal, the bar is text in a file beside the log
+    In a job of a run that shows its jobs on a terminal, the bar is text in a file next to the log
     file, which `progress_of` reads.
     """
     options: dict[str, Any] = {"disable": not sys.stderr.isatty(), "dynamic_ncols": True}

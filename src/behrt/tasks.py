@@ -13,7 +13,7 @@ LABELLED, ELIGIBLE = "labelled", "eligible"
 POPULATIONS = (LABELLED, ELIGIBLE)
 
 RESERVED = ("mlm", "oracle")
-"""Names of folders and rows beside those of the tasks."""
+"""Names of folders and rows in addition to those of the tasks."""
 
 ALL = "_all"
 """Ends the name of a task on all eligible patients."""

@@ -26,7 +26,7 @@ from snakemake_logger_plugin_behrt.sentences import STOPPED, notable, sentence
 
 __all__ = ["LogHandler"]
 
-# Information of Snakemake that says nothing of the results; its log file keeps it.
+# Messages of Snakemake that do not concern the results; its log file contains them.
 _NOISE = (
     *("Assuming unrestricted shared filesystem", "Building DAG", "Cancelling snakemake"),
     *("Complete log", "Conda environments:", "Config file ", "Elapsed time", "Execute "),
@@ -94,7 +94,7 @@ class LogHandler(LogHandlerBase):
         return False
 
     def emit(self, record: LogRecord) -> None:
-        """Write what a record of Snakemake's log tells, if a run should show it."""
+        """Write the message of a record of Snakemake's log, if a run should show it."""
         try:
             shown = self.wanted.filter(record)
             if self.full:

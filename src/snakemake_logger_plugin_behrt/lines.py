@@ -28,7 +28,7 @@ class LiveLines:
             threading.Thread(target=self._tick, daemon=True).start()
 
     def add(self, job: int, name: str, log: Path | None) -> None:
-        """Show a job from now on; what its log file's progress says stands behind its name."""
+        """Show a job from now on, with its name and the progress from its log file."""
         with self._lock:
             self._jobs[job] = (name, log, time.monotonic())
         self._draw()

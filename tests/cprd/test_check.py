@@ -218,7 +218,7 @@ def test_a_sample_of_records_in_no_order_gives_bounds_alone(delivery: Path, look
             archive.writestr(member, header + b"".join(lines))
     found = look(delivery, sample_bytes=6000)["cohort"]
     assert found["expected"] is None
-    assert "do not lie together" in found["why"]
+    assert "are not contiguous" in found["why"]
     assert 0 < found["at_least"] <= len(COHORT) <= found["at_most"]
 
 

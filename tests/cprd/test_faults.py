@@ -269,8 +269,8 @@ def test_every_fault_has_its_outcome(
 
 def test_there_are_faults_enough_and_each_is_one() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
-    told = [fault for fault in FAULTS if fault.error or fault.refused or fault.step]
-    assert len(told) >= 60
+    reported = [fault for fault in FAULTS if fault.error or fault.refused or fault.step]
+    assert len(reported) >= 60
 
 
 def test_the_manual_has_the_table() -> None:

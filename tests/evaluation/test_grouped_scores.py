@@ -64,7 +64,7 @@ def test_the_solutions_are_those_of_trying_all(
     def scores(above: int, below: int) -> tuple[float | None, ...]:
         groups = np.array([[above, below], [positives - above, negatives - below]])
         found = (round(score, decimals) for score in scores_of_groups(groups))
-        return tuple(s if told else None for s, told in zip(found, printed, strict=True))
+        return tuple(s if published else None for s, published in zip(found, printed, strict=True))
 
     true = data.draw(st.integers(0, positives)), data.draw(st.integers(0, negatives))
     seen = scores(*true)
@@ -76,14 +76,14 @@ def test_the_solutions_are_those_of_trying_all(
     assert wanted <= found  # a score that lies between two decimals may have both
     strangers = found - wanted
     assert all(
-        abs(score - told) <= 0.5001 * 10**-decimals
+        abs(score - published) <= 0.5001 * 10**-decimals
         for pair in strangers
-        for score, told in zip(
+        for score, published in zip(
             scores_of_groups(np.array([pair, (positives - pair[0], negatives - pair[1])])),
             seen,
             strict=True,
         )
-        if told is not None
+        if published is not None
     )
     assert true in found
 

@@ -61,9 +61,9 @@ def start(program: Path, folder: Path) -> "subprocess.Popen[str]":
 
 def finish(program: Path, folder: Path) -> str:
     process = start(program, folder)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    return told
+    _, output = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -203,7 +203,7 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"recipe": Recipe("bert", SHAPE, TRAINING)}, "no kind 'bert'"),
         ({"protocol": "lax"}, "no 'lax'"),
@@ -212,9 +212,9 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
     ],
 )
 def test_what_is_unknown_is_refused_by_name(
-    change: dict[str, Any], told: str, tmp_path: Path
+    change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         finetune(
             store(tmp_path / "data"), tmp_path / "T1", change.pop("protocol", "strict"), **change
         )

@@ -86,13 +86,13 @@ def test_another_process_suggests_the_same() -> None:
         "import json, sys; sys.path.insert(0, sys.argv[1]); import test_search as t\n"
         "print(json.dumps([[x.settings, x.training] for x in t.course(3, 4, 5)]))"
     )
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program, str(Path(__file__).parent)],
         env={**os.environ, "PYTHONHASHSEED": "77"},
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    assert json.loads(told) == [[trial.settings, trial.training] for trial in course(3, 4, 5)]
+    assert json.loads(output) == [[trial.settings, trial.training] for trial in course(3, 4, 5)]
 
 
 def test_later_rounds_are_better_than_random_ones() -> None:

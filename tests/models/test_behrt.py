@@ -557,7 +557,7 @@ def test_a_latest_visit_that_is_too_long_is_told_without_small_numbers(
     settings = small(max_length=6)
     logs.start(None, threshold=10)
     logging.getLogger("behrt").propagate = True  # to caplog
-    for patients, told in ((3, "fewer than 10 patients"), (12, "12 patients")):
+    for patients, message in ((3, "fewer than 10 patients"), (12, "12 patients")):
         examples = build([[(600, list(range(8)))]] * patients, [[1]] * patients)
         with caplog.at_level(logging.WARNING, logger="behrt"):
             behrt.fit(
@@ -568,7 +568,7 @@ def test_a_latest_visit_that_is_too_long_is_told_without_small_numbers(
                 None,
                 run_in(tmp_path),
             )
-        assert told in caplog.text
+        assert message in caplog.text
     logs.start(None)
 
 

@@ -191,17 +191,17 @@ def test_rounding_is_not_undone_by_shares_of_exact_numbers(
         (pl.col("strategy") == EVERYBODY) & (pl.col("disease") != ALL_DISEASES)
     )
     odds = pl.col("threshold") / (1 - pl.col("threshold"))
-    told = curves.select(
+    published = curves.select(
         exact=(pl.col("value") * pl.col("patients") + 300 * odds) / (1 + odds),
         shown="positives",
     ).drop_nulls()
-    assert len(told)
-    np.testing.assert_allclose(told["exact"], told["shown"], atol=0.01)
+    assert len(published)
+    np.testing.assert_allclose(published["exact"], published["shown"], atol=0.01)
 
     measures = disclose(calibration.tabulate(frames["calibration"], rules), rules)
     share = measures.filter(measure="observed share")
-    told = share.select(labels=pl.col("value") * pl.col("patients") * 6, shown="positives")
-    np.testing.assert_allclose(told["labels"], told["shown"], atol=0.01)
+    published = share.select(labels=pl.col("value") * pl.col("patients") * 6, shown="positives")
+    np.testing.assert_allclose(published["labels"], published["shown"], atol=0.01)
     of = [measures.filter(measure=name)["value"] for name in ("mean risk", "observed / expected")]
     np.testing.assert_allclose(of[0] * of[1], share["value"], rtol=1e-4)
 

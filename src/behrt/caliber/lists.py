@@ -24,7 +24,7 @@ CHAPTER_PREFIX = "CHAPTER//"
 NAME = r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$"
 """A name that a table or figure can show: no control characters, and short enough for a line."""
 
-_MEND = "Compare it with the file in CALIBER's repository"
+_FIX = "Compare it with the file in CALIBER's repository"
 _LARGEST_FILE = 64 * 2**20
 _MOST_PHENOTYPES = 2**15 - 1  # an index is an Int16
 _LARGEST_MEDCODE = 10**7 - 1  # CPRD GOLD's have at most six digits, CPRD Aurum's up to eighteen
@@ -120,21 +120,21 @@ def read_lists(folder: Path) -> CodeLists:
     names = [row["phenotype"] for row in listed]
     if not 0 < len(names) <= _MOST_PHENOTYPES:
         raise InputError(
-            folder / "dictionary.csv", f"names {len(names)} phenotypes with a list", _MEND
+            folder / "dictionary.csv", f"names {len(names)} phenotypes with a list", _FIX
         )
     shown = pl.Series([*names, *(chapters.get(name, "-") or "-" for name in names)])
     if odd := shown.filter(~shown.str.contains(NAME)).to_list():
         raise InputError(
             folder / "dictionary.csv",
             f"a phenotype or chapter is named {odd[0][:40]!r}, which cannot be shown",
-            _MEND,
+            _FIX,
         )
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError(folder / "dictionary.csv", f"{name!r} is named twice", _MEND)
+            raise InputError(folder / "dictionary.csv", f"{name!r} is named twice", _FIX)
         if not chapters.get(name):
             raise InputError(
-                folder / "phenotype_categories_mapping.csv", f"no chapter for {name!r}", _MEND
+                folder / "phenotype_categories_mapping.csv", f"no chapter for {name!r}", _FIX
             )
     phenotypes = pl.DataFrame(
         {
@@ -169,7 +169,7 @@ def read_lists(folder: Path) -> CodeLists:
 
 def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Read the medcodes of CPRD GOLD: medcode, phenotype; and what became of every row."""
-    rows = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode", optional=True)
+    rows = _listed_codes(folder, listed, "cprd", ("medcode",), other="readcode", optional=True)
     code = pl.col("code")
     typed = rows.with_columns(medcode=_whole_number(code))
     reason = (
@@ -180,8 +180,8 @@ def _medcodes(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame,
         .when(pl.col("medcode") > _LARGEST_MEDCODE)
         .then(pl.lit("medcode is a medcodeid of CPRD Aurum"))
     )
-    mangled = pl.col("beside").str.contains(r"^[0-9]+(\.0)?$") & (
-        pl.col("beside").str.len_chars() != 7
+    mangled = pl.col("other").str.contains(r"^[0-9]+(\.0)?$") & (
+        pl.col("other").str.len_chars() != 7
     )
     return _kept(
         typed,
@@ -201,8 +201,8 @@ def _medcodeids(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFram
     EMIS's dictionary tells, as medcodes of CPRD GOLD have no other form.
     """
     named = _listed_codes(folder, listed, "cprd", ("medcodeid",), optional=True)
-    others = _listed_codes(folder, listed, "cprd", ("medcode",), beside="readcode", optional=True)
-    without_read_codes = (pl.col("beside") == "").all().over("phenotype")
+    others = _listed_codes(folder, listed, "cprd", ("medcode",), other="readcode", optional=True)
+    without_read_codes = (pl.col("other") == "").all().over("phenotype")
     others = others.filter(without_read_codes & ~pl.col("phenotype").is_in(named["phenotype"]))
     code = pl.col("code")
     typed = pl.concat([named, others]).with_columns(medcodeid=_whole_number(code))
@@ -346,7 +346,7 @@ def _require_a_code(
             raise InputError(
                 folder / row[kind],
                 "none of its codes can be read; its columns may have other names",
-                _MEND,
+                _FIX,
             )
 
 
@@ -355,10 +355,10 @@ def _listed_codes(
     listed: list[dict[str, str]],
     kind: str,
     names: tuple[str, ...],
-    beside: str | None = None,
+    other: str | None = None,
     optional: bool = False,
 ) -> pl.DataFrame:
-    """Read the lists' rows: code (of the first of `names`), beside (another column), phenotype."""
+    """Read the lists' rows: code (of the first of `names`), other (another column), phenotype."""
     codes: list[str] = []
     others: list[str] = []
     phenotypes: list[int] = []
@@ -371,13 +371,13 @@ def _listed_codes(
         if column is None:
             if optional:
                 continue
-            raise InputError(path, f"no rows, or no column {' or '.join(names)}", _MEND)
+            raise InputError(path, f"no rows, or no column {' or '.join(names)}", _FIX)
         codes += [entry[column] for entry in rows]
-        others += [entry.get(beside, "") if beside else "" for entry in rows]
+        others += [entry.get(other, "") if other else "" for entry in rows]
         phenotypes += [index] * len(rows)
     return pl.DataFrame(
-        {"code": codes, "beside": others, "phenotype": phenotypes},
-        schema={"code": pl.String, "beside": pl.String, "phenotype": pl.Int16},
+        {"code": codes, "other": others, "phenotype": phenotypes},
+        schema={"code": pl.String, "other": pl.String, "phenotype": pl.Int16},
     )
 
 
@@ -392,7 +392,7 @@ def _list_file(folder: Path, name: str) -> Path:
         raise InputError(
             folder.parent / "dictionary.csv",
             f"the list {name[:80]!r} is outside {folder.name}/",
-            _MEND,
+            _FIX,
         )
     return path
 
@@ -418,7 +418,7 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
     try:
         raw = _content(path)
     except (OSError, ValueError) as error:
-        raise InputError(path, "cannot be read", _MEND) from error
+        raise InputError(path, "cannot be read", _FIX) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -426,11 +426,11 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
     try:
         lines = list(csv.reader(io.StringIO(text, newline="")))
     except csv.Error as error:
-        raise InputError(path, f"cannot be read as CSV ({error})", _MEND) from error
+        raise InputError(path, f"cannot be read as CSV ({error})", _FIX) from error
     header = [name.strip().lower() for name in lines[0]] if lines else []
     for column in columns:
         if column not in header:
-            raise InputError(path, f"no column {column!r}", _MEND)
+            raise InputError(path, f"no column {column!r}", _FIX)
     return [
         dict(zip(header, [value.strip() for value in line] + [""] * len(header), strict=False))
         for line in lines[1:]

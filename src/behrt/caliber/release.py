@@ -157,7 +157,7 @@ def copy(release: Release, folder: Path, source: Path) -> int:
     return len(wanted)
 
 
-def _refuse(problems: Mapping[str, str], wanted: int, source: str, mend: str) -> None:
+def _refuse(problems: Mapping[str, str], wanted: int, source: str, fix: str) -> None:
     if not problems:
         return
     shown = "; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items())[:5])
@@ -166,7 +166,7 @@ def _refuse(problems: Mapping[str, str], wanted: int, source: str, mend: str) ->
         source,
         f"{len(problems)} of {wanted} files of the pinned release are not available "
         f"({shown}{more})",
-        f"{mend}, set another address or copy in `caliber_release`; to use other lists than the "
+        f"{fix}, set another address or copy in `caliber_release`; to use other lists than the "
         "pinned ones, without verification, set `caliber` to their folder",
     )
 

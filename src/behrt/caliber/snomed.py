@@ -23,10 +23,11 @@ class ListedConcepts(dy.Schema):
 def read_snomed(
     path: Path, phenotypes: pl.DataFrame
 ) -> tuple[dy.DataFrame[ListedConcepts], dict[str, Any]]:
-    """Read a CSV file with the columns `phenotype` and `snomedctconceptid`, a concept a row.
+    """Read a CSV file with the columns `phenotype` and `snomedctconceptid`, one row per concept.
 
-    Others are not read. A concept's id is read as digits alone: what a spreadsheet has made of one
-    (`2.3E+17`, `59621000.0`) is refused, and counted. What it has rounded cannot be told.
+    Other columns are not read. A concept's id is read as digits only: a number that a spreadsheet
+    has converted (`2.3E+17`, `59621000.0`) is refused and counted. An id that it has rounded cannot
+    be recognised.
 
     Args:
         path: the file.
@@ -39,15 +40,15 @@ def read_snomed(
         InputError: it cannot be read, lacks a column, names a phenotype that the code lists do not
             have, or one none of whose concepts can be read.
     """
-    mend = f"Give a CSV file with the columns {' and '.join(COLUMNS)}"
+    fix = f"Give a CSV file with the columns {' and '.join(COLUMNS)}"
     try:
         rows = pl.read_csv(path, infer_schema=False, encoding="utf8")
     except (OSError, pl.exceptions.PolarsError):
-        raise InputError(path, "cannot be read as CSV", mend) from None
+        raise InputError(path, "cannot be read as CSV", fix) from None
     rows.columns = [name.strip().lower() for name in rows.columns]
     for column in COLUMNS:
         if column not in rows.columns:
-            raise InputError(path, f"no column {column!r}", mend)
+            raise InputError(path, f"no column {column!r}", fix)
     known = phenotypes.select("phenotype", index="index")
     code = pl.col("snomedctconceptid").str.strip_chars()
     typed = rows.select(

@@ -1,1 +1,1 @@
-"""CPRD GOLD and its linkages: from delivered text to MEDS. Knows nothing of models."""
+"""CPRD GOLD and its linkages: from delivered text to MEDS. Does not depend on models."""

@@ -2,7 +2,7 @@
 
 The paper (Methods, Data) takes patients of practices that consented to linkage with HES, applies
 CPRD's quality flags and time windows, and keeps those with at least five visits. The steps are
-those for CPRD GOLD, which the paper used. CPRD Aurum differs where `behrt.cprd.databases` says so:
+those for CPRD GOLD, which the paper used. CPRD Aurum differs as stated in `behrt.cprd.databases`:
 it has no up-to-standard date, and a list excludes practices that merged into others. A run without
 hospital records (`delivery.without`) has no steps for linkage.
 """

@@ -113,7 +113,7 @@ class Database:
 
 
 def uses_hospital(without: Collection[str]) -> bool:
-    """Tell whether a run reads hospital records, and so needs patients linked to HES."""
+    """Return whether a run reads hospital records, and so needs patients linked to HES."""
     return not set(_HOSPITAL) <= set(without)
 
 

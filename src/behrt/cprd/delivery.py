@@ -76,7 +76,7 @@ class _File:
     checksum: int | None  # a zip's own; None for a loose file
 
     def same_text(self, other: "_File") -> bool:
-        """Tell whether both hold the same rows, and at least one."""
+        """Return whether both hold the same rows, and at least one."""
         if self.size != other.size:
             return False
         if None not in (self.checksum, other.checksum) and self.checksum != other.checksum:
@@ -190,9 +190,9 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield what lies below a folder, sorted, but for folders; links to folders are followed.
+    """Yield what is below a folder, sorted, but for folders; links to folders are followed.
 
-    Hidden folders are left out, and what macOS and office programs put beside a file.
+    Hidden folders are left out, and the files that macOS and office programs add.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -219,7 +219,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that may be a part: what its name promises, and where it is; see `_File`."""
+    """A text that may be a part: what its name states, and where it is; see `_File`."""
 
     promise: Promise
     member: str | None
@@ -371,7 +371,7 @@ def _judged(
 
 
 def _is_of_another(path: Path, relative: Path, text: _Text, database: str) -> bool:
-    """Tell whether a part is of CPRD's other database, which its path names.
+    """Return whether a part is of CPRD's other database, which its path names.
 
     Raises:
         InputError: its path names the other database, but its table or its columns are this one's.
@@ -410,7 +410,7 @@ def _header(path: Path, member: str | None) -> set[str]:
 
 
 def _is_beside(entry: zipfile.ZipInfo) -> bool:
-    """Tell whether a zip's entry is a folder, or what macOS puts beside a file."""
+    """Return whether a zip's entry is a folder, or a file that macOS adds."""
     path = PurePosixPath(entry.filename)
     return entry.is_dir() or path.name.startswith("._") or path.parts[:1] == ("__MACOSX",)
 
@@ -497,7 +497,7 @@ def require(
 
 
 def _holds(folder: Path, database: str) -> bool:
-    """Tell whether a folder has a file of a source table that only this database has."""
+    """Return whether a folder has a file of a source table that only this database has."""
     shared = set.intersection(*(set(other.source_tables) for other in DATABASES.values()))
     found = (
         promise_of(path.name, database)

@@ -155,7 +155,7 @@ class _Reader:
         renamed = {**self.source_table.renamed, **self.formats.options.columns}
         self.header = [renamed.get(name, name) for name in self.delivered]
         self._check_header(line)
-        self.formats.told = {name: self.delivered_as(name) for name in self.source_table.types}
+        self.formats.delivered = {name: self.delivered_as(name) for name in self.source_table.types}
         if unknown := self.unknown_columns():
             logs.logger.warning("%s: columns not known, not read: %s", file, ", ".join(unknown))
 
@@ -166,22 +166,22 @@ class _Reader:
             ", ".join(map(self.source_table.theirs, self.source_table.types)),
         )
         missing = [name for name in self.source_table.types if name not in self.header]
-        mend = f"A {self.source_table.name} file needs a TAB-separated header line with {wanted}"
+        fix = f"A {self.source_table.name} file needs a TAB-separated header line with {wanted}"
         if b"\t" not in line and len(self.source_table.types) > 1:
             other = {",": "commas", ";": "semicolons", "|": "vertical bars"}
             found = [name for mark, name in other.items() if mark.encode() in line]
             kind = f", but has {found[0]}" if found else ""
-            raise InputError(file, f"its first line has no TABs{kind}", mend)
+            raise InputError(file, f"its first line has no TABs{kind}", fix)
         if missing:
             known = set(self.delivered) & (
                 self.source_table.known() | set(self.source_table.renamed)
             )
             if not known:
-                raise InputError(file, "its first line is not a header line", mend)
+                raise InputError(file, "its first line is not a header line", fix)
             raise InputError(
                 file,
                 f"no column {', '.join(map(self.source_table.theirs, missing))} in the first line",
-                f"{mend}; if the column has another name, set extract.columns",
+                f"{fix}; if the column has another name, set extract.columns",
             )
         twice = [name for name in self.source_table.types if self.header.count(name) > 1]
         if twice:
@@ -193,7 +193,7 @@ class _Reader:
             if name and not _NAME.fullmatch(name)
         ]
         if odd:
-            raise InputError(file, f"field {odd[0]} of its first line is not a column name", mend)
+            raise InputError(file, f"field {odd[0]} of its first line is not a column name", fix)
 
     def unknown_columns(self) -> list[str]:
         known = (

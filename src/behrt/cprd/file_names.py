@@ -1,4 +1,4 @@
-"""What the name of a delivered file says: which source table it holds, and which part of it."""
+"""What the name of a delivered file states: which source table it holds, and which part of it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
 
 ARCHIVES = (".zip", ".7z", ".gz", ".tgz", ".tar", ".rar", ".bz2", ".xz", ".zst", ".lz4", ".z")
-# Documents, checksums and programs beside a delivery hold no rows, whatever their names.
+# Documents, checksums and programs next to a delivery hold no rows, whatever their names.
 _WITHOUT_ROWS = (
     *(".pdf", ".doc", ".docx", ".rtf", ".odt", ".ppt", ".pptx", ".htm", ".html", ".md", ".rst"),
     *(".md5", ".sha1", ".sha256", ".sha512", ".asc", ".sig", ".crc", ".log"),
@@ -130,7 +130,7 @@ def names_another(path: PurePath, database: str) -> str | None:
 
 
 def _names(piece: str, database: str) -> bool:
-    """Tell whether a word of a file's or folder's name is a database's, also in `GOLDlinked`."""
+    """Return whether a word of a file's or folder's name is a database's, also in `GOLDlinked`."""
     upper, title = database.upper(), database.capitalize()
     start = r"(?:(?<![A-Za-z])|(?<=CPRD)|(?<=cprd))"
     word = rf"{start}(?:(?:{database}|{title})(?![a-z])|{upper}(?![A-Z]))"
@@ -139,7 +139,7 @@ def _names(piece: str, database: str) -> bool:
 
 @dataclass(frozen=True)
 class Named:
-    """The files whose names only the configuration knows (`delivery.files`).
+    """The files whose names only the configuration states (`delivery.files`).
 
     Attributes:
         patterns: pairs of a source table and a pattern of its files' paths below the delivery.
@@ -180,7 +180,7 @@ class Named:
                 )
 
     def promise_of(self, path: PurePath) -> Promise | None:
-        """Return what the patterns say that a path holds.
+        """Return which table and part a path holds, by the patterns.
 
         Raises:
             InputError: patterns of two source tables match it.
@@ -195,7 +195,7 @@ class Named:
         return Promise(found[0], _number(path.stem)) if found else None
 
     def replaces(self, source_table: str) -> bool:
-        """Tell whether the patterns take the place of CPRD's names for a source table."""
+        """Return whether the patterns take the place of CPRD's names for a source table."""
         return any(entry == source_table for entry, _ in self.patterns)
 
 
@@ -204,7 +204,7 @@ def _matches(path: PurePath, pattern: str) -> bool:
 
 
 def _number(stem: str) -> str:
-    """Return the part's number at the end of a name that only the configuration knows, else 001."""
+    """Return the part's number at the end of a name from the configuration, else 001."""
     match = re.search(r"(?<!\d)\d{3}$", stem)
     return match[0] if match else "001"
 

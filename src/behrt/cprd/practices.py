@@ -98,18 +98,18 @@ def read_merged(path: Path) -> pl.Series:
     Raises:
         InputError: the file cannot be read, a line is not a pracid, or there is none.
     """
-    mend = "Write one pracid per line, as in CPRD's list of merged practices"
+    fix = "Write one pracid per line, as in CPRD's list of merged practices"
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise InputError(path.name, "it cannot be read as text", mend) from None
+        raise InputError(path.name, "it cannot be read as text", fix) from None
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
     filled = [(number, line) for number, line in numbered if line]
     if filled and filled[0][1].lower() == "pracid":
         del filled[0]
     for number, line in filled:
         if not (line.isascii() and line.isdecimal() and len(line) <= 18):
-            raise InputError(path.name, f"line {number} is not a pracid", mend)
+            raise InputError(path.name, f"line {number} is not a pracid", fix)
     if not filled:
-        raise InputError(path.name, "it has no practice", mend)
+        raise InputError(path.name, "it has no practice", fix)
     return pl.Series("pracid", [int(line) for _, line in filled], dtype=pl.Int64).unique().sort()

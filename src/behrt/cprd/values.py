@@ -39,7 +39,7 @@ class Options:
         year_format: a key of YEAR_OFFSETS, for years of birth; None to infer it.
         encoding: one of ENCODINGS; None to infer it line by line.
         columns: names of columns in the delivery (lower case), and ours.
-        blank: texts, apart from the empty one, that stand for no value.
+        blank: texts, in addition to the empty one, that stand for no value.
     """
 
     date_format: str | Mapping[str, str] | None = None
@@ -111,14 +111,14 @@ class Formats:
         options: the formats given.
         found: column to format, as far as known.
         line_of: the file's line, from 1, of a row of the current values; for errors.
-        told: what the file calls a column, where it is not ours; for errors.
+        delivered: the delivered name of each column with another name here; for errors.
     """
 
     file: str
     options: Options
     found: dict[str, str] = field(default_factory=dict)
     line_of: Callable[[int], int] = lambda row: row + 1
-    told: Mapping[str, str] = field(default_factory=dict)
+    delivered: Mapping[str, str] = field(default_factory=dict)
 
     def typed(self, text: pl.Series, kind: ColumnType) -> pl.Series:
         """Convert a column of text to its type; null where it is blank or unreadable.
@@ -172,7 +172,7 @@ class Formats:
     def _decide(self, column: str, label: str | None, shown: dict[str, pl.Series]) -> str | None:
         """Return the column's format: `label`, or the one that some rows show."""
         candidates = [*([label] if label else []), *shown]
-        told = self.told.get(column, column)
+        delivered = self.delivered.get(column, column)
         if len(candidates) > 1:
             first = [
                 f"{other} first in line {self.line_of(rows.fill_null(value=False).arg_max() or 0)}"
@@ -180,7 +180,8 @@ class Formats:
             ]
             raise InputError(
                 self.file,
-                f"column {told} mixes the formats {' and '.join(candidates)} ({', '.join(first)})",
+                f"column {delivered} mixes the formats {' and '.join(candidates)} "
+                f"({', '.join(first)})",
                 "Ask CPRD for the file again, or set extract.date_format or year_format: rows in "
                 "another format are then refused",
             )

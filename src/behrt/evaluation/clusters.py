@@ -32,7 +32,7 @@ class Cluster:
 def find_clusters(places: np.ndarray, vocabulary: Vocabulary, drawn: np.ndarray) -> list[Cluster]:
     """Return the clusters to enlarge, the most improbable first.
 
-    The paper does not say how it chose its four. Here HDBSCAN (Campello et al., PAKDD 2013)
+    The paper does not state how it chose its four. Here HDBSCAN (Campello et al., PAKDD 2013)
     finds the leaf clusters of at least five diseases among the places on the map. A cluster is
     assigned to the chapter with the lowest hypergeometric probability of as many or more of its
     diseases among as many drawn at random. The four clusters of lowest probability are enlarged,

@@ -129,8 +129,8 @@ def protect(
 ) -> set[Key]:
     """Return which numbers to hide so that none from 1 to threshold - 1 can be recognised.
 
-    A small number is safe if, as far as a reader knows, it may be the threshold or more. Until each
-    is safe, the smallest of the numbers that keep one below the threshold is hidden too.
+    A small number is safe if a reader cannot exclude that it is the threshold or more. Until
+    each is safe, the smallest of the numbers that keep one below the threshold is hidden too.
 
     Args:
         values: every number of patients that could be worked out, shown or not: differences too.

@@ -72,7 +72,7 @@ def estimate(
 
     Returns:
         float64 (2, chosen), NaN where undefined or not shown; the same less the exact scores, 0
-        where these are published; int64 (chosen), what `grouped_scores.kind_of` says.
+        where these are published; int64 (chosen), as `grouped_scores.kind_of` returns.
     """
     estimates, moved = np.full((2, len(chosen)), np.nan), np.zeros((2, len(chosen)))
     kinds = np.zeros(len(chosen), dtype=np.int64)
@@ -104,7 +104,7 @@ def score_diseases(
 
     Returns:
         float64 (2, k) and (2, resamples, k), NaN where undefined or not shown; int64 (k), what
-        `behrt.evaluation.grouped_scores.kind_of` says of the predictor.
+        `behrt.evaluation.grouped_scores.kind_of` returns for the predictor.
     """
     resampled = np.full((2, bootstrap.resamples, len(chosen)), np.nan)
     done = 0
@@ -131,7 +131,7 @@ def tabulate(
     bootstrap: Bootstrap,
     task: str,
     rules: Rules,
-    beside: Mapping[str, np.ndarray] | None = None,
+    compared: Mapping[str, np.ndarray] | None = None,
 ) -> pl.DataFrame:
     """Return one row per disease of at least the minimum prevalence (`choose`).
 
@@ -142,12 +142,12 @@ def tabulate(
         minimum_prevalence: share of the patients with the disease in their label.
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: which counts of patients, with or without the disease, are too small to show.
-        beside: by name, scores of the trivial models and the oracle, as `scores`.
+        compared: by name, scores of the trivial models and the oracle, as `scores`.
 
     Returns:
         disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,
         aps_high, auroc, auroc_low, auroc_high Float64; aps_<name>, auroc_<name> of each in
-        `beside`; null where undefined or not shown; reason String, why. Highest APS first.
+        `compared`; null where undefined or not shown; reason String, why. Highest APS first.
     """
     patients = len(labels)
     positives = labels.sum(axis=0)
@@ -155,7 +155,7 @@ def tabulate(
     estimates, resampled, kinds = score_diseases(labels, scores, chosen, bootstrap, task, rules)
     others = {
         f"{metric}_{name}": values
-        for name, other in (beside or {}).items()
+        for name, other in (compared or {}).items()
         for metric, values in zip(
             ("aps", "auroc"), estimate(labels, other, chosen, rules)[0], strict=True
         )

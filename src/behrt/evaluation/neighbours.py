@@ -60,7 +60,7 @@ def tabulate(
         embeddings: float (diseases, hidden), in the vocabulary's order.
         vocabulary: names and chapters.
         common: bool (diseases), those whose neighbours are returned, if they are offered too.
-        offered: bool (diseases), as `is_offered` says.
+        offered: bool (diseases), as `is_offered` returns.
         neighbours: most per disease.
 
     Returns:

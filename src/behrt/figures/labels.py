@@ -1,4 +1,4 @@
-"""Names beside points without overlap, and the legend of chapters."""
+"""Names next to points without overlap, and the legend of chapters."""
 
 import itertools
 import math
@@ -61,11 +61,11 @@ def place_labels(
     order: Iterable[int],
     size: float = 6.5,
 ) -> list[int]:
-    """Write names beside their points where there is room, and return the points without a name.
+    """Write names next to their points where there is room, and return the points without a name.
 
     Names are placed one by one, each as near to its point as possible. A name covers no other name
     or line and avoids circles, and stays inside the axes; a thin line leads to a name that is not
-    beside its point. Limits and size of the axes must be final.
+    next to its point. Limits and size of the axes must be final.
 
     Args:
         axes: on a figure.

@@ -1,4 +1,4 @@
-"""How models look in every figure that compares them, and what a figure says of its table."""
+"""Colours and names of the models in every figure that compares them, and notes on its table."""
 
 from collections.abc import Sequence
 

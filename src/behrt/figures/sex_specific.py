@@ -16,9 +16,9 @@ _OWN, _OTHER = PALETTE[0], PALETTE[1]
 def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
     """Return two panels over the same rows, diseases of women above those of men.
 
-    A: the share of each sex to whom the reference ranks the disease among the first, with
-    intervals. B: how well the disease's score tells the two sexes apart, of every model. A disease
-    that the other sex has on record is set in bold.
+    A: the share of each sex for whom the reference ranks the disease among the first, with
+    intervals. B: the AUROC of the disease's score between the two sexes, for every model. A disease
+    that is recorded for the other sex is set in bold.
 
     Args:
         table: table *sex_specific*.

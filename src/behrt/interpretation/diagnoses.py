@@ -1,4 +1,4 @@
-"""Each diagnosis of a history against the others, as the pretrained model sees them (Fig. 5)."""
+"""Each diagnosis of a history against the others, in the pretrained model (Fig. 5)."""
 
 from dataclasses import dataclass, replace
 

@@ -1,1 +1,1 @@
-"""The training engine: examples, packing, optimisation, checkpoints. Knows no model."""
+"""The training engine: examples, packing, optimisation, checkpoints. Depends on no model."""

@@ -2,7 +2,7 @@
 
 A row that few patients read is learned from these patients. A release erases it, as it erases the
 rows of diseases that few patients had (`behrt.release.weights`). So every kind of model whose
-weights may be released has a function `value_rows` beside its `DISEASE_ROWS`.
+weights may be released has a function `value_rows` in addition to its `DISEASE_ROWS`.
 """
 
 from dataclasses import dataclass

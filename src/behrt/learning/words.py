@@ -45,7 +45,7 @@ def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask
     """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
 
     CLS has the age and index of the first visit, SEP those of the visit before it. A history longer
-    than `max_length` keeps the latest whole visits that fit. If the latest visit alone is longer,
+    than `max_length` keeps the latest whole visits that fit. If the latest visit is longer,
     its first diseases in sorted order are kept.
 
     Args:
@@ -112,7 +112,7 @@ def words_to_predict(
 
 
 def patients_cut(examples: Examples, settings: Settings, closing_mask: bool) -> int:
-    """Return the number of patients whose latest visit alone has more words than fit."""
+    """Return the number of patients whose latest visit has more words than fit."""
     diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
     return int((diseases > settings.max_length - 2 - 2 * closing_mask).sum())
 

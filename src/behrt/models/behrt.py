@@ -407,7 +407,7 @@ def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None
 
     A pooled head has no counterpart in pretraining, but the same shapes: its pooling layer starts
     as the transform, and each disease's row of the classifier as the disease's embedding, so that
-    they only have to learn differences. The paper does not say how its classifier starts.
+    they only have to learn differences. The paper does not state how its classifier starts.
     """
     config = artefacts.read_config(pretrained.parent)
     for name in SHAPE:

@@ -74,7 +74,7 @@ def latest_visits(
     """Return the visits (int64) of the rows whose words fit, and their offsets (rows + 1).
 
     A sentence is cut between visits, so that the order of the diseases in a visit never decides
-    which are read. The latest visit is kept even if it alone is too long.
+    which are read. The latest visit is kept even if it is too long by itself.
     """
     visits, offsets = ragged_take(examples.visit_offsets, rows)
     counts = np.diff(offsets)
@@ -94,7 +94,7 @@ def sentences(
     """Return the flat words (int64) of the rows' sentences and their offsets (rows + 1).
 
     The diseases of a visit are in random order, or in ascending order without a generator, so that
-    the sentence depends only on the contents of each visit. If the latest visit alone is longer
+    the sentence depends only on the contents of each visit. If the latest visit is longer
     than a sentence, its last diseases in that order are kept.
     """
     visits, visit_offsets = latest_visits(examples, rows, settings.maximum_words)

@@ -28,7 +28,7 @@ HIDDEN = "too few to show"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the results page and the model card say about a run.
+    """What the results page and the model card state about a run.
 
     Attributes:
         run: the run.

@@ -1,8 +1,8 @@
 """Small numbers of patients that follow from several published tables together.
 
-Each table hides what follows from itself, and from what is known to be in others. This is the check
-on all of them: it reads the tables as they are published, knows no hidden number, and works out
-what a reader can (see `behrt.evaluation.differencing`). How the numbers of all tables but the first
+Each table hides what follows from itself, and from what is known to be in others. This check
+covers all of them: it reads the published tables, without the hidden numbers, and derives what a
+reader can derive (see `behrt.evaluation.differencing`). How the numbers of all tables but the first
 two add up is data, `relations.toml`.
 """
 
@@ -55,9 +55,9 @@ def _population(table: pl.DataFrame, rules: Rules, windowed: Sequence[str]) -> R
             # Four decimals; a rounded number of women is a multiple of the rounding.
             low, high = ((share + error) * patients for error in (-5e-5, 5e-5))
             unit = rules.rounding
-            told = [unit * n for n in range(-int(-low // unit), int(high // unit) + 1)]
-            if told:
-                limits = [rules.interval(n) for n in (told[0], told[-1])]
+            consistent = [unit * n for n in range(-int(-low // unit), int(high // unit) + 1)]
+            if consistent:
+                limits = [rules.interval(n) for n in (consistent[0], consistent[-1])]
                 known[place[0], place[1], "women"] = (limits[0][0], limits[1][1])
     places = list(dict.fromkeys(table.select("task", "split").rows()))
 

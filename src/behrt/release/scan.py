@@ -1,7 +1,7 @@
 """A scan of the files of a run for patients' ids, exact dates, and small counts.
 
-The scan does not know how a file was made: it reads what any reader can, and reports the place of a
-finding, never its value. It finds numbers that are in the files. Numbers that follow from others by
+The scan reads the contents of each file, however it was made, and reports the place of a finding,
+never its value. It finds numbers that are in the files. Numbers that follow from others by
 subtraction are found by `behrt.release.derived`, those that follow from scores by
 `behrt.release.solved`.
 """

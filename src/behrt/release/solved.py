@@ -1,9 +1,9 @@
 """Small numbers of patients that follow from printed scores.
 
-A score is a function of counts: with few unknown counts, a reader solves for them. This is the
-check on published tables, which knows no hidden number. It reads the APS and AUROC of predictors
-that give patients few distinct scores (`behrt.evaluation.grouped_scores`), and net benefits, each
-of which is an equation in the patients treated rightly and in vain.
+A score is a function of counts: with few unknown counts, a reader solves for them. This check uses
+published tables only, without the hidden numbers. It reads the APS and AUROC of predictors that
+give patients few distinct scores (`behrt.evaluation.grouped_scores`), and net benefits, each of
+which is an equation in the patients treated rightly and in vain.
 """
 
 from collections.abc import Collection, Iterator, Mapping

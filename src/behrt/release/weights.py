@@ -31,7 +31,7 @@ class ReaderCounts:
     """How many patients read each row of a tensor with a row per value.
 
     Attributes:
-        patients: int64 (rows); nobody read the rows beyond.
+        patients: int64 (rows); no patient read the rows beyond.
         ordered: whether neighbouring rows are of similar values.
     """
 
@@ -61,7 +61,7 @@ class Support:
         rows = {}
         for name, readers in self.rows.items():
             before = pretrained.rows.get(name, readers).patients
-            shared = min(len(readers.patients), len(before))  # nobody read what lies beyond
+            shared = min(len(readers.patients), len(before))  # no patient read the rows beyond
             patients = np.minimum(readers.patients[:shared], before[:shared])
             rows[name] = ReaderCounts(patients, readers.ordered)
         return Support(np.minimum(self.diseases, pretrained.diseases), rows, self.chose)

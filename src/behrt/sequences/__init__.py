@@ -1,1 +1,1 @@
-"""From MEDS to examples: vocabulary, split, visit sequences, tasks. Knows nothing of CPRD."""
+"""From MEDS to examples: vocabulary, split, visit sequences, tasks. Does not depend on CPRD."""

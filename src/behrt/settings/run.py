@@ -138,7 +138,7 @@ class RunSettings(Section):
     """
 
     more_models: dict[Name, ModelEntry | None] = {}
-    """Further models, which `snakemake paper` trains and shows beside the others in table1_more and
+    """Further models, which `snakemake paper` trains and shows with the others in table1_more and
     table2_more. null excludes a model."""
 
     tune: bool = False

@@ -75,7 +75,7 @@ class Flaws(Section):
     """Share of the hospital spells without a date of discharge."""
 
     outside_coverage: Share = 0.02
-    """Share of the spells outside HES's coverage that are delivered nonetheless."""
+    """Share of the spells outside HES's coverage that are delivered although they should not be."""
 
     late_gp_death: Share = 0.15
     """Share of the deaths in registration whose date in the GP record is days late."""

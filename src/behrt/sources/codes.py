@@ -100,7 +100,7 @@ class Codes:
 
     Attributes:
         prefixes: tried in this order.
-        own: regular expressions for the beginning of codes that are words as they stand, unless
+        own: regular expressions for the beginning of codes that become words unchanged, unless
             a list maps them; None for every code of a diagnosis.
         ambiguous: the system of codes that fit several systems; None to refuse such codes.
     """
@@ -143,7 +143,7 @@ class Codes:
         return pl.any_horizontal(code.str.contains(item.pattern) for item in self.prefixes)
 
     def is_own(self, code: pl.Expr) -> pl.Expr:
-        """Return whether the code of a diagnosis may be a word as it stands."""
+        """Return whether the code of a diagnosis may become a word unchanged."""
         if self.own is None:
             return pl.lit(True)
         if not self.own:
@@ -153,7 +153,7 @@ class Codes:
     def is_diagnosis(self, code: pl.Expr, dated: pl.Expr) -> pl.Expr:
         """Return whether an event of a MEDS dataset is a diagnosis.
 
-        It is if a prefix says so; or if `own` names it and it is dated. Codes that neither names,
+        It is if it has a prefix; or if `own` names it and it is dated. Codes that neither names,
         such as laboratory tests, are none.
         """
         named = self.is_own(code) & dated if self.own else pl.lit(False)

@@ -72,7 +72,7 @@ def find_parts(folder: Path) -> list[DatasetFile]:
     there, in `train/`, `tuning/` and `held_out/`.
 
     Raises:
-        InputError: there are none, or a file lies among them that is not read.
+        InputError: there are none, or a file among them is not read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -88,7 +88,7 @@ def find_parts(folder: Path) -> list[DatasetFile]:
         elif path.suffix.lower() not in _DOCUMENTS:
             raise InputError(
                 path,
-                "it lies among the data of the dataset, but is not read",
+                "it is among the data of the dataset, but is not read",
                 "Write it as Parquet (.parquet), or move it elsewhere",
             )
     if not found:

@@ -29,7 +29,7 @@ KINDS = (
     "visit",
 )
 BATCH_ROWS = 1 << 18
-FIRST_YEAR, LAST_YEAR = 1800, 2299  # de-identified data may lie in the 22nd century
+FIRST_YEAR, LAST_YEAR = 1800, 2299  # de-identified data may be in the 22nd century
 IMPOSSIBLE = f"a date outside the years {FIRST_YEAR} to {LAST_YEAR}"
 FIELDS = "another number of fields than the header"
 _ROW_GROUP_ROWS = 1 << 16
@@ -221,7 +221,7 @@ _ADVICE = {
 
 
 def impossible(day: pl.Expr) -> pl.Expr:
-    """Return whether a day lies outside FIRST_YEAR to LAST_YEAR; false for a missing day."""
+    """Return whether a day is outside FIRST_YEAR to LAST_YEAR; false for a missing day."""
     return ~day.dt.year().is_between(FIRST_YEAR, LAST_YEAR).fill_null(True)
 
 

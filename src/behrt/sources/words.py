@@ -95,12 +95,12 @@ def make_words(
     """Decide what each code becomes.
 
     A code of a system that a list maps becomes the list's phenotypes. Any other that may be a word
-    as it stands (`Codes.own`) becomes CODE//… and the code itself, if enough patients have it and
+    unchanged (`Codes.own`) becomes CODE//… and the code itself, if enough patients have it and
     a table can show it (`behrt.caliber.lists.NAME`).
 
     Args:
         counts: of `count_codes`.
-        codes: the systems, and which codes may be words as they stand.
+        codes: the systems, and which codes may become words unchanged.
         lists: the code lists.
         metadata: code, description, parent_codes, as far as the source describes its codes.
         minimum_patients: who must have a code for it to be a word of its own.
@@ -169,7 +169,7 @@ def make_words(
 def _with_concepts(counts: pl.DataFrame, concepts: dy.DataFrame[Concepts] | None) -> pl.DataFrame:
     """Add vocabulary and concept_code as `recognise` takes them.
 
-    A concept of the site's own says nothing of the code's system.
+    A concept that the site defined does not state the code's system.
     """
     if concepts is None:
         return counts.with_columns(

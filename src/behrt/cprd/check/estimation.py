@@ -164,7 +164,7 @@ def _estimated(
         "at_most": rounding.patients(highest, threshold, math.ceil),
     }
     if not guesses:
-        why = "a sample is not enough, because the records of a patient do not lie together"
+        why = "a sample is not enough, because the records of a patient are not contiguous"
         return {**bounds, "expected": None, "interval": None, "why": why}
     expected, deviation = max(guesses)
     low, high = (
@@ -178,7 +178,7 @@ def _estimated(
             rounding.patients(low, threshold, math.floor),
             rounding.patients(high, threshold, math.ceil),
         ],
-        "why": "from the patients whose records lie together at the start of each file",
+        "why": "from the patients whose records are contiguous at the start of each file",
     }
 
 
@@ -187,7 +187,7 @@ def _estimate(samples: Sequence[Sample], in_cohort: np.ndarray) -> tuple[float, 
 
     Within a part: members of the cohort per row among the patients read, times the part's rows (a
     ratio estimator, with the linearised variance; Cochran, Sampling Techniques, 1977, chapter 6).
-    Parts are strata. None if a part's records do not lie together patient by patient, or too few
+    Parts are strata. None if a part's records are not contiguous by patient, or too few
     patients were read.
     """
     total = variance = 0.0

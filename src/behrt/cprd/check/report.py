@@ -26,7 +26,7 @@ _OF_THE_BUILD = ("linkage_eligibility",)
 """Source tables with the patients of the whole build, of whom a delivery holds a selection."""
 
 _MEANING = {
-    "patient": "nobody can be selected",
+    "patient": "no patient can be selected",
     "practice": "there is no follow-up, which depends on the practice's own dates",
     "consultation": "visits without another record do not count, and the cohort is smaller",
     "clinical": "there are no diagnoses from general practice",
@@ -35,7 +35,7 @@ _MEANING = {
     "emismedicaldictionary": "no code of general practice can be mapped to a disease",
     "referral": "diagnoses that are only in a referral are missing",
     "test": "diagnoses that are only in a test are missing",
-    "linkage_eligibility": "it is not known who can be linked to HES, so nobody is selected",
+    "linkage_eligibility": "it is not known who can be linked to HES, so no patient is selected",
     "linkage_coverage": "HES's first and last day must be set, as cohort.hes_start and hes_end",
     "hes_hospital": "admissions without a diagnosis are not visits; to do without them, add "
     "hes_hospital to delivery.without",

@@ -26,14 +26,14 @@ WHOLE = (
     "death_patient",
     "emismedicaldictionary",
 )
-"""Read whole: the cohort before visits count depends on them. They are small beside the records."""
+"""Read whole: the cohort, before visits count, depends on them. They are small."""
 
 _UNUSED = 16
 """Of source tables that the run does not read, the sample is this many times smaller."""
 
 _BLOCK = 2**22
 _GROUPED = 0.95
-"""The share of patients whose records lie together in a file that is sorted by patient."""
+"""The share of patients whose records are contiguous in a file that is sorted by patient."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ class CheckSettings:
 
 @dataclass(frozen=True)
 class Runs:
-    """The patients whose records lie together in what was read of a file and are not cut off.
+    """The patients whose records are contiguous in what was read of a file and are not cut off.
 
     Attributes:
         patients: their ids, Int64.
         rows: how many rows each of them has.
-        grouped: whether the file's records lie together patient by patient.
+        grouped: whether each patient's records are contiguous in the file.
     """
 
     patients: np.ndarray
@@ -139,7 +139,7 @@ class Sample:
         header: column names, lower case.
         text_bytes: length of the whole text.
         read_bytes: how many of them were read.
-        fingerprint: hash of what was read, to tell parts apart.
+        fingerprint: hash of what was read, to distinguish parts.
         rows: the extracted rows; None if there are none.
         manifest: the manifest of the extraction.
         runs: for the source tables whose rows are visits or diagnoses in general practice.
