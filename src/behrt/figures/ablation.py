@@ -15,7 +15,7 @@ _PANELS = (
 )
 _TITLES = {"all": "all labels", "first_incidence": "first incidence"}
 _SCORES = ("value", "difference", "difference_low", "difference_high")
-_HEIGHT = 2.7
+_HEIGHT = 3.0
 """Inches per task and model."""
 
 
@@ -32,19 +32,20 @@ def draw(table: pl.DataFrame) -> Figure:
     figure = new_figure(9, _HEIGHT * max(len(groups), 1))
     height = 1 / max(len(groups), 1)
     for i, (task, model) in enumerate(groups):
-        bottom = 1 - (i + 1) * height + 0.2 * height
-        switches = figure.add_axes((0.02, bottom, 0.13, 0.6 * height))
+        bottom = 1 - (i + 1) * height + 0.19 * height
+        switches = figure.add_axes((0.02, bottom, 0.13, 0.54 * height))
         _draw_switches(switches)
-        switches.set_title(f"{task}, {model}", pad=22)
+        heading = f"{task}, {model}"
+        figure.text(0.02, 1 - (i + 0.02) * height, heading, va="top", size=9, weight="bold")
         of_group = table.filter(task=task, model=model)
         for column, (label_set, metric) in enumerate(_PANELS):
-            axes = figure.add_axes((0.18 + 0.21 * column, bottom, 0.185, 0.6 * height))
+            axes = figure.add_axes((0.18 + 0.21 * column, bottom, 0.185, 0.54 * height))
             rows = of_group.filter(label_set=label_set, metric=metric)
             by_name = {row["embeddings"]: row for row in rows.iter_rows(named=True)}
             _draw_differences(axes, by_name)
             full = by_name.get(ALL_EMBEDDINGS, {}).get("value")
             score = "not shown" if full is None else f"{full:.3f}"
-            axes.set_title(f"{metric}, {_TITLES[label_set]}\nall three: {score}")
+            axes.set_title(f"{metric}, {_TITLES[label_set]}\nall three: {score}", fontsize=8)
             axes.set_xlabel("Difference (percentage points)")
     return figure
 

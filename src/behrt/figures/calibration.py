@@ -1,6 +1,5 @@
 """Reliability plots: the observed share against the predicted risk."""
 
-import math
 from typing import cast
 
 import polars as pl
@@ -9,8 +8,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from behrt.figures.models import colours, facts, models_of, note_too_few
-from behrt.figures.style import FAINT, INK, QUIET, new_figure
+from behrt.figures.below import write_below
+from behrt.figures.labels import wrapped
+from behrt.figures.models import (
+    broken,
+    facts,
+    markers_on,
+    model_marks,
+    models_of,
+    note_too_few,
+)
+from behrt.figures.style import FAINT, INK, QUIET, Mark, new_figure
 from behrt.tasks import Task
 
 _ROWS = ("as trained", "recalibrated")
@@ -31,42 +39,46 @@ def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str, tasks: li
         tasks: in the order of the columns.
     """
     models = models_of(points)
-    colour = colours(models)
-    in_a_row = 2 * len(tasks)
-    below = 0.85 + 0.17 * math.ceil(len(models) / in_a_row)
-    height = 5.2 + below
+    marks = model_marks(models)
+    height = 5.75
     figure = new_figure(2.7 * len(tasks) + 0.5, height)
     grid = figure.subplots(2, len(tasks), sharex=True, sharey=True, squeeze=False)
     for row, risks in enumerate(_ROWS):
         for column, task in enumerate(tasks):
             axes = cast(Axes, grid[row, column])
-            _panel(axes, points.filter(task=task.name, risks=risks), colour, reference)
+            _panel(axes, points.filter(task=task.name, risks=risks), marks, reference)
             _note(axes, measures.filter(task=task.name, risks=risks, model=reference), reference)
             if row == 0:
-                axes.set_title(task.title)
+                axes.set_title(wrapped(task.title, 30))
             else:
                 axes.set_xlabel("Predicted risk")
         cast(Axes, grid[row, 0]).set_ylabel(f"Observed share, {risks}")
     handles = [
-        Line2D([], [], color=colour[model], lw=2.0 if model == reference else 1.2, label=model)
-        for model in models
+        Line2D(
+            [],
+            [],
+            color=mark.colour,
+            marker=mark.marker,
+            ms=4,
+            ls=mark.line,
+            lw=_width(model == reference),
+            label=model,
+        )
+        for model, mark in marks.items()
     ]
     left = 0.75 / (2.7 * len(tasks) + 0.5)
     figure.subplots_adjust(
-        left=left, right=0.98, top=1 - 0.3 / height, bottom=below / height, hspace=0.08, wspace=0.08
+        left=left, right=0.98, top=1 - 0.3 / height, bottom=0.45 / height, hspace=0.08, wspace=0.08
     )
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(left - 0.02, (below - 0.45) / height),
-        ncols=in_a_row,
-        columnspacing=1.4,
-    )
-    figure.text(left, 0.02 / height, _support(measures), fontsize=7, color=QUIET)
+    write_below(figure, handles, _support(measures), left)
     return figure
 
 
-def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: str) -> None:
+def _width(strong: bool) -> float:
+    return 2.0 if strong else 1.2
+
+
+def _panel(axes: Axes, points: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
     axes.set(xscale="log", yscale="log", xlim=(_LEAST, 1.1), ylim=(_LEAST, 1.1))
     axes.plot([_LEAST, 1], [_LEAST, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
     for axis in (axes.xaxis, axes.yaxis):
@@ -78,14 +90,18 @@ def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: 
     shown = points.drop_nulls("observed")
     if shown.is_empty():
         note_too_few(axes)
-    for model, line in colour.items():
+    for i, (model, mark) in enumerate(marks.items()):
         curve = shown.filter((pl.col("model") == model) & (pl.col("kind") == "curve"))
         strong = model == reference
         axes.plot(
             curve["predicted"],
             curve["observed"],
-            color=line,
-            lw=2.0 if strong else 1.2,
+            color=mark.colour,
+            marker="" if strong else mark.marker,
+            markevery=markers_on(len(curve), i / len(marks)),
+            ms=3.5,
+            ls=mark.line,
+            lw=_width(strong),
             zorder=4 if strong else 3,
         )
     groups = shown.filter((pl.col("model") == reference) & (pl.col("kind") == "group"))
@@ -97,10 +113,10 @@ def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: 
             groups["predicted"],
             observed,
             yerr=reach,
-            fmt="o",
-            ms=3.6,
+            fmt=marks[reference].marker,
+            ms=4,
             lw=1,
-            color=colour[reference],
+            color=marks[reference].colour,
             mec="white",
             mew=0.5,
             zorder=5,
@@ -109,7 +125,7 @@ def _panel(axes: Axes, points: pl.DataFrame, colour: dict[str, str], reference: 
 
 def _note(axes: Axes, measures: pl.DataFrame, reference: str) -> None:
     values = dict(measures.select("measure", "value").iter_rows())
-    lines = [reference]
+    lines = [broken(reference, 28)]
     for name, form in (("slope", ".2f"), ("observed / expected", ".2f"), ("ICI", ".2%")):
         value = values.get(name)
         lines.append(f"{name} " + ("not shown" if value is None else format(value, form)))
@@ -124,4 +140,4 @@ def _support(measures: pl.DataFrame) -> str:
         f"{task}: {patients:,} patients, {positives:,} labels"
         for task, patients, positives in counted.select("task", "patients", "positives").iter_rows()
     ]
-    return "Held out. " + ";\n".join([*parts, facts(measures)]) + "."
+    return "Held out. " + "; ".join([*parts, facts(measures)]) + "."

@@ -10,12 +10,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, RECALIBRATED
+from behrt.figures.below import write_below
 from behrt.figures.labels import wrapped
-from behrt.figures.models import colours, facts, models_of, note_too_few
-from behrt.figures.style import FAINT, QUIET, new_figure
+from behrt.figures.models import facts, markers_on, model_marks, models_of, note_too_few
+from behrt.figures.style import FAINT, QUIET, Line, Mark, new_figure
 from behrt.tasks import Task
 
 _COLUMNS = 3
+_TREAT_ALL: Line = (0, (1, 2.5))
+_TREAT_NONE: Line = (0, (10, 3))
 
 
 def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> Figure:
@@ -36,8 +39,8 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
     panels = [(each, ALL_DISEASES) for each in tasks] + [(task, name) for name in diseases]
     gap = -len(tasks) % _COLUMNS  # the panels of diseases start a new row
     rows = math.ceil((len(panels) + gap) / _COLUMNS)
-    colour = colours(models)
-    figure = new_figure(8.6, 2.35 * rows + 0.7)
+    marks = model_marks(models)
+    figure = new_figure(8.6, 2.35 * rows + 0.3)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     places = [*range(len(tasks)), *range(len(tasks) + gap, len(panels) + gap)]
     for axes in grid.ravel():
@@ -45,8 +48,8 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
     for place, (each, disease) in zip(places, panels, strict=True):
         axes = cast(Axes, grid.ravel()[place])
         axes.set_axis_on()
-        _panel(axes, table.filter(task=each.name, disease=disease), colour, reference)
-        title = each.title if disease == ALL_DISEASES else wrapped(disease, 34)
+        _panel(axes, table.filter(task=each.name, disease=disease), marks, reference)
+        title = wrapped(each.title if disease == ALL_DISEASES else disease, 36)
         axes.set_title(title, fontsize=8)
         if place % _COLUMNS == 0:
             eligible = "" if each.labelled else ", all"
@@ -55,36 +58,52 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
         if place >= len(panels) + gap - _COLUMNS:
             axes.set_xlabel("Threshold probability")
     handles = [
-        Line2D([], [], color=colour[model], lw=2.0 if model == reference else 1.1, label=model)
-        for model in models
+        Line2D(
+            [],
+            [],
+            color=mark.colour,
+            marker=mark.marker,
+            ms=4,
+            ls=mark.line,
+            lw=_width(model == reference),
+            label=model,
+        )
+        for model, mark in marks.items()
     ]
-    handles.append(Line2D([], [], color=QUIET, lw=1, ls=(0, (1, 1.5)), label="treat all"))
-    handles.append(Line2D([], [], color=QUIET, lw=0.8, label="treat none"))
-    height = 2.35 * rows + 0.7
+    handles.append(Line2D([], [], color=QUIET, lw=1, ls=_TREAT_ALL, label="treat all"))
+    handles.append(Line2D([], [], color=QUIET, lw=0.8, ls=_TREAT_NONE, label="treat none"))
+    height = 2.35 * rows + 0.3
     figure.subplots_adjust(
-        left=0.09, right=0.98, top=1 - 0.25 / height, bottom=0.95 / height, hspace=0.42, wspace=0.24
+        left=0.09, right=0.98, top=1 - 0.25 / height, bottom=0.45 / height, hspace=0.48, wspace=0.24
     )
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.06, 0.5 / height), ncols=8)
-    figure.text(0.07, 0.02 / height, _note(table, task), fontsize=7, color=QUIET)
+    write_below(figure, handles, _note(table, task), left=0.06)
     return figure
 
 
-def _panel(axes: Axes, table: pl.DataFrame, colour: dict[str, str], reference: str) -> None:
-    axes.axhline(0, color=QUIET, lw=0.8, zorder=1)
+def _width(strong: bool) -> float:
+    return 2.0 if strong else 1.1
+
+
+def _panel(axes: Axes, table: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
+    axes.axhline(0, color=QUIET, lw=0.8, ls=_TREAT_NONE, zorder=1)
     axes.grid(True, color=FAINT)
     axes.set_axisbelow(True)
     shown = table.drop_nulls(["value"])
     everybody = shown.filter(pl.col("strategy") == EVERYBODY).unique("threshold").sort("threshold")
-    axes.plot(everybody["threshold"], 100 * everybody["value"], color=QUIET, lw=1, ls=(0, (1, 1.5)))
+    axes.plot(everybody["threshold"], 100 * everybody["value"], color=QUIET, lw=1, ls=_TREAT_ALL)
     curves = shown.filter(pl.col("strategy") == RECALIBRATED)
-    for model, line in colour.items():
+    for i, (model, mark) in enumerate(marks.items()):
         curve = curves.filter(pl.col("model") == model)
         strong = model == reference
         axes.plot(
             curve["threshold"],
             100 * curve["value"],
-            color=line,
-            lw=2.0 if strong else 1.1,
+            color=mark.colour,
+            marker=mark.marker,
+            markevery=markers_on(len(curve), i / len(marks)),
+            ms=3.5,
+            ls=mark.line,
+            lw=_width(strong),
             zorder=4 if strong else 3,
         )
         if strong:
@@ -93,13 +112,15 @@ def _panel(axes: Axes, table: pl.DataFrame, colour: dict[str, str], reference: s
                 sure["threshold"],
                 100 * sure["low"],
                 100 * sure["high"],
-                color=line,
+                color=mark.colour,
                 alpha=0.18,
                 lw=0,
             )
+    highest = 100 * max(cast(float, curves["value"].max() or 0.0), 1e-6)
     if curves.is_empty():
         note_too_few(axes)
-    highest = 100 * max(cast(float, curves["value"].max() or 0.0), 1e-6)
+        highest = 1.0
+        axes.set_yticks([])
     axes.set(xlim=(0, 0.5), ylim=(-0.12 * highest, 1.12 * highest))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 

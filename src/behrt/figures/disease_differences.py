@@ -5,8 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from behrt.figures.models import held_out, note_too_few
-from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
+from behrt.figures.below import write_below
+from behrt.figures.labels import shortened
+from behrt.figures.models import broken, held_out, note_too_few
+from behrt.figures.style import FAINT, PALETTE, QUIET, new_figure
 
 LEVEL = 0.05
 """False discovery rate below which a difference is coloured."""
@@ -36,30 +38,27 @@ def draw(table: pl.DataFrame, reference: str) -> Figure:
         .to_list()
     )
     height = max(len(order), 6) * _LINE
-    figure = new_figure(max(8, 2.2 + _COLUMN * len(others)), height + 1.1)
+    figure = new_figure(max(8, 2.2 + _COLUMN * len(others)), height + 0.8)
     grid = figure.subplots(1, max(len(others), 1), sharey=True, sharex=True, squeeze=False)[0]
-    bottom, top = 0.75 / (height + 1.1), 1 - 0.3 / (height + 1.1)
+    bottom, top = 0.45 / (height + 0.8), 1 - 0.35 / (height + 0.8)
     figure.subplots_adjust(left=0.24, right=0.99, bottom=bottom, top=top, wspace=0.08)
     for axes, other in zip(grid, others, strict=False):
         _column(axes, shown.filter(pl.col("other") == other), order)
-        axes.set_title(f"− {other}")
+        axes.set_title(broken(f"− {other}", 15), fontsize=7.5)
     for axes in grid:
         if shown.is_empty():
             note_too_few(axes)
     first = grid[0]
-    names = [name.replace("_", ": ").replace("$", r"\$") for name in order]
-    first.set_yticks(range(len(order)), [_short(name) for name in names], fontsize=6)
+    first.set_yticks(range(len(order)), [shortened(name, 36) for name in order], fontsize=6)
     first.set_ylim(-0.8, max(len(order), 1) - 0.2)
     figure.supxlabel(
-        f"APS of {reference} minus that of the other model", fontsize=8, y=0.42 / (height + 1.1)
+        f"Average precision score (APS) of {reference} minus that of the other model",
+        fontsize=8,
+        y=0.02,
+        va="bottom",
     )
-    _legend(figure)
-    figure.text(0.01, 0.002, _note(chosen, len(order)), fontsize=7, color=QUIET)
+    write_below(figure, _handles(), _note(chosen, len(order)), left=0.01)
     return figure
-
-
-def _short(name: str, width: int = 36) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"
 
 
 def _column(axes: Axes, table: pl.DataFrame, order: list[str]) -> None:
@@ -74,26 +73,23 @@ def _column(axes: Axes, table: pl.DataFrame, order: list[str]) -> None:
             ends = [row["difference_low"], row["difference_high"]]
             axes.plot(ends, [y, y], color=colour, linewidth=0.9, alpha=0.8, zorder=2)
         filled = colour if found else "white"
-        axes.plot([difference], [y], "o", ms=3, mec=colour, mfc=filled, mew=0.8, zorder=3)
+        marker = ("^" if difference > 0 else "v") if found else "o"
+        axes.plot([difference], [y], marker, ms=3, mec=colour, mfc=filled, mew=0.8, zorder=3)
     axes.grid(True, axis="y", color=FAINT, linewidth=0.3)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
 
 
-def _legend(figure: Figure) -> None:
-    kinds = {"better": (_BETTER, _BETTER), "worse": (_WORSE, _WORSE), "neither": (QUIET, "white")}
-    handles = [
-        Line2D([], [], color=colour, marker="o", ms=3.5, mfc=filled, linewidth=0.9, label=name)
-        for name, (colour, filled) in kinds.items()
+def _handles() -> list[Line2D]:
+    kinds = {
+        "better": (_BETTER, _BETTER, "^"),
+        "worse": (_WORSE, _WORSE, "v"),
+        "neither": (QUIET, "white", "o"),
+    }
+    return [
+        Line2D([], [], color=colour, marker=marker, ms=3.5, mfc=filled, linewidth=0.9, label=name)
+        for name, (colour, filled, marker) in kinds.items()
     ]
-    figure.legend(
-        handles=handles,
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.0),
-        borderpad=0,
-        ncols=3,
-        labelcolor=INK,
-    )
 
 
 def _note(table: pl.DataFrame, shown: int) -> str:

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from scipy.stats import rankdata
 
+from behrt.figures.below import write_below
 from behrt.figures.labels import chapter_handles, place_labels, wrapped
-from behrt.figures.models import held_out, note_too_few
+from behrt.figures.models import METRIC_TITLES, held_out, note_too_few
 from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 from behrt.sequences.vocabulary import read_vocabulary
 
@@ -52,16 +53,17 @@ def draw_diseases(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
     columns = ["aps", "auroc", "prevalence"]
     shown = table.cast(dict.fromkeys(columns, pl.Float64)).drop_nulls(columns)
     marks = chapter_marks(chapters)
-    figure = new_figure(8, 9.6)
-    whole = figure.add_axes((0.07, 0.61, 0.9, 0.36))
-    best = figure.add_axes((0.07, 0.225, 0.41, 0.32))
-    worst = figure.add_axes((0.56, 0.225, 0.41, 0.32))
+    figure = new_figure(8, 7.8)
+    whole = figure.add_axes((0.07, 0.53, 0.9, 0.44))
+    best = figure.add_axes((0.07, 0.06, 0.41, 0.39))
+    worst = figure.add_axes((0.56, 0.06, 0.41, 0.39))
     scores = shown.select("aps", "auroc").to_numpy()
     sizes = _sizes(shown, marks)
     radii = np.sqrt(sizes / 2)  # of a circle around a mark's corners, about
     for axes, title in ((whole, "A  All"), (best, "B  Best"), (worst, "C  Worst")):
         _scatter(axes, shown, scores, sizes, marks)
-        axes.set(title=title, xlabel="APS", ylabel="AUROC")
+        axes.set(title=title, xlabel=METRIC_TITLES["APS"], ylabel=METRIC_TITLES["AUROC"])
+        axes.locator_params(axis="x", nbins=6)
         axes.grid(True)
         axes.set_axisbelow(True)
         if shown.is_empty():
@@ -69,7 +71,7 @@ def draw_diseases(table: pl.DataFrame, chapters: tuple[str, ...]) -> Figure:
     if len(shown):
         _enlarge(whole, {"B": best, "C": worst}, shown, scores, radii)
     _legends(figure, shown, marks)
-    figure.text(0.07, 0.005, _note(table, len(shown)), fontsize=7, color=QUIET)
+    write_below(figure, note=_note(table, len(shown)), left=0.05)
     return figure
 
 
@@ -153,15 +155,7 @@ def _enlarge(
 
 def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> None:
     present = {chapter: mark for chapter, mark in marks.items() if chapter in set(table["chapter"])}
-    figure.legend(
-        handles=chapter_handles(present),
-        loc="upper left",
-        bbox_to_anchor=(0.05, 0.178),
-        ncols=4,
-        title="Chapter",
-        alignment="left",
-        columnspacing=1.2,
-    )
+    write_below(figure, chapter_handles(present), left=0.05, title="Chapter", alignment="left")
     largest = max(table["prevalence"].to_list(), default=0)
     circles = [
         Line2D(
@@ -177,11 +171,10 @@ def _legends(figure: Figure, table: pl.DataFrame, marks: dict[str, Mark]) -> Non
         for share in _LEGEND_PREVALENCES
         if share <= largest * 1.5
     ]
-    figure.legend(
-        handles=circles,
-        loc="upper left",
-        bbox_to_anchor=(0.05, 0.085),
-        ncols=max(len(circles), 1),
+    write_below(
+        figure,
+        circles,
+        left=0.05,
         title="Patients with the disease in their label",
         alignment="left",
         columnspacing=2.2,

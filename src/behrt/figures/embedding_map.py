@@ -1,20 +1,33 @@
 """Figure 4: the disease embeddings in two dimensions, coloured by chapter; clusters enlarged."""
 
+import itertools
 import string
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from sklearn.manifold import TSNE
 
 from behrt.disclosure import Rules
 from behrt.evaluation.clusters import Cluster, find_clusters
 from behrt.evaluation.embeddings import keep_told, patients_with, read_embeddings
-from behrt.figures.labels import chapter_handles, place_labels, short_chapter, wrapped
+from behrt.figures.labels import (
+    chapter_handles,
+    frames_of,
+    place_labels,
+    short_chapter,
+    struck,
+    wrapped,
+)
 from behrt.figures.style import QUIET, Mark, chapter_marks, new_figure
 from behrt.logs import logger
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
@@ -169,6 +182,7 @@ def draw_map(
             )
         )
         _enlarge(panel, axes, letter, cluster, places, vocabulary, bold, marks)
+    _letter_frames(axes, letters)
     enlarged = {int(i) for cluster in clusters for i in cluster.diseases}
     commonest = np.argsort(-patients, kind="stable")[:_NAMED]
     place_labels(
@@ -227,15 +241,17 @@ def _enlarge(
     _scatter(panel, places, vocabulary, bold, marks, 1.6)
     panel.set(xlim=(x0, x1), ylim=(y0, y1))
     panel.set_title(
-        f"{letter}  {short_chapter(cluster.chapter)}: "
-        f"{cluster.of_chapter} of {len(cluster.diseases)}"
+        textwrap.fill(
+            f"{letter}  {short_chapter(cluster.chapter)}: "
+            f"{cluster.of_chapter} of {len(cluster.diseases)}",
+            44,
+        )
     )
     for spine in panel.spines.values():
         spine.set_visible(True)
         spine.set_linestyle((0, (4, 3)))
     frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=QUIET, lw=0.7, ls=(0, (4, 3)))
     whole.add_patch(frame)
-    whole.annotate(letter, (x0, y1), (1, 2), textcoords="offset points", weight="bold")
     inside = np.all((places >= (x0, y0)) & (places <= (x1, y1)), axis=1)
     radii = np.sqrt(1.6 * np.where(bold, _LARGE, _SMALL)) / 2
     place_labels(
@@ -247,3 +263,30 @@ def _enlarge(
         [*cluster.diseases, *np.setdiff1d(np.flatnonzero(inside & bold), cluster.diseases)],
         size=5.8,
     )
+
+
+def _letter_frames(axes: Axes, letters: str) -> None:
+    """Write a letter at a corner of each frame, where no other frame or letter is."""
+    axes.autoscale_view()
+    figure = cast(Figure, axes.get_figure())
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    frames, taken = frames_of(axes), list[Bbox]()
+    for letter, frame in zip(letters, frames, strict=True):
+        text = axes.annotate(
+            letter, (0, 0), (0, 0), textcoords="offset points", weight="bold", va="center"
+        )
+        low, high = frame.get_extents().min, frame.get_extents().max
+        corners = itertools.product((high[1], low[1]), (low[0], high[0]))
+        places = [
+            (x, y, across, up)
+            for y, x in corners
+            for across, up in itertools.product((1, -1), (1, -1))
+        ]
+        for x, y, across, up in sorted(places, key=lambda place: place[1] != high[1]):
+            text.xy = tuple(axes.transData.inverted().transform((x, y)))
+            text.set_position((6 * across, 7 * up))
+            text.set_horizontalalignment("center")
+            box = Text.get_window_extent(text, renderer)
+            if not struck(box, frames) and not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

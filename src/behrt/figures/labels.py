@@ -9,10 +9,12 @@ from typing import Literal, cast
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.path import Path as PixelPath
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from behrt.figures.style import INK, QUIET, Mark
@@ -63,9 +65,9 @@ def place_labels(
 ) -> list[int]:
     """Write names next to their points where there is room, and return the points without a name.
 
-    Names are placed one by one, each as near to its point as possible. A name covers no other name
-    or line and avoids circles, and stays inside the axes; a thin line leads to a name that is not
-    next to its point. Limits and size of the axes must be final.
+    Names are placed one by one, each as near to its point as possible. A name covers no other name,
+    line or text of the axes, no edge of a frame, avoids circles, and stays inside the axes; a thin
+    line leads to a name that is not next to its point. Limits and size of the axes must be final.
 
     Args:
         axes: on a figure.
@@ -82,7 +84,8 @@ def place_labels(
     frame = axes.get_window_extent(renderer)
     dot = figure.dpi / 72
     pixels, radii = axes.transData.transform(points), radii * dot
-    taken: list[_Place] = []
+    frames = frames_of(axes)
+    taken = [_written(text, renderer) for text in axes.texts]
     left_out = []
     for index in order:
         text = axes.text(0, 0, names[index], fontsize=size, color=INK, linespacing=0.95)
@@ -93,6 +96,7 @@ def place_labels(
             if (place := _place(index, distance * dot, angle, extent, pixels, radii, weights)).cost
             < 1
             and _inside(place.box, frame)
+            and not struck(place.box, frames)
             and not any(_collide(place, other) for other in taken)
         ]
         if not places:
@@ -139,6 +143,33 @@ def _place(
     covered = others & ((gaps < _AIR * radii) | (off_line < radii))
     cost = weights[covered].sum() + 0.002 * distance
     return _Place(box, np.stack([start, end]), float(cost))
+
+
+def frames_of(axes: Axes) -> list[PixelPath]:
+    """Return the outlines of the frames that are drawn on axes, in pixels."""
+    return [
+        patch.get_transform().transform_path(patch.get_path())
+        for patch in axes.patches
+        if isinstance(patch, Rectangle) and not patch.get_fill()
+    ]
+
+
+def struck(box: Bbox, frames: Iterable[PixelPath]) -> bool:
+    """Return whether the edge of a frame goes through a box."""
+    return any(frame.intersects_bbox(box.padded(1), filled=False) for frame in frames)
+
+
+def _written(text: Text, renderer: RendererAgg) -> _Place:
+    """Return the place of a text without a line."""
+    box = Text.get_window_extent(text, renderer)
+    return _Place(box, np.repeat([box.min], 2, axis=0), 0.0)
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name on one line of at most `width` characters, with dollar signs escaped."""
+    text = name.replace("_", ": ")
+    text = text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+    return text.replace("$", r"\$")
 
 
 def _inside(box: Bbox, frame: Bbox) -> bool:

@@ -1,18 +1,50 @@
-"""Colours and names of the models in every figure that compares them, and notes on its table."""
+"""Marks and names of the models in every figure that compares them, and notes on its table."""
 
+import textwrap
 from collections.abc import Sequence
 
 import polars as pl
 from matplotlib.axes import Axes
 
-from behrt.figures.style import PALETTE, QUIET
+from behrt.evaluation.models import CEILING, FLOOR
+from behrt.figures.style import INK, QUIET, Mark, series_marks
 
 TOO_FEW = "too few patients to show"
+METRIC_TITLES = {
+    "APS": "Average precision score (APS)",
+    "AUROC": "Area under the ROC curve (AUROC)",
+}
+_SPECIAL = {
+    FLOOR: Mark(QUIET, "<", (0, (8, 3))),
+    "history": Mark(QUIET, ">", (0, (2, 2))),
+    CEILING: Mark(INK, "*", (0, (8, 2, 1, 2, 1, 2))),
+}
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each model, by its place; beyond sixteen they repeat."""
-    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+def model_marks(models: Sequence[str]) -> dict[str, Mark]:
+    """Return a mark for each model: grey for the trivial rows, ink for the oracle."""
+    drawn = series_marks([model for model in models if model not in _SPECIAL])
+    return {model: _SPECIAL.get(model) or drawn[model] for model in models}
+
+
+def markers_on(points: int, start: float, count: int = 3) -> list[int]:
+    """Return the points of a curve that have a marker; different starts keep curves apart.
+
+    Args:
+        points: of the curve.
+        start: from 0 to less than 1.
+        count: markers on a curve.
+    """
+    return sorted({int((i + start) * points / count) for i in range(count) if points})
+
+
+def broken(name: str, width: int) -> str:
+    """Return the name of a model on lines of at most `width` characters.
+
+    >>> broken("logistic_regression", 12)
+    'logistic_\\nregression'
+    """
+    return textwrap.fill(name.replace("_", "_ "), width).replace("_ ", "_")
 
 
 def tasks_of(table: pl.DataFrame) -> list[str]:

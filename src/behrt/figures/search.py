@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from behrt.figures.below import write_below
+from behrt.figures.models import broken
 from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
 
 _PANEL = (2.6, 2.4)
@@ -24,9 +26,9 @@ def draw(searches: Sequence[pl.DataFrame]) -> Figure:
     panels = figure.subplots(1, len(searches), squeeze=False)[0]
     for axes, table in zip(panels, searches, strict=True):
         _panel(axes, table)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.legend(handles, names, loc="lower center", ncols=len(names), handletextpad=0.4)
+    handles, _ = figure.axes[0].get_legend_handles_labels()
+    figure.tight_layout()
+    write_below(figure, handles, handletextpad=0.4)
     return figure
 
 
@@ -49,5 +51,5 @@ def _panel(axes: Axes, table: pl.DataFrame) -> None:
             place[shown], score[shown], s=16, marker=marker, edgecolors=edge, c=face, label=label
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title(f"{table['searched'][0]} ({table['task'][0]})", color=INK)
+    axes.set_title(broken(f"{table['searched'][0]} ({table['task'][0]})", 28), color=INK)
     axes.set(xlabel="Trial", ylabel=table["metric"][0])

@@ -4,9 +4,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from behrt.figures.labels import wrapped
-from behrt.figures.models import note_too_few
-from behrt.figures.style import FAINT, INK, MARKERS, PALETTE, QUIET, new_figure
+from behrt.figures.below import write_below
+from behrt.figures.labels import shortened
+from behrt.figures.models import broken, model_marks, models_of, note_too_few
+from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
 
 _ROW = 0.235
 """Inches a disease."""
@@ -32,9 +33,9 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
     table = table.cast(dict.fromkeys(numbers, pl.Float64))
     own = table.filter(model=reference).sort("sex", maintain_order=True)
     count = len(own)
-    figure = new_figure(8, 1.5 + _ROW * max(count, 4))
+    figure = new_figure(8, 1.0 + _ROW * max(count, 4))
     height = _ROW * max(count, 4) / figure.get_figheight()
-    bottom = 1 - height - 0.35 / figure.get_figheight()
+    bottom = 1 - height - 0.5 / figure.get_figheight()
     shares = figure.add_axes((0.3, bottom, 0.33, height))
     aurocs = figure.add_axes((0.66, bottom, 0.32, height))
     for axes in (shares, aurocs):
@@ -46,7 +47,7 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
         edge = len(own.filter(sex="female")) - 0.5
         axes.axhline(edge, color=QUIET, linewidth=0.6)
     aurocs.set_yticklabels([])
-    shares.set_yticklabels([wrapped(name, 80) for name in own["disease"]])
+    shares.set_yticklabels([shortened(name, 42) for name in own["disease"]])
     # A null is a count that is not shown, so it is above 0 too.
     on_record = own["recorded_other"].fill_null(1) > 0
     for label, bold in zip(shares.get_yticklabels(), on_record, strict=True):
@@ -57,23 +58,17 @@ def draw(table: pl.DataFrame, reference: str, ranks: int) -> Figure:
         note_too_few(shares)
     if table["auroc"].null_count() == len(table):
         note_too_few(aurocs)
-    shares.set_title(f"A  {reference}: among the first {ranks}")
+    shares.set_title(broken(f"A  {reference}: among the first {ranks}", 34))
     shares.set_xlabel("Share of held-out patients (%), square root scale")
     aurocs.set_title("B  Discrimination between sexes")
     aurocs.set_xlabel("AUROC of the disease’s score for its sex")
-    for axes in (shares, aurocs) if count else ():
-        axes.legend(
-            loc="upper left",
-            bbox_to_anchor=(0, -0.42 / height / figure.get_figheight()),
-            ncols=3 if axes is aurocs else 1,
-            columnspacing=1,
-            handletextpad=0.3,
-            borderaxespad=0,
-        )
     notes = ["Bold: also recorded for the other sex."]
     if hidden:
         notes.append("No mark in A: too few patients to be shown.")
-    figure.text(0.02, 0, "\n".join(notes), fontsize=7, color=QUIET, va="bottom")
+    for axes, title in ((shares, "A"), (aurocs, "B")) if count else ():
+        handles, _ = axes.get_legend_handles_labels()
+        write_below(figure, handles, title=title, alignment="left", handletextpad=0.3)
+    write_below(figure, note="\n".join(notes))
     return figure
 
 
@@ -99,13 +94,13 @@ def _draw_shares(axes: Axes, rows: pl.DataFrame) -> int:
 def _draw_aurocs(axes: Axes, table: pl.DataFrame, diseases: list[str]) -> None:
     place = {disease: row for row, disease in enumerate(diseases)}
     axes.axvline(0.5, color=INK, linewidth=0.8)
-    for i, model in enumerate(table["model"].unique(maintain_order=True)):
+    for model, mark in model_marks(models_of(table)).items():
         values = table.filter(pl.col("model") == model).drop_nulls("auroc")
         axes.plot(
             values["auroc"].to_numpy(),
             [place[disease] for disease in values["disease"]],
-            MARKERS[i % len(MARKERS)],
-            color=PALETTE[i % len(PALETTE)],
+            mark.marker,
+            color=mark.colour,
             markeredgecolor="white",
             markeredgewidth=0.4,
             markersize=5,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
@@ -17,30 +18,21 @@ INK = "#222222"
 QUIET = "#767676"
 FAINT = "#D9D9D9"
 
-# Okabe and Ito's colours (Color Universal Design, 2008), their yellow and black, which are too
-# light and too heavy for small points, exchanged for Tol's wine and olive; then a tint of each.
-_STRONG = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#882255",
-    "#7A7A00",
+# Okabe and Ito's colours (Color Universal Design, 2008), with Tol's wine and olive instead of their
+# yellow and black, which are too light and too heavy for small points; then a tint of each. The
+# colours of each four in a row are apart in every kind of colour vision that the tests simulate.
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#56B4E9"),
+    *("#CC79A7", "#E69F00", "#882255", "#7A7A00"),
+    *("#7FB8D8", "#7FCEB9", "#BDBD80", "#ABDAF4"),
+    *("#EAAE80", "#E5BCD3", "#F2CF80", "#C391AA"),
 )
-_TINTS = (
-    "#7FB8D8",
-    "#EAAE80",
-    "#7FCEB9",
-    "#E5BCD3",
-    "#F2CF80",
-    "#ABDAF4",
-    "#C391AA",
-    "#BDBD80",
-)
-PALETTE = _STRONG + _TINTS
-MARKERS = ("o", "D", "^", "s")
+MARKERS = ("o", "D", "^", "s", "v", "P", "p", "X")
+CHAPTER_MARKERS = MARKERS[:4]
+Line = str | tuple[float, tuple[float, ...]]
+LINES: tuple[Line, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+_ALIKE = 4
+"""Colours in a row that share a marker (chapters) or a line style (series)."""
 
 _STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
@@ -72,22 +64,41 @@ _STYLE: dict[RcKeyType, Any] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How a category is drawn: a colour and a marker of matplotlib's."""
+    """How a category or a series is drawn: a colour, and a marker and line style of matplotlib."""
 
     colour: str
     marker: str
+    line: Line = "-"
 
 
 def chapter_marks(chapters: Iterable[str]) -> dict[str, Mark]:
     """Return a mark for each chapter, by its place in the sorted order of all distinct ones.
 
     Pass the chapters of the whole vocabulary, so that a chapter looks the same in every figure.
-    Not every reader can distinguish sixteen colours, so the marker changes after each
-    eight: a colour and its tint never share one.
+    Not every reader can distinguish sixteen colours, so the marker changes after each four.
+    """
+    lap = len(PALETTE)
+    return {
+        chapter: Mark(
+            PALETTE[i % lap], CHAPTER_MARKERS[(i // _ALIKE + i // lap) % len(CHAPTER_MARKERS)]
+        )
+        for i, chapter in enumerate(sorted(set(chapters)))
+    }
+
+
+def series_marks(names: Iterable[str]) -> dict[str, Mark]:
+    """Return a mark for each series of a figure, by its place.
+
+    Any two of sixteen differ in marker and line style, or in colours that every reader can
+    distinguish.
     """
     return {
-        chapter: Mark(PALETTE[i % len(PALETTE)], MARKERS[i // len(_STRONG) % len(MARKERS)])
-        for i, chapter in enumerate(sorted(set(chapters)))
+        name: Mark(
+            PALETTE[i % len(PALETTE)],
+            MARKERS[(i + i // len(PALETTE)) % len(MARKERS)],
+            LINES[i // _ALIKE % len(LINES)],
+        )
+        for i, name in enumerate(names)
     }
 
 
@@ -97,15 +108,30 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
+def bottom(figure: Figure) -> float:
+    """Return the lower end of all that is drawn, as a share of the height; below 0 if outside."""
+    if not figure.get_children()[1:]:
+        return 0.0
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    return float(figure.get_tightbbox(renderer).y0 / figure.get_figheight())
+
+
 def save(figure: Figure, png: Path, svg: Path, simulated: bool) -> None:
     """Write a figure as PNG (150 dots an inch) and SVG, each whole or not at all.
 
     The margins are cut to what is drawn. On simulated data the words "Simulated data" are set
-    below the lower right corner, outside everything else.
+    on the right, below everything else.
     """
     if simulated:
         figure.text(
-            1, 0, "Simulated data", ha="right", va="top", fontsize=8, weight="bold", color=QUIET
+            1,
+            min(0, bottom(figure)),
+            "Simulated data",
+            ha="right",
+            va="top",
+            fontsize=8,
+            weight="bold",
+            color=QUIET,
         )
     metadata: dict[str, dict[str, str | None]] = {
         "png": {"Software": None},

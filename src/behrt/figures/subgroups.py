@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from behrt.evaluation.subgroups import METRICS, SUBGROUPS
-from behrt.figures.models import colours, facts, note_too_few
-from behrt.figures.style import FAINT, MARKERS, QUIET, new_figure
+from behrt.figures.below import write_below
+from behrt.figures.labels import shortened, wrapped
+from behrt.figures.models import METRIC_TITLES, facts, note_too_few
+from behrt.figures.style import FAINT, QUIET, new_figure, series_marks
 from behrt.tasks import Task
 
 _HEADINGS = {
@@ -32,41 +34,41 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task]) -> Figure:
     one = table.filter(pl.col("model") == reference)
     names = [task.name for task in tasks]
     lines = _lines(one)
-    height = 0.235 * len(lines) + 0.9
+    height = 0.235 * len(lines) + 0.75
     figure = new_figure(8.6, height)
     grid = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)
     places = -np.arange(len(lines))
-    colour = colours(names)
+    marks = series_marks(names)
     for axes, metric in zip(grid[0], METRICS, strict=True):
         _panel(cast(Axes, axes), one.filter(pl.col("metric") == metric), lines, names)
-        axes.set_title(metric)
+        axes.set_title(wrapped(METRIC_TITLES.get(metric, metric), 24))
     first = cast(Axes, grid[0, 0])
-    first.set_yticks(places, [text for _, _, text in lines])
+    first.set_yticks(places, [shortened(text, 36) for _, _, text in lines])
     for label, (_, group, _) in zip(first.get_yticklabels(), lines, strict=True):
         if group is None:
             label.set_fontweight("bold")
     first.set_ylim(places[-1] - 0.7, 0.7)
     figure.subplots_adjust(
-        left=0.2, right=0.98, top=1 - 0.25 / height, bottom=0.72 / height, wspace=0.1
+        left=0.24, right=0.98, top=1 - 0.45 / height, bottom=0.3 / height, wspace=0.1
     )
     handles = [
         Line2D(
             [],
             [],
-            color=colour[task.name],
-            marker=MARKERS[i % 4],
+            color=marks[task.name].colour,
+            marker=marks[task.name].marker,
             ms=4,
             lw=1,
+            ls=marks[task.name].line,
             label=task.title,
         )
-        for i, task in enumerate(tasks)
+        for task in tasks
     ]
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.18, 0.42 / height), ncols=4)
     note = (
         f"{reference}, held-out patients, {facts(table)}. Groups that are too small are hidden. "
         "For practices, the line is the range of differences by chance only."
     )
-    figure.text(0.19, 0.02 / height, note, fontsize=7, color=QUIET)
+    write_below(figure, handles, note)
     return figure
 
 
@@ -92,7 +94,7 @@ def _panel(
     axes.spines["left"].set_visible(False)
     if table["metric"].first() == "observed / expected":
         axes.axvline(1, color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
-    colour = colours(tasks)
+    marks = series_marks(tasks)
     found = {
         (task, subgroup, statistic if subgroup == "practice" else group): numbers
         for task, subgroup, group, statistic, *numbers in table.select(
@@ -109,7 +111,13 @@ def _panel(
             if value is None:
                 continue
             if low is not None and high is not None:
-                axes.plot([low, high], [y, y], color=colour[task], lw=1, zorder=2)
+                axes.plot([low, high], [y, y], color=marks[task].colour, ls=marks[task].line, lw=1)
             axes.plot(
-                [value], [y], MARKERS[i % 4], color=colour[task], ms=3.6, mec="white", mew=0.4
+                [value],
+                [y],
+                marks[task].marker,
+                color=marks[task].colour,
+                ms=3.8,
+                mec="white",
+                mew=0.4,
             )

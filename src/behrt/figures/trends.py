@@ -1,31 +1,17 @@
 """Figure S1: every model's scores from task to task, on all labels and on first incidence."""
 
-from collections.abc import Sequence
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from behrt.evaluation.models import CEILING, FLOOR
-from behrt.figures.models import facts, note_too_few
-from behrt.figures.style import INK, PALETTE, QUIET, Mark, new_figure
+from behrt.evaluation.models import CEILING
+from behrt.figures.below import write_below
+from behrt.figures.models import METRIC_TITLES, facts, model_marks, note_too_few
+from behrt.figures.style import Mark, new_figure
 
 _ROWS = ("All labels (Table 1)", "First incidence (Table 2)")
-_TRIVIAL = {FLOOR: Mark(QUIET, "o"), "history": Mark(QUIET, "s")}
-_MARKERS = ("o", "D", "^", "s", "v", "P", "p", "X")
 _SPREAD = 0.44
 """Width over which the models of a task are spread, so that intervals do not overlap."""
-
-
-def model_marks(models: Sequence[str]) -> dict[str, Mark]:
-    """Return a mark for each model: grey for the trivial rows, ink for the oracle."""
-    special = {**_TRIVIAL, CEILING: Mark(INK, "*")}
-    others = [model for model in models if model not in special]
-    drawn = {
-        model: Mark(PALETTE[i % len(PALETTE)], _MARKERS[i % len(_MARKERS)])
-        for i, model in enumerate(others)
-    }
-    return {model: special.get(model) or drawn[model] for model in models}
 
 
 def draw(table1: pl.DataFrame, table2: pl.DataFrame) -> Figure:
@@ -37,21 +23,15 @@ def draw(table1: pl.DataFrame, table2: pl.DataFrame) -> Figure:
     marks = model_marks(models)
     figure = new_figure(8, 6.2)
     grid = figure.subplots(2, 2, sharex=True, squeeze=False)
-    figure.subplots_adjust(left=0.07, right=0.82, top=0.95, bottom=0.07, hspace=0.2, wspace=0.2)
+    figure.subplots_adjust(left=0.08, right=0.99, top=0.95, bottom=0.05, hspace=0.2, wspace=0.22)
     for row, table, title in zip(grid, (table1, table2), _ROWS, strict=True):
         for axes, metric in zip(row, ("APS", "AUROC"), strict=True):
             _panel(axes, table.filter(pl.col("metric") == metric), models, marks)
-            axes.set_ylabel(metric)
+            axes.set_ylabel(METRIC_TITLES[metric])
         row[0].set_title(title)
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="center left", bbox_to_anchor=(0.835, 0.5), title="Model")
-    figure.text(
-        0.07,
-        0.005,
-        f"{facts(table1)}; means over held-out patients with 95 % intervals",
-        fontsize=7,
-        color=QUIET,
-    )
+    handles, _ = grid[0, 0].get_legend_handles_labels()
+    note = f"{facts(table1)}; means over held-out patients with 95 % intervals"
+    write_below(figure, handles, note, left=0.08)
     return figure
 
 
@@ -75,7 +55,7 @@ def _panel(axes: Axes, table: pl.DataFrame, models: list[str], marks: dict[str, 
             markersize=6 if model == CEILING else 4,
             linewidth=0.8,
             elinewidth=1.2,
-            linestyle=(0, (4, 3)) if model in (*_TRIVIAL, CEILING) else "-",
+            linestyle=mark.line,
             label=model,
         )
     if table["value"].null_count() == len(table):
