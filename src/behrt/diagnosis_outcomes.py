@@ -54,6 +54,16 @@ def first_outcome(conditions: Mapping[str, pl.Expr]) -> pl.Expr:
 def count_outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Count rows by system and outcome, unmapped rows by code as well.
 
+    >>> rows = pl.LazyFrame(
+    ...     {
+    ...         "system": "icd10",
+    ...         "outcome": ["mapped", "mapped", "unmapped"],
+    ...         "code": ["I10", "I21", "Z99"],
+    ...     }
+    ... )
+    >>> count_outcomes(rows).sort("outcome").collect().rows()
+    [('icd10', 'mapped', None, 2), ('icd10', 'unmapped', 'Z99', 1)]
+
     Args:
         rows: one row per diagnosis: system, outcome, code (String).
 

@@ -145,6 +145,35 @@ def registered(
     dates under other names (regstartdate, regenddate, cprd_ddate) and no uts: there, follow-up
     starts with registration or birth.
 
+    >>> from datetime import date
+    >>> patients = pl.DataFrame(
+    ...     {
+    ...         "subject_id": [1, 2],
+    ...         "practice": [5, 5],
+    ...         "yob": [1950, 1960],
+    ...         "mob": [0, 0],
+    ...         "crd": [date(1995, 1, 1), date(2010, 1, 1)],
+    ...         "tod": [None, date(2012, 1, 1)],
+    ...         "deathdate": [None, None],
+    ...     },
+    ...     schema_overrides={"deathdate": pl.Date},
+    ... )
+    >>> practices = pl.DataFrame(
+    ...     {"practice": 5, "region": 1, "uts": date(2000, 1, 1), "lcd": date(2009, 6, 1)}
+    ... )
+    >>> deaths = pl.DataFrame({"subject_id": [1], "dod": [date(2008, 3, 4)]})
+    >>> registered(patients, practices, deaths).select(
+    ...     "subject_id", "follow_up_start", "follow_up_end"
+    ... )
+    shape: (1, 3)
+    ┌────────────┬─────────────────┬───────────────┐
+    │ subject_id ┆ follow_up_start ┆ follow_up_end │
+    │ ---        ┆ ---             ┆ ---           │
+    │ i64        ┆ date            ┆ date          │
+    ╞════════════╪═════════════════╪═══════════════╡
+    │ 1          ┆ 2000-01-01      ┆ 2008-03-04    │
+    └────────────┴─────────────────┴───────────────┘
+
     Args:
         patients: with `practice`.
         practices: practice, region, lcd and, in CPRD GOLD, uts.
@@ -177,6 +206,23 @@ def within(
 
 def enough_visits(patients: pl.DataFrame, days: pl.LazyFrame, minimum: int) -> pl.DataFrame:
     """Keep patients with at least `minimum` different days of `days` in follow-up.
+
+    >>> from datetime import date
+    >>> patients = pl.DataFrame(
+    ...     {
+    ...         "subject_id": [1, 2],
+    ...         "follow_up_start": date(2000, 1, 1),
+    ...         "follow_up_end": date(2009, 12, 31),
+    ...     }
+    ... )
+    >>> days = pl.LazyFrame(
+    ...     {
+    ...         "subject_id": [1, 1, 2, 2],
+    ...         "day": [date(2001, 1, 5), date(2002, 1, 5), date(2001, 1, 5), date(2011, 1, 5)],
+    ...     }
+    ... )
+    >>> enough_visits(patients, days, minimum=2)["subject_id"].to_list()
+    [1]
 
     Args:
         patients: with follow-up.

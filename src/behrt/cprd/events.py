@@ -94,6 +94,35 @@ def make_events(
 def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:
     """Add `outcome` (`behrt.diagnosis_outcomes`) to each diagnosis row.
 
+    >>> from datetime import date
+    >>> rows = pl.LazyFrame(
+    ...     {
+    ...         "subject_id": [1, 1, 2],
+    ...         "day": [date(2001, 5, 2), date(1990, 1, 1), date(2001, 5, 2)],
+    ...         "system": "icd10",
+    ...         "code": ["I10", "I10", "Z99"],
+    ...     }
+    ... )
+    >>> window = pl.LazyFrame(
+    ...     {
+    ...         "subject_id": [1, 2],
+    ...         "follow_up_start": date(2000, 1, 1),
+    ...         "follow_up_end": date(2009, 12, 31),
+    ...     }
+    ... )
+    >>> mapping = pl.LazyFrame({"system": ["icd10"], "code": ["I10"], "phenotype": [0]})
+    >>> with_outcome(rows, window, mapping).select("subject_id", "day", "code", "outcome").collect()
+    shape: (3, 4)
+    ┌────────────┬────────────┬──────┬───────────────────┐
+    │ subject_id ┆ day        ┆ code ┆ outcome           │
+    │ ---        ┆ ---        ┆ ---  ┆ ---               │
+    │ i64        ┆ date       ┆ str  ┆ str               │
+    ╞════════════╪════════════╪══════╪═══════════════════╡
+    │ 1          ┆ 2001-05-02 ┆ I10  ┆ mapped            │
+    │ 1          ┆ 1990-01-01 ┆ I10  ┆ outside follow-up │
+    │ 2          ┆ 2001-05-02 ┆ Z99  ┆ unmapped          │
+    └────────────┴────────────┴──────┴───────────────────┘
+
     Args:
         rows: subject_id, day, system, code.
         window: subject_id, follow_up_start, follow_up_end of the cohort.

@@ -55,8 +55,13 @@ def sample_recall(
     The denominator is the whole label, also if it has more than k diseases (Choi et al., Doctor
     AI, 2016). Equal scores around the k-th place count with the expectation under a random order.
 
+    >>> scores = np.array([[0.9, 0.5, 0.2, 0.1]])
+    >>> labels = np.array([[True, False, True, False]])
+    >>> sample_recall(scores, labels, None, k=2).tolist()
+    [0.5]
+
     Args:
-        scores: float (n, d).
+        scores: float (n, d), not negative.
         labels: bool (n, d).
         mask: bool (n, d), False where a disease is left out for a patient; None keeps all.
         k: from 1 to d.

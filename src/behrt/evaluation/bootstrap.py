@@ -49,6 +49,11 @@ def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray
 def resampled_means(values: np.ndarray, bootstrap: Bootstrap, name: str) -> np.ndarray:
     """Return the mean of each column in each resample, over the patients with a value.
 
+    >>> values = np.array([[0.2], [0.4], [0.9]])
+    >>> low, high = interval(resampled_means(values, Bootstrap(1000, seed=2020), "T1"))
+    >>> low.round(1).tolist(), high.round(1).tolist()
+    ([0.2], [0.9])
+
     Args:
         values: float64 (patients, k), NaN where undefined.
         bootstrap, name: as `draws` takes them.

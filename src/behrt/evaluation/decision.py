@@ -62,7 +62,13 @@ def treatments(
 def net_benefits(
     rightly: np.ndarray, in_vain: np.ndarray, thresholds: Sequence[float]
 ) -> np.ndarray:
-    """Return float64 (patients, thresholds): each patient's contribution to the net benefit."""
+    """Return float64 (patients, thresholds): each patient's contribution to the net benefit.
+
+    >>> probability = np.array([[0.3, 0.6]])
+    >>> rightly, in_vain = treatments(probability, np.array([[True, False]]), [0.2, 0.5])
+    >>> net_benefits(rightly, in_vain, [0.2, 0.5]).tolist()
+    [[0.75, -1.0]]
+    """
     odds = np.array(thresholds) / (1 - np.array(thresholds))
     return np.asarray(rightly - in_vain * odds)
 

@@ -28,6 +28,12 @@ def sample_metrics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each patient's average precision and AUROC over the diseases.
 
+    >>> scores = np.array([[0.9, 0.5, 0.2, 0.1]])
+    >>> labels = np.array([[True, False, True, False]])
+    >>> average_precision, auroc = sample_metrics(scores, labels)
+    >>> average_precision.round(3).tolist(), auroc.tolist()
+    ([0.833], [0.75])
+
     Args:
         scores: float (n, d), finite; higher means more likely.
         labels: bool (n, d), True where the patient has the disease.
@@ -165,6 +171,11 @@ def disease_metrics(
     scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one disease's average precision and AUROC over weighted patients.
+
+    >>> scores = np.array([0.9, 0.5, 0.2, 0.1])
+    >>> average_precision, auroc = disease_metrics(scores, np.array([True, False, True, False]))
+    >>> average_precision.round(3).tolist(), auroc.tolist()
+    ([0.833], [0.75])
 
     Args:
         scores: float (n), finite.

@@ -9,6 +9,9 @@ import numpy as np
 def pack(lengths: np.ndarray, row_length: int) -> np.ndarray:
     """Place every sequence in one row, by best fit in order of decreasing length.
 
+    >>> pack(np.array([3, 5, 4]), row_length=8).tolist()
+    [5, 0, 8]
+
     Args:
         lengths: int64 (n), each from 1 to `row_length`.
         row_length: tokens per row.

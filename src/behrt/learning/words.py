@@ -128,6 +128,13 @@ def mask_words(
 
     With `special_targets`, CLS and SEP are masked like diseases, as in the released code.
 
+    >>> tokens = np.array([CLS, FIRST_DISEASE, FIRST_DISEASE + 2, SEP])
+    >>> words = Words(np.array([0, 4]), tokens, np.full(4, 616), np.zeros(4, dtype=np.int64))
+    >>> everything = Masking(mask=1, random=0)
+    >>> masked, places, diseases = mask_words(words, everything, 3, np.random.default_rng(0))
+    >>> masked.tokens.tolist(), places.tolist(), diseases.tolist()
+    ([1, 3, 3, 2], [1, 2], [0, 2])
+
     Returns:
         The words with some diseases replaced (their places, and CLS and SEP, do not change); the
         places of the replaced words (int64); the diseases that were there (int64, phenotype
@@ -149,6 +156,16 @@ def mask_words(
 
 def packed_rows(words: Words, read: np.ndarray) -> dict[str, np.ndarray]:
     """Pack sequences into rows, as the arguments of `behrt.models.behrt.Encoder.forward`.
+
+    >>> words = Words(
+    ...     offsets=np.array([0, 3, 6]),
+    ...     tokens=np.array([CLS, 7, SEP, CLS, 5, SEP]),
+    ...     ages=np.array([616, 616, 616, 700, 700, 700]),
+    ...     visits=np.zeros(6, dtype=np.int64),
+    ... )
+    >>> rows = packed_rows(words, read=words.offsets[:-1])
+    >>> rows["tokens"].tolist(), rows["patients"].tolist(), rows["read"].tolist()
+    ([[1, 7, 2, 1, 5, 2, 0, 0]], [[0, 0, 0, 1, 1, 1, -1, -1]], [0, 3])
 
     Args:
         words: the sequences.

@@ -110,6 +110,31 @@ def build_sequences(
     Held-out subjects keep all visits, because a prediction after the cut-off uses what was
     recorded before.
 
+    >>> from datetime import datetime
+    >>> events = pl.DataFrame(
+    ...     [
+    ...         (7, None, "SEX//male"),
+    ...         (7, datetime(1950, 3, 1), "MEDS_BIRTH"),
+    ...         (7, datetime(2001, 5, 2), "CALIBER//Gout"),
+    ...         (7, datetime(2001, 5, 2), "CALIBER//Stroke"),
+    ...         (7, datetime(2003, 1, 9), "CALIBER//Gout"),
+    ...     ],
+    ...     schema={"subject_id": pl.Int64, "time": pl.Datetime, "code": pl.String},
+    ...     orient="row",
+    ... )
+    >>> splits = pl.DataFrame({"subject_id": [7], "split": ["train"]})
+    >>> vocabulary = Vocabulary(("Gout", "Stroke"), ("Musculoskeletal", "Circulatory"))
+    >>> sequences = build_sequences(events, splits, vocabulary)
+    >>> sequences.select("subject_id", "sex", "visit_day", "visit_age", "code", "visit")
+    shape: (1, 6)
+    ┌────────────┬─────┬────────────────┬────────────┬───────────┬───────────┐
+    │ subject_id ┆ sex ┆ visit_day      ┆ visit_age  ┆ code      ┆ visit     │
+    │ ---        ┆ --- ┆ ---            ┆ ---        ┆ ---       ┆ ---       │
+    │ i64        ┆ i8  ┆ list[i32]      ┆ list[i16]  ┆ list[i16] ┆ list[i16] │
+    ╞════════════╪═════╪════════════════╪════════════╪═══════════╪═══════════╡
+    │ 7          ┆ 1   ┆ [11444, 12061] ┆ [616, 636] ┆ [0, 1, 0] ┆ [0, 0, 1] │
+    └────────────┴─────┴────────────────┴────────────┴───────────┴───────────┘
+
     Args:
         events: subject_id Int64, time Datetime (null for static events), code String.
         splits: subject_id Int64, split String.

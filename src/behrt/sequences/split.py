@@ -96,6 +96,10 @@ def draw_splits(
     The shares are then met less closely: with 100 practices of equal size, the standard deviation
     is four percentage points.
 
+    >>> splits = draw_splits(pl.Series(range(1000)), held_out=0.2, tuning=0.1, seed=2020)
+    >>> splits["split"].value_counts().sort("split").rows()
+    [('held_out', 205), ('train', 700), ('tuning', 95)]
+
     Args:
         subject_id: Int64, unique.
         held_out, tuning: shares of all subjects; the others are training subjects.

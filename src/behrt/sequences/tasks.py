@@ -19,6 +19,10 @@ def window_end(day: pl.Expr, months: int) -> pl.Expr:
 
     Days are Int32 since 1970-01-01. If the month has no such day, the window ends on its last
     day: 6 months after 31 August is 28 February, in a leap year the 29th.
+
+    >>> days = pl.DataFrame({"day": [date(2003, 8, 31), date(2004, 1, 15)]})
+    >>> days.select(window_end(pl.col("day").cast(pl.Int32), 6).cast(pl.Date))["day"].to_list()
+    [datetime.date(2004, 2, 29), datetime.date(2004, 7, 15)]
     """
     return day.cast(pl.Date).dt.offset_by(f"{months}mo").cast(pl.Int32)
 
@@ -116,6 +120,23 @@ def draw_examples(
 
     With a cut-off, the last input visit of a held-out subject is not before it, so m is then at
     least that visit's place. The sequences of other subjects end before it.
+
+    >>> history = {
+    ...     "subject_id": 7, "split": "train", "sex": 1, "region": 1, "practice": 1,
+    ...     "birth_month": 23402, "follow_up_start": 11000, "follow_up_end": 13000,
+    ...     "visit_day": [11444, 12061], "visit_age": [616, 636],
+    ...     "code": [0, 1, 0], "visit": [0, 0, 1],
+    ... }
+    >>> sequences = Sequences.validate(pl.DataFrame([history]), cast=True)
+    >>> draw_examples(sequences, Task("T1"), minimum_visits=1, seed=2020)
+    shape: (1, 5)
+    ┌────────────┬───────┬──────────────┬───────────┬───────────┐
+    │ subject_id ┆ split ┆ input_visits ┆ label     ┆ known     │
+    │ ---        ┆ ---   ┆ ---          ┆ ---       ┆ ---       │
+    │ i64        ┆ str   ┆ i16          ┆ list[i16] ┆ list[i16] │
+    ╞════════════╪═══════╪══════════════╪═══════════╪═══════════╡
+    │ 7          ┆ train ┆ 1            ┆ [0]       ┆ [0, 1]    │
+    └────────────┴───────┴──────────────┴───────────┴───────────┘
 
     Args:
         sequences: whole histories.

@@ -61,6 +61,16 @@ def word_of(code: pl.Expr) -> pl.Expr:
 def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabulary:
     """Return the vocabulary of a MEDS dataset's code metadata.
 
+    >>> codes = pl.DataFrame(
+    ...     {
+    ...         "code": ["CALIBER//Stroke", "CALIBER//Gout", "SEX//male"],
+    ...         "parent_codes": [["CHAPTER//Circulatory"], ["CHAPTER//Musculoskeletal"], None],
+    ...     }
+    ... )
+    >>> vocabulary = build_vocabulary(codes)
+    >>> vocabulary.phenotypes, vocabulary.chapters, len(vocabulary)
+    (('Gout', 'Stroke'), ('Musculoskeletal', 'Circulatory'), 7)
+
     Args:
         codes: `code` String and `parent_codes` List(String), in any order. Codes that are no
             words are ignored. The chapter of a word without one is `NO_CHAPTER`.
