@@ -27,7 +27,7 @@ def test_every_variant_but_the_run_itself_is_planned(plan: str) -> None:
 
 
 def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
-    assert "Train retain for T2 (cpu, threads: 1, GPUs: 0)" in plan
+    assert "Train deepcare for T2 (cpu, threads: 1, GPUs: 0)" in plan
     assert "gpu, " not in plan
     (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
     models = [f"results/test/predictions/T2/{model}.parquet" for model in ("behrt", "lightgbm")]
