@@ -291,3 +291,125 @@ def test_the_hash_does_not_follow_dates_or_places(tmp_path: Path, package: Path)
 def test_every_script_uses_the_stage_module() -> None:
     for path in (REPOSITORY / "scripts").glob("*.py"):
         assert PACKAGE / "stage.py" in files_used(path), path.name
+
+
+HIDDEN = {
+    "a class whose body registers": (
+        "from behrt.shared import other\nTABLE = {}\ndef used(x):\n    return TABLE\n"
+        "class Chosen:\n    TABLE['a'] = 1\n",
+        "['a'] = 1",
+        "['a'] = 2",
+    ),
+    "a method whose decorator registers": (
+        "from behrt.shared import registered\ndef used(x):\n    return x\n"
+        "class Chosen:\n    @registered\n    def f(self):\n        return 1\n",
+        "return 1",
+        "return 2",
+    ),
+    "a default that is computed": (
+        "TABLE = []\ndef used(x):\n    return TABLE\ndef add(x):\n    TABLE.append(x)\n"
+        "def unused(x=add(1)):\n    return x\n",
+        "add(1)",
+        "add(2)",
+    ),
+    "an assignment within an expression": (
+        "FIRST = (SECOND := 1)\ndef used(x):\n    return SECOND\n",
+        ":= 1",
+        ":= 2",
+    ),
+    "the order of two assignments": (
+        "LIMIT = 1\nCOPY = LIMIT\nLIMIT = 2\ndef used(x):\n    return COPY\n",
+        "COPY = LIMIT\nLIMIT = 2\n",
+        "LIMIT = 2\nCOPY = LIMIT\n",
+    ),
+    "the order of a copy and a change": (
+        "TABLE = {'a': 1}\nCOPY = {**TABLE}\nTABLE['a'] = 2\ndef used(x):\n    return COPY\n",
+        "COPY = {**TABLE}\nTABLE['a'] = 2\n",
+        "TABLE['a'] = 2\nCOPY = {**TABLE}\n",
+    ),
+    "the order of two imports of one name": (
+        "from behrt.shared import helper as f\nfrom behrt.shared import other as f\n"
+        "def used(x):\n    return f(x)\n",
+        "from behrt.shared import helper as f\nfrom behrt.shared import other as f\n",
+        "from behrt.shared import other as f\nfrom behrt.shared import helper as f\n",
+    ),
+    "a registry of functions": (
+        "from functools import partial\ndef first(x):\n    return 1\n"
+        "TABLE = {'a': partial(first)}\ndef used(x):\n    return TABLE[x](x)\n",
+        "return 1",
+        "return 2",
+    ),
+    "a change of another module": (
+        "from behrt import shared\nshared.helper = lambda x: 1\ndef used(x):\n"
+        "    return shared.helper(x)\n",
+        "x: 1",
+        "x: 2",
+    ),
+    "a module named in a text": (
+        "import sys\ndef used(x):\n    import behrt.named\n"
+        "    return sys.modules['behrt.named'].f()\n",
+        "return 1",
+        "return 2",
+    ),
+    "names looked up in the module": (
+        "import sys\ndef unused():\n    return 1\ndef used(x):\n"
+        "    return getattr(sys.modules[__name__], 'un' + 'used')()\n",
+        "return 1",
+        "return 2",
+    ),
+    "names of a function's module": (
+        "def unused():\n    return 1\ndef used(x):\n    return used.__globals__['un' + 'used']()\n",
+        "return 1",
+        "return 2",
+    ),
+    "a name of the package that a module has too": (
+        "from behrt import folder\ndef used(x):\n    return folder.named(x)\n",
+        "return 1",
+        "return 2",
+    ),
+    "a package passed as a value": (
+        "from behrt import folder\nimport behrt.folder.other\ndef used(x):\n"
+        "    return getattr(folder, 'oth' + 'er').g()\n",
+        "return 3",
+        "return 4",
+    ),
+    "a data file": (
+        "from pathlib import Path\nTABLE = Path(__file__).with_name('table.csv')\n"
+        "def used(x):\n    return TABLE.read_text()\n",
+        "a,1",
+        "a,2",
+    ),
+}
+AROUND = {
+    "shared.py": SHARED,
+    "named.py": "def f():\n    return 1\n",
+    "folder/__init__.py": "from .private import f as named\n",
+    "folder/private.py": "def f(x):\n    return 1\n",
+    "folder/named.py": "",
+    "folder/other.py": "def g():\n    return 3\n",
+    "table.csv": "a,1\n",
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_what_names_hide_is_followed(tmp_path: Path, package: Path, kind: str) -> None:
+    text, old, new = HIDDEN[kind]
+    path = script(tmp_path, "from behrt.tools import used\nused(1)\n")
+    (package / "folder").mkdir()
+    hashes = set()
+    for before, after in ((old, old), (old, new)):
+        for name, content in {**AROUND, "tools.py": text}.items():
+            (package / name).write_text(content.replace(before, after))
+        hashes.add(code_hash(path, package=package))
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Return."""', '"""Return what `unused` and `behrt.models.chosen` do not."""'),
+        ("    size: int = LIMIT\n", '    size: int = LIMIT\n    """In mm."""\n'),
+    ],
+)
+def test_names_in_docstrings_are_no_use(tmp_path: Path, package: Path, old: str, new: str) -> None:
+    assert not changes(tmp_path, package, old, new)

@@ -8,13 +8,14 @@ without docstrings, so an edit of comments, docstrings or formatting reruns noth
 Of a module, these parts are used: the functions, classes and constants that the script names,
 those that these name in turn, and every other statement, because importing a module runs it.
 Where names do not show what is used (a module passed as a value, a wildcard import, `globals`),
-the whole module is.
+the whole module is. A data file of the package is used where a part that is used has its name.
 """
 
 import ast
 import builtins
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -27,20 +28,28 @@ PACKAGE = Path(__file__).parent
 
 _WHOLE = "*"
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_REFLECTION = {"globals", "vars", "eval", "exec"}
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_REFLECTION = {"globals", "locals", "vars", "eval", "exec", "__dict__", "__globals__"}
 # Decorators that have no effect beyond what they decorate.
 _HARMLESS = {"cache", "contextmanager", "dataclass", "lru_cache"}
+_OF_PROPERTIES = ("getter", "setter", "deleter")
 
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
 class _Uses:
-    """What statements name: names, attributes of names, and modules that they import."""
+    """What statements name.
+
+    These are names, attributes of names, modules that they import, and, in texts, dotted names
+    ("behrt.tools") and the texts that may be names of files.
+    """
 
     names: set[str]
     attributes: set[tuple[str, str]]
     imports: set[str]
+    dotted: set[str]
+    texts: set[str]
 
 
 @dataclass
@@ -51,18 +60,22 @@ class _Part:
     statements: list[ast.stmt] = field(default_factory=list)
     # Imports whose names are used elsewhere in the module: they count there.
     imports: list[ast.stmt] = field(default_factory=list)
+    # How many statements with an effect run before each statement: their order counts.
+    places: list[int] = field(default_factory=list)
 
     @cached_property
     def digest(self) -> str:
         """The sha256 of the statements' syntax trees."""
-        return hashlib.sha256(repr(_tree(self.statements)).encode()).hexdigest()
+        return hashlib.sha256(repr((_tree(self.statements), self.places)).encode()).hexdigest()
 
     @cached_property
     def uses(self) -> _Uses:
-        uses = _Uses(set(), set(), set())
+        uses = _Uses(set(), set(), set(), set(), set())
         bases = set()
         statements = [*self.statements, *self.imports]
-        for node in (node for statement in statements for node in ast.walk(statement)):
+        for node in (node for statement in statements for node in _walk(statement)):
+            if isinstance(node, ast.Attribute) and node.attr in _REFLECTION:
+                uses.names.add(node.attr)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 uses.attributes.add((node.value.id, node.attr))
                 bases.add(node.value)
@@ -71,6 +84,8 @@ class _Part:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 # An annotation in quotes, or a name that is looked up as text.
                 uses.names.update(_WORD.findall(node.value))
+                uses.dotted.update(_DOTTED.findall(node.value))
+                uses.texts.add(node.value.rpartition("/")[2])
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 uses.imports.update(source for _, source in _bindings(node, self.folder))
         return uses
@@ -100,7 +115,7 @@ def _tree(node: Any) -> Any:
     Places in the file are left out, and so are docstrings and fields without a value.
     """
     if isinstance(node, list):
-        return [_tree(item) for item in node]
+        return [_tree(item) for item in node if not _is_text(item)]
     if not isinstance(node, ast.AST):
         return node
     described: list[Any] = [type(node).__name__]
@@ -108,13 +123,21 @@ def _tree(node: Any) -> Any:
         value = getattr(node, name, None)
         if value is None or value == [] or name == "ctx":
             continue
-        if name == "body" and isinstance(value, list) and _is_text(value[0]):
-            value = value[1:]
         described += [name, _tree(value)]
     return described
 
 
-def _is_text(statement: ast.stmt) -> bool:
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all nodes in it, except docstrings."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if not _is_text(node):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+def _is_text(statement: Any) -> bool:
     """Return whether a statement is a string: a docstring, or without effect."""
     return (
         isinstance(statement, ast.Expr)
@@ -141,34 +164,59 @@ def _bindings(
 def _is_definition(statement: ast.stmt, bindings: dict[str, set[str]]) -> bool:
     """Return whether a statement of a module has no effect but to give a value to its names."""
 
-    def is_ours(name: str) -> bool:
+    def is_ours(node: ast.expr) -> bool:
+        name = ast.unparse(node).split("(")[0].split(".")[0].split("[")[0]
         known = bindings.get(name)
         if known is None:
             return not hasattr(builtins, name)
         return any(source.split(".")[0] == PACKAGE.name for source in known)
 
+    def is_harmless(decorator: ast.expr) -> bool:
+        name = ast.unparse(decorator).split("(")[0].split(".")[-1]
+        return name in _HARMLESS and not is_ours(decorator)
+
+    def calls_ours(*run: ast.expr | None) -> bool:
+        nodes = [node for expression in run if expression for node in ast.walk(expression)]
+        return any(
+            isinstance(node, ast.NamedExpr) or (isinstance(node, ast.Call) and is_ours(node.func))
+            for node in nodes
+        )
+
+    def is_plain(node: ast.stmt) -> bool:
+        """Return whether a function, a class or a statement of a class acts on nothing else."""
+        if isinstance(node, Functions):
+            return not calls_ours(*node.args.defaults, *node.args.kw_defaults)
+        if isinstance(node, ast.ClassDef):
+            bases_are_ours = any(map(is_ours, node.bases))
+            return not (node.keywords or bases_are_ours) and all(map(is_plain_member, node.body))
+        if isinstance(node, ast.Assign):
+            plain = all(isinstance(target, ast.Name) for target in node.targets)
+            return plain and not calls_ours(node.value)
+        if isinstance(node, ast.AnnAssign):
+            return isinstance(node.target, ast.Name) and not calls_ours(node.annotation, node.value)
+        return isinstance(node, ast.Pass) or _is_text(node)
+
+    def is_plain_member(node: ast.stmt) -> bool:
+        if isinstance(node, Functions | ast.ClassDef):
+            return is_plain(node) and not any(
+                is_ours(decorator) and getattr(decorator, "attr", "") not in _OF_PROPERTIES
+                for decorator in node.decorator_list
+            )
+        return is_plain(node)
+
     if isinstance(statement, Functions | ast.ClassDef):
-        decorators = (ast.unparse(node).split("(")[0] for node in statement.decorator_list)
-        if not all(name.split(".")[-1] in _HARMLESS for name in decorators):
-            return False
-        if isinstance(statement, ast.ClassDef):
-            bases = [ast.unparse(base).split(".")[0].split("[")[0] for base in statement.bases]
-            return not statement.keywords and not any(map(is_ours, bases))
-        return True
-    if isinstance(statement, ast.Assign):
-        plain = all(isinstance(target, ast.Name) for target in statement.targets)
-    elif isinstance(statement, ast.AnnAssign):
-        plain = isinstance(statement.target, ast.Name)
-    else:
-        return False
-    return plain and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+        return is_plain(statement) and all(map(is_harmless, statement.decorator_list))
+    calls = any(isinstance(node, ast.Call) for node in ast.walk(statement))
+    return isinstance(statement, ast.Assign | ast.AnnAssign) and is_plain(statement) and not calls
 
 
-def _names_defined(statement: ast.stmt) -> list[str]:
+def _names_bound(statement: ast.stmt, folder: tuple[str, ...]) -> list[str]:
+    """Return the names that an import, a definition or a plain assignment gives a value to."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [name for name, _ in _bindings(statement, folder)]
     if isinstance(statement, Functions | ast.ClassDef):
         return [statement.name]
-    assert isinstance(statement, ast.Assign | ast.AnnAssign)
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
@@ -186,16 +234,20 @@ def _module(code: bytes, folder: tuple[str, ...]) -> _Module:
             name = node.attr if isinstance(node, ast.Attribute) else node.id
             found.reads_docstrings |= name in ("__doc__", "getdoc")
             named.add(name)
+    times = Counter(name for each in tree.body for name in set(_names_bound(each, folder)))
     for statement in tree.body:
         if _is_text(statement):
             continue
+        names = _names_bound(statement, folder)
+        once = all(times[name] == 1 for name in names)
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            used = all(name in named for name, _ in _bindings(statement, folder))
+            used = once and named.issuperset(names)
             (found.effects.imports if used else found.effects.statements).append(statement)
-        elif _is_definition(statement, found.bindings):
-            for name in _names_defined(statement):
-                part = found.definitions.setdefault(name, _Part(folder))
-                part.statements.append(statement)
+        elif once and _is_definition(statement, found.bindings):
+            function = isinstance(statement, Functions)
+            place = 0 if function else len(found.effects.statements)
+            for name in names:
+                found.definitions[name] = _Part(folder, [statement], places=[place])
         else:
             found.effects.statements.append(statement)
     return found
@@ -250,8 +302,14 @@ class _Use:
     def needs(self, path: Path, part: _Part) -> Iterator[tuple[Path, str]]:
         """Yield what a part of a module needs: a file and a name each."""
         uses = part.uses
-        if uses.names & _REFLECTION:
+        if uses.names & _REFLECTION or ("sys", "modules") in uses.attributes:
             yield path, _WHOLE
+        self.data |= {data for name in uses.texts for data in _data(self.package).get(name, ())}
+        for dotted in uses.dotted:
+            files, left = self.find(dotted)
+            yield from ((file, "") for file in files)
+            if len(files) > 1:
+                yield files[-1], left[0] if left else _WHOLE
         for source in uses.imports:
             files, left = self.find(source)
             yield from ((file, "") for file in files)
@@ -280,9 +338,12 @@ class _Use:
             inner, _ = self.find(f"{source}.{attribute}")
             if attribute is None or (leaf != source and name == source.split(".")[0]):
                 yield files[-1], _WHOLE  # also after `import package.module`
-            elif len(inner) > len(files):
+                if files[-1].name == "__init__.py":
+                    yield from ((file, _WHOLE) for file in sorted(files[-1].parent.rglob("*.py")))
+                continue
+            if len(inner) > len(files):
                 yield inner[-1], _WHOLE
-            else:
+            if len(inner) == len(files) or self.module(files[-1]).has(attribute):
                 yield files[-1], attribute
 
 
@@ -301,6 +362,16 @@ def _find(dotted: str, package: Path) -> tuple[list[Path], list[str]]:
         elif not place.is_dir():
             return files, rest[depth - 1 :]
     return files, []
+
+
+@cache
+def _data(package: Path) -> dict[str, list[Path]]:
+    """Return the package's files that are no modules, by name."""
+    found: dict[str, list[Path]] = {}
+    for path in package.rglob("*.*"):
+        if path.suffix not in (".py", ".pyc"):
+            found.setdefault(path.name, []).append(path)
+    return found
 
 
 def _used(script: Path, extras: Iterable[str], package: Path) -> _Use:
