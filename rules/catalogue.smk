@@ -28,6 +28,19 @@ def of_tasks(path):
     return lambda product: expand(path, task=tasks_shown(product), model=MODELS)
 
 
+def training_files(name):
+    """Return a file of the pretraining, and of every model on every task."""
+    return [
+        f"<results>/models/mlm/{name}",
+        *expand(
+            "<results>/models/{task}/{model}/{name}",
+            task=TASKS,
+            model=MODELS,
+            name=name,
+        ),
+    ]
+
+
 # None where a run has no such input.
 INPUTS = {
     "flow": "<results>/cohort/flow.parquet",
@@ -57,6 +70,8 @@ INPUTS = {
         model=[*EVERY_MODEL, *ORACLE],
     ),
     "model_metrics": of_tasks("<results>/evaluation/{task}/{model}.parquet"),
+    "training_metrics": training_files("metrics.jsonl"),
+    "training_configs": training_files("config.json"),
     "averages": of_tasks("<results>/assessment/{task}/averages.parquet"),
     "calibration": of_tasks("<results>/assessment/{task}/calibration.parquet"),
     "reliability": of_tasks("<results>/assessment/{task}/reliability.parquet"),

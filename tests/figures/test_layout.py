@@ -25,6 +25,7 @@ from behrt.figures import (
     search,
     sex_specific,
     subgroups,
+    training,
     trends,
 )
 from behrt.figures.style import new_figure
@@ -192,6 +193,17 @@ def of_flow(count: int) -> Figure:
     )
 
 
+def of_training(count: int) -> Figure:
+    every = cross(task=["MLM", *NAMES], model=["mlm", *models(count)], metric=["APS"])
+    own = (pl.col("task") == "MLM") == (pl.col("model") == "mlm")
+    scores = {name: pl.col("value") for name in ("train_loss", "tuning_loss", "tuning_aps")}
+    table = pl.concat(
+        every.filter(own).with_columns(epoch=epoch, chosen=pl.lit(epoch == 2), **scores)
+        for epoch in (1, 2)
+    )
+    return training.draw(table, TASKS)
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "trends": of_trends,
     "calibration": of_calibration,
@@ -202,6 +214,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "diseases": of_diseases,
     "embedding_map": of_map,
     "ablation": of_ablation,
+    "training": of_training,
     "search": of_searches,
     "cohort_flow": of_flow,
 }
