@@ -1,0 +1,68 @@
+"""Find the parts of a CPRD delivery that a run reads, before any job runs. It has no rules.
+
+Two targets also work on a delivery with faults, for which PARTS then has placeholders: `caliber`
+needs no delivery, and `check_delivery` reports its faults.
+"""
+
+from behrt.cprd.databases import DATABASES
+from behrt.cprd.delivery import find_parts, list_files, path_of, require
+from behrt.errors import InputError
+from behrt.simulation.paths import simulated_parts
+
+DATABASE = DATABASES[config["database"]]
+WITHOUT = config["delivery"]["without"]
+# While it reads a Snakefile, Snakemake states its targets only on its command line (in that of a
+# job as `name:`).
+FAULTS_ALLOWED = bool(
+    {"caliber", "check_delivery"} & {word.rstrip(":") for word in sys.argv}
+)
+FAULT = None
+NEEDED = DATABASE.needed(
+    config["events"]["tables"],
+    WITHOUT,
+    coverage_stated=bool(config["cohort"]["hes_start"] and config["cohort"]["hes_end"]),
+)
+
+if SIMULATED:
+    DELIVERY = Path(RESULTS, "delivery")
+    DELIVERED = simulated_parts(DELIVERY, len(SIMULATED), DATABASE.name)
+    DELIVERY_FILES = [part.path for part in DELIVERED]
+else:
+    DELIVERY = Path(config["delivery"]["folder"])
+    DELIVERY_FILES = list_files(DELIVERY)
+    try:
+        DELIVERED = find_parts(
+            DELIVERY, named=config["delivery"]["files"], database=DATABASE.name
+        )
+        require(DELIVERED, NEEDED, DELIVERY, DATABASE.name)
+    except InputError as error:
+        if not FAULTS_ALLOWED:
+            raise
+        FAULT = error
+        # Placeholders, so that the other rules can be defined.
+        DELIVERED = simulated_parts(DELIVERY, 1, DATABASE.name)
+
+PARTS = {(part.source_table, part.part): part for part in DELIVERED}
+EXTRACTED = {
+    source_table: [
+        f"<results>/extracted/{source_table}/{part}.parquet"
+        for name, part in PARTS
+        if name == source_table and name in NEEDED
+    ]
+    for source_table in DATABASE.source_tables
+}
+RECORDS, DIAGNOSES, POINTERS = (
+    [path for source_table in source_tables for path in EXTRACTED[source_table]]
+    for source_tables in (
+        DATABASE.records,
+        *DATABASE.diagnoses(config["events"]["tables"]),
+    )
+)
+# The phenotypes of the codes of general practice. CALIBER lists the medcodes of CPRD GOLD.
+MEDCODES = (
+    "<results>/phenotypes/aurum_medcodes.parquet"
+    if DATABASE.name == "aurum"
+    else "<results>/phenotypes/medcodes.parquet"
+)
+AURUM = {key: path for key, path in config["aurum"].items() if path}
+OWN_SPLIT = None
