@@ -1,6 +1,7 @@
 """Additions by the diffs of CONTRIBUTING.md, in a copy in which config/test.yaml has run."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -69,9 +70,14 @@ def test_a_model_is_added_by_the_diff_that_contributing_shows(editable: Copy) ->
     metrics = pl.read_parquet(editable.folder / target)
     assert metrics["auroc_all"].drop_nulls().mean() > 0.5
     # The tests are collected, and the schema, which lacks the model, passes as current.
-    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     subprocess.run(
-        [*asked, str(REPOSITORY / "tests" / "test_config.py"), "-k", "current or kind or allowed"],
+        [
+            *command,
+            str(REPOSITORY / "tests" / "test_config.py"),
+            "-k",
+            "current or kind or allowed",
+        ],
         env={**editable.environment(), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=REPOSITORY,
         check=True,
@@ -101,3 +107,19 @@ def test_a_task_is_added_by_the_diff_that_contributing_shows(editable: Copy) -> 
     assert set() < drawn[0] < drawn[1]
     planned = editable.snakemake("paper", "--dry-run", "--cores", "1", *configured).stdout
     assert "Train behrt for T4_all" in planned
+
+
+def test_a_layout_is_added_by_the_diff_that_contributing_shows(clean: Copy) -> None:
+    tests = clean.folder / "tests" / "cprd"
+    shutil.copytree(REPOSITORY / "tests" / "cprd", tests)
+    apply(clean, example("A new layout"))
+    chosen = "every_generation or (every_table and 2026)"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tests / "test_layouts.py"), "-k", chosen],
+        env={**clean.environment(), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=clean.folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout
