@@ -120,6 +120,7 @@ if CPRD:
 
 SETTINGS = {
     "data": config["source"],
+    "database": DATABASE.name if CPRD else None,
     "disclosure": DISCLOSURE,
     "protocol": config["protocol"],
     "seed": config["seed"],

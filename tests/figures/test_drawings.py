@@ -240,6 +240,8 @@ def groups() -> pl.DataFrame:
             for subgroup, group, statistic, value in (
                 ("sex", "men", "mean", 0.4),
                 ("sex", "women", "mean", None),
+                ("region", "9", "mean", 0.3),
+                ("region", "14", "mean", 0.3),
                 ("practice", "practices with 20 patients or more", "median", 0.5),
             )
         ],
@@ -253,10 +255,18 @@ def groups() -> pl.DataFrame:
 
 def test_subgroups_have_a_line_each_and_small_ones_no_mark(tmp_path: Path) -> None:
     tasks = [Task("T2", 6), Task("T3", 12)]
-    figure = subgroups.draw(groups(), "behrt", [task.on_all_eligible() for task in tasks])
+    figure = subgroups.draw(groups(), "behrt", [task.on_all_eligible() for task in tasks], "gold")
     for axes in figure.axes:
         marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
-        assert len(marks) == 2 * 2
+        assert len(marks) == 2 * 4
     text = words(figure, tmp_path)
-    for expected in ("men", "women", "median", "all eligible patients", "too small are hidden"):
+    for expected in (
+        "men",
+        "women",
+        "London",
+        "14",
+        "median",
+        "all eligible patients",
+        "too small are hidden",
+    ):
         assert expected in text

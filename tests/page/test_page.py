@@ -2,16 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from selenium import webdriver
 
 from behrt.catalogue import products
 from behrt.disclosure import Rules
 from behrt.errors import InputError
-from behrt.page.facts import Facts, gather
+from behrt.page.facts import SPLITS, Facts, gather
 from behrt.page.page import checklist, model_card, results_page
 from behrt.run import Run
 from behrt.tasks import Task
@@ -116,6 +118,43 @@ def test_the_page_opens_with_the_run_and_holds_its_scores_beside_the_published(
     assert "Simulated data" in page
     assert facts.published(1, Task("T2", 6), "behrt", "APS") == "0.525"
     assert facts.published(1, Task("T2", 60), "behrt", "APS") == ""
+
+
+def test_the_page_says_which_patients_of_the_cohort_are_left_out(tmp_path: Path) -> None:
+    facts = run(tmp_path)
+    assert "of whom" not in page_of(facts, [], [])  # a number of patients is hidden
+    counts = {("histories", split, "patients", "count"): 1400.0 for split in SPLITS}
+    whole = replace(facts, population=facts.population | counts)
+    told = "4,321 in the cohort, of whom 121 have no visit with one of these diseases"
+    assert told in page_of(whole, [], [])
+    rounded = replace(whole, run=Run("simulated", Rules(10, 5), "strict", 100, 7, "tiny"))
+    assert "of whom about 121 have" in page_of(rounded, [], [])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 1920, 2560])
+def test_the_tables_of_scores_are_whole(
+    width: int, browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    facts = run(tmp_path)
+    models = {"behrt": "logistic_regression_of_words"}
+    three = [
+        table.with_columns(pl.col("model").replace(models), task=pl.lit(name))
+        for name in ("T1", "T2", "T3")
+        for table in [facts.table1.filter(task="T1")]
+    ]
+    tasks = [Task("T1"), Task("T2", 6), Task("T3", 12)]
+    wide = replace(facts, table1=pl.concat(three), table2=pl.concat(three), tasks=tasks)
+    (tmp_path / "page.html").write_text(page_of(wide, [], []), encoding="utf-8")
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get((tmp_path / "page.html").as_uri())
+        room = "return [...document.querySelectorAll('.scores')].map(table => "
+        room += "table.parentNode.clientWidth - table.scrollWidth)"
+        assert min(browser.execute_script(room)) >= 0
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_caption_is_marked_up_and_gives_the_number_of_patients(tmp_path: Path) -> None:

@@ -22,18 +22,39 @@ _HEADINGS = {
     "practice": "Practices",
 }
 
+_REGIONS = {
+    "1": "North East",
+    "2": "North West",
+    "3": "Yorkshire and the Humber",
+    "4": "East Midlands",
+    "5": "West Midlands",
+    "6": "East of England",
+    "7": "South West",
+    "8": "South Central",
+    "9": "London",
+    "10": "South East Coast",
+    "11": "Northern Ireland",
+    "12": "Scotland",
+    "13": "Wales",
+}
+"""CPRD GOLD's look-up of regions (PRG)."""
 
-def draw(table: pl.DataFrame, reference: str, tasks: list[Task]) -> Figure:
+
+def draw(
+    table: pl.DataFrame, reference: str, tasks: list[Task], database: str | None = None
+) -> Figure:
     """Return one panel per metric, one line per group and one mark per task, with 95 % intervals.
 
     Args:
         table: table *subgroups*.
         reference: the model that is drawn.
         tasks: in the order of the marks.
+        database: whose codes the regions have. Those of "gold" are named, others stay codes.
     """
+    regions = _REGIONS if database == "gold" else {}
     one = table.filter(pl.col("model") == reference)
     names = [task.name for task in tasks]
-    lines = _lines(one)
+    lines = _lines(one, regions)
     height = 0.235 * len(lines) + 0.75
     figure = new_figure(8.6, height)
     grid = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)
@@ -72,7 +93,7 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task]) -> Figure:
     return figure
 
 
-def _lines(table: pl.DataFrame) -> list[tuple[str, str | None, str]]:
+def _lines(table: pl.DataFrame, regions: dict[str, str]) -> list[tuple[str, str | None, str]]:
     """Return subgroup, group (None for a heading) and text of every line."""
     lines: list[tuple[str, str | None, str]] = []
     for subgroup in SUBGROUPS:
@@ -81,7 +102,9 @@ def _lines(table: pl.DataFrame) -> list[tuple[str, str | None, str]]:
             continue
         lines.append((subgroup, None, _HEADINGS[subgroup]))
         name = "statistic" if subgroup == "practice" else "group"
-        lines += [(subgroup, group, group) for group in some[name].unique(maintain_order=True)]
+        names = regions if subgroup == "region" else {}
+        groups = some[name].cast(pl.String).unique(maintain_order=True)
+        lines += [(subgroup, group, names.get(group, group)) for group in groups]
     return lines
 
 

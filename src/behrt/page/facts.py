@@ -79,6 +79,20 @@ class Facts:
         """Return a count of tables/population.csv in words."""
         return in_words(self.population.get((task, split, measure, "count")))
 
+    @property
+    def without_diagnosis(self) -> str:
+        """The patients of the cohort who are in no split, in words; "" if there are none.
+
+        They have no visit with a disease of the vocabulary. The number is only given where it
+        follows from numbers that are all shown.
+        """
+        cohort = self.flow[-1]["patients"]
+        used = [self.population.get(("histories", s, "patients", "count")) for s in SPLITS]
+        if cohort is None or None in used or cohort == sum(count or 0 for count in used):
+            return ""
+        about = "about " if self.run.disclosure.rounding > 1 else ""
+        return about + in_words(cohort - sum(count or 0 for count in used))
+
     def figure(self, task: str, split: str, measure: str, statistic: str, decimals: int = 1) -> str:
         """Return a statistic of tables/population.csv other than a count, in words."""
         value = self.population.get((task, split, measure, statistic))

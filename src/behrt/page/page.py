@@ -93,6 +93,7 @@ def _words(facts: Facts) -> dict[str, Any]:
         "age_held_out": facts.figure("histories", "held_out", age, "median"),
         "flow_first": in_words(facts.flow[0]["patients"]),
         "flow_last": in_words(facts.flow[-1]["patients"]),
+        "without": facts.without_diagnosis,
         "scored": ", ".join(f"{task.name} {facts.scored(1, task.name)}" for task in facts.tasks),
         "protocol_text": PROTOCOLS[facts.run.protocol],
         "split_text": SPLITS[facts.run.split],
