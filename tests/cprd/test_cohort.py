@@ -5,17 +5,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from behrt.cprd.cohort import (
-    CohortSources,
+from behrt.cprd.cohort import CohortSources, add_flows, hes_coverage, visit_days
+from behrt.cprd.cohort_steps import (
     acceptable,
-    add_flows,
     birth_year_known,
     delivered,
     enough_visits,
-    hes_coverage,
     linkable,
     registered,
-    visit_days,
     within,
 )
 from behrt.errors import InputError
@@ -29,7 +26,7 @@ def day(text: str | None) -> datetime.date | None:
 
 
 def patients(*rows: dict[str, Any]) -> pl.DataFrame:
-    """Patients 1, 2, …, sound in every respect but for what is given."""
+    """Return patients 1, 2, …, who fulfil every rule except for the values given."""
     sound: dict[str, Any] = {
         "gender": 1,
         "yob": 1950,
