@@ -13,6 +13,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from behrt.ablation import COMBINATIONS
+from behrt.catalogue import FIGURE, products
 from behrt.evaluation.clusters import Cluster
 from behrt.figures import (
     ablation,
@@ -28,9 +29,14 @@ from behrt.figures import (
     training,
     trends,
 )
+from behrt.figures.attention import draw_diagnoses
+from behrt.figures.example_patient import draw_visits
 from behrt.figures.style import new_figure
+from behrt.interpretation.diagnoses import Diagnoses
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.tasks import Task
+
+from .test_example_patient import WORDS, crowded
 
 TASKS = [Task("T1"), Task("T2", 6), Task("T3", 120)]
 NAMES = [task.name for task in TASKS]
@@ -182,6 +188,19 @@ def of_searches(count: int) -> Figure:
     return search.draw(tables)
 
 
+def of_attention(count: int) -> Figure:
+    random, n = np.random.default_rng(count), min(max(count, 8), 14)  # as in the catalogue
+    words = vocabulary(n)
+    visits = np.arange(n) // 2
+    attention = random.dirichlet(np.ones(n + 2), (count, n))[..., :n].astype(np.float32)
+    one = Diagnoses(np.arange(n), 500 + 9 * visits, visits, attention, random.normal(size=(n, n)))
+    return draw_diagnoses([one, one], ["Patient A", "Patient B"], words)
+
+
+def of_example(count: int) -> Figure:
+    return draw_visits(crowded(), WORDS, 16 * count, "A patient")
+
+
 def of_flow(count: int) -> Figure:
     patients = [9_999_999 - 1_111_111 * (i // 2) for i in range(count)]
     frame = pl.DataFrame({"name": [f"Registered for a year, step {i}" for i in range(count)]})
@@ -205,6 +224,8 @@ def of_training(count: int) -> Figure:
 
 
 FIGURES: dict[str, Callable[[int], Figure]] = {
+    "attention": of_attention,
+    "example_patient": of_example,
     "trends": of_trends,
     "calibration": of_calibration,
     "decision": of_decision,
@@ -291,6 +312,11 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_over_another(name: str, count: int) -> None:
     assert overlaps(FIGURES[name](count)) == []
+
+
+def test_every_figure_of_the_catalogue_is_drawn_here() -> None:
+    made = products(searches=["model"])
+    assert {product.module for product in made if product.kind == FIGURE} == set(FIGURES)
 
 
 def test_texts_over_each_other_are_found() -> None:

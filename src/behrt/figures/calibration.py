@@ -130,7 +130,15 @@ def _note(axes: Axes, measures: pl.DataFrame, reference: str) -> None:
         value = values.get(name)
         lines.append(f"{name} " + ("not shown" if value is None else format(value, form)))
     axes.text(
-        0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7, color=INK
+        0.03,
+        0.97,
+        "\n".join(lines),
+        transform=axes.transAxes,
+        va="top",
+        fontsize=7,
+        color=INK,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+        zorder=6,
     )
 
 

@@ -126,8 +126,8 @@ def _place(
 ) -> _Place:
     """Return the place of a text of some extent, `distance` off a circle's edge at an angle.
 
-    Its cost is the weight of the circles that the text or its line covers, and a little for the
-    distance.
+    Its cost is the weight of the circles that the text or its line covers, 1 if the text covers its
+    own, and a little for the distance.
     """
     point, radius = pixels[index], radii[index]
     across, up = math.cos(angle), math.sin(angle)
@@ -141,7 +141,8 @@ def _place(
     along = np.clip((pixels - start) @ (end - start) / max(math.dist(end, start), 1e-9) ** 2, 0, 1)
     off_line = np.hypot(*(pixels - start - along[:, np.newaxis] * (end - start)).T)
     covered = others & ((gaps < _AIR * radii) | (off_line < radii))
-    cost = weights[covered].sum() + 0.002 * distance
+    over_own = gaps[index] < radius
+    cost = weights[covered].sum() + over_own + 0.002 * distance
     return _Place(box, np.stack([start, end]), float(cost))
 
 
