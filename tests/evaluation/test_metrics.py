@@ -9,7 +9,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from behrt.evaluation.metrics import (
     disease_metrics,
-    sample_auroc,
     sample_average_precision,
     sample_metrics,
 )
@@ -46,7 +45,7 @@ def test_patients_equal_scikit_learn(case: tuple[np.ndarray, np.ndarray, np.ndar
     scores, labels, mask = case
     whole = np.array([expected(s, y) for s, y in zip(scores, labels, strict=True)])
     np.testing.assert_allclose(sample_average_precision(scores, labels), whole[:, 0], atol=1e-12)
-    np.testing.assert_allclose(sample_auroc(scores, labels), whole[:, 1], atol=1e-12)
+    np.testing.assert_allclose(sample_metrics(scores, labels)[1], whole[:, 1], atol=1e-12)
     part = np.array([expected(s[m], y[m]) for s, y, m in zip(scores, labels, mask, strict=True)])
     np.testing.assert_allclose(
         np.stack(sample_metrics(scores, labels, mask), axis=1), part, atol=1e-12
@@ -77,14 +76,14 @@ def test_a_case_by_hand() -> None:
     labels = np.array([[False, True, False, True]])
     # Positives: 0.8 has 1 of 3 at or above, 0.1 has 2 of 4. Pairs: 0.8 loses to 0.9 and ties.
     assert sample_average_precision(scores, labels) == pytest.approx((1 / 3 + 2 / 4) / 2)
-    assert sample_auroc(scores, labels) == pytest.approx(0.5 / 4)
+    assert sample_metrics(scores, labels)[1] == pytest.approx(0.5 / 4)
 
 
 def test_the_metrics_are_undefined_where_they_should_be() -> None:
     scores = np.full((3, 2), 0.5)
     labels = np.array([[False, False], [True, True], [True, False]])
     np.testing.assert_array_equal(sample_average_precision(scores, labels), [np.nan, 1, 0.5])
-    np.testing.assert_array_equal(sample_auroc(scores, labels), [np.nan, np.nan, 0.5])
+    np.testing.assert_array_equal(sample_metrics(scores, labels)[1], [np.nan, np.nan, 0.5])
 
 
 def test_many_patients_are_the_same_as_few() -> None:

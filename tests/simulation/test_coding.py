@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from behrt.simulation.coding import Coder, Coding, coding_of
-from behrt.simulation.primary_care import draw_mostly_first, draw_probability
+from behrt.simulation.drawn_codes import draw_mostly_first, draw_probability
 
 
 def test_codes_are_drawn_with_their_probabilities() -> None:

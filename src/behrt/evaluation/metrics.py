@@ -87,13 +87,6 @@ def sample_average_precision(
     return sample_metrics(scores, labels, mask)[0]
 
 
-def sample_auroc(
-    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None
-) -> np.ndarray:
-    """Return each patient's AUROC; see `sample_metrics`."""
-    return sample_metrics(scores, labels, mask)[1]
-
-
 @dataclass(frozen=True)
 class Ranking:
     """Scored cases in order, of one disease or of all, to be weighted many times.

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from behrt.errors import InputError
-from behrt.files import read_json, write_json
+from behrt.files import write_json
 
 EDGE = 1e-7
 """Least distance of scores from 0 and 1, whose log-odds are infinite."""
@@ -132,9 +132,3 @@ def _variance_between(estimates: np.ndarray, information: np.ndarray) -> float:
 def write_recalibrations(recalibrations: Mapping[str, Recalibration], path: Path) -> None:
     """Write the recalibrations of some models, by name, as JSON."""
     write_json({name: asdict(value) for name, value in recalibrations.items()}, path)
-
-
-def read_recalibration(path: Path, model: str) -> Recalibration:
-    """Read one model's recalibration."""
-    value = read_json(path)[model]
-    return Recalibration(value["slope"], tuple(value["intercepts"]), value["spread"])

@@ -103,7 +103,7 @@ class Space(Section):
     """Values tried, by the name of a key of `training` other than epochs and patience."""
 
     @model_validator(mode="after")
-    def _training_knows_the_keys(self) -> "Space":
+    def _training_has_the_keys(self) -> "Space":
         known = sorted(Optimisation.model_fields.keys() - {"epochs", "patience"})
         for key in self.training:
             if key not in known:

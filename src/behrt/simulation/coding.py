@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from behrt.simulation.primary_care import draw_mostly_first, draw_probability
+from behrt.simulation.drawn_codes import draw_mostly_first, draw_probability
 
 
 @dataclass(frozen=True)

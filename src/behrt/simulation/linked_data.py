@@ -7,6 +7,7 @@ import polars as pl
 
 from behrt.settings.simulation import Flaws
 from behrt.simulation.days import NO_DAY, pack
+from behrt.simulation.drawn_codes import draw_mostly_first
 from behrt.simulation.flaws import random_mask
 from behrt.simulation.patients import (
     HES_COVERAGE,
@@ -15,7 +16,7 @@ from behrt.simulation.patients import (
     generator,
     within,
 )
-from behrt.simulation.primary_care import Columns, draw_mostly_first
+from behrt.simulation.primary_care import Columns
 from behrt.simulation.text import blank_where, dates
 
 TABLES = (

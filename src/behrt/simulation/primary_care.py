@@ -13,6 +13,7 @@ import polars as pl
 
 from behrt.settings.simulation import Flaws
 from behrt.simulation.days import NO_DAY, pack, unpack
+from behrt.simulation.drawn_codes import draw_mostly_first
 from behrt.simulation.flaws import random_mask, with_duplicates
 from behrt.simulation.paths import IN_PARTS
 from behrt.simulation.patients import SUFFIX, Patients, generator, staff_per_practice
@@ -123,24 +124,6 @@ def gp_codes(codes: pl.DataFrame, diseases: int) -> GpCodes:
         size,
         {str(kind): frame["medcode"].to_numpy() for (kind,), frame in unmapped.items()},
     )
-
-
-_SKEW = 1.6
-
-
-def draw_mostly_first(
-    draws: np.random.Generator, start: np.ndarray, size: np.ndarray
-) -> np.ndarray:
-    """Return one index in [start, start + size) per element; half are in the first third."""
-    part = draws.random(len(size)) ** _SKEW
-    index: np.ndarray = start + (part * size).astype(np.int64)
-    return index
-
-
-def draw_probability(place: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return P(`draw_mostly_first` draws the index start + place), given the size."""
-    share: np.ndarray = ((place + 1) / size) ** (1 / _SKEW) - (place / size) ** (1 / _SKEW)
-    return share
 
 
 def gp_tables(
