@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Sequence
+from datetime import date
 from logging import LogRecord
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _PROBLEMS = {
 # Of jobs, whose own error is shown, and of the run that ends because of them.
 _SHOWN_ELSEWHERE = ("RuleException", "CalledProcessError")
 _INPUT_ERROR = re.compile(r"^ *(?:behrt\.errors\.)?InputError: (.*)$", re.MULTILINE)
+_KEY_AND_DAY = re.compile(r"(\w+)[\"']?[:=] *(\d{4}-\d\d?-\d\d?)\b")
 _ENTRY = re.compile(r"\d\d:\d\d:\d\d (?P<level>[A-Z]+) ")
 
 
@@ -42,6 +44,8 @@ def sentence(text: str, record: LogRecord, words: Sequence[str]) -> str:
         return _LOCKED
     if kind == "InputError" or _INPUT_ERROR.search(text):
         return _input_error(text)
+    if "construct_yaml_timestamp" in text and (day := _impossible_day(words)):
+        return day
     if refused := re.search(r"\[Errno (\d+)\] [^:]*: '([^']*)'", text):
         number, path = int(refused[1]), refused[2]
         if number == errno.ENOENT and "--configfile" in words and path in words:
@@ -52,6 +56,24 @@ def sentence(text: str, record: LogRecord, words: Sequence[str]) -> str:
         if number in _PROBLEMS:
             return f"{path}: {_PROBLEMS[number]}."
     return text
+
+
+def _impossible_day(words: Sequence[str]) -> str | None:
+    """Return the error for a day that YAML takes for a date and the calendar does not have."""
+    for word in words:
+        path = Path(word.removeprefix("--configfile="))
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            lines = [word]
+        for number, line in enumerate(lines, start=1):
+            for key, day in _KEY_AND_DAY.findall(line):
+                try:
+                    date(*map(int, day.split("-")))
+                except ValueError:
+                    where = "--config" if lines == [word] else f"{path}, line {number}"
+                    return f"{where}, {key}: there is no day {day}. Give a day of the calendar."
+    return None
 
 
 def _input_error(text: str) -> str:

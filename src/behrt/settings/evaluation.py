@@ -86,10 +86,15 @@ def _in_order(tasks: dict[str, Any]) -> dict[str, Any]:
             if months[name] <= months[other]:
                 raise InputError(
                     name,
-                    f"its window is not longer than that of {other}",
-                    "Numbered tasks must be in order of their windows",
+                    f"its window of {_window(months[name])} is not longer than that of {other}, "
+                    f"{_window(months[other])}",
+                    f"Give {name} a longer window, or leave it out with `{name}: null`",
                 )
     return tasks
+
+
+def _window(months: int) -> str:
+    return f"{months} months" if months else "one visit"
 
 
 def _numbered(name: str) -> bool:
