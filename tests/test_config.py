@@ -215,7 +215,10 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ({"split": BY_TIME | {"cut_off": "1800-01-01"}}, r"split.cut_off: simulated data has no"),
         ({"split": BY_TIME | {"cut_off": "2090-01-01"}}, r"split.cut_off: simulated data has no"),
         ({"split": BY_TIME | {"by": "patient"}}, r"split.cut_off: the split is by patient"),
-        ({"tasks": {"T2": {"months": 12}}}, r"tasks.T3: its window of 12 months is not longer than that of T2, 12 months. Give T3"),
+        (
+            {"tasks": {"T2": {"months": 12}}},
+            r"tasks.T3: its window of 12 months is not longer than that of T2, 12 months. Give T3",
+        ),
         ({"tasks": {"T3": {"months": 3}}}, r"or leave it out with `T3: null`"),
         ({"pretrain": {"masking": {"mask": 1.5}}}, r"pretrain.masking.mask: it is 1.5"),
         (

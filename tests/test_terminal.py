@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from snakemake.exceptions import format_exception_to_string
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -174,6 +175,17 @@ def said(error: BaseException, *words: str) -> str:
 )
 def test_an_error_is_one_sentence(error: BaseException, shown: str) -> None:
     assert said(error, "--configfile", "a.yaml", "all") == shown
+
+
+@pytest.mark.parametrize("day", ["2000-02-31", "2010-13-1"])
+def test_a_day_that_is_not_in_the_calendar_is_named(tmp_path: Path, day: str) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text(f"run: a\ncohort: {{hes_start: 1999-01-01, study_start: {day}}}\n")
+    with pytest.raises(ValueError, match="month") as caught:
+        yaml.safe_load(file.read_text())
+    assert said(caught.value, "--configfile", str(file)) == (
+        f"{file}, line 2, study_start: there is no day {day}. Give a day of the calendar."
+    )
 
 
 def test_an_unknown_error_keeps_snakemake_s_text() -> None:
