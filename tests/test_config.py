@@ -219,7 +219,7 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             {"tasks": {"T2": {"months": 12}}},
             r"tasks.T3: its window of 12 months is not longer than that of T2, 12 months. Give T3",
         ),
-        ({"tasks": {"T3": {"months": 3}}}, r"or leave it out with `T3: null`"),
+        ({"tasks": {"T3": {"months": 3}}}, r"tasks.T3: its window of 3 months is not longer"),
         ({"pretrain": {"masking": {"mask": 1.5}}}, r"pretrain.masking.mask: it is 1.5"),
         (
             {"pretrain": {"masking": {"mask": 0.9, "random": 0.2}}},

@@ -177,7 +177,7 @@ def test_an_error_is_one_sentence(error: BaseException, shown: str) -> None:
     assert said(error, "--configfile", "a.yaml", "all") == shown
 
 
-@pytest.mark.parametrize("day", ["2000-02-31", "2010-13-1"])
+@pytest.mark.parametrize("day", ["2000-02-31", "2010-13-01"])
 def test_a_day_that_is_not_in_the_calendar_is_named(tmp_path: Path, day: str) -> None:
     file = tmp_path / "my.yaml"
     file.write_text(f"run: a\ncohort: {{hes_start: 1999-01-01, study_start: {day}}}\n")
