@@ -196,11 +196,11 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         # What would otherwise stop a stage, or mean something else than it says.
         (
             {"pretrain": {"settings": {"heads": 5}}},
-            r"pretrain.settings.hidden: it is 144, which is no multiple of heads (5)",
+            r"pretrain.settings.hidden: it is 144, which is not a multiple of heads (5)",
         ),
         (
             {"more_models": {"behrt_not_pretrained": {"settings": {"hidden": 50}}}},
-            r"more_models.behrt_not_pretrained.settings.hidden: it is 50, which is no multiple",
+            r"more_models.behrt_not_pretrained.settings.hidden: it is 50, which is not a multiple",
         ),
         (
             {"cohort": {"study_start": "2001-01-01", "study_end": "2000-01-01"}},

@@ -98,7 +98,7 @@ def require_mapped(outcomes: pl.DataFrame, listed: Collection[str]) -> None:
         listed: the coding systems of which the code lists have codes.
 
     Raises:
-        InputError: the lists do not fit the codes of a system. A few rows are no evidence.
+        InputError: the lists do not fit the codes of a system. A few rows are not evidence.
     """
     coded = outcomes.filter(pl.col("outcome").is_in([MAPPED, UNMAPPED]))
     counts = coded.group_by("system").agg(

@@ -105,7 +105,7 @@ class _Module:
 
     @property
     def assigned(self) -> set[str]:
-        """The names that statements which are no definitions give a value to, or use."""
+        """The names that statements other than definitions give a value to, or use."""
         return self.effects.uses.names
 
 
@@ -366,7 +366,7 @@ def _find(dotted: str, package: Path) -> tuple[list[Path], list[str]]:
 
 @cache
 def _data(package: Path) -> dict[str, list[Path]]:
-    """Return the package's files that are no modules, by name."""
+    """Return the package's files other than modules, by name."""
     found: dict[str, list[Path]] = {}
     for path in package.rglob("*.*"):
         if path.suffix not in (".py", ".pyc"):

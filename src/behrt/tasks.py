@@ -45,11 +45,13 @@ class Task:
     def __post_init__(self) -> None:
         where = f"config, tasks.{self.key}"
         if not (self.key.isascii() and self.key.isalnum() and self.key[0].isalpha()):
-            raise InputError(where, "it is no name of a task", "Use a letter, then letters, digits")
+            raise InputError(
+                where, "it is not the name of a task", "Use a letter, then letters and digits"
+            )
         if self.key.lower() in RESERVED:
             raise InputError(where, "this name is reserved", "Give the task another name")
         if self.months is not None and (type(self.months) is not int or self.months < 1):
-            raise InputError(where, f"{self.months!r} is no window", "Give months from 1 on")
+            raise InputError(where, f"{self.months!r} is not a window", "Give months from 1 on")
         if self.population not in POPULATIONS:
             raise InputError(
                 where, f"no population {self.population!r}", f"Choose {' or '.join(POPULATIONS)}"

@@ -266,7 +266,7 @@ OMOP_FAULTS = (
     SourceFault(
         "no header line",
         _text("person", lambda text: text.split(b"\n", 1)[1]),
-        "its first line is no header line",
+        "its first line is not a header line",
         "person.csv",
     ),
     SourceFault(

@@ -276,7 +276,7 @@ def test_what_is_no_dataset_is_named(tmp_path: Path, lists: dict[str, Path]) -> 
 
 
 def test_what_is_no_expression_and_no_crosswalk_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'I10\(' is no regular expression"):
+    with pytest.raises(InputError, match=r"'I10\(' is not a regular expression"):
         Codes.read([{"prefix": "I10(", "system": "icd10"}], None, True)
     path = tmp_path / "crosswalk.csv"
     for text, message in (

@@ -400,7 +400,7 @@ def fit(
     checkpoint.discard(run.folder)
     seconds = time.monotonic() - started
     logger.info(
-        "trained in %.0f s (%.0f tokens a second); epoch %d of %d chosen: %s %s",
+        "trained in %.0f s (%.0f tokens per second); epoch %d of %d chosen: %s %s",
         seconds,
         training.learned / seconds,
         progress.best_epoch,

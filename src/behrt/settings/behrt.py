@@ -56,7 +56,7 @@ class Settings(Section):
         if self.hidden % self.heads:
             raise InputError(
                 "hidden",
-                f"it is {self.hidden}, which is no multiple of heads ({self.heads})",
+                f"it is {self.hidden}, which is not a multiple of heads ({self.heads})",
                 "Change one of the two",
             )
         return self

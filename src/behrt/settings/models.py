@@ -129,7 +129,7 @@ class Search(Section):
 
     spaces: dict[str, Space | None] = {}
     """What is searched, by name: `mlm` for pretraining (hidden, layers, heads and intermediate), or
-    the name of a model with `training` that is no BEHRT. null excludes a search."""
+    the name of a model with `training` that is not a BEHRT. null excludes a search."""
 
     @model_validator(mode="after")
     def _pretraining_has_sizes(self) -> "Search":

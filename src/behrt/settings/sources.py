@@ -21,7 +21,7 @@ class CodeSystem(Section):
 
 
 class StructureSettings(Section):
-    """How the dataset writes what is no diagnosis, as regular expressions for whole codes."""
+    """How the dataset writes codes other than diagnoses, as regular expressions for whole codes."""
 
     birth: str = "MEDS_BIRTH(//.*)?"
     """Code of a subject's birth."""
@@ -57,10 +57,10 @@ class Meds(Section):
     )
     """The systems of diagnosis codes: a list of a prefix (a regular expression for the text before
     the code itself) and a system each. The first entry is used whose prefix a code of its system
-    follows. Codes without such a prefix, for example of laboratory tests, are no diagnoses."""
+    follows. Codes without such a prefix, for example of laboratory tests, are not diagnoses."""
 
     structure: StructureSettings = StructureSettings()
-    """How the dataset writes what is no diagnosis, as regular expressions for whole codes."""
+    """How the dataset writes codes other than diagnoses, as regular expressions for whole codes."""
 
 
 class Omop(Section):

@@ -22,7 +22,7 @@ _WITHOUT_READ = 7
 
 
 def medcodeid(medcode: pl.Expr) -> pl.Expr:
-    """Return Aurum's code (18 digits) for a medcode of GOLD; null for 0, which is no code."""
+    """Return Aurum's code (18 digits) for a medcode of GOLD; null for 0, which is not a code."""
     return pl.when(medcode > 0).then(_CODE + medcode * _STEP)
 
 

@@ -18,7 +18,7 @@ _DOUBTFUL = (
     r"(?i)^[A-Z][0-9]{2}(?:(?:\.?[0-9]{1,2})?[AVZ]|[0-9A-Z]\..*|[E-WY].*"
     r"|\S*[ :|-]+(?:z\. ?n|v\. ?[ad]|ausg|excl|susp|verd|rule).*)$"
 )
-"""What is no ICD-10 code with certainty, although it begins like one.
+"""Codes that begin like an ICD-10 code but are not certain to be one.
 
 Sites in Germany mark a diagnosis that is excluded, suspected or past by A, V or Z after the code.
 `C10F.` and `G573.` are Read codes.
@@ -63,7 +63,7 @@ SYSTEMS = {
     "snomed": _snomed,
     "caliber": _phenotype,
 }
-"""How a code of each system is brought to the form of its list; null if it is no code.
+"""How a code of each system is brought to the form of its list; null if it is not a code.
 
 `icd10` includes ICD-10-CM: its codes are read at level 4, as those of hospitals in England are.
 `caliber` is the name of a phenotype, as this workflow writes it into MEDS.
@@ -120,7 +120,7 @@ class Codes:
         """Read config: `systems`, `own` and `ambiguous`; without code `lists`, no `own` means all.
 
         Raises:
-            InputError: an unknown system, or a text that is no regular expression.
+            InputError: an unknown system, or a text that is not a regular expression.
         """
         prefixes = tuple(
             [Prefix(CODE_PREFIX, "caliber")]
@@ -161,7 +161,7 @@ class Codes:
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuse a text that is no regular expression, in the syntax of Rust's regex.
+    """Refuse a text that is not a regular expression, in the syntax of Rust's regex.
 
     Raises:
         InputError: naming it.
@@ -170,7 +170,7 @@ def check_pattern(pattern: str) -> None:
         pl.Series([""]).str.contains(f"^(?:{pattern})")
     except pl.exceptions.ComputeError:
         raise InputError(
-            "config", f"{pattern!r} is no regular expression", "See docs.rs/regex for its syntax"
+            "config", f"{pattern!r} is not a regular expression", "See docs.rs/regex for its syntax"
         ) from None
 
 

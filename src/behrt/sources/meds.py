@@ -41,7 +41,7 @@ _DOCUMENTS = (".md", ".txt", ".json", ".yaml", ".log")
 
 @dataclass(frozen=True)
 class Structure:
-    """How a dataset writes what is no diagnosis: regular expressions for whole codes.
+    """How a dataset writes codes other than diagnoses: regular expressions for whole codes.
 
     Attributes:
         birth, death: of birth and death.
@@ -59,7 +59,7 @@ class Structure:
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> "Structure":
-        """Read config, refusing what is no regular expression with an InputError."""
+        """Read config, refusing what is not a regular expression with an InputError."""
         for pattern in values.values():
             check_pattern(pattern)
         return cls(**{key: f"^(?:{pattern})$" for key, pattern in values.items()})
@@ -114,7 +114,7 @@ def read_batches(
     """Yield the records of a data file, batch by batch.
 
     Raises:
-        InputError: the file is no Parquet file, or its columns are not those of MEDS.
+        InputError: the file is not a Parquet file, or its columns are not those of MEDS.
     """
     try:
         with pq.ParquetFile(path) as file:

@@ -148,7 +148,7 @@ def _read_text(
     if not known & {name.lower() for name in there} and any(map(_VALUE.fullmatch, there)):
         raise InputError(
             path,
-            "its first line is no header line",
+            "its first line is not a header line",
             "Write the names of the columns, as the OMOP CDM has them, in the first line",
         )
     names = _names(there, columns, required, path)
