@@ -178,7 +178,9 @@ def of_ablation(count: int) -> Figure:
 
 def of_searches(count: int) -> Figure:
     tables = [
-        cross(searched=[model], task=["T2"], metric=["APS"], trial=["1", "2", "3"]).with_columns(
+        cross(
+            searched=[model], task=["T2"], metric=["tuning_aps"], trial=["1", "2", "3"]
+        ).with_columns(
             round=pl.Series([1, 1, 2]),
             score=pl.Series([0.1, 0.3, 0.2]),
             outcome=pl.Series(["whole", "chosen", "given up"]),

@@ -8,6 +8,7 @@ import pytest
 
 from behrt.disclosure import Rules
 from behrt.evaluation.tidy import read_table
+from behrt.figures.models import COURSE_TITLES
 from behrt.figures.search import draw
 from behrt.figures.style import save
 from behrt.files import write_csv
@@ -50,7 +51,7 @@ def test_every_trial_has_a_row_and_a_mark(
     figure = draw([read_table(tmp_path / "search.csv")] * 2)
     save(figure, tmp_path / "figure.png", tmp_path / "figure.svg", simulated=True)
     text = "\n".join(re.findall(r"<!-- (.*?) -->", (tmp_path / "figure.svg").read_text(), re.S))
-    for word in ("deepr (T2)", "given up", "chosen", "best so far", metric):
+    for word in ("deepr (T2)", "given up", "chosen", "best so far", COURSE_TITLES[metric]):
         assert word in text
     axes = figure.axes[0]
     marks = {c.get_label(): np.asarray(c.get_offsets()) for c in axes.collections}

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.workflow
 
 TABLES = {"cohort_flow", "population", "table1", "table2", "diseases", "neighbours"}
 TABLES |= {"neighbour_overlap", "sex_specific", "sex_agnostic_codes", "disease_differences"}
+TABLES |= {"training"}
 FIGURES = {"cohort_flow", "example_patient", "embedding_map", "diseases", "attention"}
-FIGURES |= {"sex_specific", "disease_differences", "trends"}
+FIGURES |= {"sex_specific", "disease_differences", "trends", "training"}
 ASSESSED = {"calibration", "decision", "subgroups"}
 TABLES |= {"metrics", "reliability"} | ASSESSED
 FIGURES |= ASSESSED

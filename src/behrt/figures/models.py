@@ -14,6 +14,12 @@ METRIC_TITLES = {
     "APS": "Average precision score (APS)",
     "AUROC": "Area under the ROC curve (AUROC)",
 }
+COURSE_TITLES = {
+    "train_loss": "Training loss",
+    "tuning_loss": "Tuning loss",
+    "tuning_aps": "Tuning score:\naverage precision (APS)",
+}
+"""Names of what is recorded after each epoch of a training."""
 _SPECIAL = {
     FLOOR: Mark(QUIET, "<", (0, (8, 3))),
     "history": Mark(QUIET, ">", (0, (2, 2))),

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from behrt.figures.below import write_below
-from behrt.figures.models import broken
+from behrt.figures.models import COURSE_TITLES, broken
 from behrt.figures.style import FAINT, INK, PALETTE, QUIET, new_figure
 
 _PANEL = (2.6, 2.4)
@@ -52,4 +52,4 @@ def _panel(axes: Axes, table: pl.DataFrame) -> None:
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(broken(f"{table['searched'][0]} ({table['task'][0]})", 28), color=INK)
-    axes.set(xlabel="Trial", ylabel=table["metric"][0])
+    axes.set(xlabel="Trial", ylabel=COURSE_TITLES[table["metric"][0]])

@@ -10,16 +10,11 @@ from matplotlib.ticker import MaxNLocator
 
 from behrt.figures.below import write_below
 from behrt.figures.labels import wrapped
-from behrt.figures.models import facts, model_marks, models_of, note_too_few
+from behrt.figures.models import COURSE_TITLES, facts, model_marks, models_of, note_too_few
 from behrt.figures.style import INK, Mark, new_figure
 from behrt.tables.training import PRETRAINING
 from behrt.tasks import Task
 
-_ROWS = {
-    "train_loss": "Training loss",
-    "tuning_loss": "Tuning loss",
-    "tuning_aps": "Tuning score:\naverage precision (APS)",
-}
 _MLM = "mlm"
 _PANEL = (2.3, 1.9)
 """Inches."""
@@ -34,13 +29,13 @@ def draw(table: pl.DataFrame, tasks: list[Task]) -> Figure:
         table: table *training*.
         tasks: in the order of the columns.
     """
-    table = table.cast(dict.fromkeys(_ROWS, pl.Float64))
+    table = table.cast(dict.fromkeys(COURSE_TITLES, pl.Float64))
     titles = {PRETRAINING: "Pretraining"} | {task.name: task.title for task in tasks}
     tuned = [model for model in models_of(table) if model != _MLM]
     marks = {_MLM: Mark(INK, "o")} | model_marks(tuned)
-    width, height = _PANEL[0] * len(titles) + 0.5, _PANEL[1] * len(_ROWS) + 0.6
+    width, height = _PANEL[0] * len(titles) + 0.5, _PANEL[1] * len(COURSE_TITLES) + 0.6
     figure = new_figure(width, height)
-    grid = figure.subplots(len(_ROWS), len(titles), squeeze=False, sharex="col")
+    grid = figure.subplots(len(COURSE_TITLES), len(titles), squeeze=False, sharex="col")
     figure.subplots_adjust(
         left=0.75 / width,
         right=0.99,
@@ -50,7 +45,7 @@ def draw(table: pl.DataFrame, tasks: list[Task]) -> Figure:
         wspace=0.32,
     )
     for column, (task, title) in enumerate(titles.items()):
-        for row, score in enumerate(_ROWS):
+        for row, score in enumerate(COURSE_TITLES):
             axes = cast(Axes, grid[row, column])
             if task == PRETRAINING and score == "tuning_aps":
                 axes.set_axis_off()
@@ -60,10 +55,10 @@ def draw(table: pl.DataFrame, tasks: list[Task]) -> Figure:
             _panel(axes, table.filter(task=task).drop_nulls(score), score, marks)
             if row == 0:
                 axes.set_title(wrapped(title, 24))
-            if row == len(_ROWS) - 1:
+            if row == len(COURSE_TITLES) - 1:
                 axes.set_xlabel("Epoch")
             if column == (score == "tuning_aps"):
-                axes.set_ylabel(_ROWS[score])
+                axes.set_ylabel(COURSE_TITLES[score])
     handles = [
         Line2D([], [], color=mark.colour, marker=mark.marker, ms=4, ls=mark.line, label=model)
         for model, mark in marks.items()
