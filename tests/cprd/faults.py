@@ -671,7 +671,7 @@ CONTAINERS = (
     ),
     Fault(
         "no permission to read a part",
-        error="it may not be read",
+        error="you have no permission to read it",
         where=TXT,
         during=lambda d: unreadable(d.path("clinical")),
     ),
@@ -751,9 +751,9 @@ TEXTS = (
         TXT,
     ),
     Fault(
-        "lines that end with CR alone",
+        "lines that end with CR only",
         edited("clinical", lambda text: text.replace(b"\r\n", b"\r")),
-        "its lines end with CR alone",
+        "its lines end with CR only",
         TXT,
     ),
     Fault(

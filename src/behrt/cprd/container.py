@@ -69,7 +69,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise InputError(
-            name, "it may not be read", "Ask the owner of the file for permission"
+            name, "you have no permission to read it", "Ask the owner of the file for permission"
         ) from error
     except NotImplementedError as error:
         raise InputError(

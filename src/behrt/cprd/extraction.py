@@ -144,7 +144,7 @@ class _Reader:
             )
         if b"\r" in line.rstrip(b"\r\n"):
             raise InputError(
-                file, "its lines end with CR alone", "Copy it again as it was delivered"
+                file, "its lines end with CR only", "Copy it again as it was delivered"
             )
         if not line.strip():
             raise InputError(
