@@ -169,7 +169,7 @@ def _members(
 def _judged(
     path: PurePath, names: Named, database: str, archive: Path | None = None
 ) -> Promise | None:
-    """Return what a file or a zip's member promises by its name; None if it is not a part.
+    """Return the part that a file or a zip's member holds, by its name; None if it is not a part.
 
     Raises:
         InputError: it bears a source table's name, and would not be read.

@@ -171,7 +171,7 @@ def people_of_part(part: int, parts: int, people: int) -> PersonRange:
     """
     if not 1 <= part <= parts <= people:
         raise InputError(
-            "simulation", f"part {part} of {parts} for {people} patients", "Ask for fewer parts"
+            "simulation", f"part {part} of {parts} for {people} patients", "Use fewer parts"
         )
     start, end = (people * done // parts for done in (part - 1, part))
     return PersonRange(start + 1, end - start)
