@@ -170,6 +170,14 @@ def said(error: BaseException, *words: str) -> str:
             "all: there is no such configuration file. If it is a target, put it before "
             "--configfile, or put -- before it.",
         ),
+        (
+            ValueError(
+                "Invalid config definition: Config entries have to be defined as name=value "
+                "pairs. (Unparsable value: 'all')"
+            ),
+            "--config, all: it is not of the form key=value. If it is a target, put it before "
+            "--config, or put -- before it.",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -44,6 +44,11 @@ def sentence(text: str, record: LogRecord, words: Sequence[str]) -> str:
         return _LOCKED
     if kind == "InputError" or _INPUT_ERROR.search(text):
         return _input_error(text)
+    if unread := re.search(r"\(Unparsable value: '([^']*)'\)", text):
+        return (
+            f"--config, {unread[1]}: it is not of the form key=value. If it is a target, put it "
+            "before --config, or put -- before it."
+        )
     if "construct_yaml_timestamp" in text and (day := _impossible_day(words)):
         return day
     if refused := re.search(r"\[Errno (\d+)\] [^:]*: '([^']*)'", text):
