@@ -345,7 +345,8 @@ def _require_a_code(
         if row[kind] and index not in read:
             raise InputError(
                 folder / row[kind],
-                "none of its codes can be read; its columns may have other names",
+                "none of its codes can be read; its columns may have other names, or a spreadsheet "
+                "has rewritten its numbers",
                 _FIX,
             )
 
