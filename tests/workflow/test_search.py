@@ -16,7 +16,10 @@ from .conftest import TINY, Copy
 pytestmark = pytest.mark.workflow
 
 CONFIG = "search: {trials: 1, spaces: {mlm: null, retain: null}}\n"
-TARGETS = [f"results/test/figures/search.{form}" for form in ("png", "svg")]
+TARGETS = [
+    "results/test/search/deepr/chosen.json",
+    *(f"results/test/figures/search.{form}" for form in ("png", "svg")),
+]
 
 
 def searched(copy: Copy) -> dict[str, str]:
