@@ -92,7 +92,7 @@ def test_the_code_lists_are_fetched_verified_and_resumed(
     right = (folder / "dictionary.csv").read_bytes()
     (folder / "dictionary.csv").write_bytes(right[:-1] + b"!")
     done = clean.snakemake(*asked, fails=True)
-    assert "dictionary.csv: another content than the pinned one" in done.stdout
+    assert "dictionary.csv: different content from the pinned file" in done.stdout
     assert not (lists / "verified.json").exists()
     assert not (lists / "dictionary.csv").exists()
     (folder / "dictionary.csv").write_bytes(right)
