@@ -197,6 +197,7 @@ if True:
         ("UNUSED = 4", "UNUSED = 5"),
         ("LIMIT = 3", "LIMIT = 3\n\n\ndef new():\n    return other"),
         ("import math", "import json\nimport math\n\n\ndef new():\n    return json"),
+        ('TABLE["b"] = 2\n', 'TABLE["b"] = 2\nif __name__ == "__main__":\n    unused(1)\n'),
     ],
 )
 def test_what_is_not_used_or_not_run_reruns_nothing(
@@ -230,6 +231,22 @@ def test_what_is_not_used_or_not_run_reruns_nothing(
 )
 def test_what_is_used_or_run_reruns(tmp_path: Path, package: Path, old: str, new: str) -> None:
     assert changes(tmp_path, package, old, new)
+
+
+def test_a_method_with_the_name_of_a_builtin_is_no_reflection(
+    tmp_path: Path, package: Path
+) -> None:
+    (package / "tools.py").write_text(
+        "import builtins\nLIMIT = 1\ndef used(x):\n    return x.list.eval(x)\n"
+        "def reflecting(x):\n    return builtins.eval(x)\n"
+    )
+    for name, expected in (("used", False), ("reflecting", True)):
+        path = script(tmp_path, f"from behrt.tools import {name}\n{name}(1)\n")
+        before = code_hash(path, package=package)
+        text = (package / "tools.py").read_text()
+        (package / "tools.py").write_text(text.replace("LIMIT = 1", "LIMIT = 2"))
+        assert (code_hash(path, package=package) != before) == expected
+        (package / "tools.py").write_text(text)
 
 
 @pytest.mark.parametrize(

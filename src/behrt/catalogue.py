@@ -16,7 +16,6 @@ import jinja2
 
 from behrt.tasks import ALL
 
-DATA = Path(__file__).with_name("catalogue.toml")
 START, END = "<!-- catalogue -->\n", "<!-- end of the catalogue -->\n"
 """The lines of the README between which the products are listed."""
 
@@ -109,7 +108,8 @@ class Product:
 
 @cache
 def _read() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(DATA.read_text(encoding="utf-8"))
+    entries = Path(__file__).with_name("catalogue.toml")
+    return tomllib.loads(entries.read_text(encoding="utf-8"))
 
 
 @cache

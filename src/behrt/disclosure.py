@@ -391,14 +391,14 @@ def disclose(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
             raise ValueError(f"column {name!r} must not be in a table: it identifies patients")
         if kind.is_integer() and name not in COUNTS and not is_number(name, frame.columns):
             raise ValueError(
-                f"column {name!r} holds whole numbers: add its name to COUNTS of behrt.disclosure "
+                f"column {name!r} holds whole numbers: add its name to behrt.disclosure.COUNTS "
                 "if they count patients, otherwise to NUMBERS"
             )
         share = name.removesuffix("_low").removesuffix("_high")
         known = share in (*SHARES, *SHARES_OF_PAIRS) or is_number(name, frame.columns)
         if _SHARE.search(name) and not known:
             raise ValueError(
-                f"column {name!r} holds shares: add it to SHARES of behrt.disclosure with its two "
+                f"column {name!r} holds shares: add it to behrt.disclosure.SHARES with its two "
                 "counts, so that it is computed from the counts as shown"
             )
     for name in frame.columns:

@@ -30,6 +30,8 @@ _WHOLE = "*"
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _REFLECTION = {"globals", "locals", "vars", "eval", "exec", "__dict__", "__globals__"}
+# As attributes, the others are methods of that name (`list.eval` of polars), unless of `builtins`.
+_REFLECTED = {"__dict__", "__globals__"}
 # Decorators that have no effect beyond what they decorate.
 _HARMLESS = {"cache", "contextmanager", "dataclass", "lru_cache"}
 _OF_PROPERTIES = ("getter", "setter", "deleter")
@@ -74,7 +76,9 @@ class _Part:
         bases = set()
         statements = [*self.statements, *self.imports]
         for node in (node for statement in statements for node in _walk(statement)):
-            if isinstance(node, ast.Attribute) and node.attr in _REFLECTION:
+            if isinstance(node, ast.Attribute) and (
+                node.attr in _REFLECTED or ast.unparse(node.value).endswith("builtins")
+            ):
                 uses.names.add(node.attr)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 uses.attributes.add((node.value.id, node.attr))
@@ -143,6 +147,15 @@ def _is_text(statement: Any) -> bool:
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
+    )
+
+
+def _is_guard(statement: ast.stmt) -> bool:
+    """Return whether a statement runs only in a module that is a program: not on its import."""
+    return (
+        isinstance(statement, ast.If)
+        and ast.unparse(statement.test) == "__name__ == '__main__'"
+        and not statement.orelse
     )
 
 
@@ -236,7 +249,7 @@ def _module(code: bytes, folder: tuple[str, ...]) -> _Module:
             named.add(name)
     times = Counter(name for each in tree.body for name in set(_names_bound(each, folder)))
     for statement in tree.body:
-        if _is_text(statement):
+        if _is_text(statement) or (folder and _is_guard(statement)):
             continue
         names = _names_bound(statement, folder)
         once = all(times[name] == 1 for name in names)

@@ -53,7 +53,7 @@ def test_an_edit_of_text_or_of_unused_code_reruns_nothing(edited: Copy) -> None:
         for path, text in originals.items():
             path.write_text(text)
             path.write_text(text)
-        for name in ("errors", "files", "stage"):
+        for name in ("disclosure", "errors", "files", "sequences/vocabulary", "stage"):
             with (package / f"{name}.py").open("a") as file:
                 file.write("\n\ndef not_used():\n    return 1\n")
         unused = edited.summary(*TINY)
@@ -125,10 +125,10 @@ def test_an_edited_table_or_figure_is_made_again_and_no_other(editable: Copy) ->
     }
 
 
-def test_an_edited_caption_writes_the_pages_again_and_nothing_else(editable: Copy) -> None:
+def test_an_edited_caption_writes_the_results_page_again_and_nothing_else(editable: Copy) -> None:
     path = editable.folder / "src" / "behrt" / "catalogue.toml"
     path.write_text(path.read_text().replace("Each mark is a disease", "A mark is a disease"))
-    assert {"".join(found) for found in planned(editable)} == {"report.html", "the model card"}
+    assert {"".join(found) for found in planned(editable)} == {"report.html"}
 
 
 def test_a_changed_parameter_reruns_what_uses_it(editable: Copy) -> None:

@@ -257,7 +257,7 @@ def _check(folder: Path, files: Sequence[Path], watch: Watch, grouped: Sequence[
         raise InputError(
             "release",
             f"nothing is released, because the scan found {named}{more}",
-            "Write these files through behrt.disclosure, or leave them out of the release",
+            "Write these files with behrt.disclosure.write_table, or leave them out of the release",
         )
 
 
