@@ -5,7 +5,6 @@ from typing import cast
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from behrt.figures.below import write_below
@@ -14,6 +13,7 @@ from behrt.figures.models import (
     broken,
     facts,
     markers_on,
+    model_handles,
     model_marks,
     models_of,
     note_too_few,
@@ -53,19 +53,7 @@ def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str, tasks: li
             else:
                 axes.set_xlabel("Predicted risk")
         cast(Axes, grid[row, 0]).set_ylabel(f"Observed share, {risks}")
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=mark.colour,
-            marker=mark.marker,
-            ms=4,
-            ls=mark.line,
-            lw=_width(model == reference),
-            label=model,
-        )
-        for model, mark in marks.items()
-    ]
+    handles = model_handles(marks, lambda model: _width(model == reference))
     left = 0.75 / (2.7 * len(tasks) + 0.5)
     figure.subplots_adjust(
         left=left, right=0.98, top=1 - 0.3 / height, bottom=0.45 / height, hspace=0.08, wspace=0.08

@@ -12,7 +12,14 @@ from matplotlib.ticker import PercentFormatter
 from behrt.evaluation.decision import ALL_DISEASES, EVERYBODY, RECALIBRATED
 from behrt.figures.below import write_below
 from behrt.figures.labels import wrapped
-from behrt.figures.models import facts, markers_on, model_marks, models_of, note_too_few
+from behrt.figures.models import (
+    facts,
+    markers_on,
+    model_handles,
+    model_marks,
+    models_of,
+    note_too_few,
+)
 from behrt.figures.style import FAINT, QUIET, Line, Mark, new_figure
 from behrt.tasks import Task
 
@@ -57,19 +64,7 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
             axes.set_ylabel(f"Net benefit per 100 patients\n({of})")
         if place >= len(panels) + gap - _COLUMNS:
             axes.set_xlabel("Threshold probability")
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=mark.colour,
-            marker=mark.marker,
-            ms=4,
-            ls=mark.line,
-            lw=_width(model == reference),
-            label=model,
-        )
-        for model, mark in marks.items()
-    ]
+    handles = model_handles(marks, lambda model: _width(model == reference))
     handles.append(Line2D([], [], color=QUIET, lw=1, ls=_TREAT_ALL, label="treat all"))
     handles.append(Line2D([], [], color=QUIET, lw=0.8, ls=_TREAT_NONE, label="treat none"))
     height = 2.35 * rows + 0.3

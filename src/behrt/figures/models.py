@@ -1,10 +1,11 @@
 """Marks and names of the models in every figure that compares them, and notes on its table."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from behrt.evaluation.models import CEILING, FLOOR
 from behrt.figures.style import INK, QUIET, Mark, series_marks
@@ -31,6 +32,23 @@ def model_marks(models: Sequence[str]) -> dict[str, Mark]:
     """Return a mark for each model: grey for the trivial rows, ink for the oracle."""
     drawn = series_marks([model for model in models if model not in _SPECIAL])
     return {model: _SPECIAL.get(model) or drawn[model] for model in models}
+
+
+def model_handles(marks: Mapping[str, Mark], width: Callable[[str], float]) -> list[Line2D]:
+    """Return a legend's handle of each model; `width` gives the width of its line in points."""
+    return [
+        Line2D(
+            [],
+            [],
+            color=mark.colour,
+            marker=mark.marker,
+            ms=4,
+            ls=mark.line,
+            lw=width(model),
+            label=model,
+        )
+        for model, mark in marks.items()
+    ]
 
 
 def markers_on(points: int, start: float, count: int = 3) -> list[int]:
