@@ -44,6 +44,7 @@ def synthetic(patients: int, seed: int) -> Examples:
     return Examples(
         subject_id=np.arange(patients),
         sex=generator.integers(1, 3, patients).astype(np.int8),
+        follow_up_start=np.zeros(patients, dtype=np.int32),
         visit_offsets=visit_offsets,
         visit_day=day.astype(np.int32),
         visit_age=(day // 30).astype(np.int16),

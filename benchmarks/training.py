@@ -50,6 +50,7 @@ def synthetic(patients: int) -> Examples:
     return Examples(
         subject_id=labels[:-1],
         sex=np.zeros(patients, dtype=np.int8),
+        follow_up_start=np.zeros(patients, dtype=np.int32),
         visit_offsets=visit_offsets,
         visit_day=np.zeros(visit_offsets[-1], dtype=np.int32),
         visit_age=generator.integers(0, 1200, visit_offsets[-1]).astype(np.int16),

@@ -42,6 +42,7 @@ def examples() -> Examples:
     return Examples(
         subject_id=np.array([81234567, 87654321]),
         sex=np.array([1, 2], dtype=np.int8),
+        follow_up_start=np.zeros(2, dtype=np.int32),
         visit_offsets=np.array([0, 4, 10]),
         visit_day=np.arange(10, dtype=np.int32),
         visit_age=np.array([400, 407, 430, 431, 700, 703, 790, 791, 800, 850], dtype=np.int16),

@@ -17,6 +17,7 @@ def histories(sizes: list[list[int]]) -> Examples:
     return Examples(
         subject_id=1000 + np.arange(n),
         sex=np.ones(n, dtype=np.int8),
+        follow_up_start=np.zeros(n, dtype=np.int32),
         visit_offsets=np.cumsum([0, *map(len, sizes)]),
         visit_day=np.zeros(len(visits), dtype=np.int32),
         visit_age=np.full(len(visits), 600, dtype=np.int16),

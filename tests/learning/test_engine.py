@@ -30,6 +30,7 @@ def examples(patients: int, seed: int, shift: int = 1) -> Examples:
     return Examples(
         subject_id=each[:-1],
         sex=np.zeros(patients, dtype=np.int8),
+        follow_up_start=np.zeros(patients, dtype=np.int32),
         visit_offsets=each,
         visit_day=np.zeros(patients, dtype=np.int32),
         visit_age=np.zeros(patients, dtype=np.int16),

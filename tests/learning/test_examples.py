@@ -31,6 +31,7 @@ def examples(subjects: list[Subject]) -> Examples:
     return Examples(
         subject_id=np.arange(len(subjects), dtype=np.int64) + 100,
         sex=np.arange(len(subjects), dtype=np.int8) % 3,
+        follow_up_start=np.arange(len(subjects), dtype=np.int32) - 40,
         visit_offsets=offsets([len(history) for history, _ in subjects]),
         visit_day=np.arange(len(visits), dtype=np.int32),
         visit_age=np.arange(len(visits), dtype=np.int16) + 500,
@@ -68,6 +69,7 @@ def test_a_selection_has_the_chosen_subjects_in_the_given_order(
     assert chosen.known_offsets.tolist() == expected.known_offsets.tolist()
     assert chosen.subject_id.tolist() == [100 + row for row in rows]
     assert chosen.sex.tolist() == [row % 3 for row in rows]
+    assert chosen.follow_up_start.tolist() == [row - 40 for row in rows]
     starts = whole.visit_offsets
     visits = [v for row in rows for v in range(starts[row], starts[row + 1])]
     assert chosen.visit_day.tolist() == visits

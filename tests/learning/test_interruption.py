@@ -29,6 +29,7 @@ def examples(patients, seed):
     return Examples(
         subject_id=np.arange(patients),
         sex=np.zeros(patients, dtype=np.int8),
+        follow_up_start=np.zeros(patients, dtype=np.int32),
         visit_offsets=visits,
         visit_day=np.arange(visits[-1], dtype=np.int32),
         visit_age=generator.integers(0, 1200, visits[-1]).astype(np.int16),

@@ -23,7 +23,7 @@ def sequence(subject: int, split: str, visits: list[list[int]]) -> dict[str, obj
         "region": 1,
         "practice": 7,
         "birth_month": 1960 * 12,
-        "follow_up_start": 0,
+        "follow_up_start": 10 * subject,
         "follow_up_end": 10_000,
         "visit_day": [100 * (i + 1) + subject for i in range(len(visits))],
         "visit_age": [480 + 3 * i for i in range(len(visits))],
@@ -83,6 +83,7 @@ def test_whole_histories_are_in_order_of_subject(
     assert examples.visit_day.tolist() == [101, 201, 102, 103, 203, 303]
     assert examples.visit_age.tolist() == [480, 483, 480, 480, 483, 486]
     assert examples.sex.tolist() == [1, 2, 0]
+    assert examples.follow_up_start.tolist() == [10, 20, 30]
     assert examples.labels.size == 0
     assert examples.known_matrix(np.arange(3)).tolist() == [
         [True, True, False, True],

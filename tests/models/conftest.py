@@ -28,6 +28,7 @@ def build(patients: Sequence[Patient], n_diseases: int = N_DISEASES) -> Examples
     return Examples(
         subject_id=np.arange(len(patients)),
         sex=np.array([sex for sex, _, _ in patients], dtype=np.int8),
+        follow_up_start=np.zeros(len(patients), dtype=np.int32),
         visit_offsets=_offsets([history for _, history, _ in patients]),
         visit_day=np.array([day for day, _ in visits], dtype=np.int32),
         visit_age=np.array([600 + day // 30 for day, _ in visits], dtype=np.int16),

@@ -58,6 +58,7 @@ def build(histories: list[History], labels: list[list[int]] | None = None) -> Ex
     return Examples(
         subject_id=np.arange(len(histories), dtype=np.int64),
         sex=np.ones(len(histories), dtype=np.int8),
+        follow_up_start=np.zeros(len(histories), dtype=np.int32),
         visit_offsets=offsets(histories),
         visit_day=np.array([age * 30 for age, _ in visits], dtype=np.int32),
         visit_age=np.array([age for age, _ in visits], dtype=np.int16),

@@ -37,6 +37,7 @@ def histories(patients: int) -> Examples:
     return Examples(
         subject_id=np.arange(patients),
         sex=random.integers(0, 3, patients).astype(np.int8),
+        follow_up_start=np.zeros(patients, dtype=np.int32),
         visit_offsets=offsets,
         visit_day=(np.arange(visits) * random.integers(1, 300)).astype(np.int32),
         visit_age=age,

@@ -167,6 +167,7 @@ def words_read(
     examples = Examples(
         subject_id=np.zeros(1, dtype=np.int64),
         sex=np.zeros(1, dtype=np.int8),
+        follow_up_start=np.zeros(1, dtype=np.int32),
         visit_offsets=np.array([0, len(kept)]),
         visit_day=np.arange(len(kept), dtype=np.int32),
         visit_age=np.array([visit.age for visit in kept], dtype=np.int16),

@@ -30,6 +30,7 @@ class Examples:
     Attributes:
         subject_id: int64 (n).
         sex: int8 (n); 0 unknown, 1 male, 2 female.
+        follow_up_start: int32 (n), days since 1970-01-01.
         visit_offsets: int64 (n + 1).
         visit_day: int32 (visits), days since 1970-01-01, ascending within a subject.
         visit_age: int16 (visits), months since January of the birth year.
@@ -43,6 +44,7 @@ class Examples:
 
     subject_id: np.ndarray
     sex: np.ndarray
+    follow_up_start: np.ndarray
     visit_offsets: np.ndarray
     visit_day: np.ndarray
     visit_age: np.ndarray
@@ -66,6 +68,7 @@ class Examples:
         return Examples(
             subject_id=self.subject_id[rows],
             sex=self.sex[rows],
+            follow_up_start=self.follow_up_start[rows],
             visit_offsets=visit_offsets,
             visit_day=self.visit_day[visits],
             visit_age=self.visit_age[visits],

@@ -54,7 +54,7 @@ def load_examples(
     frame = (
         pl.scan_parquet(sequences)
         .filter(pl.col("split").is_in(splits))
-        .select("subject_id", "sex", "visit_day", "visit_age", "code", "visit")
+        .select("subject_id", "sex", "follow_up_start", "visit_day", "visit_age", "code", "visit")
     )
     if tasks is None:
         frame = frame.filter(pl.col("visit_day").list.len() > 0)
@@ -110,6 +110,7 @@ def load_examples(
     return Examples(
         subject_id=table["subject_id"].to_numpy(),
         sex=table["sex"].to_numpy(),
+        follow_up_start=table["follow_up_start"].to_numpy(),
         visit_offsets=visit_offsets,
         visit_day=visit_day[keep_visit],
         visit_age=visit_age[keep_visit],

@@ -27,6 +27,46 @@ def window_end(day: pl.Expr, months: int) -> pl.Expr:
     return day.cast(pl.Date).dt.offset_by(f"{months}mo").cast(pl.Int32)
 
 
+def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """Return where the label ends if the input ends with a visit, for every visit.
+
+    The label is the diseases of the visits after the input, up to and including the last one in
+    the task's window. The window must lie within follow-up; the next visit must exist.
+
+    >>> days = pl.Series("day", [0, 100, 300], dtype=pl.Int32)
+    >>> visits = pl.DataFrame([days]).with_columns(subject_id=7, follow_up_end=350)
+    >>> label_ends(visits, Task("T2", 6))["label_end"].to_list()
+    [2, 2, None]
+    >>> label_ends(visits, Task("T1"))["label_end"].to_list()
+    [2, 3, None]
+
+    Args:
+        visits: subject_id, day and follow_up_end, one row per visit, in order of time within each
+            subject, whose rows are together.
+        task: its window.
+
+    Returns:
+        The visits, with place Int64, 1 for a subject's first visit, and label_end Int64: the label
+        is in the visits from place + 1 to label_end (none if they are equal). It is null where
+        nothing can be predicted.
+    """
+    place = pl.int_range(1, pl.len() + 1).over("subject_id").alias("place")
+    visits = visits.with_columns(place)
+    if task.months is None:
+        after = pl.col("place") + 1
+        return visits.with_columns(
+            label_end=pl.when(after <= pl.len().over("subject_id")).then(after)
+        )
+    visits = visits.with_columns(window_end=window_end(pl.col("day"), task.months))
+    # One ascending key of subject and day finds each subject's visits up to a day.
+    subject = pl.col("subject_id").rle_id().cast(pl.Int64) * 2**32
+    keys, ends = visits.select(key=subject + pl.col("day"), end=subject + pl.col("window_end"))
+    within = pl.Series(keys.search_sorted(ends, side="right"), dtype=pl.Int64)
+    first = pl.int_range(pl.len()) - pl.col("place") + 1
+    followed = pl.col("window_end") <= pl.col("follow_up_end")
+    return visits.with_columns(label_end=pl.when(followed).then(within - first)).drop("window_end")
+
+
 def _draw_inputs(
     visits: pl.DataFrame, task: Task, minimum_visits: int, seed: int, cut_off: date | None
 ) -> pl.DataFrame:
@@ -37,38 +77,23 @@ def _draw_inputs(
         task, minimum_visits, seed, cut_off: as for `draw_examples`.
 
     Returns:
-        subject_id Int64; input_visits Int16; label_end: the label is in visits input_visits + 1 to
-        label_end.
+        subject_id Int64; input_visits Int16; label_end Int64: the label is in visits
+        input_visits + 1 to label_end.
     """
-    if task.months is None:
-        last_input = pl.len() - 1
-    else:
-        visits = visits.with_columns(window_end=window_end(pl.col("day"), task.months))
-        last_input = (pl.col("window_end") <= pl.col("follow_up_end")).sum()
-    first_input = pl.lit(minimum_visits, pl.Int64)
+    cuts = label_ends(visits, task).filter(
+        pl.col("label_end").is_not_null(), pl.col("place") >= minimum_visits
+    )
     if cut_off is not None:
-        early = (pl.col("split") == HELD_OUT) & (pl.col("day").cast(pl.Date) < cut_off)
-        first_input = pl.max_horizontal(first_input, early.sum().cast(pl.Int64) + 1)
+        cuts = cuts.filter((pl.col("split") != HELD_OUT) | (pl.col("day").cast(pl.Date) >= cut_off))
     eligible = (
-        visits.group_by("subject_id")
-        .agg(first_input=first_input, last_input=last_input.cast(pl.Int64))
-        .filter(pl.col("last_input") >= pl.col("first_input"))
+        cuts.group_by("subject_id", maintain_order=True)
+        .agg("place", "label_end")
         .sort("subject_id")
     )
-    choices = (eligible["last_input"] - eligible["first_input"]).to_numpy() + 1
     draw = hashing.uniform(eligible["subject_id"].to_numpy(), seed, task.key)
-    drawn = eligible.select(
-        "subject_id",
-        input_visits=(pl.col("first_input") + pl.Series(np.floor(draw * choices))).cast(pl.Int16),
-    )
-    input_visits = pl.col("input_visits")
-    if task.months is None:
-        label_end = input_visits.first() + 1
-    else:
-        horizon = pl.col("window_end").sort().get(input_visits.first() - 1)
-        label_end = (pl.col("day") <= horizon).sum()
-    chosen = visits.join(drawn, on="subject_id").group_by("subject_id")
-    return drawn.join(chosen.agg(label_end=label_end), on="subject_id").sort("subject_id")
+    chosen = pl.Series(np.floor(draw * eligible["place"].list.len().to_numpy()).astype(np.int64))
+    place, label_end = (pl.col(name).list.get(pl.lit(chosen)) for name in ("place", "label_end"))
+    return eligible.select("subject_id", input_visits=place.cast(pl.Int16), label_end=label_end)
 
 
 def _label_diseases(sequences: pl.DataFrame, inputs: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,157 @@
+"""Cuts of whole histories: by hand, and equal to the examples that a task draws."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from behrt.learning.examples import Examples
+from behrt.learning.histories import NO_CUT, load_cuts, load_histories
+from behrt.learning.load import load_examples
+from behrt.sequences.frames import Sequences
+from behrt.sequences.tasks import draw_task
+from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+from behrt.tasks import ELIGIBLE, Task
+
+NAMES = tuple(f"Disease {i}" for i in range(6))
+SPLITS = ("train", "train", "tuning")
+TASKS = [
+    Task("T1"),
+    Task("T2", 6),
+    Task("T3", 12),
+    Task("T4", 24),
+    Task("T2", 6, ELIGIBLE),
+]
+Shards = tuple[list[Path], Path]
+
+
+def write(rows: list[dict[str, object]], folder: Path, shards: int) -> Shards:
+    """Write sequences and a vocabulary; return their paths."""
+    paths = []
+    for shard in range(shards):
+        part = pl.DataFrame(rows[shard::shards], schema=Sequences.create_empty().schema)
+        paths.append(folder / f"{shards}_{shard}.parquet")
+        Sequences.validate(part).write_parquet(paths[-1])
+    write_vocabulary(Vocabulary(NAMES, ("Chapter",) * len(NAMES)), folder / "vocabulary.json")
+    return paths, folder / "vocabulary.json"
+
+
+def history(subject: int, days: list[int], codes: list[list[int]], end: int) -> dict[str, object]:
+    return {
+        "subject_id": subject,
+        "split": SPLITS[subject % 3],
+        "sex": subject % 3,
+        "region": None,
+        "practice": None,
+        "birth_month": 1940 * 12,
+        "follow_up_start": min([*days, end]),
+        "follow_up_end": end,
+        "visit_day": days,
+        "visit_age": [600 + day // 31 for day in days],
+        "code": [code for held in codes for code in held],
+        "visit": [visit for visit, held in enumerate(codes) for _ in held],
+    }
+
+
+def draw(patients: int) -> list[dict[str, object]]:
+    """Return histories of random visits; some subjects have none."""
+    generator = np.random.default_rng(11)
+    rows = []
+    for subject in range(1, patients + 1):
+        days = (8000 + np.cumsum(generator.integers(1, 250, generator.integers(0, 13)))).tolist()
+        codes = [
+            sorted(generator.choice(6, generator.integers(1, 4), replace=False).tolist())
+            for _ in days
+        ]
+        end = (days[-1] if days else 8000) + int(generator.integers(0, 500))
+        rows.append(history(subject, days, codes, end))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    return write(draw(150), tmp_path_factory.mktemp("sequences"), 2)
+
+
+def assert_equal(one: Examples, other: Examples) -> None:
+    for name, array in one.arrays().items():
+        found = getattr(other, name)
+        assert array.dtype == found.dtype, name
+        assert np.array_equal(array, found), name
+
+
+def test_where_labels_end_by_hand(tmp_path: Path) -> None:
+    """The windows of six months from 1 January, 1 June, 1 July and 30 August 2001."""
+    texts = ("2001-01-01", "2001-06-01", "2001-07-01", "2001-08-30")
+    days = [(date.fromisoformat(text) - date(1970, 1, 1)).days for text in texts]
+    end = (date(2002, 1, 15) - date(1970, 1, 1)).days
+    sequences, vocabulary = write(
+        [history(1, days, [[0], [1], [2], [1]], end), history(3, days[:2], [[4], [5]], end)],
+        tmp_path,
+        1,
+    )
+    tasks = [Task("T1"), Task("T2", 6), Task("T2", 6, ELIGIBLE)]
+    found = load_histories(sequences, tasks, ["train"], vocabulary, 1)
+    no = NO_CUT
+    # The second subject's visits are 4 and 5.
+    assert {task: ends.tolist() for task, ends in found.label_ends.items()} == {
+        "T1": [1 + 1, 2 + 1, 3 + 1, no, 5 + 1, no],
+        "T2": [3, 4, 4, no, 6, no],
+        "T2_all": [3, 4, 4, no, 6, 6],
+    }
+    assert found.follow_up_end.tolist() == [end, end]
+    late = load_histories(sequences, tasks, ["train"], vocabulary, 3)
+    assert late.label_ends["T2"].tolist() == [no, no, 4, no, no, no]
+    cut = found.cut_after(np.array([1, 0]), "T2")
+    assert cut.label_matrix(np.arange(2)).tolist() == [
+        [False, True, True, False, False, False],
+        [False, True, True, False, False, False],
+    ]
+    assert cut.known_matrix(np.arange(2))[:, :2].tolist() == [[True, True], [True, False]]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("split", ["train", "tuning"])
+def test_all_cuts_hold_the_drawn_example_of_every_patient(
+    shards: Shards, task: Task, split: str, tmp_path: Path
+) -> None:
+    sequences, vocabulary = shards
+    drawn = tmp_path / "examples.parquet"
+    draw_task(sequences, task, 4, 2020).write_parquet(drawn)
+    one = load_examples(sequences, drawn, split, vocabulary, task.labelled)
+    cuts = load_cuts(sequences, task, [split], vocabulary, 4, None, 2020)
+    assert len(cuts) > len(one) > 9
+    visits_of = dict(zip(one.subject_id, np.diff(one.visit_offsets), strict=True))
+    same = [
+        visits_of.get(subject) == visits
+        for subject, visits in zip(cuts.subject_id, np.diff(cuts.visit_offsets), strict=True)
+    ]
+    assert_equal(one, cuts.select(np.flatnonzero(same)))
+
+
+def test_drawn_cuts_are_some_of_all_and_do_not_depend_on_other_patients(
+    shards: Shards, tmp_path: Path
+) -> None:
+    sequences, vocabulary = shards
+    task = Task("T2", 6)
+
+    def of(paths: list[Path], cuts: int | None, seed: int = 1) -> Examples:
+        return load_cuts(paths, task, ["train"], vocabulary, 4, cuts, seed)
+
+    every, two = of(sequences, None), of(sequences, 2)
+    counts = np.bincount(every.subject_id)
+    assert np.array_equal(np.bincount(two.subject_id), np.minimum(counts, 2))
+    pairs = list(zip(every.subject_id, np.diff(every.visit_offsets), strict=True))
+    chosen = [
+        pairs.index(pair) for pair in zip(two.subject_id, np.diff(two.visit_offsets), strict=True)
+    ]
+    assert chosen == sorted(chosen)
+    assert_equal(two, every.select(np.array(chosen)))
+    assert_equal(every, of(sequences, 99))
+    other = of(sequences, 2, seed=2)
+    assert not np.array_equal(other.visit_offsets, two.visit_offsets)
+
+    fewer, _ = write(draw(150)[:50], tmp_path, 1)
+    assert_equal(of(fewer, 2), two.select(np.flatnonzero(two.subject_id <= 50)))
