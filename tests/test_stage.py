@@ -1,6 +1,9 @@
 """The bridge between Snakemake and scripts: what is passed, and what an error may show."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +18,12 @@ from behrt.settings.simulation import Flaws
 
 
 @pytest.fixture(autouse=True)
-def mask() -> Iterator[None]:
+def process() -> Iterator[None]:
     """Undo what a stage does to its process."""
-    before = os.umask(0o022)
+    mask, handler = os.umask(0o022), signal.getsignal(signal.SIGINT)
     yield
-    os.umask(before)
+    os.umask(mask)
+    signal.signal(signal.SIGINT, handler)
 
 
 def rule(log: Path, **params: Any) -> Any:
@@ -153,3 +157,41 @@ def test_the_text_of_an_unforeseen_error_is_withheld(
     monkeypatch.setenv("BEHRT_SHOW_ERRORS", "1")
     with pytest.raises(ValueError, match=patient):
         stage.run(main, rule(tmp_path / "log"))
+
+
+STOPPED = """
+import sys
+import time
+from types import SimpleNamespace
+
+import polars as pl
+
+from behrt import stage
+
+
+def main() -> None:
+    print("begun", flush=True)
+    while True:
+        pl.LazyFrame({"a": range(10_000)}).sort("a", descending=True).collect()
+
+
+stage.run(main, SimpleNamespace(input={}, output={}, params={}, log=[]))
+"""
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_stopped_script_prints_nothing(signals: int) -> None:
+    for _ in range(3):  # where the signal arrives is a matter of chance
+        script = subprocess.Popen(
+            [sys.executable, "-c", STOPPED],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        assert script.stdout is not None
+        assert script.stdout.readline() == "begun\n"
+        for _ in range(signals):
+            script.send_signal(signal.SIGINT)
+        output, _ = script.communicate(timeout=60)
+        assert (output, script.returncode) == ("", stage.INTERRUPTED)

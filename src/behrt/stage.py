@@ -2,12 +2,12 @@
 
 import inspect
 import os
-import sys
+import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from types import TracebackType, UnionType
+from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from behrt import logs
@@ -78,15 +78,16 @@ def arguments(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[s
     return {name: typed(value, types.get(name)) for name, value in params.items()}
 
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of a script that its user stopped (Ctrl-C)."""
+
 NOT_ARGUMENTS = ("code", "content", "caption")
 """Params that no script uses: what triggers reruns, and what Snakemake's report shows."""
 
 
-def _excepthook(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    if not issubclass(kind, KeyboardInterrupt):  # the run reports that its user stopped it
-        sys.__excepthook__(kind, error, trace)
+def _stop(*_: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping takes a moment
+    raise SystemExit(INTERRUPTED)
 
 
 def run(function: Callable[..., None], snakemake: Any) -> None:
@@ -100,9 +101,19 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
 
     An InputError is logged and ends the script. Of any other error only the kind and the place are
     logged, because its text may quote a patient's values; the environment variable
-    BEHRT_SHOW_ERRORS=1 shows the text. Only the current user can read the files that are written.
+    BEHRT_SHOW_ERRORS=1 shows the text. Ctrl-C ends the script without a message: the run reports
+    it. Only the current user can read the files that are written.
     """
-    sys.excepthook = _excepthook
+    # For one Ctrl-C, polars raises KeyboardInterrupt, and Python calls its handler as well, often
+    # while that exception is handled.
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        _run(function, snakemake)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _run(function: Callable[..., None], snakemake: Any) -> None:
     keep_private()
     # Not a param: what a log may show changes no output, so a change of it must rerun nothing.
     disclosure = getattr(snakemake, "config", {}).get("disclosure", {})
