@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from behrt.provenance import PACKAGE, files_used
+from behrt.provenance import PACKAGE, Code
 
 from .conftest import WorkflowRule
 
@@ -66,11 +66,11 @@ def imported(path: Path) -> set[str]:
     return {DISTRIBUTIONS.get(name, name) for name in third_party}
 
 
-def needed(script: str) -> set[str]:
+def needed(script: str, code: Code) -> set[str]:
     """Return the distributions that a script and the modules that it uses import."""
     folder = LOADED_BY_NAME.get(script, "")
     loaded = [f"behrt.{folder}.{path.stem}" for path in (PACKAGE / folder).glob("[a-z]*.py")]
-    files = files_used(REPOSITORY / "scripts" / f"{script}.py", *(loaded if folder else []))
+    files = code.files(REPOSITORY / "scripts" / f"{script}.py", *(loaded if folder else []))
     return set().union(*(imported(path) for path in files if path.suffix == ".py"))
 
 
@@ -92,8 +92,9 @@ def test_environments_have_exactly_what_their_scripts_import(
     assert set(environments) == {path.stem for path in ENVIRONMENTS}
     scripts = set().union(*environments.values())
     assert scripts == {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
+    code = Code()
     for path in ENVIRONMENTS:
-        imports = {script: needed(script) for script in sorted(environments[path.stem])}
+        imports = {script: needed(script, code) for script in sorted(environments[path.stem])}
         versions = set(listed(path)[1])
         missing = {script: sorted(names - versions) for script, names in imports.items()}
         assert not any(missing.values()), f"add to {path.name}: {missing}"

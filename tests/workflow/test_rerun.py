@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from behrt.catalogue import FIGURE, TABLE, products
-from behrt.provenance import files_used
+from behrt.provenance import Code
 
 from .conftest import TINY, Copy
 
@@ -74,15 +74,12 @@ def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> N
     finally:
         path.write_bytes(before)
     package = edited.folder / "src" / "behrt"
+    code = Code(package)
     expected = {
         rule
         for rule in rules
         if package / module
-        in files_used(
-            edited.folder / "scripts" / f"{rule}.py",
-            *EXTRAS.get(rule, []),
-            package=package,
-        )
+        in code.files(edited.folder / "scripts" / f"{rule}.py", *EXTRAS.get(rule, []))
     }
     assert expected, f"no rule imports {module}"
     assert {
