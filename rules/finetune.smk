@@ -1,4 +1,4 @@
-"""Train one model for one task. Every model gets the same examples.
+"""Train one model for one task, on the examples that the task draws, or on several per patient.
 
 In: the sequences, the task's examples and, for a pretrained model, the MLM weights.
 Out: models/<task>/<model>/, which predict reads. A variant of the run has its files in its own
@@ -46,8 +46,10 @@ rule finetune:
                 settings_for(config, wildcards.model, wildcards.task)
             ),
             "training": training_for(config, wildcards.model, wildcards.task),
+            "cuts": EVERY_MODEL[wildcards.model]["cuts"],
         },
         task=lambda wildcards: plain(TASK[wildcards.task]),
+        minimum_visits=config["examples"]["minimum_visits"],
         protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
         compute=lambda wildcards: compute_for(config, wildcards.model),
         code=lambda wildcards: code_hash(

@@ -35,7 +35,7 @@ rule search_round:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {
             part: SEARCHED[wildcards.searched][part]
-            for part in ("kind", "settings", "training")
+            for part in ("kind", "settings", "training", "cuts")
         },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
         trials=config["search"]["trials"],
@@ -86,10 +86,11 @@ rule search_trial:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {
             part: SEARCHED[wildcards.searched][part]
-            for part in ("kind", "settings", "training")
+            for part in ("kind", "settings", "training", "cuts")
         },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
         task=plain(TASK[config["search"]["task"]]),
+        minimum_visits=config["examples"]["minimum_visits"],
         masking=config["pretrain"]["masking"],
         round_number=lambda wildcards: int(wildcards.round),
         number=lambda wildcards: int(wildcards.number),

@@ -21,6 +21,7 @@ def main(
     metrics: Path,
     recipe: Recipe,
     task: Task,
+    minimum_visits: int,
     protocol: str,
     compute: Compute,
     pretrained: Path | None = None,
@@ -31,7 +32,7 @@ def main(
     `tuned` holds the values that searches have chosen, which replace the configured ones.
     """
     recipe = apply_chosen(tuned, weights.parent.name, recipe)
-    data = TrainingData(sequences, vocabulary, task, examples)
+    data = TrainingData(sequences, vocabulary, task, examples, minimum_visits)
     train(recipe, data, protocol, weights.parent, compute, pretrained=pretrained)
     logger.info("%s: trained for %s by the %s protocol", recipe.kind, task.name, protocol)
 

@@ -9,6 +9,8 @@ from behrt.logs import NOTICE, logger
 from behrt.release.bundle import Data, Model, release
 from behrt.release.scan import Watch
 from behrt.sequences.split import read_splits
+from behrt.tasks import tasks_of
+from behrt.training import TrainingData
 
 
 def main(
@@ -27,22 +29,25 @@ def main(
     `manifest` is <run>/release/manifest.json.
     """
     rules = Rules(**disclosure)
-    examples = {task.stem: task for task in tasks}
-    models = [
-        Model(
-            path.parent,
-            examples.get(path.parent.parent.name),
-            path.parent.parent.name in examples
-            and settings["models"][path.parent.name].get("pretrained", False),
-        )
-        for path in weights
-    ]
+    minimum = settings["examples"]["minimum_visits"]
+    data = {
+        task.name: TrainingData(sequences, vocabulary, task, path, minimum)
+        for task, path in zip(tasks_of(settings), tasks, strict=True)
+    }
+    models = []
+    for path in weights:
+        folder, task = path.parent, path.parent.parent.name
+        if task in data:
+            entry = settings["models"][folder.name]
+            models.append(Model(folder, data[task], entry["pretrained"], entry["cuts"]))
+        else:
+            models.append(Model(folder, TrainingData(sequences, vocabulary)))
     own_words = settings["source"] in ("meds", "omop") and not settings["caliber"]
     written = release(
         run=manifest.parents[1],
         files=files,
         models=models,
-        data=Data(sequences, vocabulary, settings["protocol"], own_words),
+        data=Data(vocabulary, settings["protocol"], settings["seed"], own_words),
         config=settings,
         rules=rules,
         watch=Watch(read_splits(splits)["subject_id"].to_numpy(), rules),

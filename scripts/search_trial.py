@@ -29,6 +29,7 @@ def main(
     recipe: Recipe,
     space: dict[str, Any],
     task: Task,
+    minimum_visits: int,
     masking: dict[str, Any],
     round_number: int,
     number: int,
@@ -43,7 +44,7 @@ def main(
     recipe = recipe.changed(tried["settings"], tried["training"])
     unpromising = pruning(space, read_trials(earlier), searched != MLM)
     predicted = None if searched == MLM else task
-    data = TrainingData(sequences, vocabulary, predicted, examples)
+    data = TrainingData(sequences, vocabulary, predicted, examples, minimum_visits)
     train(
         recipe,
         data,

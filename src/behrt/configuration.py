@@ -157,8 +157,8 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the searches of `search` by name: "mlm" (pretraining), or the name of a model.
 
     Returns:
-        kind, task ("MLM" for pretraining), settings and training (as configured, with the
-        search's own number of epochs), and space.
+        kind, task ("MLM" for pretraining), settings, training (as configured, with the search's own
+        number of epochs), cuts, and space.
 
     Raises:
         InputError: a name is not that of a model that can be searched, or, with `tune`, a BEHRT
@@ -194,6 +194,7 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "task": task,
             "settings": settings,
             "training": training,
+            "cuts": 1 if name == "mlm" else models[name]["cuts"],
             "space": {part: space.get(part, {}) for part in ("settings", "training")},
         }
     return found

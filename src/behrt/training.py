@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from behrt.learning.examples import Examples
+from behrt.learning.histories import load_cuts
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.recipe import Recipe
@@ -23,12 +25,44 @@ class TrainingData:
         vocabulary: the JSON file.
         task: what is predicted; None for pretraining.
         examples: the task's examples; not read for pretraining.
+        minimum_visits: the fewest visits of an input of the task.
     """
 
     sequences: list[Path]
     vocabulary: Path
     task: Task | None = None
     examples: Path | None = None
+    minimum_visits: int = 1
+
+
+def training_examples(
+    data: TrainingData, splits: Sequence[str], cuts: int | Literal["all"], seed: int
+) -> Examples:
+    """Return what a model learns from: histories, or a task's examples.
+
+    Args:
+        data: where they are stored. Without a task they are whole histories without labels.
+        splits: of the patients.
+        cuts: the most examples of a patient; 1 is the one that the task draws.
+        seed: of the run, for the draw of several.
+
+    Raises:
+        InputError: as `load_examples`.
+    """
+    if data.task and cuts != 1:
+        most = None if cuts == "all" else cuts
+        return load_cuts(
+            data.sequences,
+            data.task,
+            list(splits),
+            data.vocabulary,
+            data.minimum_visits,
+            most,
+            seed,
+        )
+    examples = data.examples if data.task else None
+    labelled = data.task is None or data.task.labelled
+    return load_examples(data.sequences, examples, list(splits), data.vocabulary, labelled)
 
 
 def train(
@@ -62,21 +96,14 @@ def train(
     settings, optimisation = recipe.read(model.Settings)
     facts = {
         "kind": recipe.kind,
-        **({"task": data.task.name} if data.task else {}),
+        **({"task": data.task.name, "cuts": recipe.cuts} if data.task else {}),
         "protocol": protocol,
         "vocabulary": read_vocabulary(data.vocabulary).version,
     }
     run = TrainingRun(folder, compute, facts=facts, unpromising=unpromising)
-    learned, choosing = (
-        load_examples(
-            data.sequences,
-            data.examples if data.task else None,
-            list(part),
-            data.vocabulary,
-            data.task is None or data.task.labelled,
-        )
-        for part in (splits.training if data.task else splits.pretraining, splits.choosing)
-    )
+    learning = splits.training if data.task else splits.pretraining
+    learned = training_examples(data, learning, recipe.cuts, compute.seed)
+    choosing = training_examples(data, splits.choosing, 1, compute.seed)
     if data.task:
         model.fit(learned, choosing, settings, optimisation, pretrained, run)
     else:

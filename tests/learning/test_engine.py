@@ -267,6 +267,16 @@ def test_patients_all_scored_alike_are_warned_of(
         assert "HARDLY DIFFER" in caplog.text
 
 
+def test_the_log_hides_a_loss_of_few_patients_however_many_rows_they_have(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = examples(2, 1).select(np.repeat([0, 1], 30))
+    with caplog.at_level(logging.INFO, logger="behrt"):
+        train(tmp_path, train=few)
+    assert "train_loss hidden" in caplog.text
+    assert "tuning_loss hidden" not in caplog.text
+
+
 def test_the_spread_is_relative_to_prevalence() -> None:
     prevalence = np.array([0.5, 0.02, 0.0])
     alike = np.tile(prevalence, (4, 1))

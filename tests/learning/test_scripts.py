@@ -19,6 +19,8 @@ from behrt.learning.run import Compute
 from behrt.sequences.frames import Sequences, TaskExamples
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.tasks import Task
+from behrt.training import TrainingData
+from behrt.training import train as train_model
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 N_DISEASES = 12
@@ -102,6 +104,7 @@ def pretrain(stored: dict[str, Any], folder: Path, protocol: str) -> bytes:
 def finetune(stored: dict[str, Any], folder: Path, protocol: str, **changes: Any) -> bytes:
     recipe = Recipe("behrt", {**SHAPE, "readout": "mask"}, TRAINING)
     given = {"recipe": recipe, "protocol": protocol, "task": Task("T1"), **COMMON, **changes}
+    given.setdefault("minimum_visits", 4)
     script("finetune").main(**stored, **outputs(folder), **given)
     return (folder / "model.safetensors").read_bytes()
 
@@ -166,6 +169,28 @@ def test_the_strict_protocol_does_not_learn_from_tuning_patients(
         for place, data in enumerate((stored, changed))
     ]
     assert weights[0] == weights[1]
+
+
+def test_a_model_may_learn_from_several_visits_of_each_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = store(tmp_path / "data")
+    rows = {}
+    monkeypatch.setattr(
+        "behrt.models.prevalence.fit",
+        lambda train, *_: rows.setdefault(cuts, (len(train), train.n_subjects)),
+    )
+    for cuts in (1, 2, "all"):
+        recipe = Recipe("prevalence", {}, cuts=cuts)  # type: ignore[arg-type]
+        data = TrainingData(**{**stored, "task": Task("T1"), "minimum_visits": 4})
+        train_model(recipe, data, "strict", tmp_path / str(cuts), Compute(1))
+    visits = pl.read_parquet(stored["sequences"][0]).filter(split="train")["visit_day"].list.len()
+    cut = visits.to_numpy() - 4
+    assert rows == {
+        1: (len(cut), len(cut)),
+        2: (np.minimum(cut, 2).sum(), len(cut)),
+        "all": (cut.sum(), len(cut)),
+    }
 
 
 def test_scores_of_tuning_and_held_out_patients_are_written(

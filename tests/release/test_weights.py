@@ -1,6 +1,7 @@
 """What too few patients used is erased from weights of every kind of model, and nothing else."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,17 @@ import torch
 from torch import nn
 
 from behrt.errors import InputError
+from behrt.files import write_json
 from behrt.learning.examples import Examples
 from behrt.models import behrt, deepr, model_named, retain
-from behrt.release.weights import ReaderCounts, Support, erase
+from behrt.release.weights import (
+    ReaderCounts,
+    Support,
+    Training,
+    erase,
+    patients_with,
+    support_of,
+)
 from behrt.settings.behrt import Settings
 
 N = 7
@@ -127,6 +136,25 @@ def test_the_readers_of_a_row_are_those_with_a_gradient_in_it(name: str) -> None
             assert set(touched.tolist()) <= set(counted.tolist())
             if name != "deepr" or tensor == "sex.weight":
                 assert touched.tolist() == counted.tolist()
+
+
+def test_a_patient_with_several_cuts_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("behrt.release.weights._PATIENTS_AT_ONCE", 7)
+    write_json({"kind": "behrt", "settings": SMALL.model_dump()}, tmp_path / "config.json")
+    once = histories(30)
+    several = once.select(np.repeat(np.arange(30), np.arange(30) % 4 + 1))
+    supports = [support_of(tmp_path, Training(part, DISEASES, 9)) for part in (once, several)]
+    for name, readers in supports[0].rows.items():
+        assert readers.patients.tolist() == supports[1].rows[name].patients.tolist()
+    codes = once.code_offsets[once.visit_offsets], several.code_offsets[several.visit_offsets]
+    counted = [
+        patients_with(part, offsets, part.codes)
+        for part, offsets in zip((once, several), codes, strict=True)
+    ]
+    assert counted[0].tolist() == counted[1].tolist()
+    assert counted[0].max() <= 30
 
 
 def ages_of(readers: np.ndarray, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

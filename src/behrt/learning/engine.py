@@ -307,7 +307,7 @@ class _Training:
     def shown(self, name: str, value: float | None) -> str:
         """Return a metric as text for the log, where a mean of too few patients is hidden."""
         patients = self.objective.train if name == "train_loss" else self.objective.tuning
-        if name != "learning_rate" and not logs.is_told(len(patients)):
+        if name != "learning_rate" and not logs.is_told(patients.n_subjects):
             return "hidden (too few patients)"
         return "undefined" if value is None else f"{value:.4g}"
 

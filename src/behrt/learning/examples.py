@@ -21,14 +21,14 @@ def ragged_take(offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 @dataclass(frozen=True)
 class Examples:
-    """One row per subject: the visits of the input, and the diseases to predict.
+    """The visits of each input, and the diseases to predict: one row per subject, or several.
 
     Diseases are phenotype indices 0 … n_diseases − 1 (no special tokens). Ragged levels are
-    offsets into flat arrays: subject i has visits `visit_offsets[i]` to `visit_offsets[i + 1]`,
+    offsets into flat arrays: row i has visits `visit_offsets[i]` to `visit_offsets[i + 1]`,
     visit v has diseases `codes[code_offsets[v]:code_offsets[v + 1]]`, sorted and unique.
 
     Attributes:
-        subject_id: int64 (n).
+        subject_id: int64 (n); the rows of a subject who has several are together.
         sex: int8 (n); 0 unknown, 1 male, 2 female.
         follow_up_start: int32 (n), days since 1970-01-01.
         visit_offsets: int64 (n + 1).
@@ -59,8 +59,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.subject_id)
 
+    @property
+    def n_subjects(self) -> int:
+        """The number of different subjects, which is what counts for disclosure."""
+        return len(np.unique(self.subject_id))
+
+    def subjects(self) -> np.ndarray:
+        """Return int64 (n): the number of each row's subject, from 0 on."""
+        numbers: np.ndarray = np.unique(self.subject_id, return_inverse=True)[1]
+        return numbers
+
     def select(self, rows: np.ndarray) -> "Examples":
-        """Return the subjects at `rows` (int64 indices), in that order."""
+        """Return the examples at `rows` (int64 indices), in that order."""
         visits, visit_offsets = ragged_take(self.visit_offsets, rows)
         positions, code_offsets = ragged_take(self.code_offsets, visits)
         labels, label_offsets = ragged_take(self.label_offsets, rows)

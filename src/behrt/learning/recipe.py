@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from behrt.learning.run import read_settings
 from behrt.settings.base import Section
@@ -19,17 +19,20 @@ class Recipe:
         kind: a module of `behrt.models`.
         settings: entries of the kind's `Settings`.
         training: entries of `Optimisation`, or None for a model without an optimiser.
+        cuts: visits of each training patient after which it learns to predict; 1 is the one that
+            the task draws, "all" every one with something to predict.
     """
 
     kind: str
     settings: Mapping[str, Any]
     training: Mapping[str, Any] | None = None
+    cuts: int | Literal["all"] = 1
 
     def changed(self, settings: Mapping[str, Any], training: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with other values for some settings and entries of training.
 
         >>> Recipe("deepr", {"filters": 9}, {"epochs": 2}).changed({"filters": 8}, {})
-        Recipe(kind='deepr', settings={'filters': 8}, training={'epochs': 2})
+        Recipe(kind='deepr', settings={'filters': 8}, training={'epochs': 2}, cuts=1)
         """
         changed = None if self.training is None else {**self.training, **training}
         return replace(self, settings={**self.settings, **settings}, training=changed)

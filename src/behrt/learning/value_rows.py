@@ -15,7 +15,7 @@ class ValueRows:
     """Rows of one tensor, and the patients who read them.
 
     Attributes:
-        patients: int64 (n), indices of patients.
+        patients: int64 (n), rows of the examples, or numbers of patients.
         rows: int64 (n), the row that each of them reads; pairs may repeat.
         ordered: whether neighbouring rows are of similar values, as ages are.
     """

@@ -114,7 +114,8 @@ def words_to_predict(
 def patients_cut(examples: Examples, settings: Settings, closing_mask: bool) -> int:
     """Return the number of patients whose latest visit has more words than fit."""
     diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
-    return int((diseases > settings.max_length - 2 - 2 * closing_mask).sum())
+    cut = diseases > settings.max_length - 2 - 2 * closing_mask
+    return len(np.unique(examples.subject_id[cut]))
 
 
 def mask_words(

@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import sha256
 from itertools import compress, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from safetensors.torch import load_file, save_file
@@ -24,6 +24,7 @@ from behrt.release.solved import GROUPED, small_benefits, small_groups
 from behrt.release.weights import Support, erase, support_of, training_of
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import tasks_of
+from behrt.training import TrainingData
 
 MANIFEST = "manifest.json"
 KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
@@ -64,13 +65,15 @@ class Model:
 
     Attributes:
         folder: holds model.safetensors, config.json and metrics.jsonl.
-        task: the task's examples, or None for pretraining.
+        data: what it was trained on; without a task, for the pretrained model.
         pretrained: whether training started from the pretrained weights.
+        cuts: the most examples of a patient that it learned from.
     """
 
     folder: Path
-    task: Path | None
-    pretrained: bool
+    data: TrainingData
+    pretrained: bool = False
+    cuts: int | Literal["all"] = 1
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,15 @@ class Data:
     """What the models were trained on, to count the patients behind their weights.
 
     Attributes:
-        sequences: the shards.
         vocabulary: the words, which are released with the models.
         protocol: which patients are for training.
+        seed: of the run.
         own_words: whether the words are the data's own codes, and not those of a public list.
     """
 
-    sequences: list[Path]
     vocabulary: Path
     protocol: str
+    seed: int
     own_words: bool
 
 
@@ -179,7 +182,7 @@ def _release_models(
     """Write the models' files without what was learned from too few patients.
 
     Args:
-        models: those of a task after one another, after the pretrained one.
+        models: the pretrained one first.
 
     Returns:
         The entries of the files that were written, and why models were withheld.
@@ -188,12 +191,13 @@ def _release_models(
     entries: dict[str, dict[str, Any]] = {}
     withheld: dict[str, str] = {}
     pretrained: Support | None = None
-    for task, of_task in groupby(models, lambda model: model.task):
-        training = training_of(data.sequences, task, data.vocabulary, data.protocol)
+    for (learned, cuts), alike in groupby(models, lambda model: (model.data, model.cuts)):
+        task = learned.task
+        training = training_of(learned, data.protocol, cuts, data.seed)
         if task is None and data.own_words and (training.diseases < rules.threshold).any():
             reason = "the vocabulary holds codes of too few patients: raise codes.minimum_patients"
             return {}, {"models": reason}
-        for model in of_task:
+        for model in alike:
             name = model.folder.relative_to(run).as_posix()
             try:
                 support = support_of(model.folder, training)

@@ -9,9 +9,11 @@ weights. (Ritchie et al., "Machine learning models in trusted research environme
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,9 +21,9 @@ import torch
 from behrt.errors import InputError
 from behrt.learning.artefacts import read_config
 from behrt.learning.examples import Examples
-from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.models import model_named
+from behrt.training import TrainingData, training_examples
 
 _PATIENTS_AT_ONCE = 65_536
 
@@ -85,17 +87,30 @@ class Training:
 
 
 def training_of(
-    sequences: list[Path], task: Path | None, vocabulary: Path, protocol: str
+    data: TrainingData, protocol: str, cuts: int | Literal["all"], seed: int
 ) -> Training:
-    """Return what the models of a task, or the pretrained one (task None), were trained on."""
+    """Return what the models of a task, or the pretrained one, were trained on.
+
+    Args:
+        data: of the task; without one, of pretraining.
+        protocol: which patients it is.
+        cuts: the most examples of a patient.
+        seed: of the run.
+    """
     splits = protocol_named(protocol)
-    trained_on = list(splits.training if task else splits.pretraining)
-    train = load_examples(sequences, task, trained_on, vocabulary)
-    patients = np.bincount(train.known, minlength=train.n_diseases)
-    if task is not None:
-        patients = np.minimum(patients, np.bincount(train.labels, minlength=train.n_diseases))
-    chose = load_examples(sequences, task, list(splits.choosing), vocabulary)
-    return Training(train, patients, len(chose))
+    trained_on = splits.training if data.task else splits.pretraining
+    train = training_examples(data, trained_on, cuts, seed)
+    patients = patients_with(train, train.known_offsets, train.known)
+    if data.task:
+        patients = np.minimum(patients, patients_with(train, train.label_offsets, train.labels))
+    return Training(train, patients, len(training_examples(data, splits.choosing, 1, seed)))
+
+
+def patients_with(examples: Examples, offsets: np.ndarray, diseases: np.ndarray) -> np.ndarray:
+    """Return int64 (n_diseases): the different patients with each disease in a ragged array."""
+    subjects = np.repeat(examples.subjects(), np.diff(offsets))
+    pairs = np.unique(subjects * examples.n_diseases + diseases)
+    return np.bincount(pairs % examples.n_diseases, minlength=examples.n_diseases)
 
 
 def support_of(model: Path, training: Training) -> Support:
@@ -113,11 +128,12 @@ def _readers(model: Path, train: Examples) -> dict[str, ReaderCounts]:
     kind = _releasable(config["kind"])
     settings = kind.Settings(**config["settings"])
     found: dict[str, ReaderCounts] = {}
-    for start in range(0, len(train), _PATIENTS_AT_ONCE):
-        rows = np.arange(start, min(start + _PATIENTS_AT_ONCE, len(train)))
-        for name, read in kind.value_rows(settings, train, rows).items():
+    subjects = train.subjects()
+    starts = np.searchsorted(subjects, np.arange(0, train.n_subjects, _PATIENTS_AT_ONCE))
+    for start, end in pairwise([*starts, len(train)]):
+        for name, read in kind.value_rows(settings, train, np.arange(start, end)).items():
             longest = 1 + int(read.rows.max(initial=-1))
-            counted = read.readers(longest)
+            counted = replace(read, patients=subjects[read.patients]).readers(longest)
             if name in found:
                 counted = _added(counted, found[name].patients)
             found[name] = ReaderCounts(counted, read.ordered)

@@ -1,6 +1,6 @@
 """Settings of the models of a run, and of the search of their hyper-parameters."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -47,6 +47,11 @@ class ModelEntry(Section):
 
     training: Optimisation | None = None
     """How the model is optimised (AdamW), for the kinds that need it."""
+
+    cuts: Count | Literal["all"] = 1
+    """Visits of each training patient after which the model learns to predict. 1 is the paper's:
+    the visit that the task draws. With more, they are drawn from all visits that have something to
+    predict, and `all` is all of them."""
 
     tasks: dict[str, ForTask] = {}
     """What differs for one task, in settings or training, by the name of the task."""
