@@ -134,6 +134,7 @@ SETTINGS = {
     "task": task_shown,
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
+    "joint": JOINT,
     "ablated_tasks": config["ablation"]["tasks"],
     "ablated_models": config["ablation"]["models"],
     "protocols": list(COMPARED_PROTOCOLS),

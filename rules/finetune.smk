@@ -1,20 +1,27 @@
 """Train one model for one task, on the examples that the task draws, or on several per patient.
 
-In: the sequences, the task's examples and, for a pretrained model, the MLM weights.
+In: the sequences, the task's examples and, for a pretrained model, the MLM weights. The model of a
+kind that is trained once, for all tasks, is taken from its weights (joint.smk).
 Out: models/<task>/<model>/, which predict reads. A variant of the run has its files in its own
 folder (behrt.variants).
 """
 
 
+def pretrained_weights(wildcards):
+    """Return the weights that a model starts from, or is a part of, as an input; {} for none."""
+    model = wildcards.model
+    if model in JOINT:
+        trained = model if TASK[wildcards.task].labelled else model + ALL
+    elif EVERY_MODEL[model]["pretrained"]:
+        trained = "mlm"
+    else:
+        return {}
+    return {"pretrained": f"<results>/{{variant}}models/{trained}/model.safetensors"}
+
+
 rule finetune:
     input:
-        unpack(
-            lambda wildcards: (
-                {"pretrained": "<results>/{variant}models/mlm/model.safetensors"}
-                if EVERY_MODEL[wildcards.model]["pretrained"]
-                else {}
-            )
-        ),
+        unpack(pretrained_weights),
         tuned=lambda wildcards: [
             f"<results>/search/{searched}/chosen.json"
             for searched in search_for(config, wildcards.model)

@@ -26,6 +26,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "protocol": "strict",
         "seed": 7,
         "resamples": 321,
+        "joint": ["forecast"],
         "reference": "behrt_mask",
         "references": ["behrt_mask", "behrt"],
         "minimum_prevalence": 0.01,
@@ -70,6 +71,15 @@ def test_captions_state_the_facts_of_the_run(data: str, protocol: str) -> None:
         assert caption.startswith("**Simulated data.** ") == (data == "simulated"), product.name
         assert not re.search(r"[{}]|  |None", caption), product.name
         assert caption[-1] == ".", product.name
+
+
+def test_captions_state_which_models_are_not_the_papers() -> None:
+    for name in ("table1", "table2", "table1_more", "table2_more"):
+        (product,) = (found for found in PRODUCTS if found.name == name)
+        assert "*forecast* is this project's own" in product.captioned(settings(product))
+        without = product.captioned(settings(product, joint=[]))
+        assert "this project's own" not in without
+        assert "  " not in without
 
 
 def test_captions_take_windows_from_the_tasks() -> None:

@@ -270,6 +270,19 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             {"search": {"spaces": {"retain": {"settings": {"droput": [0.1]}}}}},
             r"search.spaces.retain.settings: there is no key 'droput'. Did you mean 'dropout'",
         ),
+        (
+            {"models": {"forecast": {"tasks": {"T2": {"settings": {"layers": 3}}}}}},
+            r"models.forecast.tasks: the model is trained once",
+        ),
+        (
+            {"search": {"spaces": {"forecast": {"epochs": 2}}}},
+            r"search.spaces.forecast: this model cannot be searched",
+        ),
+        (
+            {"models": {"forecast_all": {"kind": "forecast", "training": TRAINING}}},
+            r"models.forecast_all: this name is reserved",
+        ),
+        ({"models": {"forecast": {"settings": {"hidden": 10}}}}, r"models.forecast.settings"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

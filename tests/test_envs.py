@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[1]
 # Scripts that load the modules of a folder by name.
 LOADED_BY_NAME = {
     "finetune": "models",
+    "joint": "models",
     "predict": "models",
     "table": "tables",
     "figure": "figures",

@@ -13,7 +13,7 @@ from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
 from behrt.settings.run import RunSettings
 from behrt.settings.training import Optimisation
-from behrt.tasks import key_of
+from behrt.tasks import ALL, key_of
 
 
 def read(config: Mapping[str, Any], schema: Path) -> dict[str, Any]:
@@ -29,6 +29,17 @@ def read(config: Mapping[str, Any], schema: Path) -> dict[str, Any]:
     filled = read_section(RunSettings, config).model_dump(mode="json", by_alias=True)
     _check_models(filled, Kinds(schema))
     return filled
+
+
+def joint_models(config: Mapping[str, Any], schema: Path) -> list[str]:
+    """Return the names of the models that are trained once, for all tasks.
+
+    Args:
+        config: the whole configuration.
+        schema: the path of config.schema.yaml.
+    """
+    kinds = Kinds(schema)
+    return [name for name, model in every_model_of(config).items() if kinds.is_joint(model["kind"])]
 
 
 def _check_models(config: Mapping[str, Any], kinds: Kinds) -> None:
@@ -53,6 +64,8 @@ def _check_model(config: Mapping[str, Any], section: str, name: str, kinds: Kind
         problem = "is trained by no optimiser" if "training" in model else "needs `training`"
         fix = "Remove it" if "training" in model else "Give its epochs, batch_size, learning_rate"
         raise InputError(f"{where}.training", f"kind {kind} {problem}", fix)
+    if kinds.is_joint(kind):
+        _check_joint(config, name, model, where)
     kinds.check_settings(kind, model["settings"], f"{where}.settings", whole=False)
     for task, special in model["tasks"].items():
         place = f"{where}.tasks.{task}"
@@ -60,6 +73,28 @@ def _check_model(config: Mapping[str, Any], section: str, name: str, kinds: Kind
         check_part(Optimisation, special["training"], f"{place}.training")
     for task in ("", *model["tasks"]):
         kinds.check_settings(kind, settings_for(config, name, task), f"{where}.settings")
+
+
+def _check_joint(
+    config: Mapping[str, Any], name: str, model: Mapping[str, Any], where: str
+) -> None:
+    """Refuse what a model that is trained once, for all tasks, cannot have."""
+    if model["tasks"]:
+        raise InputError(
+            f"{where}.tasks", "the model is trained once, for all tasks", "Remove `tasks`"
+        )
+    if name == "mlm" or name.endswith(ALL):
+        raise InputError(
+            where,
+            "this name is reserved: models/<name> is its folder",
+            f"Choose another name than mlm, which does not end in {ALL}",
+        )
+    if config["search"]["spaces"].get(name):
+        raise InputError(
+            f"config, search.spaces.{name}",
+            "this model cannot be searched: it is trained once, for all tasks",
+            "Remove it",
+        )
 
 
 def _check_tried(kinds: Kinds, kind: str | None, tried: Mapping[str, Any], where: str) -> None:

@@ -9,6 +9,8 @@ in the schema, are checked by the class itself.
 import math
 from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ import yaml
 
 from behrt.errors import InputError
 from behrt.models import kinds, model_named
-from behrt.settings import behrt
 from behrt.settings.base import Section, check_part, read
 from behrt.settings.refusal import nearest
 
@@ -27,6 +28,8 @@ NEEDS_CLASS = "x-needs-class"
 TRAINING = "x-training"
 """States, in the schema, whether a kind needs `training`; otherwise the kind has none."""
 
+JOINT = "x-joint"
+"""States, in the schema, whether a kind is trained once, for all tasks."""
 
 _STRICT = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
@@ -94,6 +97,12 @@ class Kinds:
             return bool(self._described[kind][TRAINING])
         return module_needs_training(kind)
 
+    def is_joint(self, kind: str) -> bool:
+        """Return whether a kind is trained once, for all tasks."""
+        if kind in self._described:
+            return bool(self._described[kind][JOINT])
+        return module_is_joint(kind)
+
 
 def settings_class(kind: str) -> type[Section]:
     """Return the `Settings` of a kind of model.
@@ -101,9 +110,9 @@ def settings_class(kind: str) -> type[Section]:
     Raises:
         InputError: its module cannot be imported, or has no such class.
     """
-    if kind == "behrt":
-        return behrt.Settings
-    settings = getattr(model_named(kind), "Settings", None)
+    without_torch = find_spec(f"behrt.settings.{kind}")
+    module = import_module(without_torch.name) if without_torch else model_named(kind)
+    settings = getattr(module, "Settings", None)
     if not (isinstance(settings, type) and issubclass(settings, Section)):
         raise InputError(
             f"behrt.models.{kind}",
@@ -119,3 +128,8 @@ def module_needs_training(kind: str) -> bool:
 
     fit = getattr(model_named(kind), "fit", None)
     return not isinstance(getattr(fit, "__self__", None), Estimated)
+
+
+def module_is_joint(kind: str) -> bool:
+    """Return whether a kind is trained once for all tasks: whether its module has `fit_jointly`."""
+    return hasattr(model_named(kind), "fit_jointly")

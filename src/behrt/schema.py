@@ -14,7 +14,14 @@ from typing import Any
 
 import yaml
 
-from behrt.kinds import NEEDS_CLASS, TRAINING, module_needs_training, settings_class
+from behrt.kinds import (
+    JOINT,
+    NEEDS_CLASS,
+    TRAINING,
+    module_is_joint,
+    module_needs_training,
+    settings_class,
+)
 from behrt.models import kinds
 from behrt.settings.run import RunSettings
 
@@ -43,7 +50,7 @@ def _settings_schema(kind: str) -> dict[str, Any]:
     together = bool(settings.__pydantic_decorators__.model_validators)
     if schema.pop("required", []) or together:
         schema[NEEDS_CLASS] = True
-    return {**schema, TRAINING: module_needs_training(kind)}
+    return {**schema, TRAINING: module_needs_training(kind), JOINT: module_is_joint(kind)}
 
 
 def _rule(kind: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Train one model: what pretraining, training for a task and the trials of a search share."""
+"""Train one model: what pretraining, training for tasks and the trials of a search share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from behrt.learning.examples import Examples
-from behrt.learning.histories import load_cuts
+from behrt.learning.histories import load_cuts, load_histories
 from behrt.learning.load import load_examples
 from behrt.learning.protocol import protocol_named
 from behrt.learning.recipe import Recipe
@@ -110,3 +110,52 @@ def train(
         masked = read_settings(model.Masking, masking or {})
         special = splits.special_targets
         model.pretrain(learned, choosing, settings, masked, optimisation, run, special)
+
+
+def train_jointly(
+    recipe: Recipe,
+    sequences: list[Path],
+    vocabulary: Path,
+    tasks: list[Task],
+    examples: list[Path],
+    protocol: str,
+    folder: Path,
+    compute: Compute,
+) -> None:
+    """Train a model once, for all tasks, after every visit; write its three files to `folder`.
+
+    The examples of the tasks choose the epoch, as for every other model.
+
+    Args:
+        recipe: what is trained, and how.
+        sequences: the shards.
+        vocabulary: the JSON file.
+        tasks: what is predicted.
+        examples: of each task, in the same order.
+        protocol: decides which patients it learns from, and on which the epoch is chosen.
+        folder: receives config.json, model.safetensors and metrics.jsonl.
+        compute: seed, threads, precision and accelerator.
+
+    Raises:
+        InputError: an unknown kind, protocol or setting, or no examples.
+    """
+    model = model_named(recipe.kind)
+    splits = protocol_named(protocol)
+    settings, optimisation = recipe.read(model.Settings)
+    facts = {
+        "kind": recipe.kind,
+        "tasks": [task.name for task in tasks],
+        "cuts": recipe.cuts,
+        "protocol": protocol,
+        "vocabulary": read_vocabulary(vocabulary).version,
+    }
+    run = TrainingRun(folder, compute, facts=facts)
+    histories = load_histories(
+        sequences, tasks, list(splits.training), vocabulary, minimum_visits=1
+    )
+    tuning = {
+        task.name: load_examples(sequences, path, list(splits.choosing), vocabulary, task.labelled)
+        for task, path in zip(tasks, examples, strict=True)
+    }
+    cuts = None if recipe.cuts == "all" else recipe.cuts
+    model.fit_jointly(histories, tuning, settings, optimisation, cuts, run)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 # Seconds of a job in the default run, by a part of its rule's name; the first that fits counts.
 _SECONDS = {
+    "joint": 200.0,
     "pretrain": 90.0,
     "finetune": 50.0,
     "oracle": 40.0,

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.workflow
 
 # Used by many rules, by few, through a folder whose modules are loaded by name, and as data.
 MODULES = ["hashing.py", "evaluation/metrics.py", "models/deepr.py", "simulation/diseases.csv"]
+KINDS = ("behrt", "deepr", "retain", "forecast", "history")
 EXTRAS = {
     kind: [f"behrt.{kind}s.{product.module}" for product in products() if product.kind == kind]
     for kind in (TABLE, FIGURE)
@@ -23,8 +24,9 @@ EXTRAS = {
     "simulate_world": ["simulation/diseases.csv", "simulation/risks.csv"],
     "simulate_part": ["simulation/diseases.csv", "simulation/risks.csv"],
     "pretrain": ["behrt.models.behrt"],
-    "finetune": [f"behrt.models.{name}" for name in ("behrt", "deepr", "retain", "history")],
-    "predict": [f"behrt.models.{name}" for name in ("behrt", "deepr", "retain", "history")],
+    "joint": ["behrt.models.forecast"],
+    "finetune": [f"behrt.models.{name}" for name in KINDS],
+    "predict": [f"behrt.models.{name}" for name in KINDS],
 }
 
 
@@ -93,7 +95,7 @@ def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
         file.write("print()\n")
     planned = editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
     assert "Train retain for T1" in planned
-    for other in ("behrt", "behrt_mask", "deepr", "prevalence", "history"):
+    for other in ("behrt", "behrt_mask", "deepr", "forecast", "prevalence", "history"):
         assert f"Train {other} for" not in planned
     assert "Pretrain" not in planned
 

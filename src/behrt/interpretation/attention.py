@@ -27,7 +27,7 @@ def attention_of(model: Behrt, words: Words) -> np.ndarray:
 
     def catch(layer: nn.Module, arguments: tuple[Tensor, Tensor, Tensor | None]) -> None:
         assert isinstance(layer, Layer)
-        hidden, bias, _ = arguments
+        hidden, bias, *_ = arguments
         query, key, _ = split_heads(layer.query_key_value(hidden), layer.heads)
         caught.append(attention_weights(query, key, bias))
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from behrt.files import atomic
 from behrt.learning.device import device_of, precision_of
-from behrt.learning.examples import Examples
 from behrt.learning.run import Optimisation, TrainingRun
 from behrt.logs import logger
 from behrt.provenance import code_hash
@@ -24,7 +24,7 @@ NAME = "checkpoint.pt"
 def fingerprint(
     model: nn.Module,
     settings: Any,
-    examples: Mapping[str, Examples],
+    data: Mapping[str, np.ndarray],
     optimisation: Optimisation,
     run: TrainingRun,
 ) -> str:
@@ -44,10 +44,9 @@ def fingerprint(
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().numpy().tobytes())
-    for split, part in examples.items():
-        for name, array in part.arrays().items():
-            digest.update(f"{split} {name}".encode())
-            digest.update(array.tobytes())
+    for name, array in data.items():
+        digest.update(name.encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

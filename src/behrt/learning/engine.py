@@ -69,6 +69,19 @@ class Objective(ABC):
     chooses: ClassVar[str]
     higher: ClassVar[bool]
 
+    def data(self) -> dict[str, np.ndarray]:
+        """Return every array that decides the training, by name, for the checkpoint."""
+        parts = {"train": self.train, "tuning": self.tuning}
+        return {
+            f"{split} {name}": array
+            for split, part in parts.items()
+            for name, array in part.arrays().items()
+        }
+
+    def order(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
+        """Return the order of the training examples in an epoch, int64 (n)."""
+        return generator.permutation(len(self.train))
+
     @abstractmethod
     def loss(
         self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
@@ -197,8 +210,9 @@ class _Training:
         settings: Any,
     ) -> None:
         begin(run)
-        parts = {"train": objective.train, "tuning": objective.tuning}
-        self.fingerprint = checkpoint.fingerprint(model, settings, parts, optimisation, run)
+        self.fingerprint = checkpoint.fingerprint(
+            model, settings, objective.data(), optimisation, run
+        )
         self.objective, self.optimisation, self.run = objective, optimisation, run
         self.model = model
         self.fabric = fabric_of(run)
@@ -259,7 +273,7 @@ class _Training:
     def epoch(self, bar: "tqdm[Any]") -> float:
         """Train on the remaining batches of the epoch; return its mean loss."""
         progress, size = self.progress, self.optimisation.batch_size
-        order = generator(self.run, progress.epoch, 0).permutation(len(self.objective.train))
+        order = self.objective.order(size, generator(self.run, progress.epoch, 0))
         total = torch.tensor(progress.loss, dtype=torch.float64, device=self.fabric.device)
         self.wrapped.train()
         while progress.step < self.batches:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from behrt import hashing
+from behrt.errors import InputError
 from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.load import load_examples
 from behrt.sequences.tasks import label_ends
@@ -45,6 +46,42 @@ class Histories:
     def cuts(self, task: str) -> np.ndarray:
         """Return int64 (cuts): the visits after which a task can be predicted, ascending."""
         return np.flatnonzero(self.label_ends[task] != NO_CUT)
+
+    def latest_cuts(self, task: str) -> np.ndarray:
+        """Return int64 (subjects with a cut): the last cut of each."""
+        cuts = self.cuts(task)
+        subjects = np.searchsorted(self.examples.visit_offsets[:-1], cuts, side="right")
+        latest: np.ndarray = cuts[np.diff(subjects, append=-1) != 0]
+        return latest
+
+    def with_cuts(self) -> "Histories":
+        """Return the subjects with a cut of at least one task.
+
+        Raises:
+            InputError: a task has no cut.
+        """
+        found = np.zeros(len(self), dtype=bool)
+        for task in self.label_ends:
+            cuts = self.cuts(task)
+            if not len(cuts):
+                raise InputError(
+                    f"{task}, training patients",
+                    "nothing can be predicted after any of their visits",
+                    "Use more patients, or a longer follow-up",
+                )
+            found[np.searchsorted(self.examples.visit_offsets[:-1], cuts, side="right") - 1] = True
+        return self.select(np.flatnonzero(found))
+
+    def select(self, rows: np.ndarray) -> "Histories":
+        """Return the subjects at `rows` (int64 indices), in that order."""
+        old, visits = self.examples.visit_offsets, ragged_take(self.examples.visit_offsets, rows)[0]
+        examples = self.examples.select(rows)
+        moved = np.repeat(examples.visit_offsets[:-1] - old[rows], np.diff(examples.visit_offsets))
+        ends = {
+            task: np.where(ends[visits] == NO_CUT, NO_CUT, ends[visits] + moved)
+            for task, ends in self.label_ends.items()
+        }
+        return Histories(examples, self.follow_up_end[rows], ends)
 
     def cut_after(self, visits: np.ndarray, task: str) -> Examples:
         """Return one row per cut: the history up to a visit, and the task's label.

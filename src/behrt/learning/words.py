@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from behrt.errors import InputError
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.examples import Examples, ragged_ranges
 from behrt.learning.packing import pack
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 from behrt.settings.behrt import Masking, Settings
@@ -41,7 +41,13 @@ class Words:
     visits: np.ndarray
 
 
-def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask: bool) -> Words:
+def words_of(
+    examples: Examples,
+    rows: np.ndarray,
+    max_length: int,
+    closing_mask: bool,
+    ends: np.ndarray | None = None,
+) -> Words:
     """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
 
     CLS has the age and index of the first visit, SEP those of the visit before it. A history longer
@@ -53,18 +59,22 @@ def words_of(examples: Examples, rows: np.ndarray, max_length: int, closing_mask
         rows: int64 (patients), indices of patients.
         max_length: words per patient, at most.
         closing_mask: append MASK SEP as visit n + 1, at the age of visit n.
+        ends: int64 (patients), where the visits that are read end, by their number in `examples`;
+            None for all visits.
 
     Raises:
         InputError: a patient has no visit.
     """
-    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    starts = examples.visit_offsets[rows]
+    ends = examples.visit_offsets[rows + 1] if ends is None else ends
+    visits, visit_offsets = ragged_ranges(starts, ends - starts)
     counts = np.diff(visit_offsets)
     if not counts.all():
         raise InputError("examples", "a patient has no visit", "Draw the tasks again")
     space = max_length - 1 - 2 * closing_mask
     sizes = examples.code_offsets[visits + 1] - examples.code_offsets[visits] + 1
-    ends = np.cumsum(sizes)
-    words_to_the_end = np.repeat(ends[visit_offsets[1:] - 1], counts) - ends + sizes
+    total = np.cumsum(sizes)
+    words_to_the_end = np.repeat(total[visit_offsets[1:] - 1], counts) - total + sizes
     kept = words_to_the_end <= space
     kept[visit_offsets[1:] - 1] = True
 
@@ -155,7 +165,7 @@ def mask_words(
     return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
 
 
-def packed_rows(words: Words, read: np.ndarray) -> dict[str, np.ndarray]:
+def packed_rows(words: Words, read: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
     """Pack sequences into rows, as the arguments of `behrt.models.behrt.Encoder.forward`.
 
     >>> words = Words(
@@ -171,10 +181,12 @@ def packed_rows(words: Words, read: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         words: the sequences.
         read: int64 (m), the words whose hidden vectors are read out.
+        **more: int (words), further numbers of each word.
 
     Returns:
         tokens, ages, visits, patients: int32 (rows, length); a place without a word has token PAD
         and patient −1. read: int64 (m), the places of the words in the rows laid end to end.
+        The further numbers, by name: int32 (rows, length), 0 at a place without a word.
     """
     lengths = np.diff(words.offsets)
     row_length = -(-int(lengths.max()) // ROW_MULTIPLE) * ROW_MULTIPLE
@@ -194,4 +206,5 @@ def packed_rows(words: Words, read: np.ndarray) -> dict[str, np.ndarray]:
         "visits": laid_out(words.visits, 0),
         "patients": laid_out(patients, -1),
         "read": places[read],
+        **{name: laid_out(values, 0) for name, values in more.items()},
     }

@@ -27,7 +27,7 @@ from behrt.learning.value_rows import ValueRows
 from behrt.learning.words import AGES, SPECIAL_TARGETS, patients_cut, words_to_predict
 from behrt.logs import logger
 from behrt.sequences.vocabulary import FIRST_DISEASE
-from behrt.settings.behrt import Masking, Settings
+from behrt.settings.behrt import Masking, Settings, Sizes
 from behrt.settings.training import Optimisation
 
 INITIAL_SPREAD = 0.02
@@ -70,8 +70,27 @@ def split_heads(query_key_value: Tensor, heads: int) -> tuple[Tensor, Tensor, Te
     return query, key, value
 
 
+def rotate(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn pairs of numbers by angles, so that their products depend on differences of angles.
+
+    These are rotary embeddings (Su et al. 2021, arXiv 2104.09864).
+
+    Args:
+        values: (R, A, L, H / A), queries or keys.
+        rotation: cosines and sines of the angles of each word, (R, 1, L, H / (2 A)) each.
+    """
+    cosine, sine = rotation
+    first, second = values.chunk(2, -1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+
+
 def attention(
-    query_key_value: Tensor, bias: Tensor, heads: int, rate: float, training: bool
+    query_key_value: Tensor,
+    bias: Tensor,
+    heads: int,
+    rate: float,
+    training: bool,
+    rotation: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Return scaled dot-product attention (R, L, H) of (R, L, 3 H).
 
@@ -81,8 +100,11 @@ def attention(
         heads: the number of heads.
         rate: dropout of the attention weights.
         training: whether dropout is applied.
+        rotation: of queries and keys, as in `rotate`; None for none.
     """
     query, key, value = split_heads(query_key_value, heads)  # (R, A, L, H / A) each
+    if rotation is not None:
+        query, key = rotate(query, rotation), rotate(key, rotation)
     if query_key_value.device.type == "cuda":
         context = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
@@ -96,7 +118,7 @@ def attention(
 class Layer(nn.Module):
     """One layer of BERT's encoder, with normalisation after each sum."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Sizes) -> None:
         super().__init__()
         self.heads = settings.heads
         self.hidden_dropout = settings.hidden_dropout
@@ -108,11 +130,17 @@ class Layer(nn.Module):
         self.outer = nn.Linear(settings.intermediate, settings.hidden)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
 
-    def forward(self, hidden: Tensor, bias: Tensor, read: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        bias: Tensor,
+        read: Tensor | None,
+        rotation: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """Return the layer's output (R, L, H), or (m, H) at the places `read` only."""
         query_key_value = self.query_key_value(hidden)  # (R, L, 3 H)
         context = attention(  # (R, L, H)
-            query_key_value, bias, self.heads, self.attention_dropout, self.training
+            query_key_value, bias, self.heads, self.attention_dropout, self.training, rotation
         )
         if read is not None:
             context, hidden = context.flatten(0, 1)[read], hidden.flatten(0, 1)[read]  # (m, H)
@@ -129,7 +157,7 @@ class Encoder(nn.Module):
 
     positions: Tensor | None
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Sizes, n_diseases: int) -> None:
         super().__init__()
         self.hidden_dropout = settings.hidden_dropout
         self.words = nn.Embedding(FIRST_DISEASE + n_diseases, settings.hidden)
@@ -150,27 +178,49 @@ class Encoder(nn.Module):
             tokens, ages, visits, patients: int32 (R, L), as `packed_rows` returns them.
             read: int64 (m), places in the rows laid end to end.
         """
-        hidden = self.words(tokens)  # (R, L, H)
+        # A row holds several patients: a word attends to the words of its own patient only.
+        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        return self.read_out(self.embedded(tokens, ages, visits), apart, read)
+
+    def embedded(self, tokens: Tensor, ages: Tensor, visits: Tensor) -> Tensor:
+        """Return the sum of the embeddings of each word (R, L, H)."""
+        hidden: Tensor = self.words(tokens)
         if self.ages is not None:
             hidden = hidden + self.ages(ages)
         if self.segments is not None:
             hidden = hidden + self.segments(visits % 2)
         if self.positions is not None:
             hidden = hidden + F.embedding(visits, self.positions)
+        return hidden
+
+    def read_out(
+        self,
+        hidden: Tensor,
+        apart: Tensor,
+        read: Tensor,
+        rotation: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Return the output (m, H) of the layers at the places `read`.
+
+        Args:
+            hidden: (R, L, H), the sum of the embeddings.
+            apart: bool (R, 1, L, L), whether a word (row) must not attend to a word (column).
+            read: int64 (m), places in the rows laid end to end.
+            rotation: as in `rotate`.
+        """
         hidden = dropout(self.norm(hidden), self.hidden_dropout, self.training)
         device = hidden.device.type
         if torch.is_autocast_enabled(device):
             hidden = hidden.to(torch.get_autocast_dtype(device))
-
-        # A row holds several patients: a word attends to the words of its own patient only.
-        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        if not self.layers:
+            return hidden.flatten(0, 1)[read]
         bias = torch.zeros(apart.shape, dtype=hidden.dtype, device=hidden.device)
         bias.masked_fill_(apart, -1e4)
 
         *first, last = self.layers
         for layer in first:
-            hidden = layer(hidden, bias, None)  # (R, L, H)
-        output: Tensor = last(hidden, bias, read)  # (m, H): only where it is read out
+            hidden = layer(hidden, bias, None, rotation)  # (R, L, H)
+        output: Tensor = last(hidden, bias, read, rotation)  # (m, H): only where it is read out
         return output
 
 
@@ -197,7 +247,7 @@ class MaskedHead(nn.Module):
         if self.special_bias is not None:
             weight = torch.cat([weight, words.weight[list(SPECIAL_TARGETS)]])
             bias = torch.cat([bias, self.special_bias])
-        return _full_precision_linear(hidden, weight, bias)
+        return full_precision_linear(hidden, weight, bias)
 
 
 class PooledHead(nn.Module):
@@ -212,10 +262,10 @@ class PooledHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """Return float32 logits (m, D) of the hidden vectors (m, H)."""
         pooled = dropout(torch.tanh(self.pooler(hidden)), self.hidden_dropout, self.training)
-        return _full_precision_linear(pooled, self.classifier.weight, self.classifier.bias)
+        return full_precision_linear(pooled, self.classifier.weight, self.classifier.bias)
 
 
-def _full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Multiply in float32: bfloat16 logits would tie diseases that are to be ranked."""
     with torch.autocast(values.device.type, enabled=False):
         logits: Tensor = F.linear(values.float(), weight.float(), bias.float())
@@ -235,7 +285,7 @@ class Behrt(nn.Module):
             self.head: MaskedHead | PooledHead = MaskedHead(settings, n_diseases, special_targets)
         else:
             self.head = PooledHead(settings, n_diseases)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     @property
     def output_bias(self) -> nn.Parameter:
@@ -271,7 +321,7 @@ def embedded_positions(count: int, hidden: int) -> Tensor:
     return positions(count, hidden) * (INITIAL_SPREAD * math.sqrt(2))
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Draw weights as BERT does: normal around 0, biases 0. Ages start as the sines of positions.
 
     With one random row per month of life, two visits a month apart would look unrelated until both
@@ -280,7 +330,7 @@ def _initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INITIAL_SPREAD)
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
     if isinstance(module, Encoder) and module.ages is not None:
         with torch.no_grad():

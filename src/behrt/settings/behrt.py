@@ -13,8 +13,8 @@ from behrt.settings.base import Count, Section, Share, ShareBelowOne
 from behrt.settings.training import Optimisation
 
 
-class Settings(Section):
-    """The sizes of a BEHRT. The defaults are the paper's."""
+class Sizes(Section):
+    """The sizes of an encoder. The defaults are the paper's."""
 
     hidden: Annotated[int, Field(ge=2, multiple_of=2)] = 288
     """Numbers per word; a multiple of `heads`."""
@@ -47,12 +47,8 @@ class Settings(Section):
     position: bool = True
     """Whether the position embedding is added."""
 
-    readout: Literal["cls", "mask"] = "cls"
-    """`cls` (the paper's) reads the first token through a pooling layer into a linear classifier.
-    `mask` appends a masked next visit and reads it through the head of pretraining."""
-
     @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> "Settings":
+    def _heads_divide_hidden(self) -> "Sizes":
         if self.hidden % self.heads:
             raise InputError(
                 "hidden",
@@ -60,6 +56,14 @@ class Settings(Section):
                 "Change one of the two",
             )
         return self
+
+
+class Settings(Sizes):
+    """The sizes of a BEHRT. The defaults are the paper's."""
+
+    readout: Literal["cls", "mask"] = "cls"
+    """`cls` (the paper's) reads the first token through a pooling layer into a linear classifier.
+    `mask` appends a masked next visit and reads it through the head of pretraining."""
 
 
 class Masking(Section):

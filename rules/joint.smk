@@ -1,0 +1,58 @@
+"""Train the models that are trained once, for all tasks, after every visit.
+
+In: the sequences, and the examples of the tasks, which choose the epoch.
+Out: models/<model>/, from which finetune takes the model of each task; models/<model>_all/ is
+trained for the tasks on all eligible patients. A variant of the run has its files in its own folder
+(behrt.variants).
+"""
+
+
+def joint_tasks(wildcards):
+    """Return the tasks that a joint model is trained for."""
+    names = ON_ALL_ELIGIBLE if wildcards.joint.endswith(ALL) else TASKS
+    return [TASK[name] for name in names]
+
+
+rule joint:
+    input:
+        sequences=SEQUENCES,
+        examples=lambda wildcards: [
+            f"<results>/tasks/{task.key}.parquet" for task in joint_tasks(wildcards)
+        ],
+        vocabulary="<results>/vocabulary.json",
+    output:
+        weights="<results>/{variant}models/{joint}/model.safetensors",
+        model_config="<results>/{variant}models/{joint}/config.json",
+        metrics="<results>/{variant}models/{joint}/metrics.jsonl",
+    log:
+        "<logs>/{variant}joint/{joint}.log",
+    benchmark:
+        "<benchmarks>/{variant}joint/{joint}.jsonl"
+    wildcard_constraints:
+        joint="|".join(f"{model}({ALL})?" for model in JOINT) or "$^",  # $^ fits nothing
+    priority: 1
+    conda:
+        "../envs/train.yaml"
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=2880,
+        gpu=int(config["accelerator"] == "gpu"),
+    params:
+        recipe=lambda wildcards: {
+            "kind": EVERY_MODEL[key_of(wildcards.joint)]["kind"],
+            "settings": settings_for(config, key_of(wildcards.joint), ""),
+            "training": training_for(config, key_of(wildcards.joint), ""),
+            "cuts": EVERY_MODEL[key_of(wildcards.joint)]["cuts"],
+        },
+        tasks=lambda wildcards: plain(joint_tasks(wildcards)),
+        protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
+        compute=lambda wildcards: compute_for(config, key_of(wildcards.joint)),
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "joint.py",
+            f"behrt.models.{EVERY_MODEL[key_of(wildcards.joint)]['kind']}",
+        ),
+    message:
+        "Train {wildcards.variant}{wildcards.joint} for all tasks ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
+    script:
+        "../scripts/joint.py"

@@ -1,0 +1,177 @@
+"""Train once for all tasks, after every visit; and predict after the last visit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from behrt import logs
+from behrt.evaluation.metrics import sample_metrics
+from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, fabric_of
+from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.histories import NO_CUT, Histories
+
+CutBatch = Callable[[Examples, np.ndarray, np.ndarray, np.ndarray], dict[str, Tensor]]
+"""Returns a batch, the model's keyword arguments, of cuts of some patients.
+
+Its arguments are the patients; int64 (n), the rows of those that are read; int64 (m), the last
+visit before each cut, by its number in the examples, in order of patient and time; and int64 (m),
+each cut's patient, 0 … n − 1. Each patient has at least one cut.
+"""
+
+
+@dataclass(frozen=True)
+class Forecasting(Objective):
+    """Every task, after some visits of each patient, which are drawn anew in each epoch.
+
+    `model(**batch)` gives the logits of all tasks, (tasks * m, n_diseases), those of a task
+    together; with `task`, those of one, (m, n_diseases). The loss is binary cross-entropy, mean
+    over the cuts that count for a task and over diseases, then over tasks. The mean over tasks of
+    the sample-averaged average precision of the tuning examples chooses the epoch.
+
+    Attributes:
+        train: `histories.examples`.
+        tuning: one of `tuning_of`.
+        collate: makes a batch of cuts.
+        histories: of the training patients, each with at least one cut.
+        tuning_of: the tuning examples by name of the task.
+        cuts: drawn per patient and epoch, at most; None for all.
+        max_length: words per patient, at most. Cuts so early that the words from there to the last
+            cut do not fit are left out.
+    """
+
+    collate: CutBatch  # type: ignore[assignment]
+    histories: Histories
+    tuning_of: Mapping[str, Examples]
+    cuts: int | None
+    max_length: int
+
+    chooses = "tuning_aps"
+    higher = True
+
+    def data(self) -> dict[str, np.ndarray]:
+        ends = {f"ends {task}": ends for task, ends in self.histories.label_ends.items()}
+        tuning = {
+            f"tuning {task} {name}": array
+            for task, examples in self.tuning_of.items()
+            for name, array in examples.arrays().items()
+        }
+        return {**super().data(), **ends, **tuning}
+
+    def order(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
+        """Return the patients in batches of similar length, int64 (n); the batches are shuffled.
+
+        A batch is packed into rows as long as its longest history, and the cost of attention grows
+        with the length of a row.
+        """
+        sizes = np.diff(self.train.code_offsets[self.train.visit_offsets])
+        patients = generator.permutation(len(self.train))
+        patients = patients[np.argsort(sizes[patients], kind="stable")]
+        batches = len(patients) // batch_size
+        whole, rest = np.split(patients, [batches * batch_size])
+        shuffled = whole.reshape(batches, batch_size)[generator.permutation(batches)]
+        return np.concatenate([shuffled.ravel(), rest])
+
+    def drawn(
+        self, rows: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cuts of an epoch, as `CutBatch` takes them: visits and patients, int64 (m)."""
+        train = self.train
+        starts = train.visit_offsets[rows]
+        visits, offsets = ragged_ranges(starts, train.visit_offsets[rows + 1] - starts)
+        patient = np.repeat(np.arange(len(rows)), np.diff(offsets))
+        ends = np.stack([ends[visits] for ends in self.histories.label_ends.values()])
+        counting = (ends != NO_CUT).any(axis=0)
+        visits, patient = visits[counting], patient[counting]
+
+        order = np.lexsort((generator.random(len(visits)), patient))
+        per_patient = np.bincount(patient, minlength=len(rows))
+        rank = np.arange(len(visits)) - np.repeat(per_patient.cumsum() - per_patient, per_patient)
+        if self.cuts is not None:
+            chosen = np.sort(order[rank < self.cuts])
+            visits, patient = visits[chosen], patient[chosen]
+
+        last = visits[np.searchsorted(patient, patient, side="right") - 1]
+        diseases = train.code_offsets[last + 1] - train.code_offsets[visits]
+        words = 1 + diseases + last - visits + 1  # CLS, and one SEP per visit
+        fits = (words <= self.max_length) | (visits == last)
+        return visits[fits], patient[fits]
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        visits, patient = self.drawn(rows, generator)
+        batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
+        ends = np.stack([ends[visits] for ends in self.histories.label_ends.values()])
+        task, cut = np.nonzero(ends != NO_CUT)
+        places = fabric.to_device(torch.from_numpy(task * len(visits) + cut))
+        labels = fabric.to_device(self.labels(visits[cut], ends[task, cut]))
+        losses = F.binary_cross_entropy_with_logits(
+            model(**batch).float()[places], labels, reduction="none"
+        )
+        weights = torch.from_numpy(1 / (len(ends) * np.bincount(task)[task])).float()
+        return (losses.mean(1) * fabric.to_device(weights)).sum()
+
+    def labels(self, visits: np.ndarray, ends: np.ndarray) -> Tensor:
+        """Return float32 (m, n_diseases): the diseases of the visits after each cut to the end."""
+        first = self.train.code_offsets[visits + 1]
+        positions, offsets = ragged_ranges(first, self.train.code_offsets[ends] - first)
+        labels = np.zeros((len(visits), self.train.n_diseases), dtype=np.float32)
+        labels[np.repeat(np.arange(len(visits)), np.diff(offsets)), self.train.codes[positions]] = 1
+        return torch.from_numpy(labels)
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        """Return the metrics of the tuning examples: means over tasks, then those of each task."""
+        of_tasks = {}
+        for task, examples in self.tuning_of.items():
+            logits = torch.from_numpy(last_logits(model, fabric, self.collate, examples, task))
+            labels = examples.label_matrix(np.arange(len(examples)))
+            loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).float())
+            precision, auroc = sample_metrics(torch.sigmoid(logits).numpy(), labels)
+            of_tasks[task] = {
+                "tuning_loss": float(loss),
+                "tuning_aps": float(np.nanmean(precision)),
+                "tuning_auroc": float(np.nanmean(auroc)),
+            }
+        names = ("tuning_loss", "tuning_aps", "tuning_auroc")
+        return {
+            **{name: float(np.mean([own[name] for own in of_tasks.values()])) for name in names},
+            **{f"{name}_{task}": own[name] for task, own in of_tasks.items() for name in names},
+        }
+
+
+def last_logits(
+    model: nn.Module,
+    fabric: Fabric,
+    collate: CutBatch,
+    examples: Examples,
+    task: str,
+    advance: Callable[[int], object] = lambda patients: None,
+) -> np.ndarray:
+    """Return float32 (n, n_diseases), the logits of a task after each patient's last visit."""
+    model.eval()
+    logits = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
+    with torch.no_grad():
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            rows = np.arange(start, min(start + EVALUATION_BATCH, len(examples)))
+            last = examples.visit_offsets[rows + 1] - 1
+            batch = fabric.to_device(collate(examples, rows, last, rows - start))
+            logits[rows] = model(**batch, task=task).float().cpu().numpy()
+            advance(len(rows))
+    return logits
+
+
+def predict_cuts(
+    model: nn.Module, collate: CutBatch, examples: Examples, task: str, run: TrainingRun
+) -> np.ndarray:
+    """Return float32 (n, n_diseases): the probabilities after each patient's last visit."""
+    fabric = fabric_of(run)
+    wrapped = fabric.setup_module(model)
+    with logs.progress(total=len(examples), label="predict", unit="patients") as bar:
+        logits = last_logits(wrapped, fabric, collate, examples, task, bar.update)
+    probabilities: np.ndarray = torch.sigmoid(torch.from_numpy(logits)).numpy()
+    return probabilities

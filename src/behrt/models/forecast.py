@@ -1,0 +1,464 @@
+"""Forecast: a BEHRT that learns from every visit, once for all tasks. This project's own.
+
+BEHRT (Li et al. 2020) learns from one visit per patient and task. Here a word attends to the words
+of its own and of earlier visits only, so that each visit's last word, SEP, has read the history up
+to it and nothing later, and predicts the labels of all tasks after it. The encoder is BEHRT's, with
+sex and continuous time in addition (`rotary`, `time`, `sex`), and is trained from random weights.
+Two parts do without attention: `history` (a disease on record changes its own prediction) and
+`effects` (a disease on record adds to the odds of every other, which is a noisy-OR). The simulated
+process has risks of this form, so on simulated patients `effects` fits by construction; what it
+gains there is no evidence for real patients.
+
+From top to bottom: the network, its inputs, training and prediction. In the comments on shapes, R
+is the number of rows, L their length, H `hidden`, A `heads`, D the number of diseases, m the number
+of cuts (visits after which is predicted), E the number of diseases on record at them, and K the
+number of knots in time.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from behrt.errors import InputError
+from behrt.learning import artefacts, engine
+from behrt.learning.engine import TrainingRun
+from behrt.learning.examples import Examples, ragged_take
+from behrt.learning.forecasting import Forecasting, predict_cuts
+from behrt.learning.histories import Histories
+from behrt.learning.on_record import on_record
+from behrt.learning.value_rows import ValueRows
+from behrt.learning.words import packed_rows, words_of
+from behrt.models.behrt import Encoder, full_precision_linear, initialise
+from behrt.sequences.vocabulary import FIRST_DISEASE, SEP
+from behrt.settings.forecast import Settings
+from behrt.settings.training import Optimisation
+
+MONTHS = (0, 1, 3, 6, 12, 24, 60, 150)
+"""Knots of the time since a record, in months."""
+
+VISITS = (1, 2, 3, 5, 10)
+"""Knots of the number of visits with a disease."""
+
+DAYS_A_YEAR = 365.25
+
+PERIODS = (60 * DAYS_A_YEAR, 55.0)
+"""The longest and the shortest period of the rotary embedding, in days."""
+
+LEAST_EFFECT = -4.0
+"""The log of the odds that a disease adds at first to another, relative to its prevalence."""
+
+EFFECT_STEPS, HISTORY_STEPS = 60.0, 16.0
+"""How many times as fast the tables of effects and of histories learn as other weights. A step of
+AdamW is as large as the learning rate, and the entry of a rare pair of diseases gets few steps."""
+
+TASK = "task"
+"""The name of the head in the model of one task."""
+
+DISEASE_ROWS = {
+    "effects.caused.weight": 0,
+    "effects.recorded.weight": 0,
+    "encoder.words.weight": FIRST_DISEASE,
+    f"heads.{TASK}.again.weight": 0,
+    f"heads.{TASK}.classifier.bias": 0,
+    f"heads.{TASK}.classifier.weight": 0,
+    f"heads.{TASK}.scale": 0,
+    f"heads.{TASK}.times.weight": 0,
+}
+"""The tensors with one row per disease, and the first such row, which a release may erase. Those
+with one row per pair of diseases are in `value_rows`."""
+
+# --- The network ------------------------------------------------------------------------------
+
+
+def between(values: Tensor, knots: Sequence[float]) -> Tensor:
+    """Return the weights of linear interpolation between knots, on the scale of log(1 + value).
+
+    >>> between(torch.tensor([0.0, 1.0, 3.0, 99.0]), [0, 3, 15]).tolist()
+    [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+    Args:
+        values: float32 (n), at least 0.
+        knots: ascending; values beyond them count as the nearest.
+
+    Returns:
+        float32 (n, knots): rows sum to 1; at most two neighbours in a row are not 0.
+    """
+    places = torch.tensor(knots, dtype=torch.float32, device=values.device).log1p()
+    scaled = values.log1p().clamp(places[0], places[-1])
+    above = torch.searchsorted(places, scaled).clamp(min=1)
+    share = (scaled - places[above - 1]) / (places[above] - places[above - 1])
+    weights = values.new_zeros(len(values), len(knots))
+    weights.scatter_(1, above[:, None] - 1, 1 - share[:, None])
+    return weights.scatter_(1, above[:, None], share[:, None])
+
+
+class TimedEncoder(Encoder):
+    """BEHRT's encoder with sex and time, in which a word reads its own and earlier visits only."""
+
+    rates: Tensor
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__(settings, n_diseases)
+        self.rotary = settings.rotary
+        self.sexes = nn.Embedding(3, settings.hidden) if settings.sex else None
+        self.times = nn.Linear(2, settings.hidden, bias=False) if settings.time else None
+        pairs = settings.hidden // settings.heads // 2
+        longest, shortest = (math.log10(period) for period in PERIODS)
+        periods = torch.logspace(longest, shortest, pairs)
+        self.register_buffer("rates", 2 * math.pi / periods, persistent=False)
+
+    def forward(  # type: ignore[override]
+        self,
+        tokens: Tensor,
+        ages: Tensor,
+        visits: Tensor,
+        patients: Tensor,
+        read: Tensor,
+        days: Tensor,
+        gaps: Tensor,
+        spans: Tensor,
+        sexes: Tensor,
+    ) -> Tensor:
+        """Return (m, H) at the places `read`.
+
+        Args:
+            tokens, ages, visits, patients: int32 (R, L), as `packed_rows` returns them.
+            read: int64 (m), places in the rows laid end to end.
+            days: int32 (R, L), the day of the word's visit.
+            gaps: int32 (R, L), days since the previous visit, 0 at the first.
+            spans: int32 (R, L), days since the start of follow-up, at least 0.
+            sexes: int32 (R, L), as in `Examples`.
+        """
+        hidden = self.embedded(tokens, ages, visits)
+        if self.sexes is not None:
+            hidden = hidden + self.sexes(sexes)
+        if self.times is not None:
+            times = torch.stack([gaps / 30.0, spans / DAYS_A_YEAR], -1).log1p()  # (R, L, 2)
+            hidden = hidden + self.times(times)
+        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        later = visits[:, None, :, None] < visits[:, None, None, :]
+        return self.read_out(hidden, apart | later, read, self.rotation(days))
+
+    def rotation(self, days: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return cosines and sines (R, 1, L, H / (2 A)) of the days, as `rotate` takes them."""
+        if not self.rotary:
+            return None
+        angles = days[:, None, :, None] * self.rates
+        device, dtype = days.device.type, angles.dtype
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+class Effects(nn.Module):
+    """What each disease on record adds to the odds of every disease.
+
+    The added odds have one strength per pair of diseases. How they change with the time since the
+    first record depends on either disease of the pair, not on the pair, which would take more
+    patients to learn.
+    """
+
+    def __init__(self, n_diseases: int) -> None:
+        super().__init__()
+        self.n_diseases = n_diseases
+        # Row d * n_diseases + e is the effect of disease d on disease e.
+        self.pairs = nn.Embedding(n_diseases**2, 1)
+        self.recorded = nn.Embedding(n_diseases, len(MONTHS))
+        self.caused = nn.Embedding(n_diseases, len(MONTHS))
+
+    def forward(self, cut: Tensor, disease: Tensor, lags: Tensor, cuts: int) -> Tensor:
+        """Return float32 (m, D), the log of the sum of the added odds.
+
+        Args:
+            cut, disease: int64 (E), the diseases on record at each cut.
+            lags: float32 (E, K), the time since their first record, as `between` returns it.
+            cuts: m.
+        """
+        diseases, knots = self.n_diseases, lags.shape[1]
+        changes = (
+            self.pairs.weight.view(diseases, 1, diseases)
+            + self.recorded.weight.view(diseases, knots, 1)
+            + self.caused.weight.t().view(1, knots, diseases)
+        )  # (D, K, D)
+        odds = (LEAST_EFFECT + EFFECT_STEPS * changes).exp()
+        present = lags.new_zeros(cuts, diseases, knots)
+        present[cut, disease] = lags
+        added: Tensor = present.view(cuts, -1) @ odds.view(-1, diseases)  # (m, D)
+        return (added + 1e-9).log()
+
+
+class Head(nn.Module):
+    """The logits of one task: a base, to which effects add odds; and diseases on record."""
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(settings.hidden, n_diseases)
+        self.scale = nn.Parameter(torch.zeros(n_diseases)) if settings.effects else None
+        self.again = self.times = None
+        if settings.history:
+            self.again = nn.Embedding(n_diseases, settings.hidden)
+            self.times = nn.Embedding(n_diseases, 2 * len(MONTHS) + len(VISITS))
+
+    def start(self, train: Examples) -> None:
+        """Set the weights so that the head predicts shares of labels.
+
+        They are those among all, and of a disease on record those among patients who have it.
+        """
+        rows, prior = np.arange(len(train)), train.prior_log_odds()
+        known, labels = train.known_matrix(rows), train.label_matrix(rows)
+        prevalence = 1 / (1 + np.exp(-prior))
+        again = ((known & labels).sum(0) + prevalence) / (known.sum(0) + 1)
+        with torch.no_grad():
+            self.classifier.weight.zero_()
+            self.classifier.bias.copy_(torch.from_numpy(prior))
+            if self.scale is not None:
+                self.scale.copy_(torch.from_numpy(prior))
+            if self.again is not None and self.times is not None:
+                self.again.weight.zero_()
+                self.times.weight.zero_()
+                change = torch.from_numpy(np.log(again / (1 - again)) - prior)
+                self.times.weight[:, : len(MONTHS)] = change[:, None] / HISTORY_STEPS
+
+    def forward(
+        self, hidden: Tensor, added: Tensor | None, cut: Tensor, disease: Tensor, times: Tensor
+    ) -> Tensor:
+        """Return float32 logits (m, D).
+
+        Args:
+            hidden: (m, H).
+            added: (m, D), as `Effects` returns it, or None.
+            cut, disease: int64 (E), the diseases on record at each cut.
+            times: float32 (E, 2 K + …), when and how often they were recorded.
+        """
+        logits = full_precision_linear(hidden, self.classifier.weight, self.classifier.bias)
+        if self.scale is not None and added is not None:
+            logits = torch.logaddexp(logits, added + self.scale)
+        if self.again is not None and self.times is not None:
+            change = HISTORY_STEPS * (times * self.times(disease)).sum(-1)  # (E)
+            change = change + (hidden.float()[cut] * self.again(disease)).sum(-1)
+            logits = logits.index_put((cut, disease), change, accumulate=True)
+        return logits
+
+
+class Forecast(nn.Module):
+    """An encoder, effects, and one head per task."""
+
+    def __init__(self, settings: Settings, n_diseases: int, tasks: Sequence[str]) -> None:
+        super().__init__()
+        self.encoder = TimedEncoder(settings, n_diseases)
+        self.effects = Effects(n_diseases) if settings.effects else None
+        self.heads = nn.ModuleDict({task: Head(settings, n_diseases) for task in tasks})
+        self.apply(initialise)
+        if self.effects is not None:
+            for table in self.effects.parameters():
+                nn.init.zeros_(table)
+
+    def forward(
+        self,
+        cut: Tensor,
+        disease: Tensor,
+        visits_with: Tensor,
+        since_first: Tensor,
+        since_last: Tensor,
+        task: str | None = None,
+        **words: Tensor,
+    ) -> Tensor:
+        """Return float32 logits, (tasks * m, D), those of a task together, or (m, D) of one task.
+
+        Args:
+            cut, disease, visits_with, since_first, since_last: int64 (E), as in `OnRecord`.
+            task: the name of a task; None for all.
+            **words: the arguments of `TimedEncoder.forward`.
+        """
+        hidden = self.encoder(**words)  # (m, H)
+        heads = self.heads.values() if task is None else [self.heads[task]]
+        with torch.autocast(hidden.device.type, enabled=False):
+            first, last = (
+                between(days * 12 / DAYS_A_YEAR, MONTHS) for days in (since_first, since_last)
+            )
+            times = torch.cat([last, first, between(visits_with.float(), VISITS)], 1)
+            added = None
+            if self.effects is not None:
+                added = self.effects(cut, disease, first, len(hidden))
+            return torch.cat([head(hidden, added, cut, disease, times) for head in heads])
+
+
+# --- Its inputs -------------------------------------------------------------------------------
+
+
+def cut_batch(
+    settings: Settings,
+    examples: Examples,
+    rows: np.ndarray,
+    visits: np.ndarray,
+    patient: np.ndarray,
+) -> dict[str, Tensor]:
+    """Return the network's arguments for some cuts of the patients at `rows`.
+
+    The arguments are those of `behrt.learning.forecasting.CutBatch`. The words of all cuts of a
+    patient must fit `max_length`. What is on record is taken from the whole history.
+    """
+    ends = visits[np.searchsorted(patient, np.arange(len(rows)), side="right") - 1] + 1
+    words = words_of(examples, rows, settings.max_length, False, ends)
+    kept = words.visits[words.offsets[1:] - 1] + 1  # visits of each patient that fit
+    first = ends - kept
+    separators = np.flatnonzero(words.tokens == SEP)  # one per visit
+    read = separators[(kept.cumsum() - kept - first)[patient] + visits]
+
+    of_word = np.repeat(np.arange(len(rows)), np.diff(words.offsets))
+    visit, starts = first[of_word] + words.visits, examples.visit_offsets[rows]
+    day = examples.visit_day[visit]
+    before = examples.visit_day[np.maximum(visit - 1, starts[of_word])]
+    batch = packed_rows(
+        words,
+        read,
+        days=day,
+        gaps=day - before,
+        spans=np.maximum(day - examples.follow_up_start[rows][of_word], 0),
+        sexes=examples.sex[rows][of_word],
+    )
+    batch |= on_record(examples, starts[patient], visits).arrays()
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+# --- Training and prediction ------------------------------------------------------------------
+
+
+def fit_jointly(
+    histories: Histories,
+    tuning: Mapping[str, Examples],
+    settings: Settings,
+    optimisation: Optimisation | None,
+    cuts: int | None,
+    run: TrainingRun,
+) -> None:
+    """Train one network for all tasks; write the three files into `run.folder`.
+
+    Args:
+        histories: of the training patients, with the cuts of each task.
+        tuning: the examples that choose the epoch, by name of the task.
+        settings: of the network.
+        optimisation: how to train; required.
+        cuts: the most visits of a patient, in an epoch, after which it learns to predict; None for
+            all.
+        run: where to train.
+
+    Raises:
+        InputError: `optimisation` is missing, or a task has no cut.
+    """
+    if optimisation is None:
+        raise InputError("training", "it is missing", "Kind forecast needs `training`")
+    histories = histories.with_cuts()
+    engine.begin(run)
+    model = Forecast(settings, histories.examples.n_diseases, list(tuning))
+    for task, head in model.heads.items():
+        assert isinstance(head, Head)
+        head.start(histories.cut_after(histories.latest_cuts(task), task))
+    objective = Forecasting(
+        histories.examples,
+        next(iter(tuning.values())),
+        partial(cut_batch, settings),
+        histories=histories,
+        tuning_of=tuning,
+        cuts=cuts,
+        max_length=settings.max_length,
+    )
+    engine.fit(model, objective, optimisation, run, settings)
+
+
+def fit(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    run: TrainingRun,
+) -> None:
+    """Write the model of one task, a part of the network that `fit_jointly` has trained.
+
+    Args:
+        train, tuning: not used.
+        settings, optimisation: not used; those of the network are kept.
+        pretrained: the network's weights, in a folder with its config.json.
+        run: its facts name the task; its folder receives the three files, with the metrics of the
+            task after each epoch.
+
+    Raises:
+        InputError: `pretrained` is missing, or the network was not trained for the task.
+    """
+    if pretrained is None:
+        raise InputError("forecast", "the weights for all tasks are missing", "Train them first")
+    folder, task = pretrained.parent, run.facts["task"]
+    config = artefacts.read_config(folder)
+    if task not in config["tasks"]:
+        raise InputError(folder, f"it was not trained for {task}", "Train it again")
+    head, own = f"heads.{task}.", f"heads.{TASK}."
+    weights = {
+        name.replace(head, own): array
+        for name, array in artefacts.read_weights(folder).items()
+        if name.startswith(head) or not name.startswith("heads.")
+    }
+    epochs = (folder / artefacts.METRICS).read_text(encoding="utf-8").splitlines()
+    kept = ("optimisation", "precision", "epoch")
+    artefacts.write_model(
+        run,
+        config["settings"],
+        config["n_diseases"],
+        weights,
+        [json.dumps(_of_task(json.loads(epoch), task)) for epoch in epochs],
+        **{name: config[name] for name in kept},
+    )
+
+
+def _of_task(epoch: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the metrics of an epoch with those of one task in place of those of all."""
+    own = {name: epoch[f"{name}_{task}"] for name in ("tuning_loss", "tuning_aps", "tuning_auroc")}
+    common = ("epoch", "train_loss", "learning_rate")
+    return {**{name: epoch[name] for name in common}, **own}
+
+
+def load(folder: Path) -> tuple[Forecast, Settings]:
+    """Return the network of one task that `fit` wrote into a folder, and its settings."""
+    config = artefacts.read_config(folder)
+    settings = Settings(**config["settings"])
+    model = Forecast(settings, config["n_diseases"], [TASK])
+    model.load_state_dict(engine.read_weights(folder))
+    return model.eval(), settings
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return the probabilities, float32 (n, D), of the model in `run.folder`."""
+    engine.begin(run)
+    model, settings = load(run.folder)
+    return predict_cuts(model, partial(cut_batch, settings), examples, TASK, run)
+
+
+def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
+    """Return which ages, segments, sexes and pairs of diseases the patients at `rows` read.
+
+    A pair is a disease on record and a disease of the label.
+    """
+    words = words_of(examples, rows, settings.max_length, False)
+    patients = np.repeat(rows, np.diff(words.offsets))
+    read = {}
+    if settings.age:
+        read["encoder.ages.weight"] = ValueRows(patients, words.ages, ordered=True)
+    if settings.segment:
+        read["encoder.segments.weight"] = ValueRows(patients, words.visits % 2)
+    if settings.sex:
+        read["encoder.sexes.weight"] = ValueRows(rows, examples.sex[rows].astype(np.int64))
+    if settings.effects:
+        recorded, offsets = ragged_take(examples.known_offsets, rows)
+        patient = np.repeat(rows, np.diff(offsets))  # of each disease on record
+        caused, offsets = ragged_take(examples.label_offsets, patient)
+        disease = np.repeat(examples.known[recorded].astype(np.int64), np.diff(offsets))
+        pair = disease * examples.n_diseases + examples.labels[caused]
+        read["effects.pairs.weight"] = ValueRows(np.repeat(patient, np.diff(offsets)), pair)
+    return read
