@@ -135,6 +135,13 @@ SETTINGS = {
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
     "joint": JOINT,
+    "several_cuts": lambda product: [
+        name
+        for name, model in EVERY_MODEL.items()
+        if model["cuts"] != 1
+        and name not in JOINT
+        and (name in MODELS or product.target == "paper")
+    ],
     "ablated_tasks": config["ablation"]["tasks"],
     "ablated_models": config["ablation"]["models"],
     "protocols": list(COMPARED_PROTOCOLS),

@@ -46,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "lightgbm": {"trees": 20, "minimum_patients": 5},
 }
+SAMPLED = {"times": True, "controls": 1, "diseases": 4}
 PROGRAM = """
 import importlib.util, json, sys
 from pathlib import Path
@@ -57,9 +58,9 @@ spec = importlib.util.spec_from_file_location("small", sys.argv[1])
 small = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(small)
 train, tuning = small.build(small.draw(300, 1)), small.build(small.draw(60, 2))
-for kind, settings in json.loads(sys.argv[2]).items():
+for place, (kind, settings) in json.loads(sys.argv[2]).items():
     model = model_named(kind)
-    run = TrainingRun(Path(sys.argv[3]) / kind, Compute(3, threads=int(sys.argv[4])))
+    run = TrainingRun(Path(sys.argv[3]) / place, Compute(3, threads=int(sys.argv[4])))
     model.fit(train, tuning, model.Settings(**settings), None, None, run)
 """
 
@@ -101,7 +102,10 @@ def test_learns_a_planted_rule_and_writes_it_down(
 
 
 def test_the_bytes_depend_on_no_threads_and_no_hash_seed(tmp_path: Path) -> None:
-    arguments = (str(Path(__file__).with_name("conftest.py")), json.dumps(SETTINGS))
+    fitted = {kind: (kind, settings) for kind, settings in SETTINGS.items()}
+    for kind in ("lightgbm", "logistic_regression"):
+        fitted[f"{kind}_sampled"] = (kind, SETTINGS[kind] | SAMPLED)
+    arguments = (str(Path(__file__).with_name("conftest.py")), json.dumps(fitted))
     for threads, place in (("1", "a"), ("2", "b")):
         hashed = {"PYTHONHASHSEED": threads}
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
@@ -111,10 +115,10 @@ def test_the_bytes_depend_on_no_threads_and_no_hash_seed(tmp_path: Path) -> None
             env={**kept, **hashed, **limits},
             check=True,
         )
-    for kind in SETTINGS:
+    for model in fitted:
         for name in ("config.json", "model.safetensors", "metrics.jsonl"):
-            one, two = ((tmp_path / place / kind / name).read_bytes() for place in "ab")
-            assert one == two, (kind, name)
+            one, two = ((tmp_path / place / model / name).read_bytes() for place in "ab")
+            assert one == two, (model, name)
 
 
 def test_refuses_what_it_cannot_use(
@@ -261,6 +265,31 @@ def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
     )
     other.fit(dense, train.label_matrix(np.arange(200))[:, 9], categorical_feature=[13])
     np.testing.assert_allclose(scores[:, 9], other.predict_proba(dense)[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "logistic_regression"])
+def test_small_training_sets_change_what_is_learned_little(
+    kind: str,
+    build_examples: Build,
+    draw_patients: Draw,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one control per case, the mean prediction stays that of all patients."""
+    monkeypatch.setattr("behrt.learning.case_control.LEAST_CONTROLS", 1)
+    patients = draw_patients(1500, 4)
+    rare = np.random.default_rng(1).random(1500) < 0.1
+    train = build_examples(
+        [(s, v, [*y, *([5] if r else [])]) for (s, v, y), r in zip(patients, rare, strict=True)]
+    )
+    model = model_named(kind)
+    run = fitted(model, SETTINGS[kind] | SAMPLED, train, train, tmp_path)
+    scores = model.predict(train, run)
+    labels = train.label_matrix(np.arange(1500))
+    seen = labels.any(axis=0)
+    assert scores[:, seen].mean(axis=0) == pytest.approx(labels[:, seen].mean(axis=0), abs=0.03)
+    assert scores[:, ~seen].max() < 0.001
+    assert (scores.argmax(axis=1) == train.labels[train.label_offsets[1:] - 1])[~rare].mean() > 0.9
 
 
 def test_models_that_are_counted_or_grown_need_no_torch() -> None:

@@ -29,7 +29,7 @@ TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
 }
 TARGETS |= {"report.html", "model_card.md", "figures/explorer.html", "figures/embedding_map.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "retain", "forecast", "logistic_regression", "lightgbm"]
-MODELS += ["prevalence", "history"]
+MODELS += ["logistic_regression_times", "lightgbm_times", "prevalence", "history"]
 
 
 def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:

@@ -1,4 +1,6 @@
-"""The inputs of simple models: counts of diseases, age and sex."""
+"""The inputs of simple models: counts of diseases, times since their records, age and sex."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, hstack
@@ -8,10 +10,11 @@ from behrt.learning.examples import Examples
 
 AGE_BANDS = 22
 BAND_MONTHS = 60
+DAYS_PER_MONTH = 365.25 / 12
 
 
 def counts(examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): the number of input visits of a patient with a disease."""
+    """Return float32 (n, n_diseases): the number of input visits with each disease."""
     codes = np.diff(examples.code_offsets[examples.visit_offsets])
     rows = np.repeat(np.arange(len(examples)), codes)
     ones = np.ones(len(rows), dtype=np.float32)
@@ -39,6 +42,58 @@ def demographics(examples: Examples) -> csr_array:
     sex = csr_array((ones, (patients, examples.sex)), shape=(len(examples), 3))
     age = csr_array((ones, (patients, band)), shape=(len(examples), AGE_BANDS))
     return csr_array(hstack([sex, age]))
+
+
+@dataclass(frozen=True)
+class RecordTimes:
+    """When each disease on record was first and last recorded, one entry per row and disease.
+
+    Times are months of 30.4375 days before the last input visit, 0 at that visit.
+
+    Attributes:
+        row: int64 (entries), ascending.
+        disease: int64 (entries), ascending within a row.
+        last, first: float64 (entries), months since the last and since the first record.
+        shape: the number of rows, and of diseases.
+    """
+
+    row: np.ndarray
+    disease: np.ndarray
+    last: np.ndarray
+    first: np.ndarray
+    shape: tuple[int, int]
+
+    def matrix(self, values: np.ndarray) -> csr_array:
+        """Return float32 `shape`: the values of the entries, 0 for a disease not on record."""
+        held = np.asarray(values, dtype=np.float32)
+        return csr_array(coo_array((held, (self.row, self.disease)), shape=self.shape))
+
+
+def record_times(examples: Examples) -> RecordTimes:
+    """Return when each disease was first and last recorded in the input visits."""
+    n = len(examples)
+    visit_row = np.repeat(np.arange(n), np.diff(examples.visit_offsets))
+    code_visit = np.repeat(np.arange(len(visit_row)), np.diff(examples.code_offsets))
+    pair = visit_row[code_visit] * examples.n_diseases + examples.codes
+    order = np.argsort(pair, kind="stable")  # the records of a pair stay in order of time
+    start = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    end = np.append(start[1:], len(order)) - 1
+    row, disease = np.divmod(pair[order][start], examples.n_diseases)
+    last_day = examples.visit_day[examples.visit_offsets[1:] - 1]
+    day = examples.visit_day[code_visit[order]]
+    last, first = ((last_day[row] - day[place]) / DAYS_PER_MONTH for place in (end, start))
+    return RecordTimes(row, disease, last, first, (n, examples.n_diseases))
+
+
+def observed(examples: Examples) -> np.ndarray:
+    """Return float32 (n, 2): months since the start of follow-up, and the number of visits.
+
+    Both are those at the last input visit. A month has 30.4375 days.
+    """
+    last_day = examples.visit_day[examples.visit_offsets[1:] - 1]
+    months = (last_day - examples.follow_up_start) / DAYS_PER_MONTH
+    visits = np.diff(examples.visit_offsets)
+    return np.stack([months, visits], axis=1).astype(np.float32)
 
 
 def with_demographics(vectors: np.ndarray, examples: Examples) -> np.ndarray:

@@ -136,7 +136,6 @@ def fit_head(
         "head.weight" float32 (features, n_diseases), "head.bias" float32 (n_diseases) and
         "head.penalty" float32 (1), for features as they were given.
     """
-    labels = tuning.label_matrix(np.arange(len(tuning)))
     best, chosen, start = -1.0, {}, None
     with threadpool_limits(1):
         parts = [features(part) for _, part in _parts(train)]
@@ -154,17 +153,31 @@ def fit_head(
             if dense:
                 weight = (axes @ weight) / spread[:, None]
                 bias = bias - mean @ weight
-            head = {
-                "head.weight": weight.astype(np.float32),
-                "head.bias": bias.astype(np.float32),
-                "head.penalty": np.array([penalty], dtype=np.float32),
-            }
-            scores = head_scores(head, features, tuning)
-            average_precision = float(np.nanmean(sample_average_precision(scores, labels)))
-            logger.info("penalty %g: tuning_aps %.4f", penalty, average_precision)
+            head = head_of(weight, bias, penalty)
+            average_precision = tuning_score(head, features, tuning)
             if average_precision > best:
                 best, chosen = average_precision, head
     return chosen
+
+
+def head_of(weight: np.ndarray, bias: np.ndarray, penalty: float) -> dict[str, np.ndarray]:
+    """Return regressions as they are stored, all float32: see `fit_head`."""
+    return {
+        "head.weight": weight.astype(np.float32),
+        "head.bias": bias.astype(np.float32),
+        "head.penalty": np.array([penalty], dtype=np.float32),
+    }
+
+
+def tuning_score(
+    head: dict[str, np.ndarray], features: Callable[[Examples], Features], tuning: Examples
+) -> float:
+    """Return the sample-averaged average precision of the tuning examples, and log it."""
+    labels = tuning.label_matrix(np.arange(len(tuning)))
+    scores = head_scores(head, features, tuning)
+    average_precision = float(np.nanmean(sample_average_precision(scores, labels)))
+    logger.info("penalty %g: tuning_aps %.4f", head["head.penalty"][0], average_precision)
+    return average_precision
 
 
 def head_scores(
