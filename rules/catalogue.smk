@@ -134,7 +134,7 @@ SETTINGS = {
     "task": task_shown,
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
-    "joint": JOINT,
+    "joint": [model for model in MODELS if model in JOINT],
     "several_cuts": lambda product: [
         name
         for name, model in EVERY_MODEL.items()
