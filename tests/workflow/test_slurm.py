@@ -142,9 +142,14 @@ def cluster() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, clean: Copy, tiny: Copy) -> None:
-    """From raw text to the scores of one model; training requests the GPU that the node claims."""
-    done = clean.snakemake(
+REMADE = ("sequences", "tasks", "models", "predictions", "evaluation")
+
+
+def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, editable: Copy, tiny: Copy) -> None:
+    """From events to the scores of one model; training requests the GPU that the node claims."""
+    for stage in REMADE:
+        shutil.rmtree(editable.results / stage)
+    done = editable.snakemake(
         "results/test/evaluation/T2/behrt.parquet",
         *("--workflow-profile", "slurm"),
         *("--slurm-status-command", "squeue"),
@@ -153,8 +158,9 @@ def test_the_workflow_runs_as_jobs_of_a_cluster(cluster: Path, clean: Copy, tiny
         *("--set-resources", "pretrain:gpu=1", "finetune:gpu=1"),
         *("--configfile", "config/test.yaml"),
     )
-    assert "has been submitted with SLURM jobid" in done.stdout
+    assert done.stdout.count("has been submitted with SLURM jobid") == 7
     scheduled = (cluster / "slurmctld.log").read_text()
     assert "gres" not in scheduled.lower() or "error" not in scheduled.lower()
-    made, expected = clean.contents(), tiny.contents()
+    made, expected = editable.contents(), tiny.contents()
+    assert set(REMADE) <= {name.partition("/")[0] for name in made}
     assert [name for name in made if made[name] != expected[name]] == []
