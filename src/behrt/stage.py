@@ -3,7 +3,6 @@
 import inspect
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
@@ -11,14 +10,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from behrt import logs
+from behrt import fast_start, logs
 from behrt.errors import InputError
 from behrt.files import keep_private
 
-# If dataframely finds SQLAlchemy, which Snakemake needs and no script does, it imports all of it:
-# half of the time in which most jobs start.
-sys.modules.setdefault("sqlalchemy", None)  # type: ignore[arg-type]
-
+fast_start.without_unused_imports()
 
 def _paths(value: Any) -> Path | list[Path]:
     return Path(value) if isinstance(value, str) else [Path(item) for item in value]

@@ -123,8 +123,8 @@ def test_weights_are_released_on_demand_without_rows_of_few_patients(editable: C
     editable.snakemake("release", "--cores", "2", *TINY, "weights.yaml")
     manifest = manifest_of(editable)
     released = {Path(name).parent.as_posix() for name in manifest["files"] if "models/" in name}
-    kinds = ["behrt", "behrt_mask", "deepr", "retain", "forecast"]
-    assert released == {"models/mlm", *(f"models/T{i}/{kind}" for i in (1, 2, 3) for kind in kinds)}
+    kinds = ["behrt", "behrt_mask", "deepr", "forecast"]
+    assert released == {"models/mlm", *(f"models/T{i}/{kind}" for i in (1, 2) for kind in kinds)}
     assert "models/T1/prevalence" in manifest["withheld"]
 
     words = json.loads((editable.results / "vocabulary.json").read_text())["phenotypes"]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 
 # Used by many rules, by few, through a folder whose modules are loaded by name, and as data.
 MODULES = ["hashing.py", "evaluation/metrics.py", "models/deepr.py", "simulation/diseases.csv"]
-KINDS = ("behrt", "deepr", "retain", "forecast", "history")
+KINDS = ("behrt", "deepr", "forecast", "history")
 EXTRAS = {
     kind: [f"behrt.{kind}s.{product.module}" for product in products() if product.kind == kind]
     for kind in (TABLE, FIGURE)
@@ -91,11 +91,11 @@ def test_an_edit_reruns_the_rules_that_import_it(edited: Copy, module: str) -> N
 
 
 def test_an_edited_model_trains_again_and_no_other(editable: Copy) -> None:
-    with (editable.folder / "src" / "behrt" / "models" / "retain.py").open("a") as file:
+    with (editable.folder / "src" / "behrt" / "models" / "deepr.py").open("a") as file:
         file.write("print()\n")
     planned = editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
-    assert "Train retain for T1" in planned
-    for other in ("behrt", "behrt_mask", "deepr", "forecast", "prevalence", "history"):
+    assert "Train deepr for T1" in planned
+    for other in ("behrt", "behrt_mask", "forecast", "prevalence", "history"):
         assert f"Train {other} for" not in planned
     assert "Pretrain" not in planned
 

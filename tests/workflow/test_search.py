@@ -15,7 +15,7 @@ from .conftest import TINY, Copy
 
 pytestmark = pytest.mark.workflow
 
-CONFIG = "search: {trials: 1, spaces: {mlm: null, retain: null}}\n"
+CONFIG = "search: {trials: 1, spaces: {mlm: null}}\n"
 TARGETS = [
     "results/test/search/deepr/chosen.json",
     *(f"results/test/figures/search.{form}" for form in ("png", "svg")),
