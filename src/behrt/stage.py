@@ -16,6 +16,7 @@ from behrt.files import keep_private
 
 fast_start.without_unused_imports()
 
+
 def _paths(value: Any) -> Path | list[Path]:
     return Path(value) if isinstance(value, str) else [Path(item) for item in value]
 
