@@ -62,8 +62,10 @@ TASK = "task"
 """The name of the head in the model of one task."""
 
 DISEASE_ROWS = {
-    "effects.caused.weight": 0,
-    "effects.recorded.weight": 0,
+    "effects.first.caused.weight": 0,
+    "effects.first.recorded.weight": 0,
+    "effects.last.caused.weight": 0,
+    "effects.last.recorded.weight": 0,
     "encoder.words.weight": FIRST_DISEASE,
     f"heads.{TASK}.again.weight": 0,
     f"heads.{TASK}.classifier.bias": 0,
@@ -160,9 +162,9 @@ class TimedEncoder(Encoder):
 class Effects(nn.Module):
     """What each disease on record adds to the odds of every disease.
 
-    The added odds have one strength per pair of diseases. How they change with the time since the
-    first record depends on either disease of the pair, not on the pair, which would take more
-    patients to learn.
+    The added odds have one strength per pair of diseases. How they change with the time since a
+    record depends on either disease of the pair, not on the pair, which would take more patients to
+    learn.
     """
 
     def __init__(self, n_diseases: int) -> None:
@@ -174,11 +176,11 @@ class Effects(nn.Module):
         self.caused = nn.Embedding(n_diseases, len(MONTHS))
 
     def forward(self, cut: Tensor, disease: Tensor, lags: Tensor, cuts: int) -> Tensor:
-        """Return float32 (m, D), the log of the sum of the added odds.
+        """Return float32 (m, D), the sum of the added odds.
 
         Args:
             cut, disease: int64 (E), the diseases on record at each cut.
-            lags: float32 (E, K), the time since their first record, as `between` returns it.
+            lags: float32 (E, K), the time since a record of them, as `between` returns it.
             cuts: m.
         """
         diseases, knots = self.n_diseases, lags.shape[1]
@@ -191,7 +193,7 @@ class Effects(nn.Module):
         present = lags.new_zeros(cuts, diseases, knots)
         present[cut, disease] = lags
         added: Tensor = present.view(cuts, -1) @ odds.view(-1, diseases)  # (m, D)
-        return (added + 1e-9).log()
+        return added
 
 
 class Head(nn.Module):
@@ -233,7 +235,7 @@ class Head(nn.Module):
 
         Args:
             hidden: (m, H).
-            added: (m, D), as `Effects` returns it, or None.
+            added: (m, D), the log of the added odds, or None.
             cut, disease: int64 (E), the diseases on record at each cut.
             times: float32 (E, 2 K + …), when and how often they were recorded.
         """
@@ -253,7 +255,9 @@ class Forecast(nn.Module):
     def __init__(self, settings: Settings, n_diseases: int, tasks: Sequence[str]) -> None:
         super().__init__()
         self.encoder = TimedEncoder(settings, n_diseases)
-        self.effects = Effects(n_diseases) if settings.effects else None
+        # By the time since the first record of a disease, and by that since the last.
+        effects = {name: Effects(n_diseases) for name in ("first", "last")}
+        self.effects = nn.ModuleDict(effects) if settings.effects else None
         self.heads = nn.ModuleDict({task: Head(settings, n_diseases) for task in tasks})
         self.apply(initialise)
         if self.effects is not None:
@@ -286,7 +290,11 @@ class Forecast(nn.Module):
             times = torch.cat([last, first, between(visits_with.float(), VISITS)], 1)
             added = None
             if self.effects is not None:
-                added = self.effects(cut, disease, first, len(hidden))
+                odds = [
+                    self.effects[name](cut, disease, lags, len(hidden))
+                    for name, lags in (("first", first), ("last", last))
+                ]
+                added = (odds[0] + odds[1] + 1e-9).log()
             return torch.cat([head(hidden, added, cut, disease, times) for head in heads])
 
 
@@ -460,5 +468,6 @@ def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict
         caused, offsets = ragged_take(examples.label_offsets, patient)
         disease = np.repeat(examples.known[recorded].astype(np.int64), np.diff(offsets))
         pair = disease * examples.n_diseases + examples.labels[caused]
-        read["effects.pairs.weight"] = ValueRows(np.repeat(patient, np.diff(offsets)), pair)
+        with_both = ValueRows(np.repeat(patient, np.diff(offsets)), pair)
+        read |= {f"effects.{name}.pairs.weight": with_both for name in ("first", "last")}
     return read

@@ -38,5 +38,5 @@ class Settings(Sizes):
     record and their number."""
 
     effects: bool = True
-    """Whether each disease on record adds to the odds of every other disease, by the time since its
-    first record (a noisy-OR, as in the simulated process)."""
+    """Whether each disease on record adds to the odds of every disease, by the time since its first
+    and its last record (a noisy-OR, as in the simulated process)."""
