@@ -120,6 +120,32 @@ def test_the_page_opens_with_the_run_and_holds_its_scores_beside_the_published(
     assert facts.published(1, Task("T2", 60), "behrt", "APS") == ""
 
 
+def test_page_and_card_lead_with_the_best_model_and_its_origin(tmp_path: Path) -> None:
+    facts = run(tmp_path)
+    kinds = {"behrt": {"kind": "behrt", "cuts": 1}, "deepr": {"kind": "forecast"}}
+    table = facts.table1.with_columns(
+        value=pl.when(pl.col("model") == "deepr").then(0.47).otherwise(pl.col("value")),
+        difference=pl.when(pl.col("model") == "deepr").then(0.0612),
+        difference_low=pl.when(pl.col("model") == "deepr").then(0.055),
+        difference_high=pl.when(pl.col("model") == "deepr").then(0.0671),
+    )
+    ceiling = table.filter(model="deepr").with_columns(model=pl.lit("oracle"), value=0.9)
+    models = {("T1", name): kind for name, kind in kinds.items()} | facts.models
+    models |= {("T1", name): kind for name, kind in kinds.items()}
+    facts = replace(facts, table1=pl.concat([table, ceiling]), models=models)
+    expected = (
+        "T1, all labels: deepr (this project&#39;s) has the highest APS, 0.470 [0.400, 0.420]. "
+        "The best of the paper&#39;s is behrt, 0.410 [0.400, 0.420]. "
+        "deepr − behrt: +6.1 points [+5.5, +6.7]."
+    )
+    assert expected in page_of(facts, [], [])
+    assert expected.replace("&#39;", "'") in model_card(facts)
+    assert facts.origin("prevalence") == "trivial"
+    assert facts.origin("oracle") == "ceiling"
+    several = replace(facts, models={("T1", "behrt"): {"kind": "behrt", "cuts": 4}})
+    assert several.origin("behrt") == "another model"
+
+
 def test_the_page_says_which_patients_of_the_cohort_are_left_out(tmp_path: Path) -> None:
     facts = run(tmp_path)
     assert "of whom" not in page_of(facts, [], [])  # a number of patients is hidden

@@ -23,6 +23,13 @@ SOURCES = {
     "omop": "An OMOP CDM",
 }
 SPLITS = ("train", "tuning", "held_out")
+LABELS = {1: "all labels", 2: "first incidence"}
+"""What each of the two tables scores."""
+
+TRIVIAL = ("prevalence", "history")
+PAPERS, OWN = ("behrt", "deepr", "retain"), ("forecast", "ensemble")
+"""Kinds of model: the paper's, if a model learns from one visit per patient, and this project's."""
+
 HIDDEN = "too few to show"
 
 
@@ -106,6 +113,56 @@ class Facts:
             return "–"
         value, low, high = found.select("value", "low", "high").row(0)
         return f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+
+    def origin(self, model: str) -> str:
+        """Return what a row is: the paper's, this project's, trivial, a ceiling, or another."""
+        if model.startswith("oracle"):
+            return "ceiling"
+        if model in TRIVIAL:
+            return "trivial"
+        config = next((c for (_, name), c in self.models.items() if name == model), {})
+        kind = config.get("kind", "")
+        if kind in OWN:
+            return "this project's"
+        papers = kind in PAPERS and config.get("cuts", 1) == 1
+        return "the paper's" if papers else "another model"
+
+    def conclusions(self) -> list[str]:
+        """Return, for each task and table, which model has the highest APS, and by how much."""
+        found = []
+        for task in self.tasks:
+            for number, labels in LABELS.items():
+                rows = self._ranked(number, task.name)
+                if rows:
+                    found.append(f"{task.name}, {labels}: {self._conclusion(number, rows)}")
+        return found
+
+    def _ranked(self, table: int, task: str) -> list[dict[str, Any]]:
+        """Return the rows of a task with an APS, the ceilings apart, highest first."""
+        frame = (self.table1, self.table2)[table - 1].filter(task=task, metric="APS")
+        rows = frame.drop_nulls("value").to_dicts()
+        rows = [row for row in rows if self.origin(row["model"]) != "ceiling"]
+        return sorted(rows, key=lambda row: -row["value"])
+
+    def _conclusion(self, table: int, rows: list[dict[str, Any]]) -> str:
+        best, task = rows[0], rows[0]["task"]
+        papers = [row for row in rows if self.origin(row["model"]) == "the paper's"]
+        text = (
+            f"{best['model']} ({self.origin(best['model'])}) has the highest APS, "
+            f"{self.score(table, task, best['model'], 'APS')}."
+        )
+        if papers and papers[0]["model"] != best["model"]:
+            score = self.score(table, task, papers[0]["model"], "APS")
+            text += f" The best of the paper's is {papers[0]['model']}, {score}."
+        for row in [best] if best in papers else [best, *papers[:1]]:
+            if row.get("difference") is not None:
+                low, high = 100 * row["difference_low"], 100 * row["difference_high"]
+                reference = next(r["model"] for r in rows if r["difference"] is None)
+                text += (
+                    f" {row['model']} − {reference}: {100 * row['difference']:+.1f} points "
+                    f"[{low:+.1f}, {high:+.1f}]."
+                )
+        return text
 
     def scored(self, table: int, task: str) -> str:
         """Return the number of patients with an APS of a task, in words."""
