@@ -187,6 +187,10 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ({"models": {"mine": {"pretrained": True}}}, r"models.mine: the key 'kind' is missing"),
         ({"models": {"Deepr 2": {"kind": "deepr"}}}, r"models: the name 'Deepr 2' is not allowed"),
         ({"models": {"oracle": {"kind": "deepr"}}}, r"models.oracle: the true risks have this"),
+        (
+            {"more_models": {"oracle_records": {"kind": "deepr"}}},
+            r"more_models.oracle_records: the true risks have this",
+        ),
         ({"models": {"prevalence": None}}, r"models.prevalence: it is a row of every table"),
         ({"models": {"history": {"kind": "deepr"}}}, r"models.history: its kind is deepr"),
         (

@@ -49,6 +49,7 @@ def test_a_row_a_task_model_and_metric(tmp_path: Path) -> None:
         *("task", "model", "metric", "value", "low", "high"),
         *("patients", "undefined", "difference", "difference_low", "difference_high"),
         *("achieved", "achieved_low", "achieved_high"),
+        *("achieved_of_records", "achieved_of_records_low", "achieved_of_records_high"),
     ]
     assert table.select("task", "model", "metric").rows() == [
         (task, model, metric)
@@ -71,22 +72,27 @@ def test_differences_are_paired(tmp_path: Path) -> None:
         assert table.filter(pl.col("model") == "behrt")[column].null_count() == 4
 
 
-def test_the_achieved_share_lies_between_prevalence_and_oracle(tmp_path: Path) -> None:
-    """Each patient's scores: prevalence's, 0.1 more for behrt, and 0.25 more for the oracle."""
+def test_the_achieved_share_lies_between_prevalence_and_each_ceiling(tmp_path: Path) -> None:
+    """Each patient's scores: those of prevalence, and more by a constant of each model."""
     random = np.random.default_rng(5)
     floor = random.uniform(0.1, 0.6, (300, 4))
     columns = ["aps_all", "auroc_all", "aps_first", "auroc_first"]
     paths = []
-    for model, more in {"behrt": 0.1, "prevalence": 0.0, "oracle": 0.25}.items():
+    more_of = {"behrt": 0.1, "prevalence": 0.0, "oracle_records": 0.2, "oracle": 0.25}
+    for model, more in more_of.items():
         frame = pl.DataFrame(floor + more, schema=columns)
         paths.append(tmp_path / "T1" / f"{model}.parquet")
         paths[-1].parent.mkdir(exist_ok=True)
         frame.with_row_index("subject_id").write_parquet(paths[-1])
-    models = ["behrt", "prevalence", "oracle"]
+    models = list(more_of)
     table = make(paths, tasks=["T1"], models=models)
-    for column in ("achieved", "achieved_low", "achieved_high"):
-        assert table[column].to_list() == pytest.approx([0.4, 0.4, 0, 0, 1, 1])
-    assert make(paths, tasks=["T1"], models=models[:2])["achieved"].null_count() == 4
+    for column, ceiling in {"achieved": 0.25, "achieved_of_records": 0.2}.items():
+        shares = np.repeat([more / ceiling for more in more_of.values()], 2)
+        for end in ("", "_low", "_high"):
+            assert table[column + end].to_list() == pytest.approx(shares)
+    without = make(paths, tasks=["T1"], models=models[:3])
+    assert without["achieved"].null_count() == 6
+    assert without["achieved_of_records"].null_count() == 0
 
 
 def test_undefined_patients_are_counted_and_not_averaged(tmp_path: Path) -> None:

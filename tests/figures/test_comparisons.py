@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from behrt.figures import disease_differences, trends
 from behrt.figures.style import save
 
-MODELS = ["behrt", "deepr", "prevalence", "history", "oracle"]
+MODELS = ["behrt", "deepr", "prevalence", "history", "oracle_records", "oracle"]
 
 
 def words(figure: Figure, folder: Path) -> str:

@@ -96,7 +96,9 @@ def test_the_simulated_vision_confuses_red_and_green() -> None:
 
 
 def test_every_reader_can_tell_the_series_of_a_figure_apart() -> None:
-    marks = model_marks([*(f"model{i}" for i in range(16)), "prevalence", "history", "oracle"])
+    marks = model_marks(
+        [*(f"model{i}" for i in range(16)), "prevalence", "history", "oracle_records", "oracle"]
+    )
     for (one, a), (other, b) in itertools.combinations(marks.items(), 2):
         shape = a.marker != b.marker and a.line != b.line
         assert shape or difference(a.colour, b.colour) > APART, (one, other)

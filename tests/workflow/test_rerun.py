@@ -21,6 +21,7 @@ EXTRAS = {
     for kind in (TABLE, FIGURE)
 } | {
     "oracle": ["simulation/diseases.csv", "simulation/risks.csv"],
+    "oracle_records": ["simulation/diseases.csv", "simulation/risks.csv"],
     "simulate_world": ["simulation/diseases.csv", "simulation/risks.csv"],
     "simulate_part": ["simulation/diseases.csv", "simulation/risks.csv"],
     "pretrain": ["behrt.models.behrt"],

@@ -36,7 +36,7 @@ def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
     made = set(tiny.contents())
     assert made >= TARGETS
     table = pl.read_csv(tiny.results / "tables" / "table1.csv")
-    assert set(table["model"]) == {*MODELS, "oracle"}
+    assert set(table["model"]) == {*MODELS, "oracle_records", "oracle"}
     assert set(table["data"]) == {"simulated"}
     assert set(table["protocol"]) == {"strict"}
 

@@ -142,7 +142,7 @@ def tabulate(
         minimum_prevalence: share of the patients with the disease in their label.
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
         rules: which counts of patients, with or without the disease, are too small to show.
-        compared: by name, scores of the trivial models and the oracle, as `scores`.
+        compared: by name, scores of the trivial models and the ceilings, as `scores`.
 
     Returns:
         disease, chapter String; patients, positives Int64; prevalence Float64; aps, aps_low,

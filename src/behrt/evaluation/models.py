@@ -1,8 +1,9 @@
 """Tables 1 and 2: every model on every task, with intervals, support and paired differences.
 
 On simulated data the true probabilities of the labels are known; the row `CEILING` ranks by them
-(`behrt.simulation.ceiling`). `FLOOR` ranks the diseases alike for all patients. Each row states the
-share of the difference between the two that the model achieves.
+(`behrt.simulation.ceiling`), and the row `CEILING_OF_RECORDS` by those that follow from the records
+(`behrt.simulation.oracle_records`). `FLOOR` ranks the diseases alike for all patients. Each row
+states the share of the difference between the floor and each ceiling that the model achieves.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,14 @@ LABEL_SETS = {"all": "all", "first_incidence": "first"}
 
 FLOOR = "prevalence"
 CEILING = "oracle"
+CEILING_OF_RECORDS = "oracle_records"
 
 _DIFFERENCES = ("difference", "difference_low", "difference_high")
-_ACHIEVED = ("achieved", "achieved_low", "achieved_high")
-_SCORES = ("value", "low", "high", *_DIFFERENCES, *_ACHIEVED)
+_ACHIEVED = {"achieved": CEILING, "achieved_of_records": CEILING_OF_RECORDS}
+_SCORES = (
+    *("value", "low", "high", *_DIFFERENCES),
+    *(name + end for name in _ACHIEVED for end in ("", "_low", "_high")),
+)
 
 
 def read_metrics(
@@ -85,7 +90,9 @@ def compare(
         undefined Int64; difference (the model minus the reference, null for itself),
         difference_low, difference_high Float64; achieved, achieved_low, achieved_high Float64:
         (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, for each resample of
-        its own three scores; null unless both are among the models.
+        its own three scores; null unless both are among the models; achieved_of_records,
+        achieved_of_records_low, achieved_of_records_high Float64: the same with
+        `CEILING_OF_RECORDS`.
     """
     values = np.concatenate([metrics[model] for model in models], axis=1)
     resampled = resampled_means(values, bootstrap, task)
@@ -97,8 +104,11 @@ def compare(
     base = np.tile(models.index(reference) * len(METRICS) + np.arange(len(METRICS)), len(models))
     difference_low, difference_high = interval(resampled - resampled[:, base])
     itself = np.repeat([model == reference for model in models], len(METRICS))
-    achieved = _achieved(means, models)
-    achieved_low, achieved_high = interval(_achieved(resampled, models))
+    achieved = {}
+    for name, ceiling in _ACHIEVED.items():
+        bounds = interval(_achieved(resampled, models, ceiling))
+        achieved[name] = _achieved(means, models, ceiling)
+        achieved[f"{name}_low"], achieved[f"{name}_high"] = bounds
     frame = pl.DataFrame(
         {
             "task": task,
@@ -112,28 +122,27 @@ def compare(
             "difference": np.where(itself, np.nan, means - means[base]),
             "difference_low": np.where(itself, np.nan, difference_low),
             "difference_high": np.where(itself, np.nan, difference_high),
-            "achieved": achieved,
-            "achieved_low": achieved_low,
-            "achieved_high": achieved_high,
+            **achieved,
         }
     )
     return frame.with_columns(pl.col(_SCORES).fill_nan(None))
 
 
-def _achieved(means: np.ndarray, models: Sequence[str]) -> np.ndarray:
+def _achieved(means: np.ndarray, models: Sequence[str], ceiling: str) -> np.ndarray:
     """Return the share of the difference from floor to ceiling, in the shape of `means`.
 
     Args:
         means: float64 (…, models x metrics).
         models: their names.
+        ceiling: the model that is the ceiling.
     """
-    if not {FLOOR, CEILING} <= set(models):
+    if not {FLOOR, ceiling} <= set(models):
         return np.full(means.shape, np.nan)
     by_model = means.reshape(*means.shape[:-1], len(models), len(METRICS))
-    floor, ceiling = (by_model[..., [models.index(name)], :] for name in (FLOOR, CEILING))
+    low, high = (by_model[..., [models.index(name)], :] for name in (FLOOR, ceiling))
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (by_model - floor) / (ceiling - floor)
-    return np.where(ceiling > floor, share, np.nan).reshape(means.shape)
+        share = (by_model - low) / (high - low)
+    return np.where(high > low, share, np.nan).reshape(means.shape)
 
 
 def hide_small_counts(rows: pl.DataFrame, threshold: int) -> pl.DataFrame:

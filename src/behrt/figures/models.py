@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from behrt.evaluation.models import CEILING, FLOOR
+from behrt.evaluation.models import CEILING, CEILING_OF_RECORDS, FLOOR
 from behrt.figures.style import INK, QUIET, Mark, series_marks
 
 TOO_FEW = "too few patients to show"
@@ -25,11 +25,12 @@ _SPECIAL = {
     FLOOR: Mark(QUIET, "<", (0, (8, 3))),
     "history": Mark(QUIET, ">", (0, (2, 2))),
     CEILING: Mark(INK, "*", (0, (8, 2, 1, 2, 1, 2))),
+    CEILING_OF_RECORDS: Mark(INK, "X", (0, (8, 2, 1, 2))),
 }
 
 
 def model_marks(models: Sequence[str]) -> dict[str, Mark]:
-    """Return a mark for each model: grey for the trivial rows, ink for the oracle."""
+    """Return a mark for each model: grey for the trivial rows, ink for the ceilings."""
     drawn = series_marks([model for model in models if model not in _SPECIAL])
     return {model: _SPECIAL.get(model) or drawn[model] for model in models}
 

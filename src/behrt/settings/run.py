@@ -35,6 +35,7 @@ from behrt.settings.sources import CodeSettings, Meds, Omop
 from behrt.settings.training import Accelerator, Precision
 
 TRIVIAL = ("prevalence", "history")
+CEILINGS = ("oracle_records", "oracle")
 """Models that are rows of every table; each is the only model of its kind with that name."""
 
 CUT_OFF_FROM = {"simulated": 1985, "cprd": 1950, "meds": 1900, "omop": 1900}
@@ -134,7 +135,8 @@ class RunSettings(Section):
     models: dict[Name, ModelEntry | None]
     """The models of the tables, by the name that they have there, in that order. null excludes a
     model, which a file given by --configfile cannot do otherwise. The rows prevalence and history
-    are in every table. On simulated data a row `oracle` is added, so no model may have that name.
+    are in every table. On simulated data the rows `oracle_records` and `oracle` are added, so no
+    model may have these names.
     """
 
     more_models: dict[Name, ModelEntry | None] = {}
@@ -223,8 +225,9 @@ class RunSettings(Section):
                     f"Set it to {{kind: {name}}}",
                 )
         for section in ("models", "more_models"):
-            if "oracle" in getattr(self, section):
-                raise InputError(
-                    f"{section}.oracle", "the true risks have this name", "Give it another name"
-                )
+            for name in CEILINGS:
+                if name in getattr(self, section):
+                    raise InputError(
+                        f"{section}.{name}", "the true risks have this name", "Give it another name"
+                    )
         return self

@@ -23,13 +23,16 @@ from behrt.simulation.recordings import DUE
 from behrt.simulation.world import World
 
 
-def read_examples(sequences: list[Path], task: Path, months: int | None) -> pl.DataFrame:
-    """Return the held-out patients with a label, and the days from which to forecast.
+def read_examples(
+    sequences: list[Path], task: Path, months: int | None, split: str = HELD_OUT
+) -> pl.DataFrame:
+    """Return the patients of a split with a label, and the days from which to forecast.
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
         task: one task's examples (`behrt.sequences.frames.TaskExamples`).
         months: the task's window, or None for the next visit.
+        split: the patients.
 
     Returns:
         subject_id Int64, label List(Int16), day Int32 (of the last input visit, since 1970-01-01),
@@ -39,7 +42,7 @@ def read_examples(sequences: list[Path], task: Path, months: int | None) -> pl.D
     last = pl.col("visit_day").list.get(pl.col("input_visits") - 1)
     return (
         pl.scan_parquet(task)
-        .filter(pl.col("split") == HELD_OUT, pl.col("label").list.len() > 0)
+        .filter(pl.col("split") == split, pl.col("label").list.len() > 0)
         .join(
             pl.scan_parquet(sequences).select("subject_id", "visit_day"),
             on="subject_id",
