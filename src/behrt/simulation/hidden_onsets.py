@@ -14,6 +14,7 @@ Murphy, Weiss and Jordan 1999). `benchmarks/ceiling_of_records.py` measures what
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.special import gammainc
@@ -131,6 +132,7 @@ class Link:
         self.recorded[:, :, RECORDED] = by * certain[seen, None]
 
 
+@cache
 def _acted_by_bin(edge: Edge) -> np.ndarray:
     """Return float64 (BINS, BINS + 1): the mean over onsets within a bin of P(the lag is over)."""
     places = (np.arange(_WITHIN) + 0.5) / _WITHIN
@@ -140,16 +142,18 @@ def _acted_by_bin(edge: Edge) -> np.ndarray:
     return mean
 
 
-_TABLES: dict[float, np.ndarray] = {}
+@cache
+def _lags(shape: float) -> np.ndarray:
+    """Return P(a lag is over), a gamma distribution of scale 1, at the steps of a table."""
+    lags = np.arange(_LAG_STEPS + 1) * (_LONGEST_LAG / _LAG_STEPS)
+    over: np.ndarray = gammainc(shape, lags).astype(np.float32)
+    return over
 
 
 def _table(edge: Edge, days: np.ndarray) -> np.ndarray:
     """Return P(the lag is over after some days), from a table: `gammainc` takes much longer."""
-    if edge.lag_shape not in _TABLES:
-        lags = np.arange(_LAG_STEPS + 1) * (_LONGEST_LAG / _LAG_STEPS)
-        _TABLES[edge.lag_shape] = gammainc(edge.lag_shape, lags).astype(np.float32)
     place = days * (_LAG_STEPS / _LONGEST_LAG / edge.lag_scale) + 0.5
-    found: np.ndarray = _TABLES[edge.lag_shape][np.clip(place, 0, _LAG_STEPS).astype(np.int32)]
+    found: np.ndarray = _lags(edge.lag_shape)[np.clip(place, 0, _LAG_STEPS).astype(np.int32)]
     return found
 
 
