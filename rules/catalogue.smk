@@ -135,6 +135,11 @@ SETTINGS = {
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
     "joint": [model for model in MODELS if model in JOINT],
+    "ensembles": lambda product: {
+        name: members
+        for name, members in ENSEMBLES.items()
+        if name in MODELS or product.target == "paper"
+    },
     "several_cuts": lambda product: [
         name
         for name, model in EVERY_MODEL.items()

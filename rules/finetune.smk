@@ -37,6 +37,8 @@ rule finetune:
         "<logs>/{variant}finetune/{task}/{model}.log",
     benchmark:
         "<benchmarks>/{variant}finetune/{task}/{model}.jsonl"
+    wildcard_constraints:
+        model="|".join(TRAINED),
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

@@ -20,7 +20,7 @@ rule predict:
     benchmark:
         "<benchmarks>/{variant}predict/{task}/{model}.jsonl"
     wildcard_constraints:
-        model="|".join(EVERY_MODEL),
+        model="|".join(TRAINED),
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

@@ -30,6 +30,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "reference": "behrt_mask",
         "references": ["behrt_mask", "behrt"],
         "several_cuts": ["lightgbm_times"],
+        "ensembles": {"ensemble": ["forecast", "lightgbm_times"]},
         "minimum_prevalence": 0.01,
         "neighbours": 10,
         "permutations": 99,

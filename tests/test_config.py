@@ -287,6 +287,23 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             r"models.forecast_all: this name is reserved",
         ),
         ({"models": {"forecast": {"settings": {"hidden": 10}}}}, r"models.forecast.settings"),
+        (
+            {"models": {"ensemble": {"settings": {"of": ["forecast", "lightgb"]}}}},
+            r"models.ensemble.settings.of: there is no model 'lightgb'. Did you mean 'lightgbm'",
+        ),
+        (
+            {"models": {"lightgbm_times": None}},
+            r"models.ensemble.settings.of: there is no model 'lightgbm_times'. Did you mean",
+        ),
+        (
+            {"more_models": {"mean": {"kind": "ensemble", "settings": {"of": ["mean", "retain"]}}}},
+            r"more_models.mean.settings.of: 'mean' is itself an ensemble. ",
+        ),
+        (
+            {"models": {"ensemble": {"settings": {"of": ["retain"]}}}},
+            r"models.ensemble.settings.of: it is ['retain']",
+        ),
+        ({"models": {"ensemble": {"cuts": 2}}}, r"models.ensemble.cuts: an ensemble learns from"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

@@ -8,9 +8,10 @@ from typing import Any
 from behrt.ablation import EMBEDDINGS
 from behrt.disclosure import rules_of
 from behrt.errors import InputError
-from behrt.kinds import Kinds
+from behrt.kinds import ENSEMBLE, Kinds
 from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
+from behrt.settings.refusal import nearest
 from behrt.settings.run import RunSettings
 from behrt.settings.training import Optimisation
 from behrt.tasks import ALL, key_of
@@ -47,6 +48,8 @@ def _check_models(config: Mapping[str, Any], kinds: Kinds) -> None:
         for name, model in config[section].items():
             if model is not None:
                 _check_model(config, section, name, kinds)
+                if model["kind"] == ENSEMBLE:
+                    _check_ensemble(config, section, name)
     for name, space in config["search"]["spaces"].items():
         model = {**config["models"], **config["more_models"]}.get(name)
         kind = "behrt" if name == "mlm" else (model or {}).get("kind")
@@ -95,6 +98,28 @@ def _check_joint(
             "this model cannot be searched: it is trained once, for all tasks",
             "Remove it",
         )
+
+
+def _check_ensemble(config: Mapping[str, Any], section: str, name: str) -> None:
+    """Refuse members that are no models of the run, or ensembles themselves."""
+    model, where = config[section][name], f"config, {section}.{name}"
+    both = {**config["models"], **config["more_models"]}
+    kinds = {member: entry["kind"] for member, entry in both.items() if entry}
+    known = [member for member, kind in kinds.items() if kind != ENSEMBLE]
+    if model["cuts"] != 1:
+        raise InputError(
+            f"{where}.cuts", "an ensemble learns from no visits", "Give `cuts` to its members"
+        )
+    for task in ("", *model["tasks"]):
+        for member in settings_for(config, name, task)["of"]:
+            if member not in known:
+                raise InputError(
+                    f"{where}.settings.of",
+                    f"{member!r} is itself an ensemble"
+                    if member in kinds
+                    else f"there is no model {member!r}",
+                    nearest(member, known),
+                )
 
 
 def _check_tried(kinds: Kinds, kind: str | None, tried: Mapping[str, Any], where: str) -> None:
@@ -158,6 +183,15 @@ def every_model_of(config: Mapping[str, Any]) -> dict[str, Any]:
             f"config, more_models.{twice[0]}", "it is one of `models` too", "Give it another name"
         )
     return {**models, **more}
+
+
+def ensembles_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the members of each ensemble, by name."""
+    return {
+        name: list(model["settings"]["of"])
+        for name, model in every_model_of(config).items()
+        if model["kind"] == ENSEMBLE
+    }
 
 
 def cut_off_of(config: Mapping[str, Any]) -> str | None:

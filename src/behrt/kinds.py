@@ -28,6 +28,9 @@ NEEDS_CLASS = "x-needs-class"
 TRAINING = "x-training"
 """States, in the schema, whether a kind needs `training`; otherwise the kind has none."""
 
+ENSEMBLE = "ensemble"
+"""The kind of model that is made of the predictions of others."""
+
 JOINT = "x-joint"
 """States, in the schema, whether a kind is trained once, for all tasks."""
 
@@ -126,6 +129,8 @@ def module_needs_training(kind: str) -> bool:
     """Return whether a kind's `fit` uses an optimiser, from its module."""
     from behrt.learning.estimated import Estimated
 
+    if kind == ENSEMBLE:
+        return False
     fit = getattr(model_named(kind), "fit", None)
     return not isinstance(getattr(fit, "__self__", None), Estimated)
 

@@ -29,7 +29,7 @@ TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
 }
 TARGETS |= {"report.html", "model_card.md", "figures/explorer.html", "figures/embedding_map.html"}
 MODELS = ["behrt", "behrt_mask", "deepr", "forecast", "logistic_regression", "lightgbm"]
-MODELS += ["lightgbm_times", "prevalence", "history"]
+MODELS += ["lightgbm_times", "ensemble", "prevalence", "history"]
 
 
 def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
@@ -94,7 +94,7 @@ def test_a_second_run_does_nothing(editable: Copy) -> None:
 
 def test_one_core_or_two_make_the_same_bytes(tiny: Copy, clean: Copy) -> None:
     """For one task, one model of each kind, and the products that are expensive to compute."""
-    models = ["behrt", "deepr", "forecast", "history"]
+    models = ["behrt", "deepr", "forecast", "ensemble", "history"]
     targets = [f"results/test/evaluation/T2/{model}.parquet" for model in models]
     tables = ["population", "neighbour_overlap", "sex_agnostic_codes"]
     targets += [f"results/test/tables/{table}.csv" for table in tables]

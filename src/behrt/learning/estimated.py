@@ -64,7 +64,7 @@ class Estimated(Generic[Settings]):
         if self.begin is not None:
             self.begin(run)
         weights = self.estimate(train, tuning, settings, run)
-        line = _tuning_line(self.score(settings, weights, tuning), tuning)
+        line = tuning_line(self.score(settings, weights, tuning), tuning)
         write_model(run, settings, train.n_diseases, weights, [line])
 
     def predict(self, examples: Examples, run: TrainingRun) -> np.ndarray:
@@ -75,7 +75,7 @@ class Estimated(Generic[Settings]):
         return self.score(settings, read_weights(run.folder), examples)
 
 
-def _tuning_line(scores: np.ndarray, tuning: Examples) -> str:
+def tuning_line(scores: np.ndarray, tuning: Examples) -> str:
     """Return the one line of metrics.jsonl of a model without epochs."""
     metrics = sample_metrics(scores, tuning.label_matrix(np.arange(len(tuning))))
     names = ("tuning_aps", "tuning_auroc")
