@@ -155,3 +155,22 @@ def test_drawn_cuts_are_some_of_all_and_do_not_depend_on_other_patients(
 
     fewer, _ = write(draw(150)[:50], tmp_path, 1)
     assert_equal(of(fewer, 2), two.select(np.flatnonzero(two.subject_id <= 50)))
+
+
+def test_selected_histories_are_those_of_a_run_with_these_patients_only(
+    shards: Shards, tmp_path: Path
+) -> None:
+    sequences, vocabulary = shards
+    every = load_histories(sequences, TASKS, ["train"], vocabulary, 2)
+    chosen = every.select(np.flatnonzero(every.examples.subject_id <= 60))
+    fewer = load_histories(write(draw(150)[:60], tmp_path, 1)[0], TASKS, ["train"], vocabulary, 2)
+    assert_equal(chosen.examples, fewer.examples)
+    assert np.array_equal(chosen.follow_up_end, fewer.follow_up_end)
+    for task, ends in fewer.label_ends.items():
+        assert np.array_equal(chosen.label_ends[task], ends)
+        latest = fewer.latest_cuts(task)
+        assert set(latest) <= set(fewer.cuts(task))
+        assert len(latest) == len(np.unique(fewer.cut_after(latest, task).subject_id))
+    kept = every.with_cuts()
+    assert len(kept) < len(every)
+    assert (np.diff(kept.examples.visit_offsets) >= 2).all()
