@@ -288,6 +288,10 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ),
         ({"models": {"forecast": {"settings": {"hidden": 10}}}}, r"models.forecast.settings"),
         (
+            {"models": {"forecast": {"settings": {"hidden": 12, "heads": 4}}}},
+            r"models.forecast.settings.rotary: hidden / heads is 3",
+        ),
+        (
             {"models": {"ensemble": {"settings": {"of": ["forecast", "lightgb"]}}}},
             r"models.ensemble.settings.of: there is no model 'lightgb'. Did you mean 'lightgbm'",
         ),

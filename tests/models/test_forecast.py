@@ -14,8 +14,9 @@ from behrt.learning.forecasting import Forecasting
 from behrt.learning.histories import NO_CUT, Histories
 from behrt.learning.on_record import on_record
 from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.learning.time_scales import between
 from behrt.models import forecast
-from behrt.models.forecast import Effects, Forecast, Settings, between, cut_batch
+from behrt.models.forecast import Effects, Forecast, Settings, cut_batch
 
 Build = Callable[..., Examples]
 Patient = tuple[int, list[tuple[int, list[int]]], list[int]]

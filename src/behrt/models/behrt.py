@@ -23,6 +23,7 @@ from behrt.learning.dropout import dropout
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import MaskedLanguage, batch_of
+from behrt.learning.time_scales import rotate
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.words import AGES, SPECIAL_TARGETS, patients_cut, words_to_predict
 from behrt.logs import logger
@@ -68,20 +69,6 @@ def split_heads(query_key_value: Tensor, heads: int) -> tuple[Tensor, Tensor, Te
     parts = query_key_value.view(rows, length, 3, heads, width // (3 * heads))
     query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
     return query, key, value
-
-
-def rotate(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn pairs of numbers by angles, so that their products depend on differences of angles.
-
-    These are rotary embeddings (Su et al. 2021, arXiv 2104.09864).
-
-    Args:
-        values: (R, A, L, H / A), queries or keys.
-        rotation: cosines and sines of the angles of each word, (R, 1, L, H / (2 A)) each.
-    """
-    cosine, sine = rotation
-    first, second = values.chunk(2, -1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
 
 
 def attention(

@@ -16,7 +16,6 @@ number of knots in time.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,9 @@ from behrt.learning.examples import Examples, ragged_take
 from behrt.learning.forecasting import Forecasting, predict_cuts
 from behrt.learning.histories import Histories
 from behrt.learning.on_record import on_record
+from behrt.learning.time_scales import between, rotation_of
 from behrt.learning.value_rows import ValueRows
+from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of
 from behrt.models.behrt import Encoder, full_precision_linear, initialise
 from behrt.sequences.vocabulary import FIRST_DISEASE, SEP
@@ -45,11 +46,6 @@ MONTHS = (0, 1, 3, 6, 12, 24, 60, 150)
 
 VISITS = (1, 2, 3, 5, 10)
 """Knots of the number of visits with a disease."""
-
-DAYS_A_YEAR = 365.25
-
-PERIODS = (60 * DAYS_A_YEAR, 55.0)
-"""The longest and the shortest period of the rotary embedding, in days."""
 
 LEAST_EFFECT = -4.0
 """The log of the odds that a disease adds at first to another, relative to its prevalence."""
@@ -79,42 +75,14 @@ with one row per pair of diseases are in `value_rows`."""
 # --- The network ------------------------------------------------------------------------------
 
 
-def between(values: Tensor, knots: Sequence[float]) -> Tensor:
-    """Return the weights of linear interpolation between knots, on the scale of log(1 + value).
-
-    >>> between(torch.tensor([0.0, 1.0, 3.0, 99.0]), [0, 3, 15]).tolist()
-    [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
-
-    Args:
-        values: float32 (n), at least 0.
-        knots: ascending; values beyond them count as the nearest.
-
-    Returns:
-        float32 (n, knots): rows sum to 1; at most two neighbours in a row are not 0.
-    """
-    places = torch.tensor(knots, dtype=torch.float32, device=values.device).log1p()
-    scaled = values.log1p().clamp(places[0], places[-1])
-    above = torch.searchsorted(places, scaled).clamp(min=1)
-    share = (scaled - places[above - 1]) / (places[above] - places[above - 1])
-    weights = values.new_zeros(len(values), len(knots))
-    weights.scatter_(1, above[:, None] - 1, 1 - share[:, None])
-    return weights.scatter_(1, above[:, None], share[:, None])
-
-
 class TimedEncoder(Encoder):
     """BEHRT's encoder with sex and time, in which a word reads its own and earlier visits only."""
 
-    rates: Tensor
-
     def __init__(self, settings: Settings, n_diseases: int) -> None:
         super().__init__(settings, n_diseases)
-        self.rotary = settings.rotary
+        self.periods = settings.hidden // settings.heads // 2 if settings.rotary else 0
         self.sexes = nn.Embedding(3, settings.hidden) if settings.sex else None
         self.times = nn.Linear(2, settings.hidden, bias=False) if settings.time else None
-        pairs = settings.hidden // settings.heads // 2
-        longest, shortest = (math.log10(period) for period in PERIODS)
-        periods = torch.logspace(longest, shortest, pairs)
-        self.register_buffer("rates", 2 * math.pi / periods, persistent=False)
 
     def forward(  # type: ignore[override]
         self,
@@ -146,17 +114,8 @@ class TimedEncoder(Encoder):
             hidden = hidden + self.times(times)
         apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
         later = visits[:, None, :, None] < visits[:, None, None, :]
-        return self.read_out(hidden, apart | later, read, self.rotation(days))
-
-    def rotation(self, days: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return cosines and sines (R, 1, L, H / (2 A)) of the days, as `rotate` takes them."""
-        if not self.rotary:
-            return None
-        angles = days[:, None, :, None] * self.rates
-        device, dtype = days.device.type, angles.dtype
-        if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        rotation = rotation_of(days, self.periods) if self.periods else None
+        return self.read_out(hidden, apart | later, read, rotation)
 
 
 class Effects(nn.Module):

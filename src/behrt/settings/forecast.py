@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from behrt.errors import InputError
 from behrt.settings.base import Count
 from behrt.settings.behrt import Sizes
 
@@ -40,3 +41,13 @@ class Settings(Sizes):
     effects: bool = True
     """Whether each disease on record adds to the odds of every disease, by the time since its first
     and its last record (a noisy-OR, as in the simulated process)."""
+
+    @model_validator(mode="after")
+    def _rotary_turns_pairs(self) -> "Settings":
+        if self.rotary and self.hidden // self.heads % 2:
+            raise InputError(
+                "rotary",
+                f"hidden / heads is {self.hidden // self.heads}, which is odd",
+                "Change one of the two, or set rotary to false",
+            )
+        return self
