@@ -1,6 +1,7 @@
 """The models, one file each: `Settings`, `fit` and `predict` on the same examples.
 
-A new model is one more file here and one entry in the configuration.
+A new model is one more file here and one entry in the configuration. An `ensemble` is made of the
+predictions of others, and has no `predict`.
 """
 
 from importlib import import_module
