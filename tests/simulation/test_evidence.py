@@ -53,7 +53,7 @@ def test_the_likelihood_is_the_sum_over_what_was_due(
     on = START + np.array([300, 720, 1_150])
     pairs = recorded_of(parameters, records(np.full(3, disease), on), np.ones(1), SETTINGS)
     until = np.array([[[DAY, DAY + 200.0]]])
-    found = likelihood(parameters, pairs, np.array([START]), until, silence, SETTINGS)
+    found = likelihood(parameters, pairs, chronic, np.array([START]), until, silence, SETTINGS)
     assert found.shape == (1, 12 if chronic else 1, BINS + 1, 2)
     other, of = pairs.other[0], np.array([disease])
 

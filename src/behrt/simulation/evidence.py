@@ -120,6 +120,7 @@ def phases(settings: ProcessSettings) -> np.ndarray:
 def likelihood(
     parameters: Parameters,
     pairs: Recorded,
+    chronic: bool,
     start: np.ndarray,
     until: np.ndarray,
     silence: Silence,
@@ -137,7 +138,9 @@ def likelihood(
 
     Args:
         parameters, settings: of the process.
-        pairs: all chronic, or none; the phases are those of `phases`, or 1.
+        pairs: of diseases that are recorded at reviews, or of the others.
+        chronic: whether they are recorded at reviews. The phases are then those of `phases`;
+            otherwise there is one.
         start: float64 (pairs), the first day of follow-up.
         until: float64 (pairs, phases or 1, days); the first is the last input day.
         silence: of the process, at `BEFORE`.
@@ -145,7 +148,6 @@ def likelihood(
     order = np.argsort(-pairs.count, kind="stable")
     back = np.argsort(order)
     pairs, start, until = pairs.of(order), start[order], until[order]
-    chronic = bool(parameters.chronic[pairs.disease[:1]].any())
     phase = phases(settings) if chronic else np.zeros(1)
     most = pairs.day.shape[1]
     having = [int((pairs.count > number).sum()) for number in range(most + 1)]

@@ -157,7 +157,9 @@ def posterior(
     flares, reviews = (
         _Group(
             pairs := recorded.of(np.flatnonzero(parameters.chronic[recorded.disease] == chronic)),
-            likelihood(parameters, pairs, start[pairs.row], days[pairs.row], silence, settings),
+            likelihood(
+                parameters, pairs, chronic, start[pairs.row], days[pairs.row], silence, settings
+            ),
         )
         for chronic, days in zip((False, True), until, strict=True)
     )
