@@ -106,7 +106,7 @@ class Examples:
         return self._multi_hot(self.known_offsets, self.known, rows)
 
     def label_prevalence(self) -> np.ndarray:
-        """Return float64 (n_diseases): the share of subjects with each disease as a label."""
+        """Return float64 (n_diseases): the share of examples with each disease as a label."""
         counts = np.bincount(self.labels, minlength=self.n_diseases)
         return counts / max(len(self), 1)
 
@@ -115,7 +115,7 @@ class Examples:
 
         The biases of every classifier start with these values. Starting from 0 they would first
         have to fall by about six for all patients, and training can stop at that ranking by
-        prevalence. The prevalence is clipped to half a subject from 0 and 1.
+        prevalence. The prevalence is clipped to half an example from 0 and 1.
         """
         edge = 0.5 / max(len(self), 1)
         prevalence = np.clip(self.label_prevalence(), edge, 1 - edge)
