@@ -134,7 +134,12 @@ SETTINGS = {
     "task": task_shown,
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
-    "joint": [model for model in MODELS if model in JOINT],
+    "joint": [model for model in MODELS if MODELS[model]["kind"] == "forecast"],
+    "next_event": lambda product: [
+        name
+        for name, model in EVERY_MODEL.items()
+        if model["kind"] == "delphi" and (name in MODELS or product.target == "paper")
+    ],
     "ensembles": lambda product: {
         name: members
         for name, members in ENSEMBLES.items()

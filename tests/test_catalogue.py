@@ -27,6 +27,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "seed": 7,
         "resamples": 321,
         "joint": ["forecast"],
+        "next_event": ["delphi"],
         "reference": "behrt_mask",
         "references": ["behrt_mask", "behrt"],
         "several_cuts": ["lightgbm_times"],
@@ -79,8 +80,10 @@ def test_captions_state_which_models_are_not_the_papers() -> None:
     for name in ("table1", "table2", "table1_more", "table2_more"):
         (product,) = (found for found in PRODUCTS if found.name == name)
         assert "*forecast* is this project's own" in product.captioned(settings(product))
-        without = product.captioned(settings(product, joint=[]))
+        assert "*delphi* follows the idea of Delphi-2M" in product.captioned(settings(product))
+        without = product.captioned(settings(product, joint=[], next_event=[]))
         assert "this project's own" not in without
+        assert "Delphi" not in without
         assert "  " not in without
 
 

@@ -144,7 +144,7 @@ def train_jointly(
     settings, optimisation = recipe.read(model.Settings)
     facts = {
         "kind": recipe.kind,
-        "tasks": [task.name for task in tasks],
+        "tasks": {task.name: task.months for task in tasks},
         "cuts": recipe.cuts,
         "protocol": protocol,
         "vocabulary": read_vocabulary(vocabulary).version,

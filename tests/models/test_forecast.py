@@ -17,6 +17,7 @@ from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.learning.time_scales import between
 from behrt.models import forecast
 from behrt.models.forecast import Effects, Forecast, Settings, cut_batch
+from behrt.sequences.vocabulary import SEP
 
 Build = Callable[..., Examples]
 Patient = tuple[int, list[tuple[int, list[int]]], list[int]]
@@ -211,7 +212,7 @@ def test_drawn_cuts_are_few_count_and_fit(objective: Forecasting) -> None:
     batch = cut_batch(SMALL.model_copy(update={"max_length": 12}), train, rows, visits, patient)
     tokens = batch["tokens"].flatten()[batch["read"]]
     days = batch["days"].flatten()[batch["read"]]
-    assert set(tokens.tolist()) == {forecast.SEP}
+    assert set(tokens.tolist()) == {SEP}
     assert days.tolist() == train.visit_day[visits].tolist()
 
 
@@ -235,7 +236,7 @@ def test_labels_are_the_diseases_of_the_visits_up_to_the_end(objective: Forecast
 # --- Training ---------------------------------------------------------------------------------
 
 TRAINING = Optimisation(epochs=3, batch_size=16, learning_rate=0.01)
-FACTS = {"kind": "forecast", "tasks": ["T1", "T2", "T3", "T4"]}
+FACTS = {"kind": "forecast", "tasks": dict.fromkeys(["T1", "T2", "T3", "T4"])}
 
 
 def train(build_examples: Build, draw_patients: Callable[..., list[Patient]], run: TrainingRun):

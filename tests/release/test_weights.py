@@ -12,7 +12,7 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.files import write_json
 from behrt.learning.examples import Examples
-from behrt.models import behrt, deepr, forecast, model_named, retain
+from behrt.models import behrt, deepr, delphi, forecast, model_named, retain
 from behrt.release.weights import (
     ReaderCounts,
     Support,
@@ -35,6 +35,11 @@ NETWORKS: dict[str, tuple[str, Any, Callable[[Any, int], nn.Module]]] = {
     "mask": ("behrt", MASKED, behrt.Behrt),
     "deepr": ("deepr", deepr.Settings(embedding_size=4, filters=3, minimum_uses=1), deepr.Deepr),
     "retain": ("retain", retain.Settings(embedding_size=4, hidden_size=3), retain.Retain),
+    "delphi": (
+        "delphi",
+        delphi.Settings(**SIZES),
+        lambda settings, n: delphi.Delphi(settings, n, {"T2": 6}),
+    ),
     "forecast": (
         "forecast",
         forecast.Settings(**SIZES),
@@ -71,9 +76,10 @@ def batch_of(kind: str, settings: Any, examples: Examples, patient: int) -> dict
     module, row = model_named(kind), np.array([patient])
     if kind == "behrt":
         return dict(module._collate(settings)(examples, row, None))
-    if kind == "forecast":
+    if kind in ("delphi", "forecast"):
         last = examples.visit_offsets[row + 1] - 1
-        return dict(module.cut_batch(settings, examples, row, last, np.array([0])))
+        batch = dict(module.cut_batch(settings, examples, row, last, np.array([0])))
+        return {**batch, "task": "T2"} if kind == "delphi" else batch
     return dict(module.collate(settings, examples, row, None))
 
 

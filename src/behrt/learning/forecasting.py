@@ -1,7 +1,10 @@
 """Train once for all tasks, after every visit; and predict after the last visit."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +13,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt import logs
+from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
+from behrt.learning import artefacts
 from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, fabric_of
 from behrt.learning.examples import Examples, ragged_ranges
 from behrt.learning.histories import NO_CUT, Histories
@@ -175,3 +180,44 @@ def predict_cuts(
         logits = last_logits(wrapped, fabric, collate, examples, task, bar.update)
     probabilities: np.ndarray = torch.sigmoid(torch.from_numpy(logits)).numpy()
     return probabilities
+
+
+def write_model_of_task(
+    run: TrainingRun,
+    trained: Path | None,
+    part: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+) -> None:
+    """Write the model of one task, a part of the network that was trained for all tasks.
+
+    Args:
+        run: its facts name the task; its folder receives the three files, with the metrics of the
+            task after each epoch, and in config.json `months`, the task's window.
+        trained: the network's weights, in a folder with their config.json and metrics.jsonl.
+        part: returns the weights of the task's model.
+
+    Raises:
+        InputError: `trained` is missing, or the network was not trained for the task.
+    """
+    if trained is None:
+        raise InputError(run.facts["kind"], "the weights for all tasks are missing", "Train first")
+    folder, task = trained.parent, run.facts["task"]
+    config = artefacts.read_config(folder)
+    if task not in config["tasks"]:
+        raise InputError(folder, f"it was not trained for {task}", "Train it again")
+    epochs = (folder / artefacts.METRICS).read_text(encoding="utf-8").splitlines()
+    artefacts.write_model(
+        run,
+        config["settings"],
+        config["n_diseases"],
+        part(artefacts.read_weights(folder)),
+        [json.dumps(_of_task(json.loads(epoch), task)) for epoch in epochs],
+        months=config["tasks"][task],
+        **{name: config[name] for name in ("optimisation", "precision", "epoch")},
+    )
+
+
+def _of_task(epoch: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the metrics of an epoch with those of one task in place of those of all."""
+    own = {name: epoch[f"{name}_{task}"] for name in ("tuning_loss", "tuning_aps", "tuning_auroc")}
+    common = ("epoch", "train_loss", "learning_rate")
+    return {**{name: epoch[name] for name in common}, **own}

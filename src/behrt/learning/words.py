@@ -107,6 +107,39 @@ def words_of(
     return Words(offsets, tokens, ages, index_of_word)
 
 
+def words_of_cuts(
+    examples: Examples,
+    rows: np.ndarray,
+    max_length: int,
+    visits: np.ndarray,
+    patient: np.ndarray,
+) -> tuple[Words, np.ndarray, np.ndarray]:
+    """Return the words of some patients up to their last cut, and where each cut is.
+
+    The words of all cuts of a patient must fit `max_length`.
+
+    Args:
+        examples: the patients.
+        rows: int64 (patients), indices of patients.
+        max_length: words per patient, at most.
+        visits: int64 (cuts), the last visit before each cut, by its number in `examples`, in order
+            of patient and time.
+        patient: int64 (cuts), each cut's patient, its place in `rows`. Each patient has a cut.
+
+    Returns:
+        The words; int64 (words), the visit of each, by its number in `examples`; int64 (cuts), the
+        place of the cut's SEP among the words.
+    """
+    ends = visits[np.searchsorted(patient, np.arange(len(rows)), side="right") - 1] + 1
+    words = words_of(examples, rows, max_length, False, ends)
+    kept = words.visits[words.offsets[1:] - 1] + 1  # visits of each patient that fit
+    first = ends - kept
+    separators = np.flatnonzero(words.tokens == SEP)  # one per visit
+    read = separators[(kept.cumsum() - kept - first)[patient] + visits]
+    visit = np.repeat(first, np.diff(words.offsets)) + words.visits
+    return words, visit, read
+
+
 def words_to_predict(
     examples: Examples, rows: np.ndarray, settings: Settings
 ) -> tuple[Words, np.ndarray]:

@@ -15,11 +15,9 @@ of cuts (visits after which is predicted), E the number of diseases on record at
 number of knots in time.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,15 +27,15 @@ from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples, ragged_take
-from behrt.learning.forecasting import Forecasting, predict_cuts
+from behrt.learning.forecasting import Forecasting, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
 from behrt.learning.on_record import on_record
 from behrt.learning.time_scales import between, rotation_of
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
-from behrt.learning.words import packed_rows, words_of
+from behrt.learning.words import packed_rows, words_of, words_of_cuts
 from behrt.models.behrt import Encoder, full_precision_linear, initialise
-from behrt.sequences.vocabulary import FIRST_DISEASE, SEP
+from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.forecast import Settings
 from behrt.settings.training import Optimisation
 
@@ -272,15 +270,9 @@ def cut_batch(
     The arguments are those of `behrt.learning.forecasting.CutBatch`. The words of all cuts of a
     patient must fit `max_length`. What is on record is taken from the whole history.
     """
-    ends = visits[np.searchsorted(patient, np.arange(len(rows)), side="right") - 1] + 1
-    words = words_of(examples, rows, settings.max_length, False, ends)
-    kept = words.visits[words.offsets[1:] - 1] + 1  # visits of each patient that fit
-    first = ends - kept
-    separators = np.flatnonzero(words.tokens == SEP)  # one per visit
-    read = separators[(kept.cumsum() - kept - first)[patient] + visits]
-
+    words, visit, read = words_of_cuts(examples, rows, settings.max_length, visits, patient)
     of_word = np.repeat(np.arange(len(rows)), np.diff(words.offsets))
-    visit, starts = first[of_word] + words.visits, examples.visit_offsets[rows]
+    starts = examples.visit_offsets[rows]
     day = examples.visit_day[visit]
     before = examples.visit_day[np.maximum(visit - 1, starts[of_word])]
     batch = packed_rows(
@@ -360,35 +352,17 @@ def fit(
     Raises:
         InputError: `pretrained` is missing, or the network was not trained for the task.
     """
-    if pretrained is None:
-        raise InputError("forecast", "the weights for all tasks are missing", "Train them first")
-    folder, task = pretrained.parent, run.facts["task"]
-    config = artefacts.read_config(folder)
-    if task not in config["tasks"]:
-        raise InputError(folder, f"it was not trained for {task}", "Train it again")
+    task = run.facts["task"]
     head, own = f"heads.{task}.", f"heads.{TASK}."
-    weights = {
-        name.replace(head, own): array
-        for name, array in artefacts.read_weights(folder).items()
-        if name.startswith(head) or not name.startswith("heads.")
-    }
-    epochs = (folder / artefacts.METRICS).read_text(encoding="utf-8").splitlines()
-    kept = ("optimisation", "precision", "epoch")
-    artefacts.write_model(
+    write_model_of_task(
         run,
-        config["settings"],
-        config["n_diseases"],
-        weights,
-        [json.dumps(_of_task(json.loads(epoch), task)) for epoch in epochs],
-        **{name: config[name] for name in kept},
+        pretrained,
+        lambda weights: {
+            name.replace(head, own): array
+            for name, array in weights.items()
+            if name.startswith(head) or not name.startswith("heads.")
+        },
     )
-
-
-def _of_task(epoch: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Return the metrics of an epoch with those of one task in place of those of all."""
-    own = {name: epoch[f"{name}_{task}"] for name in ("tuning_loss", "tuning_aps", "tuning_auroc")}
-    common = ("epoch", "train_loss", "learning_rate")
-    return {**{name: epoch[name] for name in common}, **own}
 
 
 def load(folder: Path) -> tuple[Forecast, Settings]:

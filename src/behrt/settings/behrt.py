@@ -13,8 +13,8 @@ from behrt.settings.base import Count, Section, Share, ShareBelowOne
 from behrt.settings.training import Optimisation
 
 
-class Sizes(Section):
-    """The sizes of an encoder. The defaults are the paper's."""
+class Layers(Section):
+    """The sizes of the layers of an encoder. The defaults are those of BEHRT's paper."""
 
     hidden: Annotated[int, Field(ge=2, multiple_of=2)] = 288
     """Numbers per word; a multiple of `heads`."""
@@ -38,6 +38,20 @@ class Sizes(Section):
     attention_dropout: ShareBelowOne = 0.1
     """Share of attention weights set to 0 in training."""
 
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> "Layers":
+        if self.hidden % self.heads:
+            raise InputError(
+                "hidden",
+                f"it is {self.hidden}, which is not a multiple of heads ({self.heads})",
+                "Change one of the two",
+            )
+        return self
+
+
+class Sizes(Layers):
+    """The sizes of an encoder, and its embeddings. The defaults are the paper's."""
+
     age: bool = True
     """Whether the age embedding is added."""
 
@@ -46,16 +60,6 @@ class Sizes(Section):
 
     position: bool = True
     """Whether the position embedding is added."""
-
-    @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> "Sizes":
-        if self.hidden % self.heads:
-            raise InputError(
-                "hidden",
-                f"it is {self.hidden}, which is not a multiple of heads ({self.heads})",
-                "Change one of the two",
-            )
-        return self
 
 
 class Settings(Sizes):

@@ -1,0 +1,279 @@
+"""Delphi: the next diseases and when they come, after Delphi-2M (Shmatko et al. 2025, Nature).
+
+From the record so far, an encoder predicts the rate of each disease. The rates are those of
+competing exponential waiting times: they hold until the next visit, and the smallest waiting time
+decides what comes next. The age of each diagnosis takes the place of its position. The tasks need
+no weights of their own: the rate of a disease gives its risk in any window, 1 − exp(−rate · time).
+
+What is as in Delphi-2M: the loss, −log rate of what happens + total rate · waiting time; sines and
+cosines of age through a linear layer; sex as a word at the start; causal attention, in which the
+diagnoses of one day do not see each other; output weights that are the embeddings of the words.
+
+What differs, since here a visit holds a set of diseases which may all recur, and there a person's
+first diagnosis of each disease is one event:
+
+* The rates are read at the end of each visit, whose word SEP sees all of its diseases, so that
+  their order does not matter. Each disease of the next visit contributes its rate to the loss, and
+  the waiting time counts once per visit. Delphi-2M counts it once per diagnosis of the day.
+* A disease that has occurred keeps its rate, which is then that of its next record.
+* A visit is itself an event with a rate, so the probability that a disease is in the next visit is
+  the rate of the disease relative to that of visits. Delphi-2M adds "no event" at random, about
+  every five years, to histories with gaps of decades. Here that changed no score.
+* The time from the last visit to the end of follow-up counts as waiting time without an event.
+  Delphi-2M learns until the last event.
+* There is no death and no lifestyle. Layers are BEHRT's (normalisation after each sum), and the
+  rates start at those of the population.
+
+From top to bottom: the network, its inputs, training and prediction. The objective is in
+`behrt.learning.next_events`. In the comments
+on shapes, R is the number of rows, L their length, H `hidden`, D the number of diseases and m the
+number of visits after which the rates are read.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from behrt.errors import InputError
+from behrt.learning import artefacts, engine
+from behrt.learning.engine import TrainingRun
+from behrt.learning.examples import Examples
+from behrt.learning.forecasting import predict_cuts, write_model_of_task
+from behrt.learning.histories import Histories
+from behrt.learning.next_events import NextEvents, log_rates_of_all, next_events
+from behrt.learning.value_rows import ValueRows
+from behrt.learning.visits import DAYS_A_YEAR
+from behrt.learning.words import packed_rows, words_of_cuts
+from behrt.models.behrt import Encoder, Layer, full_precision_linear, initialise
+from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, SEP
+from behrt.settings.behrt import Sizes
+from behrt.settings.delphi import Settings
+from behrt.settings.training import Optimisation
+
+DAYS_A_MONTH = DAYS_A_YEAR / 12
+
+HIGHEST_PROBABILITY = 1 - 1e-4
+"""The share of a disease in the rate of visits can exceed 1, as nothing ties the two."""
+
+DISEASE_ROWS = {"bias": 0, "words.weight": FIRST_DISEASE}
+"""The tensors with one row per disease, and the first such row, which a release may erase."""
+
+# --- The network ------------------------------------------------------------------------------
+
+
+def age_waves(days: Tensor, hidden: int) -> Tensor:
+    """Return float32 (…, hidden): sines and cosines of age, as Delphi-2M encodes it.
+
+    They are those of positions (Vaswani et al. 2017) at the age in years.
+    """
+    rates = torch.exp(torch.arange(0, hidden, 2, device=days.device) * (-math.log(1e4) / hidden))
+    angles = (days / DAYS_A_YEAR)[..., None] * rates
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+class Delphi(Encoder):
+    """Words with ages to the log rates of a visit and of each disease, per year."""
+
+    def __init__(
+        self, settings: Settings, n_diseases: int, months: Mapping[str, int | None]
+    ) -> None:
+        """Make a network; `months` are the windows of the tasks, None for the next visit."""
+        sizes = Sizes(**settings.model_dump(), age=False, segment=False, position=False)
+        super().__init__(sizes, n_diseases)
+        self.months = dict(months)
+        self.hidden = settings.hidden
+        self.age = nn.Linear(settings.hidden, settings.hidden, bias=False)
+        self.sexes = nn.Embedding(3, settings.hidden)
+        self.visit_bias = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(n_diseases))
+        self.apply(initialise)
+        self.start_copying()
+
+    def start_copying(self) -> None:
+        """Set the weights so that a disease on record raises its own rate from the first step.
+
+        Attention starts with the mean of the words that a word sees, and output weights are the
+        embeddings. From weights as small as BERT's, this takes many more patients to learn.
+        """
+        nn.init.normal_(self.words.weight)
+        nn.init.normal_(self.sexes.weight)
+        with torch.no_grad():
+            self.words.weight[SEP] = 0  # its output is the rate of visits
+            for layer in self.layers:
+                assert isinstance(layer, Layer)
+                nn.init.eye_(layer.query_key_value.weight[-self.hidden :])
+                nn.init.eye_(layer.attention_output.weight)
+
+    def forward(  # type: ignore[override]
+        self,
+        tokens: Tensor,
+        ages: Tensor,
+        visits: Tensor,
+        patients: Tensor,
+        read: Tensor,
+        days: Tensor,
+        sexes: Tensor,
+        task: str | None = None,
+    ) -> Tensor:
+        """Return float32 (m, 1 + D), log rates per year; or of a task, (m, D), logits.
+
+        Args:
+            tokens, visits, patients: int32 (R, L), as `packed_rows` returns them.
+            ages: not used; they are in months.
+            read: int64 (m), places in the rows laid end to end.
+            days: int32 (R, L), the age in days.
+            sexes: int32 (R, L), as in `Examples`.
+            task: the name of a task, whose probabilities are returned as logits.
+        """
+        opening = tokens == CLS
+        hidden = self.words(tokens) + self.age(age_waves(days, self.hidden))
+        hidden = hidden + opening[..., None] * self.sexes(sexes)
+        query, key = visits[:, None, :, None], visits[:, None, None, :]
+        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        seen = (key < query) | opening[:, None, None, :] | itself
+        seen = seen | ((key == query) & (tokens == SEP)[:, None, :, None])
+        hidden = self.read_out(hidden, apart | ~seen, read)
+        words = self.words.weight
+        log_rates = full_precision_linear(
+            hidden * self.hidden**-0.5,
+            torch.cat([words[SEP : SEP + 1], words[FIRST_DISEASE:]]),
+            torch.cat([self.visit_bias, self.bias]),
+        )
+        return log_rates if task is None else self.logits(log_rates, self.months[task])
+
+    @staticmethod
+    def logits(log_rates: Tensor, months: int | None) -> Tensor:
+        """Return (m, D), logits of the probability of each disease in a window.
+
+        Args:
+            log_rates: (m, 1 + D), of a visit and of each disease, per year.
+            months: the window, None for the next visit.
+        """
+        if months is None:
+            probability = (log_rates[:, 1:] - log_rates[:, :1]).exp()
+            return torch.logit(probability.clamp(max=HIGHEST_PROBABILITY))
+        expected = log_rates[:, 1:].exp() * (months / 12)
+        return torch.expm1(expected.clamp(max=50.0)).log()  # the logit of 1 − exp(−expected)
+
+
+# --- Its inputs -------------------------------------------------------------------------------
+
+
+def cut_batch(
+    settings: Settings,
+    examples: Examples,
+    rows: np.ndarray,
+    visits: np.ndarray,
+    patient: np.ndarray,
+) -> dict[str, Tensor]:
+    """Return the network's arguments for some cuts of the patients at `rows`.
+
+    The arguments are those of `behrt.learning.forecasting.CutBatch`. The age at a visit is that at
+    the patient's first visit, which is known in months, and the days since then.
+    """
+    words, visit, read = words_of_cuts(examples, rows, settings.max_length, visits, patient)
+    of_word = np.repeat(rows, np.diff(words.offsets))
+    first = examples.visit_offsets[of_word]
+    born = examples.visit_day[first] - np.rint(examples.visit_age[first] * DAYS_A_MONTH)
+    batch = packed_rows(
+        words, read, days=examples.visit_day[visit] - born, sexes=examples.sex[of_word]
+    )
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+# --- Training and prediction ------------------------------------------------------------------
+
+
+def fit_jointly(
+    histories: Histories,
+    tuning: Mapping[str, Examples],
+    settings: Settings,
+    optimisation: Optimisation | None,
+    cuts: int | None,
+    run: TrainingRun,
+) -> None:
+    """Train one network on whole histories; write the three files into `run.folder`.
+
+    Args:
+        histories: of the training patients.
+        tuning: the examples of each task, whose mean score chooses the epoch.
+        settings: of the network.
+        optimisation: how to train; required.
+        cuts: the most visits of a patient, in an epoch, after which it learns what comes next;
+            None for all.
+        run: where to train; its facts hold the months of each task.
+
+    Raises:
+        InputError: `optimisation` is missing.
+    """
+    if optimisation is None:
+        raise InputError("training", "it is missing", "Kind delphi needs `training`")
+    engine.begin(run)
+    histories = next_events(histories)
+    train = histories.examples
+    model = Delphi(settings, train.n_diseases, run.facts["tasks"])
+    with torch.no_grad():
+        rates = torch.from_numpy(log_rates_of_all(histories))
+        model.visit_bias.copy_(rates[:1])
+        model.bias.copy_(rates[1:])
+    objective = NextEvents(
+        train,
+        next(iter(tuning.values())),
+        partial(cut_batch, settings),
+        histories=histories,
+        tuning_of=tuning,
+        cuts=cuts,
+        max_length=settings.max_length,
+    )
+    engine.fit(model, objective, optimisation, run, settings)
+
+
+def fit(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    run: TrainingRun,
+) -> None:
+    """Write the model of one task: the network that `fit_jointly` has trained, and the window.
+
+    Args:
+        train, tuning: not used.
+        settings, optimisation: not used; those of the network are kept.
+        pretrained: the network's weights, in a folder with its config.json.
+        run: its facts name the task; its folder receives the three files, with the metrics of the
+            task after each epoch.
+
+    Raises:
+        InputError: `pretrained` is missing, or the network was not trained for the task.
+    """
+    write_model_of_task(run, pretrained, lambda weights: weights)
+
+
+def load(folder: Path) -> tuple[Delphi, Settings]:
+    """Return the network of one task that `fit` wrote into a folder, and its settings."""
+    config = artefacts.read_config(folder)
+    settings = Settings(**config["settings"])
+    model = Delphi(settings, config["n_diseases"], {config["task"]: config["months"]})
+    model.load_state_dict(engine.read_weights(folder))
+    return model.eval(), settings
+
+
+def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return the probabilities, float32 (n, D), of the model in `run.folder`."""
+    engine.begin(run)
+    model, settings = load(run.folder)
+    (task,) = model.months
+    return predict_cuts(model, partial(cut_batch, settings), examples, task, run)
+
+
+def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
+    """Return which sexes the patients at `rows` read."""
+    return {"sexes.weight": ValueRows(rows, examples.sex[rows].astype(np.int64))}
