@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def listed(path: Path) -> tuple[str, dict[str, str]]:
     return python.removeprefix("python="), dict(package.split("==") for package in packages)
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Return the distributions that a file imports, neither Python's own nor this one."""
     names = set()

@@ -28,7 +28,7 @@ TARGETS = {f"tables/{name}.csv" for name in TABLES} | {
     f"figures/{name}.{form}" for name in FIGURES for form in ("png", "svg")
 }
 TARGETS |= {"report.html", "model_card.md", "figures/explorer.html", "figures/embedding_map.html"}
-MODELS = ["behrt", "behrt_mask", "deepr", "forecast", "logistic_regression", "lightgbm"]
+MODELS = ["behrt", "behrt_mask", "deepr", "forecast", "lightgbm"]
 MODELS += ["lightgbm_times", "ensemble", "prevalence", "history"]
 
 
