@@ -10,7 +10,7 @@ import torch
 from behrt.errors import InputError
 from behrt.learning.artefacts import METRICS, WEIGHTS, read_config
 from behrt.learning.examples import Examples
-from behrt.learning.forecasting import Forecasting
+from behrt.learning.forecasting import Forecasting, fewest
 from behrt.learning.histories import NO_CUT, Histories
 from behrt.learning.on_record import on_record
 from behrt.learning.run import Compute, Optimisation, TrainingRun
@@ -310,3 +310,16 @@ def test_a_task_without_a_cut_is_refused(
     nothing = {"T1": np.full_like(histories.label_ends["T1"], NO_CUT)}
     with pytest.raises(InputError, match="nothing can be predicted"):
         Histories(histories.examples, histories.follow_up_end, nothing).with_cuts()
+
+
+def test_the_task_with_the_fewest_tuning_patients_decides_whether_a_log_may_show_metrics(
+    build_examples: Build, draw_patients: Callable[[int, int], list[Patient]], tmp_path: Path
+) -> None:
+    """With no such patient, training is refused, whatever the other tasks have."""
+    examples = build_examples(draw_patients(20, 9))
+    histories = histories_of(examples, ("T1", "T2"))
+    tuning = {"T1": examples, "T2": examples.select(np.arange(3)), "T3": examples}
+    assert fewest(tuning) is tuning["T2"]
+    tuning = {"T1": examples, "T2": examples.select(np.arange(0))}
+    with pytest.raises(InputError, match="tuning examples: there are none"):
+        forecast.fit_jointly(histories, tuning, SMALL, TRAINING, None, run_in(tmp_path))

@@ -40,7 +40,8 @@ class Forecasting(Objective):
 
     Attributes:
         train: `histories.examples`.
-        tuning: one of `tuning_of`.
+        tuning: those of `tuning_of` of the fewest patients, as `fewest` returns them. They decide
+            whether a log may show the metrics.
         collate: makes a batch of cuts.
         histories: of the training patients, each with at least one cut.
         tuning_of: the tuning examples by name of the task.
@@ -147,6 +148,11 @@ class Forecasting(Objective):
             **{name: float(np.mean([own[name] for own in of_tasks.values()])) for name in names},
             **{f"{name}_{task}": own[name] for task, own in of_tasks.items() for name in names},
         }
+
+
+def fewest(tuning: Mapping[str, Examples]) -> Examples:
+    """Return the examples of the task with the fewest patients."""
+    return min(tuning.values(), key=lambda examples: examples.n_subjects)
 
 
 def last_logits(

@@ -26,9 +26,8 @@ first diagnosis of each disease is one event:
   rates start at those of the population.
 
 From top to bottom: the network, its inputs, training and prediction. The objective is in
-`behrt.learning.next_events`. In the comments
-on shapes, R is the number of rows, L their length, H `hidden`, D the number of diseases and m the
-number of visits after which the rates are read.
+`behrt.learning.next_events`. In the comments on shapes, R is the number of rows, L their length, H
+`hidden`, D the number of diseases and m the number of visits after which the rates are read.
 """
 
 import math
@@ -44,7 +43,7 @@ from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
-from behrt.learning.forecasting import predict_cuts, write_model_of_task
+from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
 from behrt.learning.next_events import NextEvents, log_rates_of_all, next_events
 from behrt.learning.value_rows import ValueRows
@@ -211,7 +210,7 @@ def fit_jointly(
         run: where to train; its facts hold the months of each task.
 
     Raises:
-        InputError: `optimisation` is missing.
+        InputError: `optimisation` is missing, or a task has no tuning examples.
     """
     if optimisation is None:
         raise InputError("training", "it is missing", "Kind delphi needs `training`")
@@ -225,7 +224,7 @@ def fit_jointly(
         model.bias.copy_(rates[1:])
     objective = NextEvents(
         train,
-        next(iter(tuning.values())),
+        fewest(tuning),
         partial(cut_batch, settings),
         histories=histories,
         tuning_of=tuning,

@@ -27,7 +27,7 @@ from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples, ragged_take
-from behrt.learning.forecasting import Forecasting, predict_cuts, write_model_of_task
+from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
 from behrt.learning.on_record import on_record
 from behrt.learning.time_scales import between, rotation_of
@@ -310,7 +310,7 @@ def fit_jointly(
         run: where to train.
 
     Raises:
-        InputError: `optimisation` is missing, or a task has no cut.
+        InputError: `optimisation` is missing, or a task has no cut or no tuning examples.
     """
     if optimisation is None:
         raise InputError("training", "it is missing", "Kind forecast needs `training`")
@@ -322,7 +322,7 @@ def fit_jointly(
         head.start(histories.cut_after(histories.latest_cuts(task), task))
     objective = Forecasting(
         histories.examples,
-        next(iter(tuning.values())),
+        fewest(tuning),
         partial(cut_batch, settings),
         histories=histories,
         tuning_of=tuning,
