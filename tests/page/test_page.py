@@ -142,6 +142,10 @@ def test_page_and_card_lead_with_the_best_model_and_its_origin(tmp_path: Path) -
     assert expected.replace("&#39;", "'") in model_card(facts)
     assert facts.origin("prevalence") == "trivial"
     assert facts.origin("oracle") == "ceiling"
+    assert facts.origin("oracle_of_mine") == "another model"
+    bounds = ("difference_low", "difference_high")  # too few patients for an interval
+    few = facts.table1.with_columns(pl.lit(None, pl.Float64).alias(name) for name in bounds)
+    assert "deepr − behrt: +6.1 points." in model_card(replace(facts, table1=few))
     several = replace(facts, models={("T1", "behrt"): {"kind": "behrt", "cuts": 4}})
     assert several.origin("behrt") == "another model"
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from behrt.errors import InputError
+from behrt.evaluation.models import CEILING, CEILING_OF_RECORDS
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json
 from behrt.run import Run
@@ -116,7 +117,7 @@ class Facts:
 
     def origin(self, model: str) -> str:
         """Return what a row is: the paper's, this project's, trivial, a ceiling, or another."""
-        if model.startswith("oracle"):
+        if model in (CEILING, CEILING_OF_RECORDS):
             return "ceiling"
         if model in TRIVIAL:
             return "trivial"
@@ -138,7 +139,7 @@ class Facts:
         return found
 
     def _ranked(self, table: int, task: str) -> list[dict[str, Any]]:
-        """Return the rows of a task with an APS, the ceilings apart, highest first."""
+        """Return the rows of a task with an APS, except the ceilings, highest first."""
         frame = (self.table1, self.table2)[table - 1].filter(task=task, metric="APS")
         rows = frame.drop_nulls("value").to_dicts()
         rows = [row for row in rows if self.origin(row["model"]) != "ceiling"]
@@ -156,12 +157,12 @@ class Facts:
             text += f" The best of the paper's is {papers[0]['model']}, {score}."
         for row in [best] if best in papers else [best, *papers[:1]]:
             if row.get("difference") is not None:
-                low, high = 100 * row["difference_low"], 100 * row["difference_high"]
                 reference = next(r["model"] for r in rows if r["difference"] is None)
-                text += (
-                    f" {row['model']} − {reference}: {100 * row['difference']:+.1f} points "
-                    f"[{low:+.1f}, {high:+.1f}]."
-                )
+                text += f" {row['model']} − {reference}: {100 * row['difference']:+.1f} points"
+                if row["difference_low"] is not None:  # it is with too few patients
+                    low, high = 100 * row["difference_low"], 100 * row["difference_high"]
+                    text += f" [{low:+.1f}, {high:+.1f}]"
+                text += "."
         return text
 
     def scored(self, table: int, task: str) -> str:
