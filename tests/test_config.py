@@ -297,7 +297,7 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ),
         (
             {"models": {"lightgbm_times": None}},
-            r"models.ensemble.settings.of: there is no model 'lightgbm_times'. Did you mean",
+            r"models.ensemble.settings.of: the model 'lightgbm_times' is excluded. Give other",
         ),
         (
             {"more_models": {"mean": {"kind": "ensemble", "settings": {"of": ["mean", "retain"]}}}},

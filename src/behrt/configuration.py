@@ -101,7 +101,7 @@ def _check_joint(
 
 
 def _check_ensemble(config: Mapping[str, Any], section: str, name: str) -> None:
-    """Refuse members that are no models of the run, or ensembles themselves."""
+    """Refuse members that are not models of the run, or are ensembles themselves."""
     model, where = config[section][name], f"config, {section}.{name}"
     both = {**config["models"], **config["more_models"]}
     kinds = {member: entry["kind"] for member, entry in both.items() if entry}
@@ -112,14 +112,16 @@ def _check_ensemble(config: Mapping[str, Any], section: str, name: str) -> None:
         )
     for task in ("", *model["tasks"]):
         for member in settings_for(config, name, task)["of"]:
-            if member not in known:
-                raise InputError(
-                    f"{where}.settings.of",
-                    f"{member!r} is itself an ensemble"
-                    if member in kinds
-                    else f"there is no model {member!r}",
-                    nearest(member, known),
-                )
+            if member in known:
+                continue
+            if member in both and both[member] is None:
+                problem = f"the model {member!r} is excluded"
+                fix = f"Give other models, or exclude this one too: `{name}: null`"
+            elif member in both:
+                problem, fix = f"{member!r} is itself an ensemble", nearest(member, known)
+            else:
+                problem, fix = f"there is no model {member!r}", nearest(member, known)
+            raise InputError(f"{where}.settings.of", problem, fix)
 
 
 def _check_tried(kinds: Kinds, kind: str | None, tried: Mapping[str, Any], where: str) -> None:
