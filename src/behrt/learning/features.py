@@ -7,6 +7,7 @@ from scipy.sparse import coo_array, csr_array, hstack
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
+from behrt.learning.on_record import on_record
 
 AGE_BANDS = 22
 BAND_MONTHS = 60
@@ -71,18 +72,10 @@ class RecordTimes:
 
 def record_times(examples: Examples) -> RecordTimes:
     """Return when each disease was first and last recorded in the input visits."""
-    n = len(examples)
-    visit_row = np.repeat(np.arange(n), np.diff(examples.visit_offsets))
-    code_visit = np.repeat(np.arange(len(visit_row)), np.diff(examples.code_offsets))
-    pair = visit_row[code_visit] * examples.n_diseases + examples.codes
-    order = np.argsort(pair, kind="stable")  # the records of a pair stay in order of time
-    start = np.flatnonzero(np.diff(pair[order], prepend=-1))
-    end = np.append(start[1:], len(order)) - 1
-    row, disease = np.divmod(pair[order][start], examples.n_diseases)
-    last_day = examples.visit_day[examples.visit_offsets[1:] - 1]
-    day = examples.visit_day[code_visit[order]]
-    last, first = ((last_day[row] - day[place]) / DAYS_PER_MONTH for place in (end, start))
-    return RecordTimes(row, disease, last, first, (n, examples.n_diseases))
+    found = on_record(examples, examples.visit_offsets[:-1], examples.visit_offsets[1:] - 1)
+    last, first = (days / DAYS_PER_MONTH for days in (found.since_last, found.since_first))
+    shape = (len(examples), examples.n_diseases)
+    return RecordTimes(found.cut, found.disease, last, first, shape)
 
 
 def observed(examples: Examples) -> np.ndarray:
