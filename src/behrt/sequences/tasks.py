@@ -31,7 +31,7 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     """Return where the label ends if the input ends with a visit, for every visit.
 
     The label is the diseases of the visits after the input, up to and including the last one in
-    the task's window. The window must lie within follow-up; the next visit must exist.
+    the task's window. A window of months must lie within follow-up; the next visit must exist.
 
     >>> days = pl.Series("day", [0, 100, 300], dtype=pl.Int32)
     >>> visits = pl.DataFrame([days]).with_columns(subject_id=7, follow_up_end=350)

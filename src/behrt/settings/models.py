@@ -51,8 +51,8 @@ class ModelEntry(Section):
     cuts: Count | Literal["all"] = 1
     """Visits of each training patient after which the model learns to predict. 1 is the paper's:
     the visit that the task draws. With more, they are drawn from all visits that have something to
-    predict, and `all` is all of them. A model that is trained once, for all tasks, draws them anew
-    in each epoch."""
+    predict, and `all` is all of them. A model that is trained once, for all tasks, draws other
+    ones in each epoch."""
 
     tasks: dict[str, ForTask] = {}
     """What differs for one task, in settings or training, by the name of the task."""

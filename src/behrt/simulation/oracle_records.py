@@ -15,9 +15,10 @@ Nothing is drawn. The approximations, which make the forecast worse than the bes
 loops of the graph of risks; the susceptibility, the offset of the reviews and the onsets count as
 independent of each other given the records; the day of an onset is known up to a bin; a code that
 is listed under two diseases is attributed to the likelier one; and whether a visit is an admission
-is estimated from the diseases that it records alone. So the scores are a lower bound of what can be
-reached from records. Like the oracle, it accounts neither for the flaws of the delivery nor for how
-the task chooses the last input visit. `benchmarks/ceiling_of_records.py` measures its errors.
+is estimated from nothing but the diseases that it records. So the scores are a lower bound of what
+can be reached from records. Like the oracle, it accounts neither for the flaws of the delivery nor
+for how the task chooses the last input visit. `benchmarks/ceiling_of_records.py` measures its
+errors.
 """
 
 from dataclasses import dataclass
