@@ -125,7 +125,9 @@ def trained(run: Run, model: str) -> Path:
         data_of_tasks = (run.sequences, run.vocabulary, tasks, examples)
         train_jointly(run.recipe(model), *data_of_tasks, "strict", first, run.compute)
     folder = run.place / "models" / run.task.key / model
-    data = TrainingData(run.sequences, run.vocabulary, run.task, run.examples(run.task))
+    minimum = run.config["examples"]["minimum_visits"]
+    examples_of_task = run.examples(run.task)
+    data = TrainingData(run.sequences, run.vocabulary, run.task, examples_of_task, minimum)
     weights = first and first / "model.safetensors"
     train(run.recipe(model), data, "strict", folder, run.compute, pretrained=weights)
     return folder
