@@ -19,6 +19,12 @@ def pretrained_weights(wildcards):
     return {"pretrained": f"<results>/{{variant}}models/{trained}/model.safetensors"}
 
 
+def compute_to_train(wildcards):
+    """Return how a model is trained; a part of trained weights is taken on the CPU."""
+    compute = compute_for(config, wildcards.model)
+    return compute | {"accelerator": "cpu"} if wildcards.model in JOINT else compute
+
+
 rule finetune:
     input:
         unpack(pretrained_weights),
@@ -45,9 +51,7 @@ rule finetune:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=2880,
-        gpu=lambda wildcards: int(
-            compute_for(config, wildcards.model)["accelerator"] == "gpu"
-        ),
+        gpu=lambda wildcards: int(compute_to_train(wildcards)["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: {
             "kind": EVERY_MODEL[wildcards.model]["kind"],
@@ -60,7 +64,7 @@ rule finetune:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         minimum_visits=config["examples"]["minimum_visits"],
         protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
-        compute=lambda wildcards: compute_for(config, wildcards.model),
+        compute=compute_to_train,
         code=lambda wildcards: code_hash(
             SCRIPTS / "finetune.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",

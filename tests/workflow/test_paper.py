@@ -30,12 +30,19 @@ def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
     assert "Train deepcare for T2 (cpu, threads: 1, GPUs: 0)" in plan
     assert "gpu, " not in plan
     (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
-    models = [f"results/test/predictions/T2/{model}.parquet" for model in ("behrt", "lightgbm")]
+    models = [
+        f"results/test/predictions/T2/{model}.parquet"
+        for model in ("behrt", "forecast", "lightgbm")
+    ]
     configured = (*TINY, "config/gpu.yaml")
     planned = clean.snakemake(*models, "--dry-run", "--cores", "1", *configured).stdout
-    for job in ("Pretrain mlm", "Train behrt for T2", "Predict T2 with behrt"):
+    for job in (
+        *("Pretrain mlm", "Train behrt for T2", "Predict T2 with behrt"),
+        *("Train forecast for all tasks", "Predict T2 with forecast"),
+    ):
         assert f"{job} (gpu, threads: 1, GPUs: 1)" in planned
-    for job in ("Train lightgbm for T2", "Predict T2 with lightgbm"):
+    # That of forecast takes a part of the weights for all tasks.
+    for job in ("Train forecast for T2", "Train lightgbm for T2", "Predict T2 with lightgbm"):
         assert f"{job} (cpu, threads: 1, GPUs: 0)" in planned
 
 
