@@ -7,12 +7,6 @@ trained for the tasks on all eligible patients. A variant of the run has its fil
 """
 
 
-def joint_tasks(wildcards):
-    """Return the tasks that a joint model is trained for."""
-    names = ON_ALL_ELIGIBLE if wildcards.joint.endswith(ALL) else TASKS
-    return [TASK[name] for name in names]
-
-
 rule joint:
     input:
         sequences=SEQUENCES,
