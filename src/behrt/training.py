@@ -84,7 +84,8 @@ def train(
         protocol: decides which patients it learns from, and on which the epoch is chosen.
         folder: receives config.json, model.safetensors and metrics.jsonl.
         compute: seed, threads, precision and accelerator.
-        pretrained: weights that training for a task starts from.
+        pretrained: weights that training for a task starts from, or of which the model of the task
+            is a part.
         masking: `pretrain.masking` of the configuration, for pretraining.
         unpromising: whether to stop, given the scores of all epochs so far; None never stops.
 
@@ -101,6 +102,9 @@ def train(
         "vocabulary": read_vocabulary(data.vocabulary).version,
     }
     run = TrainingRun(folder, compute, facts=facts, unpromising=unpromising)
+    if data.task and hasattr(model, "take_task"):  # trained once for all tasks
+        model.take_task(pretrained, run)
+        return
     learning = splits.training if data.task else splits.pretraining
     learned = training_examples(data, learning, recipe.cuts, compute.seed)
     choosing = training_examples(data, splits.choosing, 1, compute.seed)

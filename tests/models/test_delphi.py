@@ -246,7 +246,7 @@ def test_one_training_gives_the_model_of_each_task(
     weights, risks = tmp_path / "joint" / WEIGHTS, {}
     for task, months in TASKS.items():
         run = run_in(tmp_path / task, task=task)
-        delphi.fit(tuning[task], tuning[task], SMALL, TRAINING, weights, run)
+        delphi.take_task(weights, run)
         assert (tmp_path / task / WEIGHTS).read_bytes() == weights.read_bytes()
         assert read_config(tmp_path / task)["months"] == months
         risks[task] = delphi.predict(tuning[task], run)
@@ -254,7 +254,7 @@ def test_one_training_gives_the_model_of_each_task(
     assert (risks["T2"] < risks["T3"]).all()
     run = run_in(tmp_path / "T9", task="T9")
     with pytest.raises(InputError, match="not trained for T9"):
-        delphi.fit(tuning["T1"], tuning["T1"], SMALL, TRAINING, weights, run)
+        delphi.take_task(weights, run)
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(

@@ -261,7 +261,7 @@ def test_one_training_gives_the_model_of_each_task(
     for task in ("T1", "T4"):
         folder = tmp_path / task
         run = run_in(folder, task=task)
-        forecast.fit(tuning[task], tuning[task], SMALL, TRAINING, tmp_path / "joint" / WEIGHTS, run)
+        forecast.take_task(tmp_path / "joint" / WEIGHTS, run)
         lines = (folder / METRICS).read_text().splitlines()
         assert len(lines) == 3
         assert read_config(folder)["epoch"] == everything["epoch"]
@@ -274,7 +274,7 @@ def test_one_training_gives_the_model_of_each_task(
         assert scores[labels].mean() > 1.5 * scores[~labels].mean()
     run, weights = run_in(tmp_path / "T9", task="T9"), tmp_path / "joint" / WEIGHTS
     with pytest.raises(InputError, match="not trained for T9"):
-        forecast.fit(tuning["T1"], tuning["T1"], SMALL, TRAINING, weights, run)
+        forecast.take_task(weights, run)
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(

@@ -234,31 +234,22 @@ def fit_jointly(
     engine.fit(model, objective, optimisation, run, settings)
 
 
-def fit(
-    train: Examples,
-    tuning: Examples,
-    settings: Settings,
-    optimisation: Optimisation | None,
-    pretrained: Path | None,
-    run: TrainingRun,
-) -> None:
+def take_task(trained: Path | None, run: TrainingRun) -> None:
     """Write the model of one task: the network that `fit_jointly` has trained, and the window.
 
     Args:
-        train, tuning: not used.
-        settings, optimisation: not used; those of the network are kept.
-        pretrained: the network's weights, in a folder with its config.json.
+        trained: the network's weights, in a folder with its config.json.
         run: its facts name the task; its folder receives the three files, with the metrics of the
             task after each epoch.
 
     Raises:
-        InputError: `pretrained` is missing, or the network was not trained for the task.
+        InputError: `trained` is missing, or the network was not trained for the task.
     """
-    write_model_of_task(run, pretrained, lambda weights: weights)
+    write_model_of_task(run, trained, lambda weights: weights)
 
 
 def load(folder: Path) -> tuple[Delphi, Settings]:
-    """Return the network of one task that `fit` wrote into a folder, and its settings."""
+    """Return the network of one task that `take_task` wrote into a folder, and its settings."""
     config = artefacts.read_config(folder)
     settings = Settings(**config["settings"])
     model = Delphi(settings, config["n_diseases"], {config["task"]: config["months"]})

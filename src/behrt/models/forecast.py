@@ -332,31 +332,22 @@ def fit_jointly(
     engine.fit(model, objective, optimisation, run, settings)
 
 
-def fit(
-    train: Examples,
-    tuning: Examples,
-    settings: Settings,
-    optimisation: Optimisation | None,
-    pretrained: Path | None,
-    run: TrainingRun,
-) -> None:
+def take_task(trained: Path | None, run: TrainingRun) -> None:
     """Write the model of one task, a part of the network that `fit_jointly` has trained.
 
     Args:
-        train, tuning: not used.
-        settings, optimisation: not used; those of the network are kept.
-        pretrained: the network's weights, in a folder with its config.json.
+        trained: the network's weights, in a folder with its config.json.
         run: its facts name the task; its folder receives the three files, with the metrics of the
             task after each epoch.
 
     Raises:
-        InputError: `pretrained` is missing, or the network was not trained for the task.
+        InputError: `trained` is missing, or the network was not trained for the task.
     """
     task = run.facts["task"]
     head, own = f"heads.{task}.", f"heads.{TASK}."
     write_model_of_task(
         run,
-        pretrained,
+        trained,
         lambda weights: {
             name.replace(head, own): array
             for name, array in weights.items()
@@ -366,7 +357,7 @@ def fit(
 
 
 def load(folder: Path) -> tuple[Forecast, Settings]:
-    """Return the network of one task that `fit` wrote into a folder, and its settings."""
+    """Return the network of one task that `take_task` wrote into a folder, and its settings."""
     config = artefacts.read_config(folder)
     settings = Settings(**config["settings"])
     model = Forecast(settings, config["n_diseases"], [TASK])
