@@ -7,10 +7,10 @@
 Reads the sequences and tasks of a finished run. For each share it trains the models of
 config/config.yaml on that share of the training patients, a smaller share being part of a larger
 one, and scores the run's held-out patients, always the same. BEHRT is pretrained on the same
-share. A model with `training` has its epochs multiplied by the square root of 1 / share, because
-fewer patients are fewer steps; the tuning patients choose the epoch. A larger curve needs a run of
-more people (`--config simulation='{people: 400000, parts: 32, practices: 440}' run=large`), of
-which the shares are then a part.
+share. The epochs of config/config.yaml suit its own number of training patients; for others they
+are multiplied by the square root of that number over theirs, because fewer patients are fewer
+steps. The tuning patients choose the epoch. A larger curve needs a run of more people
+(benchmarks/large.yaml), of which the shares are then a part.
 
 Writes <out>.csv, one row per model and share, after each training, so that an interrupted benchmark
 continues; and <out>.png and .svg with APS = a - b n^-c fitted to each series by least squares. It
@@ -22,6 +22,7 @@ import resource
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ REPOSITORY = Path(__file__).parents[1]
 PAPER = 1_600_000
 """Patients of the paper, training patients and others."""
 
+DEFAULT = 32_112
+"""Training patients of the default run, for which the epochs of config/config.yaml are chosen."""
+
 LABEL_SETS = {"aps_all": "all labels", "aps_first": "first incidence"}
 
 
@@ -56,9 +60,12 @@ class Run:
 
     folder: Path
     share: float
-    place: Path
     config: Mapping[str, Any]
     task: Task
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "learning_curve" / f"{self.share:g}"
 
     @property
     def sequences(self) -> list[Path]:
@@ -84,15 +91,15 @@ class Run:
     def longer(self, training: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if training is None:
             return None
-        return {**training, "epochs": round(training["epochs"] / self.share**0.5)}
+        longer = (DEFAULT / self.patients) ** 0.5
+        return {**training, "epochs": max(1, round(training["epochs"] * longer))}
 
-
-def training_patients(folder: Path) -> int:
-    """Return the number of training patients with a visit."""
-    visits = pl.col("visit_day").list.len()
-    frame = pl.scan_parquet(sorted((folder / "sequences").glob("*.parquet")))
-    kept = frame.filter((pl.col("split") == TRAIN) & (visits > 0))
-    return int(kept.select(pl.len()).collect().item())
+    @cached_property
+    def patients(self) -> int:
+        """The number of training patients with a visit, once `take` has written them."""
+        visits = pl.col("visit_day").list.len()
+        kept = pl.scan_parquet(self.sequences).filter((pl.col("split") == TRAIN) & (visits > 0))
+        return int(kept.select(pl.len()).collect().item())
 
 
 def take(run: Run) -> None:
@@ -211,8 +218,7 @@ def main() -> None:
     table = arguments.out.with_suffix(".csv")
     rows = pl.read_csv(table).to_dicts() if table.exists() else []
     for share in arguments.shares:
-        place = arguments.results / "learning_curve"
-        run = Run(arguments.results, share, place, config, task)
+        run = Run(arguments.results, share, config, task)
         todo = [
             m
             for m in arguments.models
@@ -221,13 +227,12 @@ def main() -> None:
         if not todo:
             continue
         take(run)
-        patients = training_patients(place)
         for model in todo:
             found = scored(run, model)
-            rows.append({"model": model, "share": share, "patients": patients, **found})
+            rows.append({"model": model, "share": share, "patients": run.patients, **found})
             print(rows[-1], flush=True)
             pl.DataFrame(rows).write_csv(table, float_precision=5)
-        shutil.rmtree(place)
+        shutil.rmtree(run.place)
     draw(pl.DataFrame(rows), task, arguments.out)
 
 
