@@ -28,7 +28,7 @@ def main(
     seed: int,
     process: ProcessSettings,
 ) -> None:
-    world = make_world(practices, seed)
+    world = make_world(practices, seed, process.mechanisms)
     held_out = read_examples(sequences, examples, task.months)
     coding = coding_of(read_codes(codes), read_mapping(medcodes, icd), len(world.diseases))
     truth = read_truth(people, onsets, held_out["subject_id"])

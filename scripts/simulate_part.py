@@ -30,7 +30,7 @@ def main(
     `tables` are the files of `behrt.simulation.paths.IN_PARTS`, in that order.
     """
     write_part(
-        make_world(practices, seed),
+        make_world(practices, seed, process.mechanisms),
         read_codes(codes),
         people_of_part(part, parts, patients),
         tables=dict(zip(IN_PARTS[database], tables, strict=True)),

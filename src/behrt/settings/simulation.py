@@ -8,6 +8,25 @@ from behrt.errors import InputError
 from behrt.settings.base import NotNegative, Positive, Section, Share
 
 
+class Mechanisms(Section):
+    """Strengths of what makes the simulated risks more than pairwise and additive.
+
+    A strength is the logarithm of a ratio of two rates at which a disease causes others. At 0 the
+    mechanism is off; at 4 one of the two rates is nearly 0. `benchmarks/attention.py` uses them.
+    The ceilings `oracle` and `oracle_records` are not available with a mechanism.
+    """
+
+    interactions: NotNegative = 0.0
+    """Log ratio of the rates with and without a third disease, drawn for each disease."""
+
+    orders: NotNegative = 0.0
+    """Log ratio of the rates if the disease began before a third disease, drawn for each disease,
+    and if it began after it."""
+
+    subtypes: NotNegative = 0.0
+    """Log ratio of the rates in one of two hidden subtypes of people and in the other."""
+
+
 class ProcessSettings(Section):
     """Settings of the simulated lives that are not in the tables of diseases and risks."""
 
@@ -35,6 +54,9 @@ class ProcessSettings(Section):
 
     susceptibility_spread: NotNegative = 0.3
     """Standard deviation of the logarithm of people's susceptibility to disease."""
+
+    mechanisms: Mechanisms = Mechanisms()
+    """Interactions, orders and hidden subtypes; off by default."""
 
 
 class Flaws(Section):

@@ -8,7 +8,8 @@ day; the recordings of a disease that has begun, from the last one on, until the
 day; and a death from a disease, until it is not before the day. So nothing is approximate, and each
 share has a Monte Carlo error.
 
-Like the closed form, it ignores the flaws of the delivery.
+Like the closed form, it ignores the flaws of the delivery. Unlike the closed form, it accounts for
+the mechanisms of `behrt.simulation.mechanisms`, since the same functions draw the onsets.
 """
 
 from collections.abc import Callable, Iterable, Iterator

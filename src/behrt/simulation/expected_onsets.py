@@ -17,7 +17,11 @@ def onset_by(parameters: Parameters, state: State, first: bool = False) -> np.nd
 
     It is conditional on survival to the end of the window, and 0 for diseases that have begun. With
     `first` it is conditional on no other disease beginning before, rather than on survival.
+
+    Raises:
+        InputError: the risks are not pairwise and additive.
     """
+    parameters.require_pairwise("the closed form of the oracle")
     hazard = parameters.hazard[state.female.astype(np.int64)]
     risk = -np.expm1(-hazard * state.susceptibility[:, None])
     begun = np.isfinite(state.onset)

@@ -46,18 +46,43 @@ def _spontaneous_age(
 
 
 def edge_probability(
-    parameters: Parameters, edge: Edge, female: np.ndarray, age: np.ndarray
+    parameters: Parameters,
+    edge: Edge,
+    female: np.ndarray,
+    age: np.ndarray,
+    factor: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Return P(the parent causes the child), given sex and age (years) at the parent's onset.
 
-    It is 0 for people whose sex cannot have the child disease.
+    It is 0 for people whose sex cannot have the child disease. `factor` multiplies it.
     """
     possible = parameters.hazard[:, edge.child] > 0
     by_sex = np.array([1.0, edge.female_ratio]) / np.sqrt(edge.female_ratio) * possible
     slope = np.exp(edge.age_slope * (age - parameters.age_mean[edge.parent]))
     average = edge.probability * by_sex[female.astype(np.int64)] * slope
-    acts: np.ndarray = np.minimum(average, 0.95)
+    acts: np.ndarray = np.minimum(average * factor, 0.95)
     return acts
+
+
+def edge_factor(
+    edge: Edge, subtype: np.ndarray, since: np.ndarray, day: np.ndarray, onset: np.ndarray
+) -> np.ndarray:
+    """Return what the probability of an edge is multiplied by, float64 (cases).
+
+    Args:
+        edge: from a parent to a child.
+        subtype: int64 (cases), the people's subtypes.
+        since, day: the days on which the parent began, and on which the child would begin.
+        onset: float32 (diseases, cases), the days on which modifiers began, NEVER for none.
+    """
+    factor = np.ones(len(day))
+    if edge.by_subtype:
+        factor *= np.array(edge.by_subtype)[subtype]
+    for modifier in edge.modifiers:
+        began = onset[modifier.disease]
+        has = np.where(began < since, modifier.before, modifier.after)
+        factor *= np.where(began < day, has, modifier.absent)
+    return factor
 
 
 def fatal_probability(parameters: Parameters, disease: int, age: np.ndarray) -> np.ndarray:
@@ -102,17 +127,27 @@ def _caused(
     people: People,
     edge: Edge,
     cases: np.ndarray,
-    since: np.ndarray,
+    onset: np.ndarray,
     random: np.random.Generator,
 ) -> _Cause:
-    age = (since - people.birth[cases]) / YEAR
-    chance = edge_probability(parameters, edge, people.female[cases], age)
+    since = onset[edge.parent, cases]
+    female, age = people.female[cases], (since - people.birth[cases]) / YEAR
+    most = edge_probability(parameters, edge, female, age, edge.largest_factor)
 
     def draw(positions: np.ndarray) -> np.ndarray:
         days = np.full(len(positions), NEVER, dtype=np.float32)
-        acts = random.random(len(positions)) < chance[positions]
-        lag = random.standard_gamma(edge.lag_shape, int(acts.sum())) * edge.lag_scale
-        days[acts] = np.floor(since[positions[acts]] + 1 + lag)
+        drawn = random.random(len(positions))
+        acts = np.flatnonzero(drawn < most[positions])
+        lag = random.standard_gamma(edge.lag_shape, len(acts)) * edge.lag_scale
+        case = positions[acts]
+        day = np.floor(since[case] + 1 + lag)
+        days[acts] = day
+        if edge.modifiers or edge.by_subtype:
+            # The factor depends on the day: some of those who would be cases at most are not.
+            rows = cases[case]
+            factor = edge_factor(edge, people.subtype[rows], since[case], day, onset[:, rows])
+            chance = edge_probability(parameters, edge, female[case], age[case], factor)
+            days[acts[drawn[acts] >= chance]] = NEVER
         return days
 
     return _Cause(edge.parent, cases, draw)
@@ -201,8 +236,7 @@ def make_onsets(
         causes = [_spontaneous(parameters, people, disease, random)]
         for edge in parameters.edges_into[disease]:
             affected = cases[edge.parent]
-            since = onset[edge.parent, affected]
-            causes.append(_caused(parameters, people, edge, affected, since, random))
+            causes.append(_caused(parameters, people, edge, affected, onset, random))
         died = np.full(count, NEVER, dtype=np.float32)
         if begun is not None:
             causes = [_after(one, people.start) for one in causes]

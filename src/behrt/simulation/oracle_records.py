@@ -70,7 +70,11 @@ def forecast_from_records(
         world, settings, coding: of the simulation.
         records: of the patients (`behrt.simulation.records.read_records`).
         window: int64 (patients), days to the end of the window; None for the next visit.
+
+    Raises:
+        InputError: the risks are not pairwise and additive.
     """
+    world.parameters.require_pairwise("the closed form of oracle_records")
     silence = Silence.of(world.parameters, BEFORE, settings)
     count = len(records.day)
     made = np.empty((count, len(world.diseases)), dtype=np.float32)

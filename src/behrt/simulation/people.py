@@ -1,12 +1,15 @@
 """Simulated people: sex, birth, practice, registration, susceptibility and death."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from behrt.hashing import mix
 from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import YEAR, day_number
+from behrt.simulation.mechanisms import SUBTYPES
 from behrt.simulation.world import World
 
 
@@ -45,6 +48,11 @@ class People:
         """The last day on which anything can be recorded."""
         day: np.ndarray = np.minimum(self.death, self.collected)
         return day
+
+    @cached_property
+    def subtype(self) -> np.ndarray:
+        """The hidden subtypes (`behrt.simulation.mechanisms`), int64, a hash of the person."""
+        return (mix(self.person, 0, "subtype") % np.uint64(SUBTYPES)).astype(np.int64)
 
 
 def make_people(

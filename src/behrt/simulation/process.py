@@ -4,7 +4,8 @@ A person's diseases begin in one pass through the diseases in topological order
 (`behrt.simulation.onsets`). Each onset is the earliest of competing causes: a spontaneous one
 (age- and sex-specific), and one for each parent disease that the person already has, at a
 gamma-distributed lag. A person's susceptibility raises or lowers the spontaneous risks. An onset
-may be fatal.
+may be fatal. So risks are pairwise and additive, unless a mechanism is on
+(`behrt.simulation.mechanisms`).
 
 An onset is recorded on its day (`behrt.simulation.recordings`). What follows depends on the
 disease's pattern:

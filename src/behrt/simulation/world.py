@@ -1,13 +1,16 @@
 """The settings of the process, and the practices, diseases and risks that all people share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from behrt.errors import InputError
+from behrt.settings.simulation import Mechanisms
 from behrt.simulation.days import MONTH, YEAR, day_number
 from behrt.simulation.diseases import CHRONIC, read_diseases, risk_by_sex
+from behrt.simulation.mechanisms import Modifier, changes_of
 from behrt.simulation.risks import make_risks, topological_order
 
 
@@ -23,21 +26,27 @@ class World:
             disease).
         diseases: the table of diseases (`behrt.simulation.diseases`).
         risks: the risk graph (`behrt.simulation.risks`).
+        mechanisms: how far the risks are more than pairwise and additive.
     """
 
     practices: pl.DataFrame
     diseases: pl.DataFrame
     risks: pl.DataFrame
+    mechanisms: Mechanisms = field(default_factory=Mechanisms)
 
     @cached_property
     def parameters(self) -> "Parameters":
         """The tables of diseases and risks as arrays."""
-        return Parameters.of(self.diseases, self.risks)
+        return Parameters.of(self.diseases, self.risks, self.mechanisms)
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One edge of the risk graph (`behrt.simulation.risks`); the lag is in days."""
+    """One edge of the risk graph (`behrt.simulation.risks`); the lag is in days.
+
+    The probability is multiplied by the factors of `modifiers` and by that of the person's subtype
+    in `by_subtype`, if there is one (`behrt.simulation.mechanisms`).
+    """
 
     parent: int
     child: int
@@ -46,6 +55,16 @@ class Edge:
     female_ratio: float
     lag_scale: float
     lag_shape: float
+    modifiers: tuple[Modifier, ...] = ()
+    by_subtype: tuple[float, ...] = ()
+
+    @property
+    def largest_factor(self) -> float:
+        """The largest factor that the probability may be multiplied by."""
+        largest = max(self.by_subtype, default=1.0)
+        for modifier in self.modifiers:
+            largest *= max(modifier.absent, modifier.before, modifier.after)
+        return largest
 
 
 @dataclass(frozen=True)
@@ -84,12 +103,16 @@ class Parameters:
     fatal_scale: np.ndarray
 
     @classmethod
-    def of(cls, diseases: pl.DataFrame, risks: pl.DataFrame) -> "Parameters":
+    def of(
+        cls, diseases: pl.DataFrame, risks: pl.DataFrame, mechanisms: Mechanisms
+    ) -> "Parameters":
         """Convert the tables; months and years become days."""
+        order = topological_order(diseases, risks["parent"].to_numpy(), risks["child"].to_numpy())
+        changes = changes_of(diseases, risks, order, mechanisms)
         caused = np.zeros(len(diseases))
         np.add.at(caused, risks["child"].to_numpy(), risks["share"].to_numpy())
         into: list[list[Edge]] = [[] for _ in range(len(diseases))]
-        for row in risks.iter_rows(named=True):
+        for number, row in enumerate(risks.iter_rows(named=True)):
             edge = Edge(
                 parent=row["parent"],
                 child=row["child"],
@@ -98,6 +121,8 @@ class Parameters:
                 female_ratio=row["female_ratio"],
                 lag_scale=row["lag_years"] * YEAR / row["lag_shape"],
                 lag_shape=row["lag_shape"],
+                modifiers=changes.modifiers[number],
+                by_subtype=changes.by_subtype[number],
             )
             into[edge.child].append(edge)
 
@@ -105,9 +130,7 @@ class Parameters:
             return diseases[name].to_numpy()
 
         return cls(
-            order=topological_order(
-                diseases, risks["parent"].to_numpy(), risks["child"].to_numpy()
-            ),
+            order=order,
             edges_into=into,
             hazard=-np.log1p(-risk_by_sex(diseases) * np.maximum(1 - caused, 0.03)),
             age_mean=column("onset_mean"),
@@ -123,6 +146,16 @@ class Parameters:
             fatal_scale=column("fatal_lag_years") * YEAR,
         )
 
+    def require_pairwise(self, forecast: str) -> None:
+        """Raise InputError if a mechanism is on, which a closed form does not account for."""
+        edges = (edge for into in self.edges_into for edge in into)
+        if any(edge.modifiers or edge.by_subtype for edge in edges):
+            raise InputError(
+                "simulation.process.mechanisms",
+                f"{forecast} holds only for risks that are pairwise and additive",
+                "Set all strengths to 0, or request no ceiling",
+            )
+
     def review_probability(
         self, disease: np.ndarray, recording: np.ndarray, spacing: float
     ) -> np.ndarray:
@@ -136,8 +169,11 @@ class Parameters:
         return probability
 
 
-def make_world(practices: int, seed: int) -> World:
-    """Draw the practices, and read the diseases and their risks."""
+def make_world(practices: int, seed: int, mechanisms: Mechanisms | None = None) -> World:
+    """Draw the practices, and read the diseases and their risks.
+
+    By default no mechanism is on.
+    """
     random = np.random.default_rng([seed, 1])
     region = random.choice(
         np.arange(1, 14),
@@ -157,4 +193,4 @@ def make_world(practices: int, seed: int) -> World:
         }
     )
     diseases = read_diseases()
-    return World(frame, diseases, make_risks(diseases))
+    return World(frame, diseases, make_risks(diseases), mechanisms or Mechanisms())
