@@ -1,8 +1,9 @@
-"""Pretrain by masked language modelling (MLM).
+"""Pretrain by masked language modelling (MLM), or by forecasting each visit from those before it.
 
-In: the sequences; under the strict protocol, those of training and tuning patients.
-Out: models/mlm/, the weights from which models with `pretrained` start. A variant of the run has
-its files in its own folder (behrt.variants).
+In: the sequences; under the strict protocol, and always for forecasting, those of training and
+tuning patients.
+Out: models/mlm/ or models/pretrained_forecast/, the weights from which models with `pretrained`
+start. A variant of the run has its files in its own folder (behrt.variants).
 """
 
 
@@ -15,13 +16,15 @@ rule pretrain:
         sequences=SEQUENCES,
         vocabulary="<results>/vocabulary.json",
     output:
-        weights="<results>/{variant}models/mlm/model.safetensors",
-        model_config="<results>/{variant}models/mlm/config.json",
-        metrics="<results>/{variant}models/mlm/metrics.jsonl",
+        weights="<results>/{variant}models/{pretraining}/model.safetensors",
+        model_config="<results>/{variant}models/{pretraining}/config.json",
+        metrics="<results>/{variant}models/{pretraining}/metrics.jsonl",
     log:
-        "<logs>/{variant}pretrain.log",
+        "<logs>/{variant}pretrain/{pretraining}.log",
     benchmark:
-        "<benchmarks>/{variant}pretrain.jsonl"
+        "<benchmarks>/{variant}pretrain/{pretraining}.jsonl"
+    wildcard_constraints:
+        pretraining="|".join(PRETRAINING_FOLDERS.values()),
     priority: 1
     conda:
         "../envs/train.yaml"
@@ -36,13 +39,16 @@ rule pretrain:
             "settings": VARIANTS[wildcards.variant].settings(
                 config["pretrain"]["settings"]
             ),
-            "training": config["pretrain"]["training"],
+            "training": pretraining_training(
+                config, pretraining_in(wildcards.pretraining)
+            ),
         },
+        pretraining=lambda wildcards: pretraining_in(wildcards.pretraining),
         masking=config["pretrain"]["masking"],
         protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
         compute=compute_for(config, "mlm"),
         code=code_hash(SCRIPTS / "pretrain.py", "behrt.models.behrt"),
     message:
-        "Pretrain {wildcards.variant}mlm ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
+        "Pretrain {wildcards.variant}{wildcards.pretraining} ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/pretrain.py"

@@ -14,11 +14,17 @@ if "paper" in [rule.name for rule in workflow.rules]:  # those files of it that 
         if path not in PIECES
         and Path(str(path).replace("<results>", RESULTS)).is_file()
     ]
+# MLM is part of every run.
+PRETRAINED_FOLDERS = [
+    folder
+    for name, folder in PRETRAINING_FOLDERS.items()
+    if name in ("mlm", *(model["pretrained"] for model in MODELS.values()))
+]
 WEIGHTS = (
     [
         f"<results>/models/{place}/model.safetensors"
         for place in (
-            "mlm",
+            *PRETRAINED_FOLDERS,
             *(f"{task}/{model}" for task in TASKS for model in MODELS),
         )
     ]

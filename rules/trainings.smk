@@ -13,7 +13,7 @@ def pretrained_weights(wildcards):
     if model in JOINT:
         trained = model if TASK[wildcards.task].labelled else model + ALL
     elif EVERY_MODEL[model]["pretrained"]:
-        trained = "mlm"
+        trained = PRETRAINING_FOLDERS[EVERY_MODEL[model]["pretrained"]]
     else:
         return {}
     return {"pretrained": f"<results>/{{variant}}models/{trained}/model.safetensors"}

@@ -9,6 +9,7 @@ from behrt.logs import NOTICE, logger
 from behrt.release.bundle import Data, Model, release
 from behrt.release.scan import Watch
 from behrt.sequences.split import read_splits
+from behrt.settings.behrt import pretraining_in
 from behrt.tasks import tasks_of
 from behrt.training import TrainingData
 
@@ -24,7 +25,7 @@ def main(
     settings: dict[str, Any],
     disclosure: dict[str, int],
 ) -> None:
-    """Release `files` of the run, and `weights`, of models/mlm and models/<task>/<model>.
+    """Release `files` of the run, and `weights`, of pretraining and then models/<task>/<model>.
 
     `manifest` is <run>/release/manifest.json.
     """
@@ -39,9 +40,11 @@ def main(
         folder, task = path.parent, path.parent.parent.name
         if task in data:
             entry = settings["models"][folder.name]
-            models.append(Model(folder, data[task], entry["pretrained"], entry["cuts"]))
+            start = entry["pretrained"] or None
+            models.append(Model(folder, data[task], start, entry["cuts"]))
         else:
-            models.append(Model(folder, TrainingData(sequences, vocabulary)))
+            learned = pretraining_in(folder.name)
+            models.append(Model(folder, TrainingData(sequences, vocabulary, pretraining=learned)))
     own_words = settings["source"] in ("meds", "omop") and not settings["caliber"]
     written = release(
         run=manifest.parents[1],

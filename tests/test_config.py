@@ -184,7 +184,15 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ({"cohort": {"study_start": 19900101}}, r"cohort.study_start: it is 19900101. It must be"),
         ({"cohort": {"visits": "some"}}, r"cohort.visits: it is 'some'. It must be one of all, d"),
         ({"pretrain": {"training": None}}, r"pretrain.training: it is None"),
-        ({"models": {"mine": {"pretrained": True}}}, r"models.mine: the key 'kind' is missing"),
+        ({"models": {"mine": {"pretrained": "mlm"}}}, r"models.mine: the key 'kind' is missing"),
+        (
+            {"models": {"behrt": {"pretrained": True}}},
+            r"models.behrt.pretrained: it is True. It must be one of mlm, forecast, false",
+        ),
+        (
+            {"models": {"behrt": {"pretrained": "forcast"}}},
+            r"models.behrt.pretrained: it is 'forcast'. It must be one of mlm, forecast, false. ",
+        ),
         ({"models": {"Deepr 2": {"kind": "deepr"}}}, r"models: the name 'Deepr 2' is not allowed"),
         ({"models": {"oracle": {"kind": "deepr"}}}, r"models.oracle: the true risks have this"),
         (
@@ -263,7 +271,7 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             r"models.lightgbm.training: kind lightgbm is trained by no optimiser",
         ),
         ({"models": {"mine": {"kind": "deepr"}}}, r"models.mine.training: kind deepr needs"),
-        ({"models": {"deepr": {"pretrained": True}}}, r"models.deepr.pretrained: kind deepr cann"),
+        ({"models": {"deepr": {"pretrained": "mlm"}}}, r"models.deepr.pretrained: kind deepr cann"),
         ({"models": {"deepr": {"settings": {"filters": 3.0}}}}, r"models.deepr.settings.filters:"),
         ({"models": {"deepr": {"settings": {"widths": [3, 3]}}}}, r"models.deepr.settings.widths:"),
         (
@@ -406,7 +414,7 @@ def test_settings_and_training_of_a_task() -> None:
         "models": {
             "a": {
                 "kind": "behrt",
-                "pretrained": True,
+                "pretrained": "mlm",
                 "settings": {"max_length": 100, "readout": "cls"},
                 "training": {"epochs": 5, "learning_rate": 0.1},
                 "tasks": {"T2": {"settings": {"readout": "mask"}, "training": {"epochs": 7}}},

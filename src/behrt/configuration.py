@@ -11,6 +11,7 @@ from behrt.errors import InputError
 from behrt.kinds import ENSEMBLE, Kinds
 from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
+from behrt.settings.behrt import PRETRAINING_FOLDERS, Pretraining
 from behrt.settings.refusal import nearest
 from behrt.settings.run import RunSettings
 from behrt.settings.training import Optimisation
@@ -86,11 +87,12 @@ def _check_joint(
         raise InputError(
             f"{where}.tasks", "the model is trained once, for all tasks", "Remove `tasks`"
         )
-    if name == "mlm" or name.endswith(ALL):
+    reserved = PRETRAINING_FOLDERS.values()
+    if name in reserved or name.endswith(ALL):
         raise InputError(
             where,
             "this name is reserved: models/<name> is its folder",
-            f"Choose another name than mlm, which does not end in {ALL}",
+            f"Choose another name than {' and '.join(reserved)}, which does not end in {ALL}",
         )
     if config["search"]["spaces"].get(name):
         raise InputError(
@@ -295,6 +297,13 @@ def search_for(config: Mapping[str, Any], model: str) -> list[str]:
     shaped = model != "mlm" and every_model_of(config)[model]["kind"] == "behrt"
     wanted = "mlm" if shaped else model
     return [wanted] if wanted in searched else []
+
+
+def pretraining_training(config: Mapping[str, Any], pretraining: Pretraining) -> dict[str, Any]:
+    """Return how a pretraining is optimised."""
+    section = config["pretrain"]
+    own = section.get("forecast") if pretraining == "forecast" else None
+    return dict(own or section["training"])
 
 
 def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, Any] | None:

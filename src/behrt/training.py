@@ -8,11 +8,12 @@ from typing import Any, Literal
 from behrt.learning.examples import Examples
 from behrt.learning.histories import load_cuts, load_histories
 from behrt.learning.load import load_examples
-from behrt.learning.protocol import protocol_named
+from behrt.learning.protocol import Protocol, protocol_named
 from behrt.learning.recipe import Recipe
 from behrt.learning.run import Compute, TrainingRun, read_settings
 from behrt.models import model_named
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.settings.behrt import Pretraining
 from behrt.tasks import Task
 
 
@@ -24,6 +25,8 @@ class TrainingData:
         sequences: the shards.
         vocabulary: the JSON file.
         task: what is predicted; None for pretraining.
+        pretraining: what is learned without a task, masked words (`mlm`) or each visit from those
+            before it (`forecast`).
         examples: the task's examples; not read for pretraining.
         minimum_visits: the fewest visits of an input of the task.
     """
@@ -33,6 +36,16 @@ class TrainingData:
     task: Task | None = None
     examples: Path | None = None
     minimum_visits: int = 1
+    pretraining: Pretraining = "mlm"
+
+    def learners(self, protocol: Protocol) -> tuple[str, ...]:
+        """Return the splits whose patients are learned from.
+
+        A forecast learns what comes after a visit, so that it must not read the patients whose
+        future is predicted, which MLM does in the paper.
+        """
+        supervised = self.task or self.pretraining == "forecast"
+        return protocol.training if supervised else protocol.pretraining
 
 
 def training_examples(
@@ -86,7 +99,7 @@ def train(
         compute: seed, threads, precision and accelerator.
         pretrained: weights that training for a task starts from, or of which the model of the task
             is a part.
-        masking: `pretrain.masking` of the configuration, for pretraining.
+        masking: `pretrain.masking` of the configuration, for MLM.
         unpromising: whether to stop, given the scores of all epochs so far; None never stops.
 
     Raises:
@@ -105,11 +118,12 @@ def train(
     if data.task and hasattr(model, "take_task"):  # trained once for all tasks
         model.take_task(pretrained, run)
         return
-    learning = splits.training if data.task else splits.pretraining
-    learned = training_examples(data, learning, recipe.cuts, compute.seed)
+    learned = training_examples(data, data.learners(splits), recipe.cuts, compute.seed)
     choosing = training_examples(data, splits.choosing, 1, compute.seed)
     if data.task:
         model.fit(learned, choosing, settings, optimisation, pretrained, run)
+    elif data.pretraining == "forecast":
+        model.pretrain_to_forecast(learned, choosing, settings, optimisation, run)
     else:
         masked = read_settings(model.Masking, masking or {})
         special = splits.special_targets

@@ -18,6 +18,7 @@ from behrt.learning.recipe import Recipe
 from behrt.learning.run import Compute
 from behrt.sequences.frames import Sequences, TaskExamples
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+from behrt.settings.behrt import Pretraining
 from behrt.tasks import Task
 from behrt.training import TrainingData
 from behrt.training import train as train_model
@@ -88,12 +89,15 @@ def outputs(folder: Path) -> dict[str, Path]:
     )
 
 
-def pretrain(stored: dict[str, Any], folder: Path, protocol: str) -> bytes:
+def pretrain(
+    stored: dict[str, Any], folder: Path, protocol: str, pretraining: Pretraining = "mlm"
+) -> bytes:
     script("pretrain").main(
         sequences=stored["sequences"],
         vocabulary=stored["vocabulary"],
         **outputs(folder),
         recipe=Recipe("behrt", SHAPE, TRAINING),
+        pretraining=pretraining,
         masking={"mask": 0.12, "random": 0.015},
         protocol=protocol,
         **COMMON,
@@ -156,6 +160,18 @@ def test_each_protocol_between_differs_from_strict_in_one_thing() -> None:
         ]
         assert len(differs) == 1, name
     assert everything == replace(PROTOCOLS["paper"], special_targets=True)
+
+
+@pytest.mark.parametrize("protocol", ["strict", "test_pretraining"])
+def test_forecasting_never_depends_on_held_out_patients(protocol: str, tmp_path: Path) -> None:
+    """It would learn what it is asked for; MLM reads them in some protocols."""
+    stored = store(tmp_path / "data")
+    changed = store(tmp_path / "changed", reseeded="held_out")
+    weights = [
+        pretrain(data, tmp_path / str(place), protocol, "forecast")
+        for place, data in enumerate((stored, changed))
+    ]
+    assert weights[0] == weights[1]
 
 
 def test_the_strict_protocol_does_not_learn_from_tuning_patients(

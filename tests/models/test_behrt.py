@@ -23,6 +23,7 @@ from behrt.learning import artefacts, engine
 from behrt.learning.engine import TrainingRun, begin
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
+from behrt.learning.next_visit import NextVisit, with_masked_visits
 from behrt.learning.run import Compute, read_settings
 from behrt.learning.words import mask_words, words_of
 from behrt.models import behrt
@@ -420,6 +421,92 @@ def test_settings_that_contradict_are_refused(name: str, value: Any) -> None:
         small(**{name: value})
 
 
+# --- Forecasts of visits ----------------------------------------------------------------------
+
+
+def forecasts(model: Behrt, histories: list[History]) -> torch.Tensor:
+    """Return the logits of each visit but the first, patient after patient."""
+    examples = build(histories)
+    words = words_of(examples, every_row(examples), 44, False)
+    words, read, _ = with_masked_visits(words, N_DISEASES)
+    with torch.no_grad():
+        return model.eval()(causal=True, **batch_of(words, read))
+
+
+@given(histories, st.integers(5, 30))
+def test_each_visit_but_the_first_is_masked_before_it_is_read(
+    drawn: list[History], max_length: int
+) -> None:
+    words = words_of(build(drawn), np.arange(len(drawn)), max_length, False)
+    more, read, labels = with_masked_visits(words, N_DISEASES)
+    columns = np.stack([more.tokens, more.ages, more.visits], axis=1).tolist()
+    diseases = []
+    for row, history in enumerate(drawn):
+        plain = spoken(history, max_length, False)
+        expected = [list(word) for word in plain if word[2] == 0]
+        for visit in range(1, plain[-1][2] + 1):
+            own = [list(word) for word in plain if word[2] == visit]
+            expected += [[MASK, expected[-1][1], visit], *own]
+            diseases.append([token - FIRST_DISEASE for token, *_ in own[:-1]])
+        assert columns[more.offsets[row] : more.offsets[row + 1]] == expected
+    assert np.array_equal(read, np.flatnonzero(more.tokens == MASK))
+    assert [np.flatnonzero(label).tolist() for label in labels] == diseases
+
+
+def test_what_comes_later_changes_no_forecast_before_it() -> None:
+    """To the bit: other diseases, as many of them, at other ages."""
+    torch.manual_seed(0)
+    model = Behrt(small(readout="mask"), N_DISEASES)
+    before: list[History] = [
+        [(600, [3]), (601, [5, 7]), (640, [3, 9]), (700, [1])],
+        [(500, [2]), (510, [4])],
+    ]
+    for kept in range(1, 4):
+        after = [(age + 9, [code + 20 for code in codes]) for age, codes in before[0][kept:]]
+        changed = [before[0][:kept] + after, before[1]]
+        same = (forecasts(model, before) == forecasts(model, changed)).all(1).tolist()
+        assert same == [True] * kept + [False] * (3 - kept) + [True]
+
+
+def test_a_forecast_is_that_of_the_history_cut_off_before_it() -> None:
+    torch.manual_seed(0)
+    model = Behrt(small(readout="mask"), N_DISEASES)
+    history: History = [(600, [3]), (601, [5, 7]), (640, [3, 9]), (700, [1])]
+    together = forecasts(model, [history, history[:2]])
+    for visit in range(1, 4):
+        alone = forecasts(model, [history[: visit + 1]])[-1]
+        torch.testing.assert_close(together[visit - 1], alone, rtol=0, atol=1e-6)
+    torch.testing.assert_close(together[3], together[0], rtol=0, atol=1e-6)
+
+
+def test_forecasting_is_learned_and_resumes_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chains = build([[(600, [visit]) for visit in range(6)]] * 160)
+
+    def train(folder: Path) -> dict[str, bytes]:
+        run = replace(run_in(folder), checkpoint_seconds=0)
+        training = Optimisation(epochs=3, batch_size=32, learning_rate=1e-2)
+        behrt.pretrain_to_forecast(chains, chains, SMALL, training, run)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    whole = train(tmp_path / "whole")
+    metrics = [json.loads(line) for line in whole["metrics.jsonl"].splitlines()]
+    assert metrics[-1]["tuning_loss"] < 0.9 * metrics[0]["tuning_loss"]
+    loss, calls = NextVisit.loss, iter(range(13))
+
+    def interrupted(*given: Any) -> torch.Tensor:
+        if next(calls) == 12:  # in the second epoch
+            raise KeyboardInterrupt
+        return loss(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NextVisit, "loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "parts")
+    assert train(tmp_path / "parts") == whole
+
+
 # --- Training ---------------------------------------------------------------------------------
 
 FAST = Optimisation(epochs=6, batch_size=32, learning_rate=3e-3)
@@ -430,6 +517,16 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlm")
     behrt.pretrain(draw(600, 10), draw(100, 11), SMALL, Masking(), FAST, run_in(folder))
     return folder / "model.safetensors"
+
+
+def test_both_pretrainings_have_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
+    once = Optimisation(epochs=1, batch_size=32, learning_rate=3e-3)
+    behrt.pretrain_to_forecast(draw(60, 10), draw(20, 11), SMALL, once, run_in(tmp_path))
+    one, other = engine.read_weights(pretrained.parent), engine.read_weights(tmp_path)
+    assert {name: one[name].shape for name in one} == {name: other[name].shape for name in other}
+    weights = tmp_path / "model.safetensors"
+    for readout in ("mask", "cls"):
+        behrt.fit(draw(60, 1), draw(9, 2), small(readout=readout), once, weights, run_in(tmp_path))
 
 
 def test_pretraining_learns_and_reports(pretrained: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(editable: Copy, tmp_p
     assert "LockException" not in locked.stdout
     editable.snakemake(target, "--unlock", *arguments)
     editable.snakemake(target, *arguments)
-    assert "from epoch" in (editable.results / "logs" / "pretrain.log").read_text()
+    assert "from epoch" in (editable.results / "logs" / "pretrain" / "mlm.log").read_text()
     assert not (editable.results / "models" / "mlm" / "checkpoint.pt").exists()
     for name in ("model.safetensors", "config.json", "metrics.jsonl"):
         place = Path("models", "mlm", name)

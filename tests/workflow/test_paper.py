@@ -48,8 +48,9 @@ def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
 
 def test_more_models_are_planned(plan: str) -> None:
     more = ("behrt_not_pretrained", "delphi", "doctor_ai", "deepcare", "bag_of_words", "skip_gram")
-    for model in more:
+    for model in (*more, "behrt_forecast"):
         assert f"Train {model} for T2" in plan
+    assert "Pretrain pretrained_forecast" in plan
     assert "table2_more" in plan
 
 

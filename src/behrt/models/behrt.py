@@ -1,8 +1,9 @@
 """BEHRT (Li et al. 2020): BERT on diagnoses with age, visit segment and visit position.
 
 From top to bottom: the network, pretraining, fine-tuning and prediction. The words that the network
-reads are in `behrt.learning.words`, the objective of pretraining in
-`behrt.learning.masked_language`, the settings in `behrt.settings.behrt`. In the comments on shapes,
+reads are in `behrt.learning.words`, the objectives of pretraining in
+`behrt.learning.masked_language` (the paper's) and `behrt.learning.next_visit` (forecasting), the
+settings in `behrt.settings.behrt`. In the comments on shapes,
 R is the number of rows, L their length, H `hidden`, A `heads`, D the number of diseases and m the
 number of words that are read out.
 """
@@ -23,11 +24,12 @@ from behrt.learning.dropout import dropout
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import MaskedLanguage, batch_of
+from behrt.learning.next_visit import NextVisit
 from behrt.learning.time_scales import rotate
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.words import AGES, SPECIAL_TARGETS, patients_cut, words_to_predict
 from behrt.logs import logger
-from behrt.sequences.vocabulary import FIRST_DISEASE
+from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
 from behrt.settings.behrt import Masking, Settings, Sizes
 from behrt.settings.training import Optimisation
 
@@ -157,16 +159,26 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
 
     def forward(
-        self, tokens: Tensor, ages: Tensor, visits: Tensor, patients: Tensor, read: Tensor
+        self,
+        tokens: Tensor,
+        ages: Tensor,
+        visits: Tensor,
+        patients: Tensor,
+        read: Tensor,
+        causal: bool = False,
     ) -> Tensor:
         """Return (m, H) at the places `read`.
 
         Args:
             tokens, ages, visits, patients: int32 (R, L), as `packed_rows` returns them.
             read: int64 (m), places in the rows laid end to end.
+            causal: whether a word attends to its own and earlier visits only, as `not_before`
+                describes; else it attends to all words of its patient.
         """
         # A row holds several patients: a word attends to the words of its own patient only.
         apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        if causal:
+            apart = apart | not_before(tokens, visits)
         return self.read_out(self.embedded(tokens, ages, visits), apart, read)
 
     def embedded(self, tokens: Tensor, ages: Tensor, visits: Tensor) -> Tensor:
@@ -209,6 +221,20 @@ class Encoder(nn.Module):
             hidden = layer(hidden, bias, None, rotation)  # (R, L, H)
         output: Tensor = last(hidden, bias, read, rotation)  # (m, H): only where it is read out
         return output
+
+
+def not_before(tokens: Tensor, visits: Tensor) -> Tensor:
+    """Return bool (R, 1, L, L): whether a word (row) must not see another (column) in forecasting.
+
+    A word sees the words of its own and of earlier visits. MASK stands for a whole visit: it sees
+    earlier visits and itself only, and no other word sees it.
+    """
+    masked = (tokens == MASK)[:, None]  # (R, 1, L)
+    horizon = visits[:, None] - masked.to(visits.dtype)
+    hidden = (horizon[..., None] < visits[:, None, None]) | masked[:, :, None]
+    itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+    unseen: Tensor = hidden & ~itself
+    return unseen
 
 
 class MaskedHead(nn.Module):
@@ -281,9 +307,9 @@ class Behrt(nn.Module):
             return self.head.bias
         return self.head.classifier.bias
 
-    def forward(self, **batch: Tensor) -> Tensor:
+    def forward(self, causal: bool = False, **batch: Tensor) -> Tensor:
         """Return float32 logits (m, D); the arguments are those of `Encoder.forward`."""
-        hidden = self.encoder(**batch)  # (m, H)
+        hidden = self.encoder(**batch, causal=causal)  # (m, H)
         if isinstance(self.head, MaskedHead):
             logits: Tensor = self.head(hidden, self.encoder.words)
         else:
@@ -368,6 +394,31 @@ def pretrain(
     engine.fit(model, objective, optimisation, run, settings)
 
 
+def pretrain_to_forecast(
+    train: Examples,
+    tuning: Examples,
+    settings: Settings,
+    optimisation: Optimisation,
+    run: TrainingRun,
+) -> None:
+    """Train the encoder and the masked head to predict each visit from those before it.
+
+    Each visit but the first is predicted by a MASK in its place, which sees the visits before it
+    only; `pretrain` sees whole histories. The result has the same weights as that of `pretrain`.
+    The value of the loss on the tuning patients chooses the epoch. The bias of the head starts at
+    the log-odds of each disease in a visit. `settings.readout` is not used.
+    """
+    _warn_of_cut_visits(train, settings, closing_mask=False)
+    settings = settings.model_copy(update={"readout": "mask"})
+    engine.begin(run)
+    model = Behrt(settings, train.n_diseases)
+    visits = len(train.visit_day)
+    share = (np.bincount(train.codes, minlength=train.n_diseases) + 0.5) / (visits + 1)
+    _set(model.output_bias, np.log(share / (1 - share)))
+    objective = NextVisit(train, tuning, _collate(settings), max_length=settings.max_length)
+    engine.fit(model, objective, optimisation, run, settings)
+
+
 # --- Fine-tuning and prediction ---------------------------------------------------------------
 
 
@@ -385,8 +436,8 @@ def fit(
         train, tuning: labelled examples.
         settings: of the network.
         optimisation: how to train; required.
-        pretrained: the weights that `pretrain` wrote, in a folder with their config.json; None
-            starts from random weights.
+        pretrained: the weights that `pretrain` or `pretrain_to_forecast` wrote, in a folder with
+            their config.json; None starts from random weights.
         run: where to train.
 
     Raises:

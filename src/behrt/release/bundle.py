@@ -23,6 +23,7 @@ from behrt.release.scan import PATIENT_DATA, SOLVED, Finding, Watch, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
 from behrt.release.weights import Support, erase, support_of, training_of
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.settings.behrt import Pretraining
 from behrt.tasks import tasks_of
 from behrt.training import TrainingData
 
@@ -65,14 +66,14 @@ class Model:
 
     Attributes:
         folder: holds model.safetensors, config.json and metrics.jsonl.
-        data: what it was trained on; without a task, for the pretrained model.
-        pretrained: whether training started from the pretrained weights.
+        data: what it was trained on; without a task, for a pretrained model.
+        pretrained: the pretraining from whose weights training started; None for none.
         cuts: the most examples of a patient that it learned from.
     """
 
     folder: Path
     data: TrainingData
-    pretrained: bool = False
+    pretrained: Pretraining | None = None
     cuts: int | Literal["all"] = 1
 
 
@@ -182,7 +183,7 @@ def _release_models(
     """Write the models' files without what was learned from too few patients.
 
     Args:
-        models: the pretrained one first.
+        models: the pretrained ones first.
 
     Returns:
         The entries of the files that were written, and why models were withheld.
@@ -190,7 +191,7 @@ def _release_models(
     words = read_vocabulary(data.vocabulary).phenotypes
     entries: dict[str, dict[str, Any]] = {}
     withheld: dict[str, str] = {}
-    pretrained: Support | None = None
+    pretrained: dict[str, Support] = {}
     for (learned, cuts), alike in groupby(models, lambda model: (model.data, model.cuts)):
         task = learned.task
         training = training_of(learned, data.protocol, cuts, data.seed)
@@ -202,9 +203,9 @@ def _release_models(
             try:
                 support = support_of(model.folder, training)
                 if task is None:
-                    pretrained = support
-                if model.pretrained and pretrained is not None:
-                    support = support.and_before(pretrained)
+                    pretrained[learned.pretraining] = support
+                if model.pretrained in pretrained:
+                    support = support.and_before(pretrained[model.pretrained])
                 kind = read_config(model.folder)["kind"]
                 weights = erase(load_file(model.folder / WEIGHTS), kind, support, rules.threshold)
             except InputError as error:

@@ -89,17 +89,16 @@ class Training:
 def training_of(
     data: TrainingData, protocol: str, cuts: int | Literal["all"], seed: int
 ) -> Training:
-    """Return what the models of a task, or the pretrained one, were trained on.
+    """Return what the models of a task, or a pretrained one, were trained on.
 
     Args:
-        data: of the task; without one, of pretraining.
+        data: of the task; without one, of a pretraining.
         protocol: which patients it is.
         cuts: the most examples of a patient.
         seed: of the run.
     """
     splits = protocol_named(protocol)
-    trained_on = splits.training if data.task else splits.pretraining
-    train = training_examples(data, trained_on, cuts, seed)
+    train = training_examples(data, data.learners(splits), cuts, seed)
     patients = patients_with(train, train.known_offsets, train.known)
     if data.task:
         patients = np.minimum(patients, patients_with(train, train.label_offsets, train.labels))

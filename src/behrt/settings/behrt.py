@@ -12,6 +12,16 @@ from behrt.errors import InputError
 from behrt.settings.base import Count, Section, Share, ShareBelowOne
 from behrt.settings.training import Optimisation
 
+Pretraining = Literal["mlm", "forecast"]
+
+PRETRAINING_FOLDERS: dict[Pretraining, str] = {"mlm": "mlm", "forecast": "pretrained_forecast"}
+"""The folder in models/ of each pretraining; models/forecast has the model of that name."""
+
+
+def pretraining_in(folder: str) -> Pretraining:
+    """Return the pretraining whose weights are in a folder of models/, by its name."""
+    return next(name for name, own in PRETRAINING_FOLDERS.items() if own == folder)
+
 
 class Layers(Section):
     """The sizes of the layers of an encoder. The defaults are those of BEHRT's paper."""
@@ -71,7 +81,7 @@ class Settings(Sizes):
 
 
 class Masking(Section):
-    """What pretraining does with the disease words of an input; the rest stay as they are."""
+    """What MLM does with the disease words of an input; the rest stay as they are."""
 
     mask: Share = 0.12
     """Share that MASK replaces."""
@@ -91,13 +101,17 @@ class Masking(Section):
 
 
 class Pretrain(Section):
-    """Masked language modelling (MLM), from which models with `pretrained` start."""
+    """Pretraining, from which models with `pretrained` start: the paper's masked language modelling
+    (`mlm`), or the prediction of each visit from those before it (`forecast`)."""
 
     settings: Settings = Settings()
     """The sizes of the pretrained BEHRT, which every BEHRT of the run has by default."""
 
     training: Optimisation
-    """How pretraining is optimised (AdamW)."""
+    """How MLM is optimised (AdamW)."""
+
+    forecast: Optimisation | None = None
+    """How pretraining by forecasting is optimised; null takes `training`."""
 
     masking: Masking = Masking()
-    """What pretraining does with the disease words of an input; the rest stay as they are."""
+    """What MLM does with the disease words of an input; the rest stay as they are."""

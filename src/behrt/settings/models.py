@@ -38,9 +38,10 @@ class ModelEntry(Section):
     kind: str
     """The module of behrt.models that makes the model."""
 
-    pretrained: bool = False
-    """Whether the model starts from the pretrained weights, which only kind `behrt` can. A BEHRT
-    has the sizes of pretrain.settings unless its own settings differ."""
+    pretrained: Literal["mlm", "forecast", False] = False
+    """The pretraining from whose weights the model starts, which only kind `behrt` can: `mlm`, the
+    paper's, `forecast`, or false for random weights. A BEHRT has the sizes of pretrain.settings
+    unless its own settings differ."""
 
     settings: dict[str, Any] = {}
     """Sizes and switches: the `Settings` of the kind's module."""

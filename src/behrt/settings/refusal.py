@@ -1,5 +1,6 @@
 """The one sentence that refuses a configuration, from what pydantic reports."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -232,4 +233,5 @@ def _number(schema: dict[str, Any]) -> str:
 
 
 def _word(value: object) -> str:
-    return "null" if value is None else str(value)
+    """Return a value as YAML writes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -130,7 +130,8 @@ class RunSettings(Section):
     """How a task's examples are drawn from patients' histories."""
 
     pretrain: Pretrain
-    """Masked language modelling (MLM), from which models with `pretrained` start."""
+    """Pretraining, from which models with `pretrained` start: the paper's masked language modelling
+    (`mlm`), or the prediction of each visit from those before it (`forecast`)."""
 
     models: dict[Name, ModelEntry | None]
     """The models of the tables, by the name that they have there, in that order. null excludes a

@@ -1,0 +1,95 @@
+"""The objective of BEHRT's pretraining by forecasting: predict each visit from earlier ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from behrt.learning import engine
+from behrt.learning.engine import Objective
+from behrt.learning.examples import Examples
+from behrt.learning.masked_language import batch_of
+from behrt.learning.words import Words, words_of
+from behrt.sequences.vocabulary import FIRST_DISEASE, MASK, SEP
+
+
+def with_masked_visits(words: Words, n_diseases: int) -> tuple[Words, np.ndarray, np.ndarray]:
+    """Return words with a MASK in front of each visit but the first, in place of that visit.
+
+    The MASK has the place of the visit that it predicts and the age of the visit before, as the one
+    that closes a history in fine-tuning (`words_of`).
+
+    >>> tokens = np.array([1, FIRST_DISEASE, SEP, FIRST_DISEASE + 2, SEP])
+    >>> words = Words(
+    ...     np.array([0, 5]), tokens, np.array([600, 600, 600, 616, 616]), np.array([0, 0, 0, 1, 1])
+    ... )
+    >>> more, read, labels = with_masked_visits(words, 3)
+    >>> more.tokens.tolist(), more.ages.tolist(), more.visits.tolist()
+    ([1, 5, 2, 3, 7, 2], [600, 600, 600, 600, 616, 616], [0, 0, 0, 1, 1, 1])
+    >>> read.tolist(), labels.tolist()
+    ([3], [[False, False, True]])
+
+    Returns:
+        The words; int64 (m), the places of MASK among them; bool (m, n_diseases), the diseases of
+        the visit that each stands for.
+    """
+    ends = np.flatnonzero(words.tokens == SEP)  # of visits
+    followed = ends[~np.isin(ends + 1, words.offsets)]
+    tokens = np.insert(words.tokens, followed + 1, MASK)
+    visits = np.insert(words.visits, followed + 1, words.visits[followed] + 1)
+    ages = np.insert(words.ages, followed + 1, words.ages[followed])
+    offsets = words.offsets + np.searchsorted(followed, words.offsets)
+    read = np.flatnonzero(tokens == MASK)
+    diseases = np.flatnonzero((tokens >= FIRST_DISEASE) & (visits > 0))
+    labels = np.zeros((len(read), n_diseases), dtype=bool)
+    labels[np.searchsorted(read, diseases) - 1, tokens[diseases] - FIRST_DISEASE] = True
+    return Words(offsets, tokens, ages, visits), read, labels
+
+
+@dataclass(frozen=True)
+class NextVisit(Objective):
+    """The diseases of every visit but the first, from the visits before it, on whole histories.
+
+    `model(causal=True, **batch)` gives logits (m, n_diseases). The loss is binary cross-entropy,
+    mean over visits and diseases, as in fine-tuning.
+    """
+
+    max_length: int
+
+    chooses = "tuning_loss"
+    higher = False
+
+    def _batch(self, examples: Examples, rows: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
+        words = words_of(examples, rows, self.max_length, closing_mask=False)
+        words, read, labels = with_masked_visits(words, examples.n_diseases)
+        return batch_of(words, read), torch.from_numpy(labels)
+
+    def _total(
+        self, model: nn.Module, fabric: Fabric, examples: Examples, rows: np.ndarray
+    ) -> tuple[Tensor, int]:
+        """Return the loss, a mean over diseases and a sum over visits, and the number of visits."""
+        batch, labels = fabric.to_device(self._batch(examples, rows))
+        logits = model(causal=True, **batch)
+        losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
+        return losses.mean(1).sum(), len(labels)
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        total, visits = self._total(model, fabric, self.train, rows)
+        return total / max(visits, 1)
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        """Return the loss of the tuning patients."""
+        model.eval()
+        totals = []
+        with torch.no_grad():
+            for start in range(0, len(self.tuning), engine.EVALUATION_BATCH):
+                end = min(start + engine.EVALUATION_BATCH, len(self.tuning))
+                total, visits = self._total(model, fabric, self.tuning, np.arange(start, end))
+                totals.append((float(total), visits))
+        loss, visits = np.sum(totals, axis=0)
+        return {"tuning_loss": float(loss) / max(visits, 1)}
