@@ -73,7 +73,13 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_auto_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     run = TrainingRun(Path(), Compute(1))
-    for has, expected in ((True, "bf16-mixed"), (False, "32-true")):
-        monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: {"avx512_bf16": has})
+    for abilities, expected in (
+        (["amx_bf16", "avx512_bf16"], "bf16-mixed"),
+        (["avx512_bf16", "sse4a"], "bf16-mixed"),
+        (["avx512_bf16"], "32-true"),  # Intel without AMX multiplies it slowly
+        (["sse4a"], "32-true"),
+    ):
+        has = dict.fromkeys(abilities, True)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda has=has: has)
         assert precision_of(run) == expected
     assert precision_of(TrainingRun(Path(), Compute(1, precision="bf16-mixed"))) == "bf16-mixed"

@@ -38,7 +38,7 @@ class Compute:
     Attributes:
         seed: decides initial weights, order of examples, masks and dropout.
         threads: CPU threads. The result may depend on their number.
-        precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware supports it.
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware is fast at it.
         accelerator: "cpu" or "gpu" (one NVIDIA GPU).
     """
 
