@@ -152,7 +152,7 @@ meds: {folder: small}
 codes: {minimum_patients: 5}
 tasks: {T1: null, T3: null}
 models: {behrt_mask: null, deepr: null, retain: null, forecast: null, logistic_regression: null,
-  lightgbm: null, logistic_regression_times: null, lightgbm_times: null, ensemble: null}
+  lightgbm: null, lightgbm_times: null, ensemble: null}
 """
 CODES = ["I10", "E119", "E785", "N179", "I2510", "F329", "K219", "J449", "I4891", "N390"]
 
