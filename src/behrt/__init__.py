@@ -12,15 +12,26 @@ modules that are in no folder:
 * `evaluation`: metrics, intervals and other statistics.
 * `learning`: examples, training and checkpoints of any model.
 * `models`: the models.
+* `use`: a trained model outside of its run: its folder, predictions for any MEDS data, exports.
 * `interpretation`: attention and attributions of BEHRT.
 * `tables`: the tables.
 * `figures`: the figures.
 * `page`: the results page and the model card.
 * `release`: the files that may leave a secure environment, and their checks.
+
+`behrt.load` returns a trained model; docs/use_a_trained_model.md shows how to use one.
 """
 
 import os
+from typing import Any
 
 # polars sizes its thread pool once, when it is imported, without regard to Snakemake's limits.
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("POLARS_MAX_THREADS", os.environ["OMP_NUM_THREADS"])
+
+
+def load(folder: str | os.PathLike[str], *, threads: int = 1, accelerator: str = "cpu") -> Any:
+    """Return a trained model, a `behrt.use.model.TrainedModel`: see `behrt.use.model.load`."""
+    from behrt.use.model import load  # not above: most jobs need none of what it imports
+
+    return load(os.fspath(folder), threads=threads, accelerator=accelerator)

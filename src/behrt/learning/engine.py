@@ -40,6 +40,7 @@ __all__ = [
     "begin",
     "fit",
     "fit_classifier",
+    "outputs",
     "predict",
     "score_spread",
 ]
@@ -458,3 +459,12 @@ def predict(
             scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
             bar.update(len(rows))
     return scores
+
+
+def outputs(model: nn.Module, collate: Collate, examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, …): what a network returns for each example, without randomness."""
+    begin(run)
+    fabric = fabric_of(run)
+    wrapped = fabric.setup_module(model)
+    found = _outputs(wrapped, fabric, collate, examples, EVALUATION_BATCH)
+    return np.concatenate([output for _, output in found])

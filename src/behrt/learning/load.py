@@ -70,24 +70,41 @@ def load_examples(
         frame = frame.join(chosen.lazy(), on="subject_id", how="inner")
     table = frame.sort("subject_id").collect()
 
-    all_visit_offsets, visit_day = _ragged(table["visit_day"])
-    _, visit_age = _ragged(table["visit_age"])
-    all_code_offsets, codes = _ragged(table["code"])
-    _, visit_of_code = _ragged(table["visit"])
-    held = np.diff(all_visit_offsets)
-    taken = held if chosen is None else table["input_visits"].to_numpy().astype(np.int64)
-    if chosen is not None and (len(chosen) != len(table) or (taken > held).any()):
+    held = table["visit_day"].list.len()
+    if chosen is not None and (
+        len(chosen) != len(table) or (table["input_visits"].cast(pl.Int64) > held).any()
+    ):
         raise InputError(
             str(tasks),
             "it has a subject or a visit that is not in the sequences",
             "Draw the tasks again from these sequences",
         )
-    if codes.size and codes.max() >= n_diseases:
+    if (table["code"].list.max() >= n_diseases).any():
         raise InputError(
             vocabulary,
             f"it has {n_diseases} phenotypes, and the sequences have a higher index",
             "Build the sequences again with this vocabulary",
         )
+    return examples_of(table, n_diseases)
+
+
+def examples_of(table: pl.DataFrame, n_diseases: int) -> Examples:
+    """Return the rows of a frame as arrays.
+
+    Args:
+        table: the columns of `behrt.sequences.frames.Sequences` that describe visits, subject_id,
+            sex and follow_up_start. With input_visits, label and known, as
+            `behrt.sequences.frames.TaskExamples` has them, only the input visits are returned;
+            without them, whole histories without labels.
+        n_diseases: the number of phenotypes, more than every index of one.
+    """
+    all_visit_offsets, visit_day = _ragged(table["visit_day"])
+    _, visit_age = _ragged(table["visit_age"])
+    all_code_offsets, codes = _ragged(table["code"])
+    _, visit_of_code = _ragged(table["visit"])
+    held = np.diff(all_visit_offsets)
+    whole = "input_visits" not in table.columns
+    taken = held if whole else table["input_visits"].to_numpy().astype(np.int64)
 
     rows = np.arange(len(table), dtype=np.int64)
     row_of_visit = np.repeat(rows, held)
@@ -98,7 +115,7 @@ def load_examples(
     codes = codes[keep_code]
     code_visit = visit_offsets[row_of_code[keep_code]] + visit_of_code[keep_code]
     code_offsets = _offsets(np.bincount(code_visit, minlength=int(visit_offsets[-1])))
-    if chosen is None:
+    if whole:
         label_offsets, labels = np.zeros(len(table) + 1, dtype=np.int64), codes[:0]
         pairs = np.sort(row_of_code * n_diseases + codes)  # far faster than np.unique
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]

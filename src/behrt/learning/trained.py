@@ -84,8 +84,36 @@ class Trained(Generic[Settings]):
 
     def predict(self, examples: Examples, run: TrainingRun) -> np.ndarray:
         """Return the probabilities, float32 (n, n_diseases), from the files in the run's folder."""
+        network, collate = self._load(run)
+        return engine.predict(network, collate, examples, run)
+
+    def embed(self, examples: Examples, run: TrainingRun) -> np.ndarray:
+        """Return float32 (n, size), what the output layer `classifier` reads of each patient."""
+        network, collate = self._load(run)
+        return engine.outputs(_ClassifierInput(network), collate, examples, run)
+
+    def _load(self, run: TrainingRun) -> tuple[nn.Module, engine.Collate]:
         config = read_config(run.folder)
         settings = read_settings(self.settings, config["settings"])
         network = cast(nn.Module, self.network(settings, config["n_diseases"]))
         network.load_state_dict(engine.read_weights(run.folder))
-        return engine.predict(network, partial(self.collate, settings), examples, run)
+        return network, partial(self.collate, settings)
+
+
+class _ClassifierInput(nn.Module):
+    """A network that returns what its output layer reads."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.read: Tensor | None = None
+        cast(nn.Module, network.classifier).register_forward_pre_hook(self._keep)
+
+    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (self.read,) = inputs
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return (n, size)."""
+        self.network(**batch)
+        assert self.read is not None
+        return self.read

@@ -47,6 +47,9 @@ DISEASE_ROWS = {
 }
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
+DISEASE_VECTORS = "encoder.words.weight"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+
 # --- The network ------------------------------------------------------------------------------
 
 
@@ -467,6 +470,12 @@ def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
     """Return the probabilities, float32 (n, D), of the model in `run.folder`."""
     model, settings = load(run.folder)
     return engine.predict(model, _collate(settings), examples, run)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, H), the hidden vectors of the patients where the model is read out."""
+    model, settings = load(run.folder)
+    return engine.outputs(model.encoder, _collate(settings), examples, run)
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:

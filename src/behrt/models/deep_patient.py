@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from behrt import logs
+from behrt.learning.artefacts import read_weights
 from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
@@ -137,6 +138,11 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
     return head_scores(weights, partial(_features, weights), examples)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, size), the vectors of the patients."""
+    return patient_vectors(read_weights(run.folder), examples)
 
 
 _kind = Estimated("deep_patient", Settings, estimate, score, begin)

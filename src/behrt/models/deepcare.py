@@ -147,4 +147,4 @@ class DeepCare(nn.Module):
 
 
 _kind = Trained("deepcare", Settings, DeepCare, collate)
-fit, predict = _kind.fit, _kind.predict
+fit, predict, embed = _kind.fit, _kind.predict, _kind.embed

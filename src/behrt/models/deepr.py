@@ -32,6 +32,8 @@ DISEASE_ROWS = {
     "classifier.weight": 0,
 }
 """The tensors with one row per disease, and the first such row, which a release may erase."""
+DISEASE_VECTORS = "embedding.weight"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
 RARE_VALUES = {"word": RAREWORD}
 """The value of the rows of rare diseases in a released model, where it is not 0."""
 GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
@@ -221,4 +223,4 @@ class Deepr(nn.Module):
 
 
 _kind = Trained("deepr", Settings, Deepr, collate)
-fit, predict = _kind.fit, _kind.predict
+fit, predict, embed = _kind.fit, _kind.predict, _kind.embed

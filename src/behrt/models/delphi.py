@@ -63,6 +63,9 @@ HIGHEST_PROBABILITY = 1 - 1e-4
 DISEASE_ROWS = {"bias": 0, "words.weight": FIRST_DISEASE}
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
+DISEASE_VECTORS = "words.weight"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+
 # --- The network ------------------------------------------------------------------------------
 
 

@@ -93,4 +93,4 @@ class DoctorAI(nn.Module):
 
 
 _kind = Trained("doctor_ai", Settings, DoctorAI, collate)
-fit, predict = _kind.fit, _kind.predict
+fit, predict, embed = _kind.fit, _kind.predict, _kind.embed

@@ -70,6 +70,15 @@ DISEASE_ROWS = {
 """The tensors with one row per disease, and the first such row, which a release may erase. Those
 with one row per pair of diseases are in `value_rows`."""
 
+DISEASE_VECTORS = "encoder.words.weight"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+
+READ_BY_ENCODER = (
+    *("tokens", "ages", "visits", "patients", "read"),
+    *("days", "gaps", "spans", "sexes"),
+)
+"""The arguments of the encoder; the others of a batch are what is on record."""
+
 # --- The network ------------------------------------------------------------------------------
 
 
@@ -370,6 +379,20 @@ def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
     engine.begin(run)
     model, settings = load(run.folder)
     return predict_cuts(model, partial(cut_batch, settings), examples, TASK, run)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, H), the hidden vectors after the last visit of each patient."""
+    model, settings = load(run.folder)
+
+    def collate(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        last = examples.visit_offsets[rows + 1] - 1
+        batch = cut_batch(settings, examples, rows, last, np.arange(len(rows)))
+        return {name: batch[name] for name in READ_BY_ENCODER}
+
+    return engine.outputs(model.encoder, collate, examples, run)
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:

@@ -27,6 +27,9 @@ DISEASE_ROWS = {
 }
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
+DISEASE_VECTORS = "summed_embedding.weight"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+
 
 class Settings(Section):
     """The sizes of a RETAIN. The defaults are its authors'."""
@@ -185,4 +188,4 @@ class Retain(nn.Module):
 
 
 _kind = Trained("retain", Settings, Retain, collate)
-fit, predict = _kind.fit, _kind.predict
+fit, predict, embed = _kind.fit, _kind.predict, _kind.embed

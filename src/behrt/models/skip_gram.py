@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from gensim.models import Word2Vec
 
+from behrt.learning.artefacts import read_weights
 from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
@@ -24,6 +25,9 @@ from behrt.learning.features import counts, with_demographics
 from behrt.learning.linear import Penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
 from behrt.settings.base import Count, Section
+
+DISEASE_VECTORS = "diseases"
+"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
 
 
 class Settings(Section):
@@ -87,6 +91,11 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
     return head_scores(weights, partial(_features, weights["diseases"]), examples)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, size), the vectors of the patients."""
+    return patient_vectors(read_weights(run.folder)["diseases"], examples)
 
 
 _kind = Estimated("skip_gram", Settings, estimate, score, begin)

@@ -1,0 +1,55 @@
+"""Gather a trained model with all that its use needs (target `trained`: every model of the tables).
+
+In: a trained model, its predictions and the task's labels, on whose tuning patients risks are
+recalibrated as in the assessment; of an ensemble, the models that it is made of.
+Out: trained/<task>/<model>/, which behrt.load and python -m behrt.predict read (behrt.use.folder).
+"""
+
+
+rule trained_model:
+    input:
+        weights="<results>/models/{task}/{model}/model.safetensors",
+        model_config="<results>/models/{task}/{model}/config.json",
+        members=lambda wildcards: [
+            f"<results>/models/{{task}}/{member}/model.safetensors"
+            for member in (
+                settings_for(config, wildcards.model, wildcards.task)["of"]
+                if wildcards.model in ENSEMBLES
+                else []
+            )
+        ],
+        scores="<results>/predictions/{task}/{model}.parquet",
+        examples=EXAMPLES,
+        vocabulary="<results>/vocabulary.json",
+    output:
+        folder=directory("<results>/trained/{task}/{model}"),
+    log:
+        "<logs>/trained_model/{task}/{model}.log",
+    benchmark:
+        "<benchmarks>/trained_model/{task}/{model}.jsonl"
+    wildcard_constraints:
+        model="|".join(EVERY_MODEL),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        task=lambda wildcards: plain(TASK[wildcards.task]),
+        run=config["run"],
+        data=config["source"],
+        minimum_visits=config["examples"]["minimum_visits"],
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "trained_model.py",
+            f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
+        ),
+    message:
+        "Gather {wildcards.model} for {wildcards.task} in a folder"
+    script:
+        "../scripts/trained_model.py"
+
+
+rule trained:
+    input:
+        expand("<results>/trained/{task}/{model}", task=TASKS, model=MODELS),

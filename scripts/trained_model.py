@@ -1,0 +1,61 @@
+"""Gather all that a trained model needs in one folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from behrt import stage
+from behrt.evaluation.assessment import read_examined
+from behrt.evaluation.recalibration import fit_recalibration
+from behrt.learning.artefacts import read_config
+from behrt.logs import logger
+from behrt.sequences.frames import TUNING
+from behrt.sequences.vocabulary import read_vocabulary
+from behrt.tasks import Task
+from behrt.use.description import Description
+from behrt.use.folder import write_folder
+
+
+def main(
+    weights: Path,
+    model_config: Path,
+    scores: Path,
+    examples: Path,
+    vocabulary: Path,
+    folder: Path,
+    task: Task,
+    run: str,
+    data: str,
+    minimum_visits: int,
+    members: Sequence[Path] = (),
+) -> None:
+    """Write `folder`; `weights` and `members` are model.safetensors, each beside its config.json.
+
+    The recalibration is fitted on the tuning patients, as in the assessment of the run.
+    """
+    words = read_vocabulary(vocabulary)
+    tuning = read_examined(examples, scores, len(words.phenotypes), TUNING, task.labelled)
+    config = read_config(weights.parent)
+    description = Description(
+        model=weights.parent.name,
+        kind=config["kind"],
+        task=task,
+        run=run,
+        data=data,
+        protocol=config["protocol"],
+        minimum_visits=minimum_visits,
+        vocabulary=words.version,
+        members=tuple(member.parent.name for member in members),
+    )
+    write_folder(
+        folder,
+        description,
+        weights.parent,
+        {member.parent.name: member.parent for member in members},
+        vocabulary,
+        fit_recalibration(tuning.scores, tuning.labels),
+    )
+    logger.info("%s for %s: its folder has %s", description.model, task.name, description.kind)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

@@ -1,0 +1,166 @@
+"""The folder of a trained model, which holds all that a prediction needs.
+
+| file | content |
+|---|---|
+| `trained.json` | what the model is, and the SHA-256 of every other file |
+| `model.safetensors`, `config.json` | weights and settings, as the run has them |
+| `vocabulary.json`, `tokens.csv` | the diseases in their order; the token of each |
+| `recalibration.json` | turns scores into risks, fitted on tuning patients |
+| `members/<model>/` | of an ensemble: weights and settings of the models that it is made of |
+| `disease_vectors.csv` | of a model with a vector per disease: the vectors |
+| `positions.csv` | of a model with positions: their vectors, which are not among the weights |
+| `bert/` | of a BEHRT: its encoder as a `BertModel` of Hugging Face |
+| `README.md` | how to use the folder |
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt.errors import InputError
+from behrt.evaluation.recalibration import Recalibration
+from behrt.files import atomic, read_json, write_csv, write_json
+from behrt.learning.artefacts import CONFIG, WEIGHTS, check_vocabulary, read_config, read_weights
+from behrt.models import model_named
+from behrt.sequences.vocabulary import SPECIAL, Vocabulary, read_vocabulary
+from behrt.tasks import Task
+from behrt.use.bert import position_table, write_bert
+from behrt.use.description import Description
+from behrt.use.readme import readme
+from behrt.version import VERSION
+
+DESCRIPTION = "trained.json"
+VOCABULARY = "vocabulary.json"
+RECALIBRATION = "recalibration.json"
+MEMBERS = "members"
+VECTORS = "disease_vectors.csv"
+POSITIONS = "positions.csv"
+FORMAT = 1
+"""Of the folder. A folder of another format is refused."""
+
+_AGAIN = "Make the folder again: snakemake results/<run>/trained/<task>/<model>"
+
+
+def write_folder(
+    folder: Path,
+    description: Description,
+    model: Path,
+    members: Mapping[str, Path],
+    vocabulary: Path,
+    recalibration: Recalibration,
+) -> None:
+    """Write the folder of a trained model.
+
+    Args:
+        folder: receives the files.
+        description: of the model.
+        model: the folder of its config.json and model.safetensors.
+        members: of an ensemble, the same folder of each model that it is made of.
+        vocabulary: the JSON file.
+        recalibration: of its scores.
+
+    Raises:
+        InputError: the model or a member was trained with another vocabulary.
+    """
+    words = read_vocabulary(vocabulary)
+    for source in (model, *members.values()):
+        check_vocabulary(source, words.version)
+    places = {folder: model} | {folder / MEMBERS / name: path for name, path in members.items()}
+    for place, source in places.items():
+        for name in (CONFIG, WEIGHTS):
+            _copy(source / name, place / name)
+    _copy(vocabulary, folder / VOCABULARY)
+    write_json(asdict(recalibration), folder / RECALIBRATION)
+    write_csv(_tokens(words), folder / "tokens.csv")
+    if (vectors := disease_vectors(description.kind, model)) is not None:
+        named = pl.DataFrame({"disease": words.phenotypes})
+        write_csv(named.hstack(_columns(vectors)), folder / VECTORS)
+    settings = read_config(model)["settings"]
+    if settings.get("position"):
+        table = position_table(settings["max_length"], settings["hidden"])
+        write_csv(pl.DataFrame(_columns(table)), folder / POSITIONS)
+    if description.kind == "behrt":
+        write_bert(model, folder)
+    with atomic(folder / "README.md") as temporary:
+        temporary.write_text(readme(description), encoding="utf-8")
+    files = {path.relative_to(folder).as_posix(): _hash(path) for path in _files(folder)}
+    facts = {"format": FORMAT, "written_by": f"behrt-workflow {VERSION}", "files": files}
+    write_json({**asdict(description), **facts}, folder / DESCRIPTION)
+
+
+def disease_vectors(kind: str, model: Path) -> np.ndarray | None:
+    """Return float32 (n_diseases, size), or None for a kind without a vector per disease.
+
+    A kind names the tensor in `DISEASE_VECTORS`; its last rows are those of the diseases.
+    """
+    tensor = getattr(model_named(kind), "DISEASE_VECTORS", None)
+    if tensor is None:
+        return None
+    vectors: np.ndarray = read_weights(model)[tensor][-read_config(model)["n_diseases"] :]
+    return vectors
+
+
+def read_folder(folder: Path) -> Description:
+    """Return what the trained model in a folder is, after a check of every file.
+
+    Raises:
+        InputError: the folder holds no trained model, one of another format, or a changed file.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise InputError(
+            path,
+            "there is no such file, so the folder is not that of a trained model",
+            "Give a folder that `snakemake results/<run>/trained/<task>/<model>` has made",
+        )
+    found = read_json(path)
+    if found.pop("format", None) != FORMAT:
+        raise InputError(path, f"its format is not {FORMAT}", _AGAIN)
+    for name, digest in found.pop("files").items():
+        if not (folder / name).is_file() or _hash(folder / name) != digest:
+            raise InputError(folder / name, "it is missing or was changed", _AGAIN)
+    del found["written_by"]
+    task, members = Task(**found.pop("task")), tuple(found.pop("members"))
+    return Description(task=task, members=members, **found)
+
+
+def read_recalibration(folder: Path) -> Recalibration:
+    """Return the recalibration of a trained model."""
+    found = read_json(folder / RECALIBRATION)
+    return Recalibration(found["slope"], tuple(found["intercepts"]), found["spread"])
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (DESCRIPTION, ".snakemake_timestamp")
+    )
+
+
+def _columns(vectors: np.ndarray) -> list[pl.Series]:
+    return [pl.Series(f"number_{place}", values) for place, values in enumerate(vectors.T)]
+
+
+def _tokens(vocabulary: Vocabulary) -> pl.DataFrame:
+    words = [*SPECIAL, *vocabulary.phenotypes]
+    chapters = [*(None for _ in SPECIAL), *vocabulary.chapters]
+    return pl.DataFrame({"token": range(len(words)), "word": words, "chapter": chapters})

@@ -1,0 +1,218 @@
+"""MEDS data of any place as inputs of a trained model: histories up to given times."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from meds.schema import birth_code, code_metadata_filepath, data_subdirectory
+
+from behrt.errors import InputError
+from behrt.learning.examples import Examples
+from behrt.learning.load import examples_of
+from behrt.sequences.frames import HELD_OUT
+from behrt.sequences.sequences import FOLLOW_UP_START, SEXES, build_sequences
+from behrt.sequences.vocabulary import Vocabulary, is_word, read_codes, word_of
+
+Data = pl.DataFrame | pl.LazyFrame | str | Path
+"""A MEDS dataset: a frame, a Parquet file, or the folder that holds `data/`."""
+
+COLUMNS = {"subject_id": pl.Int64(), "time": pl.Datetime("us"), "code": pl.String()}
+AT = {"subject_id": pl.Int64(), "prediction_time": pl.Datetime("us")}
+
+FIRST_EVENT = "FIRST_EVENT"
+"""The code that stands for a subject's first event, with which follow-up starts if none is given.
+"""
+
+UNKNOWN_WORDS = "diagnoses of words that the model does not know"
+UNDATED = "diagnoses without a time"
+BEFORE_BIRTH = "diagnoses before the year of birth"
+NO_BIRTH = "subjects without a birth"
+NO_DIAGNOSIS = "predictions without a diagnosis up to their time"
+NO_SUBJECT = "predictions for subjects who are not in the data"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Histories, one row per prediction.
+
+    Attributes:
+        rows: subject_id Int64, prediction_time Datetime, visits Int64 (days with a diagnosis up to
+            that time), and further columns of the times that were given; sorted by the first two.
+        examples: the same rows as arrays; their subject_id is the number of the row.
+    """
+
+    rows: pl.DataFrame
+    examples: Examples
+
+
+def read_inputs(
+    data: Data,
+    at: pl.DataFrame | None,
+    vocabulary: Vocabulary,
+    refused: Counter[str],
+    shared_words: bool = False,
+) -> Iterator[Inputs]:
+    """Yield the inputs of each file of a dataset.
+
+    An input is the diagnoses at or before its prediction time; sex, birth and the start of
+    follow-up are those of the subject. A visit is a calendar day with a diagnosis. Events that are
+    not words of a vocabulary (`CALIBER//…`, `CODE//…`) only decide when follow-up starts, if the
+    data have no FOLLOW_UP//START.
+
+    Args:
+        data: MEDS events: subject_id, time, code.
+        at: subject_id and prediction_time, several per subject if wanted, and further columns,
+            which are kept. None predicts for each subject at the last diagnosis.
+        vocabulary: of the model.
+        refused: receives the number of diagnoses, subjects and predictions that are left out, by
+            reason.
+        shared_words: whether a dataset that describes another vocabulary is read; its words that
+            the model does not know are then left out, and counted.
+
+    Raises:
+        InputError: the data or the times are not as MEDS defines them, or describe another
+            vocabulary.
+    """
+    if at is not None:
+        at = _typed(at, AT, "prediction times")
+    subjects: list[pl.Series] = []
+    for events in _parts(data, vocabulary, shared_words):
+        subjects.append(events["subject_id"].unique())
+        own = None if at is None else at.filter(pl.col("subject_id").is_in(subjects[-1].implode()))
+        inputs = _inputs(events, own, vocabulary, refused)
+        if len(inputs.rows):
+            yield inputs
+    if at is not None:
+        known = pl.concat(subjects).implode()
+        refused[NO_SUBJECT] += at.filter(~pl.col("subject_id").is_in(known)).height
+
+
+def _parts(data: Data, vocabulary: Vocabulary, shared_words: bool) -> Iterator[pl.DataFrame]:
+    """Yield the events of each file: a subject is in one file only, according to MEDS."""
+    if isinstance(data, pl.DataFrame | pl.LazyFrame):
+        yield _typed(data.lazy().collect(), COLUMNS, "data")
+        return
+    path = Path(data)
+    if path.is_file():
+        files = [path]
+    else:
+        inner = path / data_subdirectory
+        files = sorted((inner if inner.is_dir() else path).rglob("*.parquet"))
+        if not shared_words:
+            _check_vocabulary(path / code_metadata_filepath, vocabulary)
+    if not files:
+        raise InputError(
+            path, "there is no Parquet file", "Give the folder of a MEDS dataset, or a file of it"
+        )
+    for file in files:
+        try:
+            events = pl.read_parquet(file)
+        except (OSError, pl.exceptions.PolarsError):
+            raise InputError(file, "it cannot be read as Parquet", "Copy the file again") from None
+        yield _typed(events, COLUMNS, file)
+
+
+def _check_vocabulary(codes: Path, vocabulary: Vocabulary) -> None:
+    if not codes.is_file():
+        return
+    described = pl.read_parquet(codes, columns=["code"])
+    if described.filter(is_word(pl.col("code"))).is_empty():
+        return  # its diagnoses, if it has any, are refused one by one
+    other = read_codes(codes)
+    if other.version == vocabulary.version:
+        return
+    shared = len(set(other.phenotypes) & set(vocabulary.phenotypes))
+    raise InputError(
+        codes,
+        f"its vocabulary is {other.version}, and that of the model {vocabulary.version}: "
+        f"{shared} of its {len(other.phenotypes)} words are among the model's "
+        f"{len(vocabulary.phenotypes)}",
+        "Map the data with the same code lists, or pass shared_words=True (--shared-words) to "
+        "predict from the words that both have",
+    )
+
+
+def _typed(frame: pl.DataFrame, columns: dict[str, pl.DataType], where: str | Path) -> pl.DataFrame:
+    """Return the frame with some columns of the types that MEDS gives them."""
+    fix = "Write the data as MEDS defines them: " + ", ".join(
+        f"{name} {kind}" for name, kind in columns.items()
+    )
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise InputError(where, f"it has no column {', '.join(missing)}", fix)
+    try:
+        typed = frame.with_columns(pl.col(name).cast(kind) for name, kind in columns.items())
+    except pl.exceptions.PolarsError:
+        raise InputError(where, "a column has another type than in MEDS", fix) from None
+    optional = "time" if "time" in columns else None
+    for name in columns:
+        if name != optional and typed[name].has_nulls():
+            raise InputError(where, f"column {name} has empty cells", fix)
+    return typed
+
+
+def _inputs(
+    events: pl.DataFrame, at: pl.DataFrame | None, vocabulary: Vocabulary, refused: Counter[str]
+) -> Inputs:
+    events = events.select(*COLUMNS)
+    births = (
+        events.filter(pl.col("code") == birth_code)
+        .drop_nulls("time")
+        .group_by("subject_id")
+        .agg(birth=pl.col("time").min())
+    )
+    without = events.select("subject_id").unique().join(births, on="subject_id", how="anti")
+    refused[NO_BIRTH] += without.height
+    events = events.join(births, on="subject_id")
+    diagnoses = _diagnoses(events, vocabulary, refused)
+    if at is None:
+        at = diagnoses.group_by("subject_id").agg(prediction_time=pl.col("time").max())
+    at = at.sort("subject_id", "prediction_time", maintain_order=True)
+    earlier = pl.col("time").is_null() | (pl.col("time") <= pl.col("prediction_time"))
+    before = (
+        at.select(*AT, row=pl.int_range(pl.len()))
+        .join(_kept(events, diagnoses), on="subject_id")
+        .filter(earlier | (pl.col("code") == birth_code))
+        .select("time", "code", subject_id="row")
+    )
+    read = before.filter(is_word(pl.col("code")))["subject_id"].unique().sort()
+    refused[NO_DIAGNOSIS] += at.height - len(read)
+    splits = pl.DataFrame([read]).with_columns(split=pl.lit(HELD_OUT))
+    histories = build_sequences(
+        before.filter(pl.col("subject_id").is_in(read.implode())), splits, vocabulary, "data"
+    )
+    rows = at[read].with_columns(visits=histories["visit_day"].list.len().cast(pl.Int64))
+    first = ["subject_id", "prediction_time", "visits"]
+    return Inputs(
+        rows.select(*first, pl.exclude(first)), examples_of(histories, len(vocabulary.phenotypes))
+    )
+
+
+def _diagnoses(events: pl.DataFrame, vocabulary: Vocabulary, refused: Counter[str]) -> pl.DataFrame:
+    """Return the diagnoses that count, and count the others."""
+    left = events.filter(is_word(pl.col("code")))
+    known = pl.Series(vocabulary.phenotypes, dtype=pl.String).implode()
+    for reason, wanted in (
+        (UNKNOWN_WORDS, word_of(pl.col("code")).is_in(known)),
+        (UNDATED, pl.col("time").is_not_null()),
+        (BEFORE_BIRTH, pl.col("time").dt.year() >= pl.col("birth").dt.year()),
+    ):
+        kept = left.filter(wanted)
+        refused[reason] += left.height - kept.height
+        left = kept
+    return left
+
+
+def _kept(events: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFrame:
+    """Return the events that decide an input: time, code and subject_id."""
+    code = pl.col("code")
+    fixed = events.filter(code.is_in([birth_code, FOLLOW_UP_START, *SEXES]))
+    first = (
+        events.filter(code != birth_code)
+        .drop_nulls("time")
+        .group_by("subject_id")
+        .agg(pl.col("time").min())
+        .with_columns(code=pl.lit(FIRST_EVENT))
+    )
+    return pl.concat([frame.select(*COLUMNS) for frame in (fixed, first, diagnoses)])

@@ -1,0 +1,265 @@
+"""A trained model, loaded from its folder: risks and vectors of patients of any place."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt import logs
+from behrt.errors import InputError
+from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
+from behrt.learning.examples import Examples
+from behrt.learning.run import Compute, TrainingRun
+from behrt.logs import logger
+from behrt.models import model_named
+from behrt.models.ensemble import WEIGHTS, pooled
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
+from behrt.use.description import Description
+from behrt.use.folder import MEMBERS, VOCABULARY, read_folder, read_recalibration
+from behrt.use.inputs import Data, read_inputs
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Risks of every disease.
+
+    Attributes:
+        rows: subject_id, prediction_time, visits and further columns, one row per prediction.
+        risks: float (rows, diseases).
+        diseases: their names, in the order of the vocabulary.
+        refused: diagnoses, subjects and predictions that were left out, by reason.
+    """
+
+    rows: pl.DataFrame
+    risks: np.ndarray
+    diseases: tuple[str, ...]
+    refused: dict[str, int]
+
+    def of(self, disease: str) -> np.ndarray:
+        """Return the risks of one disease, float (rows).
+
+        Raises:
+            InputError: the model does not predict it.
+        """
+        if disease not in self.diseases:
+            close = get_close_matches(disease, self.diseases, n=1)
+            raise InputError(
+                "disease",
+                f"the model does not predict {disease!r}",
+                f"Did you mean {close[0]!r}" if close else "See tokens.csv of its folder",
+            )
+        risks: np.ndarray = self.risks[:, self.diseases.index(disease)]
+        return risks
+
+    def long(self, diseases: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return subject_id, prediction_time, disease and probability, one row per disease.
+
+        Args:
+            diseases: some of the names; None for all.
+        """
+        chosen = self.diseases if diseases is None else tuple(diseases)
+        keys = self.rows.select("subject_id", "prediction_time")
+        return (
+            pl.concat(
+                [
+                    keys.with_columns(
+                        pl.int_range(pl.len()).alias("row"),
+                        disease=pl.lit(disease),
+                        probability=pl.Series(self.of(disease)),
+                    )
+                    for disease in chosen
+                ]
+            )
+            .sort("row", maintain_order=True)
+            .drop("row")
+        )
+
+    def meds(self, disease: str) -> pl.DataFrame:
+        """Return the risks of one disease in the prediction schema of MEDS.
+
+        The columns are subject_id, prediction_time, boolean_value if the prediction times came
+        with labels, predicted_boolean_value (empty: the model has no threshold, but
+        meds-evaluation needs the column) and predicted_boolean_probability (Float32).
+        """
+        labels = [name for name in ("boolean_value",) if name in self.rows.columns]
+        return self.rows.select("subject_id", "prediction_time", *labels).with_columns(
+            predicted_boolean_value=pl.lit(None, pl.Boolean),
+            predicted_boolean_probability=pl.Series(self.of(disease), dtype=pl.Float32),
+        )
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model in a folder that the workflow has made (`behrt.use.folder`).
+
+    Attributes:
+        folder: of the model.
+        description: what it is: name, kind, task, run, protocol.
+        vocabulary: the diseases that it reads and predicts.
+        compute: threads, precision and accelerator.
+    """
+
+    folder: Path
+    description: Description
+    vocabulary: Vocabulary
+    compute: Compute
+
+    def predict(
+        self,
+        data: Data,
+        at: pl.DataFrame | None = None,
+        *,
+        calibrated: bool = True,
+        diseases: Sequence[str] | None = None,
+        shared_words: bool = False,
+    ) -> pl.DataFrame:
+        """Return subject_id, prediction_time, disease and probability, one row per disease.
+
+        The model predicts from the last day with a diagnosis at or before the prediction time; the
+        time since then is not an input.
+
+        Args:
+            data: MEDS events (subject_id, time, code): a frame, a Parquet file, or the folder of a
+                dataset.
+            at: subject_id and prediction_time, several per subject if wanted; None predicts at
+                the last diagnosis of each subject.
+            calibrated: recalibrate as the assessment of the run does; otherwise the probabilities
+                are the model's own.
+            diseases: some of the names; None for all.
+            shared_words: whether a dataset that describes another vocabulary is read.
+
+        Raises:
+            InputError: the data are not as MEDS defines them, describe another vocabulary, or have
+                nothing to predict from.
+        """
+        return self.score(data, at, calibrated=calibrated, shared_words=shared_words).long(diseases)
+
+    def score(
+        self,
+        data: Data,
+        at: pl.DataFrame | None = None,
+        *,
+        calibrated: bool = True,
+        shared_words: bool = False,
+    ) -> Predictions:
+        """Return the risks as an array, with what was left out; arguments as of `predict`."""
+        recalibration = read_recalibration(self.folder) if calibrated else None
+
+        def risks(examples: Examples) -> np.ndarray:
+            scores = self.scores_of(examples)
+            return scores if recalibration is None else recalibration.risks(scores)
+
+        rows, found, refused = self._of_all(data, at, shared_words, risks)
+        return Predictions(rows, found, self.vocabulary.phenotypes, refused)
+
+    def embed(
+        self, data: Data, at: pl.DataFrame | None = None, *, shared_words: bool = False
+    ) -> pl.DataFrame:
+        """Return subject_id, prediction_time and vector (Array of Float32) of each history.
+
+        Arguments as of `predict`.
+
+        Raises:
+            InputError: as `predict`, or the kind of model has no vectors of patients.
+        """
+        rows, vectors, _ = self._of_all(data, at, shared_words, self.vectors_of)
+        array = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
+        return rows.select("subject_id", "prediction_time").with_columns(vector=array)
+
+    def scores_of(self, examples: Examples) -> np.ndarray:
+        """Return the model's own probabilities, float32 (n, n_diseases), of examples."""
+        folder, members = self.folder, self.description.members
+        if members:
+            scores = np.stack(
+                [_scores(folder / MEMBERS / member, self.compute, examples) for member in members]
+            )
+            return pooled(scores, read_weights(folder)[WEIGHTS])
+        return _scores(folder, self.compute, examples)
+
+    def vectors_of(self, examples: Examples) -> np.ndarray:
+        """Return float32 (n, size), the vectors of the patients of examples.
+
+        Raises:
+            InputError: the kind of model has no vectors of patients.
+        """
+        kind = self.description.kind
+        find = getattr(model_named(kind), "embed", None)
+        if find is None:
+            raise InputError(
+                self.folder,
+                f"a model of kind {kind} has no vectors of patients",
+                "Use a network, such as a model of kind behrt or forecast",
+            )
+        vectors: np.ndarray = find(examples, _run(self.folder, self.compute))
+        return vectors
+
+    def _of_all(
+        self,
+        data: Data,
+        at: pl.DataFrame | None,
+        shared_words: bool,
+        values: Callable[[Examples], np.ndarray],
+    ) -> tuple[pl.DataFrame, np.ndarray, dict[str, int]]:
+        """Return the rows, the values of each, and what was left out."""
+        refused: Counter[str] = Counter()
+        rows, found = [], []
+        for inputs in read_inputs(data, at, self.vocabulary, refused, shared_words):
+            rows.append(inputs.rows)
+            found.append(values(inputs.examples))
+        left_out = {reason: number for reason, number in refused.items() if number}
+        for reason, number in left_out.items():
+            logger.warning("left out: %s %s", logs.count(number), reason)
+        if not rows:
+            raise InputError(
+                "data",
+                "nothing can be predicted: " + (", ".join(left_out) or "there are no subjects"),
+                "Check the codes, the births and the prediction times",
+            )
+        joined, values_of = pl.concat(rows), np.concatenate(found)
+        order = joined.with_row_index().sort("subject_id", "prediction_time", maintain_order=True)
+        place = order["index"].to_numpy()
+        few = joined.filter(pl.col("visits") < self.description.minimum_visits)
+        if few.height:
+            logger.warning(
+                "%s predictions are for histories with fewer than %d visits, for which the model "
+                "was not evaluated",
+                logs.count(few.height),
+                self.description.minimum_visits,
+            )
+        return joined[place], values_of[place], left_out
+
+
+def _run(folder: Path, compute: Compute) -> TrainingRun:
+    config = read_config(folder)
+    precision = config.get("precision", compute.precision)
+    own = Compute(config["seed"], compute.threads, precision, compute.accelerator)
+    return TrainingRun(folder, own)
+
+
+def _scores(folder: Path, compute: Compute, examples: Examples) -> np.ndarray:
+    kind = read_config(folder)["kind"]
+    scores: np.ndarray = model_named(kind).predict(examples, _run(folder, compute))
+    return scores
+
+
+def load(folder: str | Path, *, threads: int = 1, accelerator: str = "cpu") -> TrainedModel:
+    """Return the model in a folder that `snakemake trained` has made.
+
+    Args:
+        folder: results/<run>/trained/<task>/<model>.
+        threads: CPU threads for predictions.
+        accelerator: "cpu" or "gpu".
+
+    Raises:
+        InputError: the folder holds no trained model, or was changed.
+    """
+    folder = Path(folder)
+    description = read_folder(folder)
+    vocabulary = read_vocabulary(folder / VOCABULARY)
+    check_vocabulary(folder, vocabulary.version)
+    compute = Compute(0, threads, "auto", accelerator)
+    return TrainedModel(folder, description, vocabulary, compute)

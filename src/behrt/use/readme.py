@@ -1,0 +1,32 @@
+"""The README of a trained folder."""
+
+from pathlib import Path
+
+from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL
+from behrt.use.description import Description
+
+_LABELLED = """The patients that it was trained and recalibrated on have at least one disease in the
+  window, so the risks are not those of a population."""
+_ELIGIBLE = "They are those of all eligible patients, with and without a disease in the window."
+
+
+def readme(description: Description) -> str:
+    """Return the README of a trained folder, in Markdown."""
+    task = description.task
+    simulated = "The patients are simulated: the risks mean nothing for real patients."
+    text = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
+    filled = text.format(
+        model=description.model,
+        kind=description.kind,
+        run=description.run,
+        data="simulated" if description.data == "simulated" else description.data.upper(),
+        protocol=description.protocol,
+        window=task.window,
+        vocabulary=description.vocabulary,
+        special=", ".join(SPECIAL),
+        first=FIRST_DISEASE,
+        population=_LABELLED if task.labelled else _ELIGIBLE,
+        minimum_visits=description.minimum_visits,
+        simulated=simulated if description.data == "simulated" else "",
+    )
+    return filled.rstrip() + "\n"
