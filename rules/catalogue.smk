@@ -140,6 +140,12 @@ SETTINGS = {
         for name, model in EVERY_MODEL.items()
         if model["kind"] == "delphi" and (name in MODELS or product.target == "paper")
     ],
+    "forecasting": lambda product: [
+        name
+        for name, model in EVERY_MODEL.items()
+        if model["pretrained"] == "forecast"
+        and (name in MODELS or product.target == "paper")
+    ],
     "ensembles": lambda product: {
         name: members
         for name, members in ENSEMBLES.items()

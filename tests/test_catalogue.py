@@ -28,6 +28,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "resamples": 321,
         "joint": ["forecast"],
         "next_event": ["delphi"],
+        "forecasting": ["behrt_forecast"],
         "reference": "behrt_mask",
         "references": ["behrt_mask", "behrt"],
         "several_cuts": ["lightgbm_times"],
@@ -81,9 +82,11 @@ def test_captions_state_which_models_are_not_the_papers() -> None:
         (product,) = (found for found in PRODUCTS if found.name == name)
         assert "*forecast* is this project's own" in product.captioned(settings(product))
         assert "*delphi* follows the idea of Delphi-2M" in product.captioned(settings(product))
-        without = product.captioned(settings(product, joint=[], next_event=[]))
+        assert "*behrt_forecast* starts from a network that" in product.captioned(settings(product))
+        without = product.captioned(settings(product, joint=[], next_event=[], forecasting=[]))
         assert "this project's own" not in without
         assert "Delphi" not in without
+        assert "from a network that" not in without
         assert "  " not in without
 
 

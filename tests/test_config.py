@@ -16,6 +16,7 @@ import yaml
 from behrt.configuration import (
     cut_off_of,
     disclosure_of,
+    ensembles_of,
     every_model_of,
     models_of,
     options_for,
@@ -389,6 +390,12 @@ def test_the_shipped_models_read_their_settings(name: str) -> None:
         for task in ("T1", "T2", "T3"):
             settings = settings_for(config, model, task)
             read_settings(model_named(chosen["kind"]).Settings, settings)
+
+
+def test_the_members_of_an_ensemble_are_those_of_all_tasks() -> None:
+    own = {"T3": {"settings": {"of": ["retain", "forecast"]}}}
+    config = read(with_change({"models": {"ensemble": {"tasks": own}}}), SCHEMA)
+    assert ensembles_of(config) == {"ensemble": ["forecast", "lightgbm_times", "retain"]}
 
 
 def test_a_day_may_be_written_without_quotes() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +191,13 @@ def every_model_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ensembles_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the members of each ensemble, by name."""
-    return {
-        name: list(model["settings"]["of"])
-        for name, model in every_model_of(config).items()
-        if model["kind"] == ENSEMBLE
-    }
+    """Return the members of each ensemble, by name: those that it has for any task."""
+    found = {}
+    for name, model in every_model_of(config).items():
+        if model["kind"] == ENSEMBLE:
+            of_tasks = [settings_for(config, name, task)["of"] for task in ("", *model["tasks"])]
+            found[name] = list(dict.fromkeys(chain.from_iterable(of_tasks)))
+    return found
 
 
 def cut_off_of(config: Mapping[str, Any]) -> str | None:

@@ -8,10 +8,10 @@ import json
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -28,8 +28,9 @@ from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, checkpoint
 from behrt.learning.device import begin, device_of, precision_of
 from behrt.learning.examples import Examples, require_examples
-from behrt.learning.run import Optimisation, TrainingRun, generator
+from behrt.learning.run import Optimisation, TrainingRun, generator, read_settings
 from behrt.logs import logger
+from behrt.settings.base import Section
 
 __all__ = [
     "Classification",
@@ -40,6 +41,7 @@ __all__ = [
     "begin",
     "fit",
     "fit_classifier",
+    "load",
     "outputs",
     "predict",
     "score_spread",
@@ -50,6 +52,9 @@ Collate = Callable[[Examples, np.ndarray, np.random.Generator | None], dict[str,
 
 The generator is for what is drawn in each epoch; None means evaluation, without randomness.
 """
+
+Network = TypeVar("Network", bound=nn.Module)
+Settings = TypeVar("Settings", bound=Section)
 
 EVALUATION_BATCH = 256
 LEAST_SCORE_SPREAD = 0.1
@@ -353,6 +358,28 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Return a trained model's weights by name, as tensors."""
     weights: dict[str, Tensor] = load_file(folder / artefacts.WEIGHTS)
     return weights
+
+
+def load(
+    folder: Path,
+    settings: type[Settings],
+    network: Callable[[Settings, Mapping[str, Any]], Network],
+) -> tuple[Network, Settings]:
+    """Return a trained network, in evaluation mode, and its settings.
+
+    Args:
+        folder: holds its config.json and model.safetensors.
+        settings: the class of its settings.
+        network: makes it with random weights, from its settings and the entries of config.json.
+
+    Raises:
+        InputError: the folder holds no trained model.
+    """
+    config = artefacts.read_config(folder)
+    given = read_settings(settings, config["settings"])
+    model = network(given, config)
+    model.load_state_dict(read_weights(folder))
+    return model.eval(), given
 
 
 def fit(

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
-from behrt.learning.artefacts import read_config
 from behrt.learning.examples import Examples
-from behrt.learning.run import Optimisation, TrainingRun, read_settings, refuse_pretrained
+from behrt.learning.run import Optimisation, TrainingRun, refuse_pretrained
 from behrt.settings.base import Section
 
 Settings = TypeVar("Settings", bound=Section)
@@ -93,10 +92,11 @@ class Trained(Generic[Settings]):
         return engine.outputs(_ClassifierInput(network), collate, examples, run)
 
     def _load(self, run: TrainingRun) -> tuple[nn.Module, engine.Collate]:
-        config = read_config(run.folder)
-        settings = read_settings(self.settings, config["settings"])
-        network = cast(nn.Module, self.network(settings, config["n_diseases"]))
-        network.load_state_dict(engine.read_weights(run.folder))
+        network, settings = engine.load(
+            run.folder,
+            self.settings,
+            lambda own, config: cast(nn.Module, self.network(own, config["n_diseases"])),
+        )
         return network, partial(self.collate, settings)
 
 

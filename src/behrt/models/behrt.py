@@ -459,11 +459,7 @@ def fit(
 
 def load(folder: Path) -> tuple[Behrt, Settings]:
     """Return the network that `pretrain` or `fit` wrote into a folder, and its settings."""
-    config = artefacts.read_config(folder)
-    settings = Settings(**config["settings"])
-    model = Behrt(settings, config["n_diseases"])
-    model.load_state_dict(engine.read_weights(folder))
-    return model.eval(), settings
+    return engine.load(folder, Settings, lambda own, config: Behrt(own, config["n_diseases"]))
 
 
 def predict(examples: Examples, run: TrainingRun) -> np.ndarray:

@@ -40,7 +40,7 @@ import torch
 from torch import Tensor, nn
 
 from behrt.errors import InputError
-from behrt.learning import artefacts, engine
+from behrt.learning import engine
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
@@ -253,11 +253,11 @@ def take_task(trained: Path | None, run: TrainingRun) -> None:
 
 def load(folder: Path) -> tuple[Delphi, Settings]:
     """Return the network of one task that `take_task` wrote into a folder, and its settings."""
-    config = artefacts.read_config(folder)
-    settings = Settings(**config["settings"])
-    model = Delphi(settings, config["n_diseases"], {config["task"]: config["months"]})
-    model.load_state_dict(engine.read_weights(folder))
-    return model.eval(), settings
+    return engine.load(
+        folder,
+        Settings,
+        lambda own, config: Delphi(own, config["n_diseases"], {config["task"]: config["months"]}),
+    )
 
 
 def predict(examples: Examples, run: TrainingRun) -> np.ndarray:

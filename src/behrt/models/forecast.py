@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from behrt.errors import InputError
-from behrt.learning import artefacts, engine
+from behrt.learning import engine
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples, ragged_take
 from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
@@ -367,11 +367,9 @@ def take_task(trained: Path | None, run: TrainingRun) -> None:
 
 def load(folder: Path) -> tuple[Forecast, Settings]:
     """Return the network of one task that `take_task` wrote into a folder, and its settings."""
-    config = artefacts.read_config(folder)
-    settings = Settings(**config["settings"])
-    model = Forecast(settings, config["n_diseases"], [TASK])
-    model.load_state_dict(engine.read_weights(folder))
-    return model.eval(), settings
+    return engine.load(
+        folder, Settings, lambda own, config: Forecast(own, config["n_diseases"], [TASK])
+    )
 
 
 def predict(examples: Examples, run: TrainingRun) -> np.ndarray:

@@ -290,7 +290,7 @@ class Beliefs:
         distribution: np.ndarray = other / other.sum(axis=1, keepdims=True)
         return distribution
 
-    def alone(self) -> np.ndarray:
+    def no_onset(self) -> np.ndarray:
         """Return float64 (patients, diseases): P(no onset in the time to forecast | none before).
 
         Only causes that have begun count: not those that may begin in that time.

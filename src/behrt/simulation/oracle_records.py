@@ -321,7 +321,7 @@ def _recorded(
     gp = np.where(chronic, due + onset * (1 - parameters.hospital), event - at_home)
     gp = gp / np.maximum(1 - at_home, _SMALLEST)
     # Onsets that others cause, and comorbidities, come with another record.
-    first = np.maximum(1 - begun, 0) * (1 - beliefs.alone())
+    first = np.maximum(1 - begun, 0) * (1 - beliefs.no_onset())
     nothing: np.ndarray = np.prod((1 - np.minimum(first + due, 1)) * (1 - stays), axis=1)
     return gp, hospital, nothing
 
