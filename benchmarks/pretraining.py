@@ -1,7 +1,7 @@
 """What each pretraining adds at the same cost, with all labels and with few.
 
-    python benchmarks/pretraining.py [results/demo] [--epochs mlm=6 forecast=4] [--labels 0 1000]
-        [--task T2] [--out docs/pretraining]
+    python benchmarks/pretraining.py [results/demo] [--epochs mlm=6 forecast=4 none]
+        [--labels 0 1000] [--task T2] [--out docs/pretraining]
 
 Reads the sequences and tasks of a finished run. It pretrains BEHRT by MLM and by forecasting, for
 numbers of epochs that take about the same CPU time, and trains both read-outs for the task from
@@ -51,7 +51,7 @@ PRETRAININGS = ("forecast", "mlm", NONE)
 MODELS = {"mask": "behrt_mask", "cls": "behrt"}
 """The model of config.yaml with the settings of each read-out."""
 
-MOST_EPOCHS = 12
+MOST_EPOCHS = 20
 RANKS = (5, 15, 30, 60, 100)
 """The single diseases: their places when diseases are in order of frequency as a label."""
 
@@ -200,7 +200,8 @@ def cell(row: Mapping[str, Any]) -> str:
     """Return a score, or a difference in points with its interval."""
     if not row["minus"]:
         return f"{row['estimate']:.3f}"
-    return "{:+.1f} [{:.1f}, {:.1f}]".format(*(100 * row[n] for n in ("estimate", "low", "high")))
+    difference, low, high = (100 * row[name] for name in ("estimate", "low", "high"))
+    return f"{difference:+.1f}" + ("" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]")
 
 
 def table(rows: pl.DataFrame) -> str:
@@ -241,7 +242,7 @@ def write(rows: pl.DataFrame, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, nargs="?", default=Path("results/demo"))
-    parser.add_argument("--epochs", nargs="+", default=["mlm=6", "forecast=4"])
+    parser.add_argument("--epochs", nargs="+", default=["mlm=6", "forecast=4", NONE])
     parser.add_argument("--labels", type=int, nargs="+", default=[0, 1000])
     parser.add_argument("--readouts", nargs="+", default=list(MODELS))
     parser.add_argument("--task", default="T2")
@@ -254,9 +255,12 @@ def main() -> None:
     run = Benchmark(arguments.results, config, task)
     names = [str(name) for name in read_vocabulary(run.vocabulary).phenotypes]
     bootstrap = Bootstrap(arguments.resamples, config["seed"])
-    start: dict[str, Path | None] = {NONE: None}
+    start: dict[str, Path | None] = {}
     for given in arguments.epochs:
-        pretraining, epochs = given.split("=")
+        pretraining, _, epochs = given.partition("=")
+        if pretraining == NONE:
+            start[NONE] = None
+            continue
         start[pretraining], cost = run.pretrained(pretraining, int(epochs))
         print(f"{pretraining}, {epochs} epochs: {cost:.0f} CPU s", flush=True)
     rows: list[dict[str, Any]] = []
