@@ -90,6 +90,17 @@ def test_what_comes_later_changes_nothing_before_it(
     assert not torch.isclose(before[:, place >= 3], after[:, place >= 3]).all()
 
 
+def test_a_task_may_have_the_name_of_a_method(build_examples: Build) -> None:
+    examples = build_examples([(1, [(10, [1, 4]), (400, [2])], [])])
+    tasks = ("half", "keys", "T1")
+    found = logits(network(SMALL, tasks), SMALL, examples)
+    torch.testing.assert_close(found, logits(network(SMALL, ("a", "b", "c")), SMALL, examples))
+    batch = cut_batch(SMALL, examples, *every_cut(examples))
+    with torch.no_grad():
+        own = network(SMALL, tasks)(**batch, task="half")
+    torch.testing.assert_close(own, found[0])
+
+
 def test_order_within_a_visit_does_not_matter(build_examples: Build) -> None:
     visits = [(10, [1, 4, 7]), (400, [2, 4]), (900, [0, 3, 5])]
     turned = [(day, codes[::-1]) for day, codes in visits]

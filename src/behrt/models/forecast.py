@@ -215,6 +215,18 @@ class Head(nn.Module):
         return logits
 
 
+class Heads(nn.ModuleDict):
+    """The head of each task by its name, which may be that of a method of modules, such as `half`.
+
+    `ModuleDict` refuses such names, because it also has modules as attributes.
+    """
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        """Add a head."""
+        assert module is not None
+        self._modules[name] = module
+
+
 class Forecast(nn.Module):
     """An encoder, effects, and one head per task."""
 
@@ -224,7 +236,7 @@ class Forecast(nn.Module):
         # By the time since the first record of a disease, and by that since the last.
         effects = {name: Effects(n_diseases) for name in ("first", "last")}
         self.effects = nn.ModuleDict(effects) if settings.effects else None
-        self.heads = nn.ModuleDict({task: Head(settings, n_diseases) for task in tasks})
+        self.heads = Heads({task: Head(settings, n_diseases) for task in tasks})
         self.apply(initialise)
         if self.effects is not None:
             for table in self.effects.parameters():
