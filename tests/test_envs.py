@@ -23,6 +23,8 @@ LOADED_BY_NAME = {
     "finetune": "models",
     "joint": "models",
     "predict": "models",
+    "trained_model": "models",
+    "validate": "models",
     "table": "tables",
     "figure": "figures",
 }

@@ -200,6 +200,28 @@ def ensembles_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def model_folder(config: Mapping[str, Any]) -> Path:
+    """Return the folder of the trained model that `validate` scores.
+
+    Raises:
+        InputError: none is given, or it holds no trained model.
+    """
+    if config["model"] is None:
+        raise InputError(
+            "config, model",
+            "it is missing",
+            "Give the folder of a trained model, results/<run>/trained/<task>/<model>",
+        )
+    folder = Path(config["model"])
+    if not (folder / "trained.json").is_file():
+        raise InputError(
+            folder,
+            "it holds no trained model",
+            "Make one: snakemake results/<run>/trained/<task>/<model>",
+        )
+    return folder
+
+
 def cut_off_of(config: Mapping[str, Any]) -> str | None:
     """Return the first day that is held out, YYYY-MM-DD, or None where the split is not by time."""
     return config["split"]["cut_off"] if config["split"]["by"] == "time" else None

@@ -85,6 +85,7 @@ NUMBERS = (
     "seed",
     "sex_size",
     "step",
+    "token",
     "trial",
 )
 """Columns of whole numbers and of codes that neither count nor identify patients."""

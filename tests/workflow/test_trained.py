@@ -4,13 +4,19 @@ import importlib.util
 import re
 import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import behrt
+from behrt.disclosure import Rules
+from behrt.errors import InputError
+from behrt.evaluation.bootstrap import Bootstrap
 from behrt.files import read_json
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from behrt.tasks import Task
 
 from .conftest import REPOSITORY, TINY, Copy
@@ -30,16 +36,20 @@ def prediction_times(results: Path, task: str) -> pl.DataFrame:
     )
 
 
-def gather(results: Path, model: str, folder: Path) -> None:
-    """Gather a model as the rule does, without its job."""
-    path = REPOSITORY / "scripts" / "trained_model.py"
-    spec = importlib.util.spec_from_file_location("script_trained_model", path)
+def script(name: str) -> ModuleType:
+    path = REPOSITORY / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def gather(results: Path, model: str, folder: Path) -> None:
+    """Gather a model as the rule does, without its job."""
     weights = results / "models" / "T2" / model / "model.safetensors"
-    script.main(
+    script("trained_model").main(
         weights=weights,
         model_config=weights.with_name("config.json"),
         scores=results / "predictions" / "T2" / f"{model}.parquet",
@@ -74,6 +84,54 @@ def test_a_gathered_model_predicts_elsewhere_what_the_workflow_predicts(
         assert found.refused == {}
         assert read_json(elsewhere / model / "recalibration.json") == recalibrations[model]
     documented(elsewhere / "forecast", results / "meds")
+
+
+def validate(results: Path, folder: Path, out: Path, **changes: Any) -> None:
+    """Validate a model on the held-out patients of a run, as the rule does on all patients."""
+    sequences = pl.read_parquet(sorted((results / "sequences").glob("*.parquet")))
+    out.mkdir()
+    sequences.filter(pl.col("split") == "held_out").write_parquet(out / "00.parquet")
+    given: dict[str, Any] = {
+        "trained": folder / "trained.json",
+        "sequences": [out / "00.parquet"],
+        "vocabulary": results / "vocabulary.json",
+        "metrics": out / "metrics.csv",
+        "calibration": out / "calibration.csv",
+        "recall_at": [10],
+        "bootstrap": Bootstrap(50, 2020),
+        "shared_words": False,
+        "data": "simulated",
+        "disclosure": Rules(5),
+        "threads": 1,
+    }
+    script("validate").main(**given | changes)
+
+
+def test_a_validation_scores_a_model_as_its_own_run_does(tiny: Copy, tmp_path: Path) -> None:
+    gather(tiny.results, "behrt_mask", tmp_path / "behrt_mask")
+    validate(tiny.results, tmp_path / "behrt_mask", tmp_path / "out")
+    for name in ("metrics", "calibration"):
+        own = pl.read_csv(tiny.results / "tables" / f"{name}.csv")
+        own = own.filter(pl.col("task") == "T2", pl.col("model") == "behrt_mask")
+        found = pl.read_csv(tmp_path / "out" / f"{name}.csv")
+        keys = ["labels", "average", "metric"] if name == "metrics" else ["risks", "measure"]
+        both = found.join(own, on=keys, suffix="_own")
+        assert both.height == found.height > 8
+        for column in ("value", "low", "high"):
+            far = (both[column] - both[f"{column}_own"]).abs().max()
+            assert far is not None
+            assert far < 1e-4
+        assert set(found["words"]) == {"all"}
+    words = read_vocabulary(tiny.results / "vocabulary.json")
+    fewer = Vocabulary((*words.phenotypes[:-1], "Zzz"), words.chapters)
+    write_vocabulary(fewer, tmp_path / "fewer.json")
+    with pytest.raises(InputError, match=r"300 of the run's 301 words"):
+        validate(
+            tiny.results,
+            tmp_path / "behrt_mask",
+            tmp_path / "refused",
+            vocabulary=tmp_path / "fewer.json",
+        )
 
 
 def documented(model: Path, data: Path) -> None:

@@ -64,10 +64,15 @@ def read_examined(
     task: Path, scores: Path, n_diseases: int, split: str, labelled: bool
 ) -> Examined:
     """Return the patients of a split; arguments and errors are those of `read_scored`."""
-    patients, predicted = read_scored(task, scores, n_diseases, split, labelled)
+    return examined(*read_scored(task, scores, n_diseases, split, labelled))
+
+
+def examined(patients: pl.DataFrame, scores: np.ndarray) -> Examined:
+    """Return patients, as `read_scored` returns them, as arrays."""
+    n_diseases = scores.shape[1]
     return Examined(
         patients["subject_id"].to_numpy(),
-        predicted,
+        scores,
         multi_hot(patients["label"], n_diseases),
         multi_hot(patients["known"], n_diseases),
     )

@@ -41,6 +41,7 @@ _PLACES = (
     ("codes", "snomed"),
     ("delivery",),
     ("meds", "folder"),
+    ("model",),
     ("neighbours", "reference"),
     ("omop", "folder"),
     ("results",),

@@ -166,6 +166,14 @@ class RunSettings(Section):
     disclosure: Disclosure = Disclosure()
     """What tables, figures, logs and the release may show of numbers of patients."""
 
+    model: str | None = None
+    """The folder of a trained model (results/<run>/trained/<task>/<model>) of any run, which
+    `snakemake validate` scores on the patients of this one."""
+
+    shared_words: bool = False
+    """Whether `snakemake validate` scores a model of another vocabulary than this run's, from the
+    words that both have. With false, such a model is refused."""
+
     precision: Precision = "auto"
     """Precision of training. `auto` computes in bf16 where the hardware does so fast. Runs of
     different precision differ in their bytes."""

@@ -1,0 +1,46 @@
+"""Histories in the words of a model of another vocabulary."""
+
+import polars as pl
+import pytest
+
+from behrt.errors import InputError
+from behrt.sequences.frames import Sequences
+from behrt.sequences.vocabulary import Vocabulary
+from behrt.use.validation import with_words_of
+
+OWN = Vocabulary(("Asthma", "Gout", "Local", "Stroke"), ("x",) * 4)
+MODEL = Vocabulary(("Angina", "Asthma", "Gout", "Stroke"), ("x",) * 4)
+
+
+def histories() -> pl.DataFrame:
+    rows = [
+        {"subject_id": 1, "visit_day": [10, 20, 30], "code": [2, 1, 2, 3], "visit": [0, 1, 1, 2]},
+        {"subject_id": 2, "visit_day": [10], "code": [2], "visit": [0]},
+        {"subject_id": 3, "visit_day": [], "code": [], "visit": []},
+    ]
+    fixed = {"split": "train", "sex": 1, "region": 1, "practice": 1, "birth_month": 0}
+    fixed |= {"follow_up_start": 0, "follow_up_end": 99}
+    for row in rows:
+        row |= {"visit_age": [day // 10 for day in row["visit_day"]], **fixed}
+    return Sequences.validate(pl.DataFrame(rows).select(Sequences.column_names()), cast=True)
+
+
+def test_words_that_the_model_does_not_know_are_left_out() -> None:
+    found = with_words_of(histories(), OWN, MODEL, shared_words=True)
+    assert Sequences.is_valid(found)
+    lists = found.select("visit_day", "visit_age", "code", "visit").rows()
+    assert lists == [([20, 30], [2, 3], [2, 3], [0, 1]), ([], [], [], []), ([], [], [], [])]
+
+
+def test_another_vocabulary_is_refused() -> None:
+    with pytest.raises(InputError, match="3 of the run's 4 words are among the model's 4"):
+        with_words_of(histories(), OWN, MODEL, shared_words=False)
+
+
+def test_a_vocabulary_without_a_shared_word_is_refused() -> None:
+    with pytest.raises(InputError, match="0 of the run's 1 words"):
+        with_words_of(histories(), Vocabulary(("Local",), ("x",)), MODEL, shared_words=True)
+
+
+def test_the_same_vocabulary_changes_nothing() -> None:
+    assert with_words_of(histories(), OWN, OWN, shared_words=False).equals(histories())
