@@ -1,6 +1,7 @@
 """The real Snakefile, run in copies of the repository so that tests can edit code and data."""
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from filelock import FileLock
@@ -79,6 +81,17 @@ class Copy:
                 found["status"].add(columns[-2])
                 found["plan"].add(columns[-1])
         return rules
+
+
+def script(name: str) -> ModuleType:
+    """Return a script of the workflow as a module, to call its `main` without a job."""
+    path = REPOSITORY / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ import pytest
 from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
 
 from behrt.figures.models import TOO_FEW
+from behrt.sources.meds import find_parts, find_split
 
-from .conftest import TINY, Copy
+from .conftest import TINY, Copy, script
 
 pytestmark = pytest.mark.workflow
 
@@ -68,6 +69,31 @@ def test_the_dataset_of_a_run_is_valid_meds(tiny: Copy) -> None:
     DatasetMetadataSchema.validate(json.loads((folder / "metadata" / "dataset.json").read_text()))
     listed = set(pl.read_parquet(folder / "metadata" / "codes.parquet")["code"])
     assert set(pl.read_parquet(folder / "data" / "*.parquet")["code"]) <= listed
+
+
+def test_the_dataset_by_split_is_the_same_and_is_read(tiny: Copy, tmp_path: Path) -> None:
+    folder = tiny.results / "meds"
+    script("meds_by_split").main(
+        shards=sorted((folder / "data").glob("*.parquet")),
+        splits=folder / "metadata" / "subject_splits.parquet",
+        codes=folder / "metadata" / "codes.parquet",
+        dataset=folder / "metadata" / "dataset.json",
+        folder=tmp_path / "meds",
+    )
+    splits = pl.read_parquet(folder / "metadata" / "subject_splits.parquet")
+    parts = find_parts(tmp_path / "meds")
+    events = []
+    for part in parts:
+        DataSchema.validate(pq.read_table(part.path))
+        rows = pl.read_parquet(part.path)
+        assert rows["subject_id"].is_sorted()
+        found = splits.filter(pl.col("subject_id").is_in(rows["subject_id"].unique().implode()))
+        assert found["split"].unique().to_list() == [part.path.parent.name]
+        events.append(rows)
+    order = ["subject_id", "time", "code"]
+    written = pl.read_parquet(folder / "data" / "*.parquet")
+    assert pl.concat(events).sort(order).equals(written.sort(order))
+    assert find_split(tmp_path / "meds") is not None
 
 
 def generate(folder: Path, people: int) -> pl.DataFrame:

@@ -1,10 +1,8 @@
 """A round trip: a trained model gathered in a folder predicts what the workflow predicts."""
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from behrt.files import read_json
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from behrt.tasks import Task
 
-from .conftest import REPOSITORY, TINY, Copy
+from .conftest import REPOSITORY, TINY, Copy, script
 
 pytestmark = pytest.mark.workflow
 
@@ -34,16 +32,6 @@ def prediction_times(results: Path, task: str) -> pl.DataFrame:
     return examples.join(visits.select("subject_id", "visit_day"), on="subject_id").select(
         "subject_id", prediction_time=last.cast(pl.Date).cast(pl.Datetime("us"))
     )
-
-
-def script(name: str) -> ModuleType:
-    path = REPOSITORY / "scripts" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def gather(results: Path, model: str, folder: Path) -> None:

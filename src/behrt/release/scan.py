@@ -55,6 +55,7 @@ PATIENT_DATA = (
     "imported",
     "listed.parquet",
     "meds",
+    "meds_by_split",
     "predictions",
     "sequences",
     "tasks",
