@@ -1,7 +1,8 @@
 # `make demo` runs the default workflow, `make test` every check, `make audit` only the check for
-# known vulnerabilities, which needs a network. `make wheelhouse` collects what an installation
-# without a network needs (docs/offline.md). Each makes .venv once, with the first Python >= 3.11
-# that it finds, and installs from wheelhouse/ if that folder is there.
+# known vulnerabilities, which needs a network. `make docs` builds the documentation, and `make
+# wheelhouse` collects what an installation without a network needs (docs/offline.md). Each makes
+# .venv once, with the first Python >= 3.11 that it finds, and installs from wheelhouse/ if that
+# folder is there.
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
@@ -11,7 +12,7 @@ INSTALL = $(PIP) install --quiet -c constraints.txt \
 # What the wheelhouse is for: `make wheelhouse EXTRAS='[dev]'` adds the tools of `make test`.
 EXTRAS =
 
-.PHONY: demo test audit wheelhouse
+.PHONY: demo test audit docs wheelhouse
 .DELETE_ON_ERROR:
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
@@ -31,6 +32,11 @@ test: .venv/.installed-dev
 
 audit: .venv/.installed-dev
 	$(BIN)/python tests/audit.py
+
+docs: .venv/.installed-dev
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going \
+		docs docs/_build/html
+	@echo "Done. Open docs/_build/html/index.html."
 
 # Wheels of every package of constraints.txt that is needed, built where there is only a source,
 # and what builds this package itself.

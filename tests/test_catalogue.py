@@ -3,16 +3,14 @@
 import inspect
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from behrt.catalogue import FIGURE, PAGE, TABLE, Product, products, with_listing
+from behrt.catalogue import FIGURE, PAGE, TABLE, Product, products
 from behrt.stage import plain, typed
 from behrt.tasks import Task
 
-REPOSITORY = Path(__file__).parents[1]
 PRODUCTS = products(searches=["mlm"])
 TASKS = [Task("T1"), Task("T2", 60), Task("T7", 24)]
 
@@ -108,12 +106,6 @@ def test_conditions_and_searches_choose_products() -> None:
     assert not few & {"sex_agnostic_codes", "attention", "explorer", "metrics_all", "search"}
     names = [product.name for product in products(searches=["mlm", "retain"])]
     assert {"search_mlm", "search_retain", "metrics_all"} <= {*names}
-
-
-def test_the_readme_lists_the_products() -> None:
-    """To list them again: python -m behrt.catalogue README.md."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert text == with_listing(text)
 
 
 def test_params_come_back_as_they_were() -> None:

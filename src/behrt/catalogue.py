@@ -1,10 +1,9 @@
 """The tables, figures and pages of a run: read from catalogue.toml, where each is one entry.
 
-The Snakefile plans from these entries. The results page, Snakemake's report, the README's list of
-outputs and the tests read the same ones, so a title or a caption is written once.
+The Snakefile plans from these entries. The results page, Snakemake's report, the documentation
+and the tests read the same ones, so a title or a caption is written once.
 """
 
-import sys
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +14,6 @@ from typing import Any
 import jinja2
 
 from behrt.tasks import ALL
-
-START, END = "<!-- catalogue -->\n", "<!-- end of the catalogue -->\n"
-"""The lines of the README between which the products are listed."""
 
 TABLE, FIGURE, PAGE = "table", "figure", "page"
 
@@ -101,9 +97,8 @@ class Product:
             settings: by name, `data` ("simulated" or another source) among them.
         """
         simulated = "**Simulated data.** " if settings["data"] == "simulated" else ""
-        template = _environment().from_string(self.caption)
-        text = template.render(settings, each=self.each, eligible=self.eligible)
-        return simulated + " ".join(text.split())
+        given = {**settings, "each": self.each, "eligible": self.eligible}
+        return simulated + fill(self.caption, given)
 
 
 @cache
@@ -112,12 +107,32 @@ def _read() -> dict[str, dict[str, Any]]:
     return tomllib.loads(entries.read_text(encoding="utf-8"))
 
 
+def phrases() -> dict[str, str]:
+    """Return the templates of the sentences that several captions have, by name."""
+    return dict(_read()["phrases"])
+
+
+def fill(
+    template: str,
+    settings: Mapping[str, Any],
+    undefined: type[jinja2.Undefined] = jinja2.StrictUndefined,
+) -> str:
+    """Return a caption or a phrase in one line, with the settings of a run filled in.
+
+    Args:
+        template: of Jinja.
+        settings: by name.
+        undefined: what a name without a value is; by default it is an error.
+    """
+    environment = _environment().overlay(undefined=undefined)
+    return " ".join(environment.from_string(template).render(settings).split())
+
+
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.DictLoader(_read()["phrases"]),
         autoescape=False,  # the text is this package's own; a page escapes it
-        undefined=jinja2.StrictUndefined,
     )
 
 
@@ -164,33 +179,3 @@ def _products(
         yield replace(product, name=f"{name}_{value}", title=filled, each=value)
     if twin:
         yield product.on_all_eligible()
-
-
-def listing() -> str:
-    """Return the products as a table in Markdown: files, title and target.
-
-    Those for all eligible patients are left out: they have the names and titles of others.
-    """
-    lines = ["| file in `results/<run>/` | content | target |", "|---|---|---|"]
-    for product in products(searches=["MODEL"]):
-        if not product.eligible:
-            files = ", ".join(f"`{file}`" for file in product.files)
-            lines.append(f"| {files} | {product.title} | `{product.target}` |")
-    return "\n".join(lines) + "\n"
-
-
-def with_listing(text: str) -> str:
-    """Return the text of the README with the products listed between its two marks."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}{listing()}{END}{after}"
-
-
-def main() -> None:
-    """List the products in a README, whose path is the argument."""
-    path = Path(sys.argv[1])
-    path.write_text(with_listing(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,12 +3,14 @@
 import base64
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from behrt.catalogue import TABLE, products
 from behrt.cprd.delivery import find_parts
 from behrt.simulation.paths import simulated_parts
 
@@ -39,6 +41,19 @@ def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
     assert set(table["model"]) == {*MODELS, "oracle_records", "oracle"}
     assert set(table["data"]) == {"simulated"}
     assert set(table["protocol"]) == {"strict"}
+
+
+def test_the_documentation_names_the_columns_of_every_table(tiny: Copy) -> None:
+    from generated import columns_of  # of docs/; imports Sphinx, which no other test here needs
+
+    for product in products():
+        path = tiny.results / "tables" / f"{product.name}.csv"
+        if product.kind == TABLE and path.exists():
+            words = set(re.findall(r"\w+", " ".join(columns_of(product.module))))
+            for column in pl.read_csv(path, n_rows=0).columns:
+                plain = re.sub("(_share)?(_low|_high)?$", "", column)
+                of_each = column.partition("_")[0] + "_"  # "aps_<name>"
+                assert words & {column, plain, of_each}, (product.name, column)
 
 
 def test_the_simulated_delivery_is_found_like_a_licensed_one(tiny: Copy) -> None:
