@@ -317,6 +317,44 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             r"models.ensemble.settings.of: it is ['retain']",
         ),
         ({"models": {"ensemble": {"cuts": 2}}}, r"models.ensemble.cuts: an ensemble learns from"),
+        ({"outcomes": {"mine": {"months": 6}}}, r"outcomes.mine: it has no event to predict"),
+        (
+            {"outcomes": {"mine": {"disease": "Gout", "event": "death", "days": 1}}},
+            r"outcomes.mine: it has disease and event. Give one",
+        ),
+        ({"outcomes": {"mine": {"event": "death"}}}, r"outcomes.mine: it has no window"),
+        (
+            {"outcomes": {"mine": {"event": "deaths", "days": 1}}},
+            r"outcomes.mine.event: it is 'deaths'. It must be one of death, admission",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "day": 1}}},
+            r"outcomes.mine: there is no key 'day'. Did you mean 'days'",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "days": 1, "new": True}}},
+            r"outcomes.mine.new: only a disease can be new",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "days": 1, "at_least": 2}}},
+            r"outcomes.mine.at_least: only admissions are counted",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "days": 1, "ages": [70, 60]}}},
+            r"outcomes.mine.ages: the lowest age is above the highest",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "days": 1, "index": {"date": "2010-02-30"}}}},
+            r"outcomes.mine.index.date: there is no day 2010-02-30",
+        ),
+        (
+            {"outcomes": {"mine": {"event": "death", "days": 1, "index": "dischrge"}}},
+            r"outcomes.mine.index: it is 'dischrge'",
+        ),
+        (
+            {"outcomes": {"mine": {"labels": "x.csv", "months": 6}}},
+            r"outcomes.mine.months: the file of labels decides it",
+        ),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

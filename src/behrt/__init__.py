@@ -8,6 +8,7 @@ modules that are in no folder:
 * `cprd`: a delivery of CPRD GOLD or Aurum and its linkages, converted to MEDS events.
 * `sources`: MEDS and OMOP datasets, converted to MEDS events.
 * `sequences`: MEDS events converted to vocabulary, split, visit sequences and tasks.
+* `outcomes`: single events that are predicted from an index day on.
 * `simulation`: a simulated delivery, and the best possible forecasts for its patients.
 * `evaluation`: metrics, intervals and other statistics.
 * `learning`: examples, training and checkpoints of any model.

@@ -13,6 +13,7 @@ from behrt.kinds import ENSEMBLE, Kinds
 from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
 from behrt.settings.behrt import PRETRAINING_FOLDERS, Pretraining
+from behrt.settings.outcomes import OutcomeSettings
 from behrt.settings.refusal import nearest
 from behrt.settings.run import RunSettings
 from behrt.settings.training import Optimisation
@@ -388,3 +389,33 @@ def disclosure_of(config: Mapping[str, Any]) -> dict[str, int]:
     """Return the threshold and the rounding of counts, as `behrt.disclosure.Rules` takes them."""
     chosen = config["disclosure"]
     return asdict(rules_of(chosen["style"], chosen["threshold"], chosen["rounding"]))
+
+
+def outcomes_of(config: Mapping[str, Any]) -> dict[str, OutcomeSettings]:
+    """Return the outcomes that are not excluded, by name."""
+    return {
+        name: OutcomeSettings.model_validate(outcome)
+        for name, outcome in config["outcomes"].items()
+        if outcome is not None
+    }
+
+
+def outcomes_with_admissions(config: Mapping[str, Any], delivered: bool) -> list[str]:
+    """Return the names of the outcomes that read stays in hospital.
+
+    Args:
+        config: the whole configuration.
+        delivered: whether the data has a table with them.
+
+    Raises:
+        InputError: an outcome needs them, and the data has none.
+    """
+    found = [name for name, outcome in outcomes_of(config).items() if outcome.needs_admissions]
+    if found and not delivered:
+        table = "visit_occurrence" if config["source"] == "omop" else "hes_hospital"
+        raise InputError(
+            f"config, outcomes.{found[0]}",
+            f"it needs admissions to hospital, and the run has no table {table}",
+            f"Exclude the outcome with `{found[0]}: null`, or add the table",
+        )
+    return found

@@ -46,6 +46,7 @@ OPAQUE = "a kind of file that the scan cannot read"
 ROWS = "rows of data outside the folders of patients' data"
 
 PATIENT_DATA = (
+    "admissions",
     "assessment",
     "cohort",
     "delivery",
@@ -56,6 +57,7 @@ PATIENT_DATA = (
     "listed.parquet",
     "meds",
     "meds_by_split",
+    "outcomes",
     "predictions",
     "sequences",
     "tasks",

@@ -30,6 +30,7 @@ from behrt.settings.evaluation import (
     Tasks,
 )
 from behrt.settings.models import ModelEntry, Name, Search
+from behrt.settings.outcomes import OutcomeSettings
 from behrt.settings.simulation import Simulation
 from behrt.settings.sources import CodeSettings, Meds, Omop
 from behrt.settings.training import Accelerator, Precision
@@ -128,6 +129,9 @@ class RunSettings(Section):
 
     examples: ExampleSettings = ExampleSettings()
     """How a task's examples are drawn from patients' histories."""
+
+    outcomes: dict[Name, OutcomeSettings | None] = {}
+    """Single events that `snakemake outcomes` predicts, by name. null excludes an outcome."""
 
     pretrain: Pretrain
     """Pretraining, from which models with `pretrained` start: the paper's masked language modelling

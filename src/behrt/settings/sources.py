@@ -42,6 +42,21 @@ class StructureSettings(Section):
     """Code of the last day of follow-up. Without it, follow-up ends at the last event."""
 
 
+class AdmissionCodes(Section):
+    """How the dataset writes stays in hospital, as regular expressions for whole codes. Outcomes
+    read them.
+    """
+
+    admission: str = "HOSPITAL_ADMISSION(//.*)?"
+    """Code of an admission to hospital."""
+
+    emergency: str = "HOSPITAL_ADMISSION//.*(?i:emer|urgent).*"
+    """Those of the admissions that are emergencies."""
+
+    discharge: str = "HOSPITAL_DISCHARGE(//.*)?"
+    """Code of a discharge from hospital."""
+
+
 class Meds(Section):
     """The MEDS dataset (source `meds`)."""
 
@@ -61,6 +76,9 @@ class Meds(Section):
 
     structure: StructureSettings = StructureSettings()
     """How the dataset writes codes other than diagnoses, as regular expressions for whole codes."""
+
+    admissions: AdmissionCodes = AdmissionCodes()
+    """How the dataset writes stays in hospital, as regular expressions for whole codes."""
 
 
 class Omop(Section):

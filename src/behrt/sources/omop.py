@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from behrt.admissions import EMERGENCY_ROOM, EMERGENCY_SPELL, SPELL
 from behrt.errors import InputError
 from behrt.sources.records import (
     IMPOSSIBLE,
@@ -25,9 +26,11 @@ CONCEPT_ID = "condition_concept_id"
 CODE_COLUMNS = (SOURCE_VALUE, CONCEPT_ID)
 CONCEPT_PREFIX = "OMOP//"
 CONCEPT = "concept"
+ADMISSIONS = "admissions"
 
 _SOURCE_CONCEPT = "condition_source_concept_id"
 _DATABASES = (".duckdb", ".db", ".sqlite", ".sqlite3", ".mdb", ".accdb")
+_HOSPITAL = {9201: SPELL, 262: EMERGENCY_SPELL, 9203: EMERGENCY_ROOM}
 _SEXES = {8507: "male", 8532: "female"}
 _PLACES = {
     9201: "HOSPITAL",  # inpatient
@@ -162,7 +165,7 @@ def read_batches(
 
     Args:
         path: as `behrt.sources.table_files.read_columns` takes it.
-        table: a key of TABLES.
+        table: a key of TABLES, or ADMISSIONS for the stays in hospital of visit_occurrence.
         code: which column of condition_occurrence is the diagnosis, one of CODE_COLUMNS.
         tally: counts the rows.
         blank: texts that stand for no value.
@@ -170,7 +173,7 @@ def read_batches(
     Raises:
         InputError: the file cannot be read, or a column is missing or of an unusable type.
     """
-    layout = TABLES[table]
+    layout = HOSPITAL if table == ADMISSIONS else TABLES[table]
     required = layout.required + ((code,) if table == "condition_occurrence" else ())
     columns = {name: _names_of(name) for name in (*required, *layout.optional)}
     if table == "person":
@@ -340,3 +343,18 @@ TABLES = {
     ),
 }
 """By name, in the order in which they are listed."""
+
+
+def _stays(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return subject_id, kind, day and until of visits to hospitals and emergency rooms."""
+    kind = pl.col("visit_concept_id").replace_strict(
+        _HOSPITAL, default=None, return_dtype=pl.String
+    )
+    end = pl.when(kind != EMERGENCY_ROOM).then(_column(rows, "visit_end_date", pl.Date))
+    return rows.select("subject_id", kind=kind, day="visit_start_date", until=end).drop_nulls(
+        "kind"
+    )
+
+
+HOSPITAL = replace(TABLES["visit_occurrence"], records=_stays)
+"""The table visit_occurrence, as what `behrt.admissions` reads."""

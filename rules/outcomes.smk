@@ -1,0 +1,167 @@
+"""Label outcomes: single events that the configuration defines, or a file of labels.
+
+In: the sequences, the MEDS events (deaths), and the admissions of the delivery or dataset.
+Out: admissions/<shard>.parquet, the stays in hospital; outcomes/<outcome>/labels.parquet, one row
+per prediction, and manifest.json, what is left after each criterion.
+"""
+
+OUTCOMES = {name: outcome for name, outcome in config["outcomes"].items() if outcome}
+
+# The delivered files that hold stays in hospital.
+if CPRD:
+    HOSPITAL_PARTS = {
+        part: PARTS[source_table, part]
+        for source_table, part in PARTS
+        if source_table == "hes_hospital" and source_table in NEEDED
+    }
+else:
+    HOSPITAL_PARTS = {
+        part: IMPORTED[table, part]
+        for table, part in IMPORTED
+        if table in ("data", "visit_occurrence")
+    }
+NEEDS_ADMISSIONS = outcomes_with_admissions(config, bool(HOSPITAL_PARTS))
+
+HOSPITAL = dict(
+    records="<results>/admissions/parts/{part}.parquet",
+    manifest="<results>/admissions/parts/{part}.json",
+)
+
+
+if CPRD:
+
+    rule extract_admissions:
+        input:
+            source=lambda wildcards: path_of(
+                "hes_hospital", wildcards.part, PARTS, FAULT
+            ),
+        output:
+            **HOSPITAL,
+        log:
+            "<logs>/extract_admissions/{part}.log",
+        benchmark:
+            "<benchmarks>/extract_admissions/{part}.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=60,
+        params:
+            content=lambda wildcards: content_of(
+                None if SIMULATED else HOSPITAL_PARTS[wildcards.part].path
+            ),
+            member=lambda wildcards: HOSPITAL_PARTS[wildcards.part].member,
+            shards=config["shards"],
+            maximum_refused=config["extract"]["maximum_refused"],
+            options=options_for(config["extract"], "hes_hospital"),
+            code=code_hash(SCRIPTS / "extract_admissions.py", "cprd/layouts.toml"),
+        message:
+            "Read the admissions of hes_hospital, part {wildcards.part}"
+        script:
+            "../scripts/extract_admissions.py"
+
+else:
+
+    rule import_admissions:
+        input:
+            source=lambda wildcards: HOSPITAL_PARTS[wildcards.part].path,
+        output:
+            **HOSPITAL,
+        log:
+            "<logs>/import_admissions/{part}.log",
+        benchmark:
+            "<benchmarks>/import_admissions/{part}.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=60,
+        params:
+            content=lambda wildcards: content_of(HOSPITAL_PARTS[wildcards.part].path),
+            layout=config["source"],
+            shards=config["shards"],
+            maximum_refused=config["extract"]["maximum_refused"],
+            codes=config["meds"]["admissions"],
+            blank=config["extract"]["blank"],
+            code=code_hash(SCRIPTS / "import_admissions.py"),
+        message:
+            "Read the admissions of part {wildcards.part}"
+        script:
+            "../scripts/import_admissions.py"
+
+
+rule admissions:
+    input:
+        records=expand(HOSPITAL["records"], part=HOSPITAL_PARTS),
+    output:
+        stays="<results>/admissions/{shard}.parquet",
+    log:
+        "<logs>/admissions/{shard}.log",
+    benchmark:
+        "<benchmarks>/admissions/{shard}.jsonl"
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        shard=lambda wildcards: int(wildcards.shard),
+        code=code_hash(SCRIPTS / "admissions.py"),
+    message:
+        "Find the stays in hospital of shard {wildcards.shard}"
+    script:
+        "../scripts/admissions.py"
+
+
+def label_sources(wildcards):
+    """Return what the labels of an outcome are made from, in addition to the sequences."""
+    outcome = OUTCOMES[wildcards.outcome]
+    if outcome["labels"]:
+        return {"given": outcome["labels"]}
+    found = {"events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS)}
+    if wildcards.outcome in NEEDS_ADMISSIONS:
+        found["stays"] = expand("<results>/admissions/{shard}.parquet", shard=SHARDS)
+    return found
+
+
+def includes_the_day(outcome):
+    """Return whether the records of the day of a prediction are part of the input."""
+    given = OUTCOMES[outcome]["records_of_the_day"]
+    return config["source"] != "meds" if given is None else given
+
+
+rule outcome:
+    input:
+        unpack(label_sources),
+        sequences=SEQUENCES,
+        vocabulary="<results>/vocabulary.json",
+    output:
+        labels="<results>/outcomes/{outcome}/labels.parquet",
+        manifest="<results>/outcomes/{outcome}/manifest.json",
+    log:
+        "<logs>/outcome/{outcome}.log",
+    benchmark:
+        "<benchmarks>/outcome/{outcome}.jsonl"
+    wildcard_constraints:
+        outcome="|".join(OUTCOMES) or "$^",
+    conda:
+        "../envs/etl.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        content=lambda wildcards: content_of(OUTCOMES[wildcards.outcome]["labels"]),
+        outcome=lambda wildcards: OUTCOMES[wildcards.outcome],
+        name=lambda wildcards: wildcards.outcome,
+        seed=config["seed"],
+        cut_off=cut_off_of(config),
+        records_of_the_day=lambda wildcards: includes_the_day(wildcards.outcome),
+        code=code_hash(SCRIPTS / "outcome.py"),
+    message:
+        "Label the outcome {wildcards.outcome}"
+    script:
+        "../scripts/outcome.py"
