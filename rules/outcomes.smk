@@ -1,8 +1,9 @@
-"""Label outcomes: single events that the configuration defines, or a file of labels.
+"""Predict outcomes: single events that the configuration defines, or labels of a file.
 
 In: the sequences, the MEDS events (deaths), and the admissions of the delivery or dataset.
-Out: admissions/<shard>.parquet, the stays in hospital; outcomes/<outcome>/labels.parquet, one row
-per prediction, and manifest.json, what is left after each criterion.
+Out: admissions/<shard>.parquet, the stays in hospital. In outcomes/<outcome>/: labels.parquet, one
+row per prediction; manifest.json, what is left after each criterion; models/<labels>/<model>/ and
+predictions/<labels>/<model>.parquet, where <labels> is `all` or the number that is learned from.
 """
 
 OUTCOMES = {name: outcome for name, outcome in config["outcomes"].items() if outcome}
@@ -165,3 +166,73 @@ rule outcome:
         "Label the outcome {wildcards.outcome}"
     script:
         "../scripts/outcome.py"
+
+
+OUTCOME_MODELS = outcome_models_of(config)
+ALL_LABELS = "all"
+FEW_LABELS = [str(number) for number in config["evaluation"]["few_labels"]]
+
+
+def outcome_start(wildcards):
+    """Return the weights that a model of an outcome starts from, as an input; {} for none."""
+    model = EVERY_MODEL.get(wildcards.model, {})
+    if wildcards.model in JOINT:
+        trained = wildcards.model
+    elif model.get("pretrained"):
+        trained = PRETRAINING_FOLDERS[model["pretrained"]]
+    else:
+        return {}
+    return {"pretrained": f"<results>/models/{trained}/model.safetensors"}
+
+
+def outcome_compute(wildcards):
+    """Return how a model of an outcome is trained; only BEHRT uses the accelerator."""
+    model = (
+        "mlm" if OUTCOME_MODELS[wildcards.model]["kind"] == "behrt" else "prevalence"
+    )
+    return compute_for(config, model)
+
+
+rule outcome_model:
+    input:
+        unpack(outcome_start),
+        sequences=SEQUENCES,
+        labels="<results>/outcomes/{outcome}/labels.parquet",
+        vocabulary="<results>/vocabulary.json",
+    output:
+        weights="<results>/outcomes/{outcome}/models/{number}/{model}/model.safetensors",
+        model_config="<results>/outcomes/{outcome}/models/{number}/{model}/config.json",
+        metrics="<results>/outcomes/{outcome}/models/{number}/{model}/metrics.jsonl",
+        predictions="<results>/outcomes/{outcome}/predictions/{number}/{model}.parquet",
+    log:
+        "<logs>/outcome_model/{outcome}/{number}/{model}.log",
+    benchmark:
+        "<benchmarks>/outcome_model/{outcome}/{number}/{model}.jsonl"
+    wildcard_constraints:
+        outcome="|".join(OUTCOMES) or "$^",
+        model="|".join(OUTCOME_MODELS),
+        number="|".join([ALL_LABELS, *FEW_LABELS]),
+    conda:
+        "../envs/train.yaml"
+    threads: config["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=1440,
+        gpu=lambda wildcards: int(outcome_compute(wildcards)["accelerator"] == "gpu"),
+    params:
+        recipe=lambda wildcards: OUTCOME_MODELS[wildcards.model],
+        outcome=lambda wildcards: wildcards.outcome,
+        diseases=lambda wildcards: list(outcomes_of(config)[wildcards.outcome].diseases),
+        number=lambda wildcards: (
+            None if wildcards.number == ALL_LABELS else int(wildcards.number)
+        ),
+        protocol=config["protocol"],
+        compute=outcome_compute,
+        code=lambda wildcards: code_hash(
+            SCRIPTS / "outcome_model.py",
+            f"behrt.outcome_models.{OUTCOME_MODELS[wildcards.model]['kind']}",
+        ),
+    message:
+        "Train {wildcards.model} for {wildcards.outcome}, {wildcards.number} labels ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
+    script:
+        "../scripts/outcome_model.py"

@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).parents[1]
 LOADED_BY_NAME = {
     "finetune": "models",
     "joint": "models",
+    "outcome_model": "outcome_models",
     "predict": "models",
     "trained_model": "models",
     "validate": "models",

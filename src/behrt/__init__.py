@@ -13,6 +13,7 @@ modules that are in no folder:
 * `evaluation`: metrics, intervals and other statistics.
 * `learning`: examples, training and checkpoints of any model.
 * `models`: the models.
+* `outcome_models`: the models of single events.
 * `use`: a trained model outside of its run: its folder, predictions for any MEDS data, exports.
 * `interpretation`: attention and attributions of BEHRT.
 * `tables`: the tables.

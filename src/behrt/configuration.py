@@ -419,3 +419,38 @@ def outcomes_with_admissions(config: Mapping[str, Any], delivered: bool) -> list
             f"Exclude the outcome with `{found[0]}: null`, or add the table",
         )
     return found
+
+
+OUTCOME_KINDS = ("behrt", "forecast", "lightgbm", "logistic_regression")
+"""The kinds of model that learn outcomes, in addition to age and sex."""
+
+AGE_SEX = "age_sex"
+"""The model of age and sex, which every outcome has."""
+
+
+def outcome_models_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return how each model is trained for an outcome, by name: the kind, settings and training.
+
+    Raises:
+        InputError: `evaluation.outcome_models` names one that is not there, or cannot learn them.
+    """
+    every, chosen = every_model_of(config), config["evaluation"]["outcome_models"]
+    able = [name for name, model in every.items() if model["kind"] in OUTCOME_KINDS]
+    for name in chosen or ():
+        if name not in able:
+            problem = "it cannot learn outcomes" if name in every else "there is no such model"
+            raise InputError(
+                f"config, evaluation.outcome_models, {name}", problem, nearest(name, able)
+            )
+    if AGE_SEX in every:
+        raise InputError(f"config, models.{AGE_SEX}", "this name is reserved", "Rename the model")
+    named = chosen if chosen is not None else [name for name in config["models"] if name in able]
+    recipes = {
+        name: {
+            "kind": every[name]["kind"],
+            "settings": settings_for(config, name, ""),
+            "training": training_for(config, name, ""),
+        }
+        for name in named
+    }
+    return {AGE_SEX: {"kind": AGE_SEX, "settings": {}, "training": None}, **recipes}

@@ -71,7 +71,7 @@ def features(examples: Examples, times: bool) -> csr_matrix:
     return csr_matrix(hstack([*parts, rest]))
 
 
-def _parameters(settings: Settings, seed: int) -> dict[str, Any]:
+def parameters_of(settings: Settings, seed: int) -> dict[str, Any]:
     # Nothing here may depend on the machine, because the text of a model contains it.
     return {
         "objective": "binary",
@@ -136,7 +136,7 @@ def _on_samples(
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Grow the trees of every disease with enough labels."""
-    parameters = _parameters(settings, run.compute.seed)
+    parameters = parameters_of(settings, run.compute.seed)
     labelled = np.bincount(train.labels, minlength=train.n_diseases)
     enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
     weights = {PREVALENCE: train.label_prevalence().astype(np.float32)}

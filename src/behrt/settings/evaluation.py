@@ -145,6 +145,13 @@ class Evaluation(Section):
     task: str = "T2"
     """The task of the tables and figures that show one task."""
 
+    outcome_models: DistinctOrNone[str] | None = None
+    """The models that learn `outcomes`, by name. null takes those of `models` of the kinds behrt,
+    forecast, lightgbm and logistic_regression. Age and sex are always a row of their own."""
+
+    few_labels: DistinctOrNone[Count] = (100, 1000)
+    """The numbers of labels of the table *outcome_few_labels*."""
+
     reference: str = "behrt"
     """The model that the others are compared with, patient by patient."""
 

@@ -1,0 +1,80 @@
+"""Train one model on one outcome, and predict for the tuning and the held-out patients."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from behrt import logs, stage
+from behrt.files import write_parquet
+from behrt.learning.outcomes import few_labels, load_outcome
+from behrt.learning.protocol import protocol_named
+from behrt.learning.recipe import Recipe
+from behrt.learning.run import Compute, TrainingRun
+from behrt.logs import logger
+from behrt.outcome_models import outcome_model
+from behrt.outcomes.labels import phenotypes_of
+from behrt.sequences.frames import HELD_OUT, TUNING
+from behrt.sequences.vocabulary import read_vocabulary
+
+
+def main(
+    sequences: list[Path],
+    labels: Path,
+    vocabulary: Path,
+    weights: Path,
+    model_config: Path,
+    metrics: Path,
+    predictions: Path,
+    recipe: Recipe,
+    outcome: str,
+    diseases: list[str],
+    number: int | None,
+    protocol: str,
+    compute: Compute,
+    pretrained: Path | None = None,
+) -> None:
+    """Train and predict.
+
+    `weights`, `model_config` and `metrics` are files of one folder. `number` of the predictions of
+    training patients are learned from, and the same share of the others that choose; None for all.
+    """
+    words, splits = read_vocabulary(vocabulary), protocol_named(protocol)
+    learned = load_outcome(sequences, labels, splits.training, vocabulary)
+    choosing = load_outcome(sequences, labels, splits.choosing, vocabulary)
+    if number is not None:
+        share = min(number / len(learned), 1.0)
+        learned, choosing = (few_labels(part, share, compute.seed) for part in (learned, choosing))
+    kind = outcome_model(recipe.kind)
+    settings, optimisation = recipe.read(kind.Settings)
+    facts = {
+        "kind": recipe.kind,
+        "outcome": outcome,
+        "vocabulary": words.version,
+        "protocol": protocol,
+        "labels": str(number or "all"),
+    }
+    run = TrainingRun(weights.parent, compute, facts=facts)
+    indices = phenotypes_of(diseases, words.phenotypes, f"outcomes.{outcome}")
+    kind.fit(learned, choosing, settings, optimisation, pretrained, indices, run)
+    given = load_outcome(sequences, labels, [TUNING, HELD_OUT], vocabulary)
+    probability = kind.predict(given, run)
+    write_parquet(
+        pl.DataFrame(
+            {
+                "subject_id": given.examples.subject_id,
+                "prediction_time": given.prediction_time,
+                "boolean_value": given.label,
+                "predicted_boolean_probability": probability.astype(np.float64),
+                "split": given.split,
+                "weight": given.weight,
+            }
+        ),
+        predictions,
+    )
+    patients = logs.count(learned.examples.n_subjects)
+    logger.info("%s: trained for %s on %s patients", recipe.kind, outcome, patients)
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

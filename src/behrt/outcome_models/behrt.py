@@ -1,0 +1,208 @@
+"""BEHRT on one outcome: a pretrained encoder, its read-out, and one logit.
+
+The read-outs are those of `behrt.models.behrt`. `cls` reads the first word through a pooling layer;
+`mask` reads a masked visit at the age of the prediction through the transform of the pretrained
+head. The weights of the logit start as the mean embedding of the outcome's diseases, as those of
+the masked head are the embeddings of the diseases; for another event they start at 0, and the bias
+at the log-odds of the event.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from behrt.errors import InputError
+from behrt.learning import artefacts, engine
+from behrt.learning.dropout import dropout
+from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, fabric_of
+from behrt.learning.examples import Examples
+from behrt.learning.masked_language import batch_of
+from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
+from behrt.learning.words import AGES, words_to_predict
+from behrt.models.behrt import SHAPE, Encoder, full_precision_linear, initialise
+from behrt.sequences.vocabulary import FIRST_DISEASE
+from behrt.settings.behrt import Settings
+from behrt.settings.training import Optimisation
+
+__all__ = ["Settings", "fit", "predict"]
+
+
+class OutcomeNetwork(nn.Module):
+    """An encoder, a transform of what is read out, and one logit.
+
+    In the comments on shapes, m is the number of predictions and H `hidden`.
+    """
+
+    def __init__(self, settings: Settings, n_diseases: int) -> None:
+        super().__init__()
+        self.masked = settings.readout == "mask"
+        self.hidden_dropout = settings.hidden_dropout
+        self.encoder = Encoder(settings, n_diseases)
+        self.transform = nn.Linear(settings.hidden, settings.hidden)
+        self.norm = nn.LayerNorm(settings.hidden, eps=1e-12) if self.masked else None
+        self.event = nn.Linear(settings.hidden, 1)
+        self.apply(initialise)
+        nn.init.zeros_(self.event.weight)
+
+    def forward(self, **batch: Tensor) -> Tensor:
+        """Return float32 logits (m); the arguments are those of `Encoder.forward`."""
+        hidden = self.transform(self.encoder(**batch))  # (m, H)
+        if self.norm is not None:
+            hidden = self.norm(F.gelu(hidden))
+        else:
+            hidden = dropout(torch.tanh(hidden), self.hidden_dropout, self.training)
+        return full_precision_linear(hidden, self.event.weight, self.event.bias).squeeze(-1)
+
+
+def batch(
+    settings: Settings, given: OutcomeExamples, months: np.ndarray, rows: np.ndarray
+) -> dict[str, Tensor]:
+    """Return the network's arguments for the predictions at `rows`.
+
+    Args:
+        settings: of the network.
+        given: the predictions.
+        months: their `months_of_age`, the age of the masked visit.
+        rows: int64.
+    """
+    words, read = words_to_predict(given.examples, rows, settings)
+    if settings.readout == "mask":  # MASK, and the SEP after it
+        words.ages[read] = words.ages[read + 1] = np.minimum(months[rows], AGES - 1)
+    return batch_of(words, read)
+
+
+@dataclass(frozen=True)
+class Event(Objective):
+    """One label: `model(**batch)` gives its logits (m).
+
+    The loss is weighted binary cross-entropy; its value on the tuning patients chooses the epoch.
+    """
+
+    learned: OutcomeExamples
+    checked: OutcomeExamples
+    settings: Settings
+
+    chooses = "tuning_loss"
+    higher = False
+
+    def data(self) -> dict[str, np.ndarray]:
+        labels = {
+            f"{name} {array}": getattr(part, array)
+            for name, part in (("train", self.learned), ("tuning", self.checked))
+            for array in ("label", "weight")
+        }
+        return {**super().data(), **labels}
+
+    def loss(
+        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+    ) -> Tensor:
+        logits = model(**fabric.to_device(self.collate(self.train, rows, generator))).float()
+        labels, weights = (
+            fabric.to_device(torch.from_numpy(values[rows]).float())
+            for values in (self.learned.label, self.learned.weight)
+        )
+        losses = F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
+        mean: Tensor = losses / self.learned.weight.mean()
+        return mean
+
+    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+        probability = np.concatenate(
+            list(_probabilities(model, fabric, self.settings, self.checked))
+        )
+        return {"tuning_loss": weighted_log_loss(probability, self.checked)}
+
+
+def _probabilities(
+    model: nn.Module, fabric: Fabric, settings: Settings, given: OutcomeExamples
+) -> Iterator[np.ndarray]:
+    model.eval()
+    months = given.months_of_age
+    with torch.no_grad():
+        for start in range(0, len(given), EVALUATION_BATCH):
+            rows = np.arange(start, min(start + EVALUATION_BATCH, len(given)))
+            read = fabric.to_device(batch(settings, given, months, rows))
+            yield torch.sigmoid(model(**read).float()).cpu().numpy()
+
+
+def fit(
+    train: OutcomeExamples,
+    tuning: OutcomeExamples,
+    settings: Settings,
+    optimisation: Optimisation | None,
+    pretrained: Path | None,
+    diseases: list[int],
+    run: TrainingRun,
+) -> None:
+    """Train; write the three files into `run.folder`.
+
+    Args:
+        train, tuning: predictions.
+        settings: of the network.
+        optimisation: how to train; required.
+        pretrained: as in `behrt.models.behrt.fit`; None starts from random weights.
+        diseases: phenotype indices of which any is the event; none for another event.
+        run: where to train.
+
+    Raises:
+        InputError: `optimisation` is missing, or the pretrained network has another shape.
+    """
+    if optimisation is None:
+        raise InputError("training", "it is missing", "Kind behrt needs `training`")
+    engine.begin(run)
+    network = OutcomeNetwork(settings, train.examples.n_diseases)
+    if pretrained is not None:
+        _start_from(network, settings, pretrained, diseases)
+    with torch.no_grad():
+        network.event.bias.fill_(train.log_odds())
+    of_split = {id(part.examples): (part, part.months_of_age) for part in (train, tuning)}
+
+    def collate(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        return batch(settings, *of_split[id(examples)], rows)
+
+    objective = Event(train.examples, tuning.examples, collate, train, tuning, settings)
+    engine.fit(network, objective, optimisation, run, settings)
+
+
+def _start_from(
+    network: OutcomeNetwork, settings: Settings, pretrained: Path, diseases: list[int]
+) -> None:
+    """Copy the encoder and the transform, and the embeddings of the diseases into the logit."""
+    config = artefacts.read_config(pretrained.parent)
+    for name in SHAPE:
+        before, now = config["settings"][name], getattr(settings, name)
+        if before != now:
+            raise InputError(
+                f"settings, {name}",
+                f"it is {now!r}, but the pretrained model has {before!r}",
+                "Give both the same, or set pretrained to false",
+            )
+    weights, own = engine.read_weights(pretrained.parent), network.state_dict()
+    loaded = {name: weights[name] for name in own if name.startswith("encoder.")}
+    loaded |= {
+        name: weights[f"head.{name}"] for name in own if name.startswith(("transform.", "norm."))
+    }
+    if diseases:
+        embeddings = weights["encoder.words.weight"][[FIRST_DISEASE + d for d in diseases]]
+        scale = 1.0 if network.masked else weights["head.norm.weight"]
+        loaded["event.weight"] = embeddings.mean(dim=0, keepdim=True) * scale
+    network.load_state_dict({**own, **loaded})
+
+
+def predict(given: OutcomeExamples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n), the probabilities of the event."""
+    engine.begin(run)
+    config = artefacts.read_config(run.folder)
+    settings = Settings(**config["settings"])
+    network = OutcomeNetwork(settings, config["n_diseases"])
+    network.load_state_dict(engine.read_weights(run.folder))
+    fabric = fabric_of(run)
+    wrapped = fabric.setup_module(network)
+    return np.concatenate(list(_probabilities(wrapped, fabric, settings, given)))
