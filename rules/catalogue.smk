@@ -99,6 +99,22 @@ INPUTS = {
         number=NUMBERS,
     ),
     "search_tables": expand("<results>/tables/search_{name}.csv", name=SEARCHED),
+    # single events
+    "outcome_manifests": expand(
+        "<results>/outcomes/{outcome}/manifest.json", outcome=OUTCOMES
+    ),
+    **{
+        f"outcome_{names}": expand(
+            f"<results>/outcomes/{{outcome}}/assessment/{ALL_LABELS}/{name}.parquet",
+            outcome=OUTCOMES,
+        )
+        for names, name in (("scores", "scores"), ("net_benefits", "net_benefit"))
+    },
+    "outcome_few_scores": expand(
+        "<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
+        outcome=OUTCOMES,
+        number=[*FEW_LABELS, ALL_LABELS],
+    ),
     # given by the user, or known of simulated patients
     "user_neighbours": config["neighbours"]["reference"],
     "user_sex_specific": config["sex_analysis"]["diseases"],
@@ -132,6 +148,7 @@ SETTINGS = {
     "references": REFERENCES,
     "tasks": lambda product: [TASK[task] for task in tasks_shown(product)],
     "task": task_shown,
+    "outcomes": {name: outcome.title for name, outcome in outcomes_of(config).items()},
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
     "joint": [model for model in MODELS if MODELS[model]["kind"] == "forecast"],

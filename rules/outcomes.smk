@@ -236,3 +236,37 @@ rule outcome_model:
         "Train {wildcards.model} for {wildcards.outcome}, {wildcards.number} labels ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/outcome_model.py"
+
+
+rule assess_outcome:
+    input:
+        predictions=expand(
+            "<results>/outcomes/{{outcome}}/predictions/{{number}}/{model}.parquet",
+            model=OUTCOME_MODELS,
+        ),
+        sequences=SEQUENCES,
+    output:
+        scores="<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
+        net_benefit="<results>/outcomes/{outcome}/assessment/{number}/net_benefit.parquet",
+    log:
+        "<logs>/assess_outcome/{outcome}/{number}.log",
+    benchmark:
+        "<benchmarks>/assess_outcome/{outcome}/{number}.jsonl"
+    wildcard_constraints:
+        outcome="|".join(OUTCOMES) or "$^",
+        number="|".join([ALL_LABELS, *FEW_LABELS]),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=120,
+    params:
+        outcome=lambda wildcards: wildcards.outcome,
+        reference=AGE_SEX,
+        bootstrap=dict(resamples=config["evaluation"]["resamples"], seed=config["seed"]),
+        code=code_hash(SCRIPTS / "assess_outcome.py"),
+    message:
+        "Assess the models of {wildcards.outcome}, {wildcards.number} labels"
+    script:
+        "../scripts/assess_outcome.py"

@@ -1,4 +1,4 @@
-"""The pages: results page, model card, map of the embeddings, explorer of simulated patients.
+"""The pages: results pages, model card, map of the embeddings, explorer of simulated patients.
 
 In: the tables and figures of the target `all` (report.html) or `paper` (paper.html), and every
 model's settings; for the map the pretrained model; for the explorer a task's examples and a
@@ -77,6 +77,57 @@ rule results_page:
         "Write {wildcards.page}.html"
     script:
         "../scripts/results_page.py"
+
+
+if OUTCOMES:
+
+    rule outcomes_page:
+        input:
+            tables=[
+                f"<results>/tables/{name}.csv"
+                for name, product in TABLE.items()
+                if product.target == "outcomes"
+            ],
+        output:
+            page=reported("<results>/outcomes.html", lambda wildcards: PAGE["outcomes"]),
+        log:
+            "<logs>/outcomes_page.log",
+        benchmark:
+            "<benchmarks>/outcomes_page.jsonl"
+        conda:
+            "../envs/analysis.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=15,
+        params:
+            run={
+                name: RUN[name]
+                for name in (
+                    "data",
+                    "disclosure",
+                    "protocol",
+                    "resamples",
+                    "seed",
+                    "name",
+                )
+            },
+            outcomes=SETTINGS["outcomes"],
+            captions=lambda wildcards: {
+                f"tables/{name}": caption_of(product)
+                for name, product in TABLE.items()
+                if product.target == "outcomes"
+            },
+            code=code_hash(
+                SCRIPTS / "outcomes_page.py",
+                "page/outcomes.html.jinja",
+                "page/tripod_outcomes.csv",
+            ),
+            caption=lambda wildcards, output: caption_of(PAGE["outcomes"]),
+        message:
+            "Write outcomes.html"
+        script:
+            "../scripts/outcomes_page.py"
 
 
 rule model_card:

@@ -1,6 +1,6 @@
 """Gather the files that may leave a secure environment (target `release`).
 
-In: every table, figure and page of `all`, and those of `paper` that exist; with
+In: every table, figure and page of `all`, and those of `paper` and `outcomes` that exist; with
 `disclosure.weights`, the models.
 Out: release/, all of whose files were scanned, with release/manifest.json: the SHA-256 of each
 file, the rules, the number of counts hidden in each table, and what was withheld and why.
@@ -10,7 +10,7 @@ PIECES = list(rules.all.input)
 if "paper" in [rule.name for rule in workflow.rules]:  # those files of it that exist
     PIECES += [
         path
-        for path in rules.paper.input
+        for path in [*rules.paper.input, *rules.outcomes.input]
         if path not in PIECES
         and Path(str(path).replace("<results>", RESULTS)).is_file()
     ]

@@ -40,7 +40,9 @@ def main(
             given, sequences, name, outcome.maximum_refused, records_of_the_day, first
         )
         facts = {"rows_read": counts.rows, "rows_used": made.height}
-        write_json({**facts, "rows_unused": dict(sorted(counts.unused.items()))}, manifest)
+        steps = [asdict(step) for step in counts.steps]
+        unused = dict(sorted(counts.unused.items()))
+        write_json({"steps": steps, **facts, "rows_unused": unused}, manifest)
     else:
         phenotypes = read_vocabulary(vocabulary).phenotypes
         of_shards = [
@@ -56,9 +58,9 @@ def main(
             )
             for number, shard in enumerate(logs.progress(sequences, label=name, unit="shards"))
         ]
-        frames, steps = zip(*of_shards, strict=True)
-        made = finish(pl.concat(frames), outcome.short_follow_up, name)
-        write_json({"steps": [asdict(step) for step in add_steps(steps)]}, manifest)
+        made = finish(pl.concat(frame for frame, _ in of_shards), outcome.short_follow_up, name)
+        left = add_steps([of_shard for _, of_shard in of_shards])
+        write_json({"steps": [asdict(step) for step in left]}, manifest)
     write_parquet(made, labels)
     positive = int(made["boolean_value"].sum())
     logger.info("%s: %s of the predictions have the event", name, logs.share(positive, made.height))

@@ -40,6 +40,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "ranks": 10,
         "maximum_length": 100,
         "explained": "behrt_mask",
+        "outcomes": {"death": "death within 12 months of a random visit"},
         **changes,
     }
 
@@ -49,7 +50,7 @@ def test_names_and_titles_are_unique() -> None:
         chosen = [product for product in PRODUCTS if product.kind == kind]
         assert len({product.name for product in chosen}) == len(chosen)
         assert len({product.title for product in chosen}) == len(chosen)
-        assert all(product.target in ("all", "paper") for product in chosen)
+        assert all(product.target in ("all", "paper", "outcomes") for product in chosen)
 
 
 def test_an_entry_gives_the_arguments_that_its_function_takes() -> None:

@@ -38,6 +38,7 @@ COUNTS = (
     "positives",
     "predicted_other",
     "predicted_own",
+    "predictions",
     "ranked_other",
     "ranked_other_recorded",
     "ranked_own",

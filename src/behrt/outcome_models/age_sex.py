@@ -1,4 +1,4 @@
-"""Age and sex only: a logistic regression on a spline of age, by sex.
+"""Age and sex only: a logistic regression on a spline of age, and on sex.
 
 The spline is restricted cubic, with knots at Harrell's percentiles of the ages of the training
 patients (Regression Modeling Strategies, 2015, section 2.4.6).
@@ -16,7 +16,7 @@ from behrt.outcome_models._regression import fit_regression, predict_regression
 from behrt.settings.base import Section
 
 PERCENTILES = (5, 27.5, 50, 72.5, 95)
-PENALTY = 1e-3
+PENALTY = 0.1
 DECADE = 120.0
 
 
@@ -25,11 +25,11 @@ class Settings(Section):
 
 
 def read(knots: np.ndarray, given: OutcomeExamples) -> np.ndarray:
-    """Return float64 (n, features): a spline of age in decades for men, and one for others."""
+    """Return float64 (n, features): a spline of age in decades, and two columns for sex."""
     decades = given.months_of_age / DECADE
-    spline = basis(decades, knots) if len(knots) else np.stack([decades**0, decades], axis=1)
-    men, women = (given.examples.sex == sex for sex in (1, 2))
-    return np.concatenate([spline[:, 1:], men[:, None] * spline, women[:, None] * spline], axis=1)
+    spline = basis(decades, knots)[:, 1:] if len(knots) else decades[:, None]
+    sexes = np.stack([given.examples.sex == sex for sex in (1, 2)], axis=1)
+    return np.concatenate([spline, sexes], axis=1)
 
 
 def fit(

@@ -10,7 +10,7 @@ import polars as pl
 
 from behrt.errors import InputError
 from behrt.outcomes.frames import OutcomeLabels
-from behrt.outcomes.labels import Dated, require_both
+from behrt.outcomes.labels import Dated, Step, require_both
 from behrt.sequences.frames import HELD_OUT, Sequences
 
 COLUMNS = ("subject_id", "prediction_time", "boolean_value")
@@ -84,10 +84,12 @@ class LabelCounts:
     Attributes:
         rows: of the file.
         unused: rows by reason.
+        steps: the patients of the cohort, and those with a label that is used.
     """
 
     rows: int
     unused: Counter[str] = field(default_factory=Counter)
+    steps: list[Step] = field(default_factory=list)
 
     def check(self, path: Path, maximum: float, name: str) -> None:
         """Stop the run if more than a share of the rows is refused.
@@ -150,9 +152,10 @@ def take_labels(
     read = refuse(read, "repeated", ~pl.struct(COLUMNS).is_first_distinct())
     contradicts = pl.struct("subject_id", "prediction_time").is_duplicated()
     read = refuse(read, "contradicted by another label", contradicts)
-    parts, known = [], 0
+    parts, known, cohort = [], 0, 0
     for shard in sequences:
         subjects = Sequences.validate(pl.read_parquet(shard)).with_row_index("row")
+        cohort += subjects.height
         part = read.join(
             subjects.select("subject_id", "row", "split", "birth_month", "follow_up_end"),
             on="subject_id",
@@ -183,4 +186,8 @@ def take_labels(
         .select(OutcomeLabels.column_names())
     )
     require_both(labels, name)
+    counts.steps = [
+        Step("Patients of the cohort", cohort, 0),
+        Step("With a label that can be used", labels["subject_id"].n_unique(), labels.height),
+    ]
     return labels, counts

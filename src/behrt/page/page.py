@@ -63,7 +63,7 @@ class Table:
     rows: list[tuple[str, ...]]
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=jinja2.select_autoescape(["html.jinja"]),
@@ -122,10 +122,10 @@ def checklist(facts: Facts) -> list[tuple[str, str, str]]:
 
     The answer is "" where it is left to the authors. Topics are in this project's words.
     """
-    environment, words = _environment(), _words(facts)
+    templates, words = environment(), _words(facts)
     with (HERE / "tripod_ai.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    answers = [environment.from_string(row["answer"]).render(words) for row in rows]
+    answers = [templates.from_string(row["answer"]).render(words) for row in rows]
     return [
         (row["item"], row["topic"], "" if answer == LEFT_TO_AUTHORS else answer)
         for row, answer in zip(rows, answers, strict=True)
@@ -134,12 +134,12 @@ def checklist(facts: Facts) -> list[tuple[str, str, str]]:
 
 def card(facts: Facts) -> list[CardSection]:
     """Return the sections of the model card (Mitchell et al. 2019), without scores."""
-    environment, words = _environment(), _words(facts)
+    templates, words = environment(), _words(facts)
     sections = tomllib.loads((HERE / "model_card.toml").read_text(encoding="utf-8"))["section"]
     return [
         CardSection(
             section["title"],
-            [environment.from_string(item).render(words).strip() for item in section["items"]],
+            [templates.from_string(item).render(words).strip() for item in section["items"]],
         )
         for section in sections
     ]
@@ -147,7 +147,7 @@ def card(facts: Facts) -> list[CardSection]:
 
 def model_card(facts: Facts) -> str:
     """Return the model card in Markdown."""
-    template = _environment().get_template("model_card.md.jinja")
+    template = environment().get_template("model_card.md.jinja")
     return template.render(facts=facts, card=card(facts))
 
 
@@ -243,7 +243,7 @@ def results_page(
         InputError: a figure that is not in the catalogue, or without a caption.
     """
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             _words(facts),

@@ -105,6 +105,8 @@ def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
             shown[first] = None
         elif first in shown and rest[0] in shown[first]:
             shown[first][rest[0]] = None
+    for name, outcome in shown.get("outcomes", {}).items():
+        shown["outcomes"][name] = outcome and {**outcome, "labels": outcome["labels"] and "labels"}
     return shown
 
 

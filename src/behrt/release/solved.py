@@ -123,6 +123,16 @@ def small_groups(
     return found
 
 
+def _as_of_diseases(table: pl.DataFrame) -> pl.DataFrame:
+    """Return net benefits of outcomes as those of diseases, without weighted ones.
+
+    No equation in whole numbers holds for a weighted net benefit.
+    """
+    names = {"outcome": "task", "predictions": "patients", "events": "positives"}
+    plain = table.filter(pl.col("weighted").cast(pl.String).str.to_lowercase() != "true")
+    return plain.rename(names).with_columns(disease=pl.col("task"))
+
+
 def small_benefits(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str]:
     """Return the curves of net benefit that have a small number of patients as their only solution.
 
@@ -132,6 +142,8 @@ def small_benefits(tables: Mapping[str, pl.DataFrame], rules: Rules) -> list[str
     """
     found = []
     for name, table in tables.items():
+        if {"outcome", "predictions", "events", "weighted"} <= set(table.columns):
+            table = _as_of_diseases(table)
         if not {"strategy", "threshold", "value", "patients", "positives"} <= set(table.columns):
             continue
         error = 0.5 * 10.0 ** -decimals(table["value"])

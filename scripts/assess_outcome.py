@@ -1,0 +1,30 @@
+"""Score every model of one outcome on the held-out patients."""
+
+from pathlib import Path
+
+from behrt import stage
+from behrt.evaluation.bootstrap import Bootstrap
+from behrt.evaluation.outcomes import assess_outcome
+from behrt.files import write_parquet
+from behrt.logs import logger
+
+
+def main(
+    predictions: list[Path],
+    sequences: list[Path],
+    scores: Path,
+    net_benefit: Path,
+    outcome: str,
+    reference: str,
+    bootstrap: Bootstrap,
+) -> None:
+    """Score; `predictions` are <model>.parquet each."""
+    by_model = {path.stem: path for path in predictions}
+    found, benefits = assess_outcome(by_model, sequences, reference, bootstrap, outcome)
+    write_parquet(found, scores)
+    write_parquet(benefits, net_benefit)
+    logger.info("%s: %d models scored", outcome, len(by_model))
+
+
+if __name__ == "__main__":
+    stage.run(main, snakemake)

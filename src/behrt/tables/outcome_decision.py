@@ -1,0 +1,61 @@
+"""The decision curves of every model on each outcome."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from behrt.disclosure import Rules
+from behrt.evaluation.tidy import SMALL_DECIMALS, with_facts
+from behrt.run import Run
+from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
+from behrt.tables import decision
+
+_SCORES = ("value", "low", "high")
+
+
+def table(run: Run, net_benefit: list[Path], outcomes: Mapping[str, str]) -> pl.DataFrame:
+    """Return protocol String, and the columns of `tabulate`.
+
+    Args:
+        run: the run.
+        net_benefit: outcomes/<outcome>/assessment/<labels>/net_benefit.parquet of every outcome.
+        outcomes: what each outcome is, by name, in the order of the rows.
+    """
+    of_outcome = {path.parents[2].name: path for path in net_benefit}
+    parts = [tabulate(pl.read_parquet(of_outcome[name]), name, run.disclosure) for name in outcomes]
+    return with_facts(pl.concat(parts), protocol=run.protocol)
+
+
+def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
+    """Return the decision curves of an outcome as they may be shown, as those of a disease are.
+
+    Args:
+        net_benefit: `behrt.evaluation.outcomes.OutcomeNetBenefit`.
+        outcome: its name.
+        rules: which count is too small to show, and how to round.
+
+    Returns:
+        outcome, model, strategy String; threshold, value, low, high Float64; predictions, events
+        Int64; weighted Boolean.
+    """
+    names = {"predictions": "patients", "events": "positives"}
+    as_disease = net_benefit.rename(names).with_columns(
+        task=pl.lit(outcome), disease=pl.lit(0, pl.Int16)
+    )
+    found = decision.tabulate(as_disease, Vocabulary((outcome,), (NO_CHAPTER,)), rules)
+    weighted = net_benefit["weighted"]
+    # The counts do not give a weighted net benefit, so it is shown as it is.
+    exact = [
+        pl.when(weighted & pl.col(name).is_not_null())
+        .then(net_benefit[name].round(SMALL_DECIMALS))
+        .otherwise(name)
+        .alias(name)
+        for name in _SCORES
+    ]
+    return (
+        found.with_columns(exact)
+        .rename({"task": "outcome", **{now: before for before, now in names.items()}})
+        .drop("disease")
+        .with_columns(weighted=weighted)
+    )
