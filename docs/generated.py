@@ -254,6 +254,9 @@ def _settings() -> dict[str, Any]:
         "ensembles": {name: trees[name] for name in trees if name in config["models"]},
         "permutations": config["neighbours"]["permutations"],
         "maximum_length": config["pretrain"]["settings"]["max_length"],
+        "outcomes": {
+            name: outcome.title for name, outcome in configurations.outcomes_of(config).items()
+        },
         "tasks": tasks,
         "task": tasks_by_name(tasks)[evaluation["task"]],
     }

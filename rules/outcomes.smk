@@ -6,29 +6,6 @@ row per prediction; manifest.json, what is left after each criterion; models/<la
 predictions/<labels>/<model>.parquet, where <labels> is `all` or the number that is learned from.
 """
 
-OUTCOMES = {name: outcome for name, outcome in config["outcomes"].items() if outcome}
-
-# The delivered files that hold stays in hospital.
-if CPRD:
-    HOSPITAL_PARTS = {
-        part: PARTS[source_table, part]
-        for source_table, part in PARTS
-        if source_table == "hes_hospital" and source_table in NEEDED
-    }
-else:
-    HOSPITAL_PARTS = {
-        part: IMPORTED[table, part]
-        for table, part in IMPORTED
-        if table in ("data", "visit_occurrence")
-    }
-NEEDS_ADMISSIONS = outcomes_with_admissions(config, bool(HOSPITAL_PARTS))
-
-HOSPITAL = dict(
-    records="<results>/admissions/parts/{part}.parquet",
-    manifest="<results>/admissions/parts/{part}.json",
-)
-
-
 if CPRD:
 
     rule extract_admissions:
@@ -117,23 +94,6 @@ rule admissions:
         "../scripts/admissions.py"
 
 
-def label_sources(wildcards):
-    """Return what the labels of an outcome are made from, in addition to the sequences."""
-    outcome = OUTCOMES[wildcards.outcome]
-    if outcome["labels"]:
-        return {"given": outcome["labels"]}
-    found = {"events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS)}
-    if wildcards.outcome in NEEDS_ADMISSIONS:
-        found["stays"] = expand("<results>/admissions/{shard}.parquet", shard=SHARDS)
-    return found
-
-
-def includes_the_day(outcome):
-    """Return whether the records of the day of a prediction are part of the input."""
-    given = OUTCOMES[outcome]["records_of_the_day"]
-    return config["source"] != "meds" if given is None else given
-
-
 rule outcome:
     input:
         unpack(label_sources),
@@ -166,31 +126,6 @@ rule outcome:
         "Label the outcome {wildcards.outcome}"
     script:
         "../scripts/outcome.py"
-
-
-OUTCOME_MODELS = outcome_models_of(config)
-ALL_LABELS = "all"
-FEW_LABELS = [str(number) for number in config["evaluation"]["few_labels"]]
-
-
-def outcome_start(wildcards):
-    """Return the weights that a model of an outcome starts from, as an input; {} for none."""
-    model = EVERY_MODEL.get(wildcards.model, {})
-    if wildcards.model in JOINT:
-        trained = wildcards.model
-    elif model.get("pretrained"):
-        trained = PRETRAINING_FOLDERS[model["pretrained"]]
-    else:
-        return {}
-    return {"pretrained": f"<results>/models/{trained}/model.safetensors"}
-
-
-def outcome_compute(wildcards):
-    """Return how a model of an outcome is trained; only BEHRT uses the accelerator."""
-    model = (
-        "mlm" if OUTCOME_MODELS[wildcards.model]["kind"] == "behrt" else "prevalence"
-    )
-    return compute_for(config, model)
 
 
 rule outcome_model:

@@ -13,7 +13,7 @@ from behrt.learning.recipe import Recipe
 from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
 from behrt.outcome_models import outcome_model
-from behrt.outcomes.labels import phenotypes_of
+from behrt.outcomes.diseases import phenotypes_of
 from behrt.sequences.frames import HELD_OUT, TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 

@@ -40,7 +40,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "ranks": 10,
         "maximum_length": 100,
         "explained": "behrt_mask",
-        "outcomes": {"death": "death within 12 months of a random visit"},
+        "outcomes": {"death": "death within 90 days of a random visit"},
         **changes,
     }
 
@@ -102,7 +102,7 @@ def test_captions_take_windows_from_the_tasks() -> None:
 
 
 def test_conditions_and_searches_choose_products() -> None:
-    holds = dict.fromkeys(("cprd", "explained", "searches", "windows"), False)
+    holds = dict.fromkeys(("cprd", "explained", "outcomes", "searches", "windows"), False)
     few = {product.name for product in products(holds, searches=[])}
     assert not few & {"sex_agnostic_codes", "attention", "explorer", "metrics_all", "search"}
     names = [product.name for product in products(searches=["mlm", "retain"])]

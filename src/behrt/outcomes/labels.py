@@ -28,11 +28,11 @@ from behrt import hashing
 from behrt.admissions import Stays
 from behrt.errors import InputError
 from behrt.outcomes.censoring import inverse_probability
+from behrt.outcomes.diseases import phenotypes_of
 from behrt.outcomes.frames import OutcomeLabels
 from behrt.sequences.frames import HELD_OUT, SPLITS, Sequences
 from behrt.sequences.tasks import window_end
 from behrt.settings.outcomes import IndexDay, OutcomeSettings
-from behrt.settings.refusal import nearest
 
 SUBJECT = 2**32
 """Distance of the keys of two subjects; a key is the subject's row times this, plus the day."""
@@ -57,20 +57,6 @@ class Step:
     name: str
     patients: int
     index_days: int
-
-
-def phenotypes_of(names: Sequence[str], phenotypes: Sequence[str], where: str) -> list[int]:
-    """Return the indices of diseases in the vocabulary.
-
-    Raises:
-        InputError: the vocabulary lacks one; the error names the nearest.
-    """
-    for name in names:
-        if name not in phenotypes:
-            close = nearest(name, phenotypes, "\0")
-            fix = close if "\0" not in close else "Take a name of results/<run>/vocabulary.json"
-            raise InputError(where, f"there is no disease {name!r}", fix)
-    return [phenotypes.index(name) for name in names]
 
 
 @dataclass(frozen=True)
