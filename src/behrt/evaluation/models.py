@@ -89,10 +89,10 @@ def compare(
         task, model, metric String; value, low, high Float64; patients (with a defined metric),
         undefined Int64; difference (the model minus the reference, null for itself),
         difference_low, difference_high Float64; achieved, achieved_low, achieved_high Float64:
-        (the model − `FLOOR`) / (`CEILING` − `FLOOR`) of the mean scores, for each resample of
+        (the model − prevalence) / (oracle − prevalence) of the mean scores, for each resample of
         its own three scores; null unless both are among the models; achieved_of_records,
         achieved_of_records_low, achieved_of_records_high Float64: the same with
-        `CEILING_OF_RECORDS`.
+        oracle_records.
     """
     values = np.concatenate([metrics[model] for model in models], axis=1)
     resampled = resampled_means(values, bootstrap, task)

@@ -30,7 +30,7 @@ def table(
         reference: the model that the others are compared with.
 
     Returns:
-        protocol, and the columns of `behrt.evaluation.models.tabulate`.
+        protocol String, and the columns of `behrt.evaluation.models.tabulate`.
     """
     names = [task.name for task in tasks]
     rows = tabulate(
