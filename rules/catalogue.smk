@@ -61,6 +61,10 @@ INPUTS = {
     "scores": expand(
         f"<results>/predictions/{SHOWN_TASK}/{{model}}.parquet", model=MODELS
     ),
+    "patient_vectors": expand(
+        f"<results>/vectors/{SHOWN_TASK}/{{model}}.parquet",
+        model=[name for name in MODELS if name in WITH_VECTORS],
+    ),
     "metrics": expand(
         "<results>/evaluation/{task}/{model}.parquet", task=TASKS, model=COMPARED
     ),

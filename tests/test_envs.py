@@ -26,6 +26,7 @@ LOADED_BY_NAME = {
     "predict": "models",
     "trained_model": "models",
     "validate": "models",
+    "vectors": "models",
     "table": "tables",
     "figure": "figures",
 }

@@ -31,6 +31,18 @@ TRAINING = "x-training"
 ENSEMBLE = "ensemble"
 """The kind of model that is made of the predictions of others."""
 
+WITH_VECTORS = (
+    "behrt",
+    "deep_patient",
+    "deepcare",
+    "deepr",
+    "doctor_ai",
+    "forecast",
+    "retain",
+    "skip_gram",
+)
+"""The kinds with vectors of patients: their modules have `embed`."""
+
 JOINT = "x-joint"
 """States, in the schema, whether a kind is trained once, for all tasks."""
 

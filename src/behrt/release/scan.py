@@ -64,6 +64,7 @@ PATIENT_DATA = (
     "truth",
     "unmapped",
     "unmapped.parquet",
+    "vectors",
     "words.parquet",
 )
 """Folders and files of a run that hold rows of patients: they are never released, nor scanned."""
