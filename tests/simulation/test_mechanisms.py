@@ -108,15 +108,16 @@ def test_strengths_are_log_ratios(plain: World) -> None:
     assert 0.4 < np.mean([one > other for one, other in both]) < 0.6
 
 
-def test_factors_by_hand() -> None:
+def test_factors_by_hand(plain: World) -> None:
     """The modifier never, after the child, before the parent, on its day, and in between."""
     edge = Edge(A, C, 0.1, 0.0, 1.0, 1.0, 1.0, (Modifier(B, 0.5, 2.0, 3.0),), (1.0, 10.0))
-    began = np.array([NEVER, 200, 40, 50, 70], dtype=np.float32)
-    onset = np.stack([np.full(5, 50.0), began])
-    since, day = np.full(5, 50.0), np.full(5, 100.0)
-    first, second = (edge_factor(edge, np.full(5, s), since, day, onset) for s in (0, 1))
-    assert first.tolist() == [0.5, 0.5, 2, 3, 3]
-    assert second.tolist() == [5, 5, 20, 30, 30]
+    people = people_at(plain, 40)
+    began = np.array([NEVER, 200, 40, 50, 70] * 8, dtype=np.float32)
+    onset = np.stack([np.full(40, 50, dtype=np.float32), began])
+    factor = edge_factor(edge, people, np.arange(40), np.full(40, 100.0), onset)
+    expected = np.array([0.5, 0.5, 2, 3, 3] * 8) * np.where(people.subtype == 1, 10, 1)
+    assert set(people.subtype) == {0, 1}
+    assert factor.tolist() == expected.tolist()
     assert edge.largest_factor == 30
 
 

@@ -65,21 +65,23 @@ def edge_probability(
 
 
 def edge_factor(
-    edge: Edge, subtype: np.ndarray, since: np.ndarray, day: np.ndarray, onset: np.ndarray
+    edge: Edge, people: People, rows: np.ndarray, day: np.ndarray, onset: np.ndarray
 ) -> np.ndarray:
     """Return what the probability of an edge is multiplied by, float64 (cases).
 
     Args:
         edge: from a parent to a child.
-        subtype: int64 (cases), the people's subtypes.
-        since, day: the days on which the parent began, and on which the child would begin.
-        onset: float32 (diseases, cases), the days on which modifiers began, NEVER for none.
+        people: of the block.
+        rows: int64 (cases), which of them have the parent.
+        day: float32 (cases), on which the child would begin.
+        onset: float32 (diseases, people), the days of onset, at least of the parent and modifiers.
     """
     factor = np.ones(len(day))
     if edge.by_subtype:
-        factor *= np.array(edge.by_subtype)[subtype]
+        factor *= np.array(edge.by_subtype)[people.subtype[rows]]
+    since = onset[edge.parent, rows]
     for modifier in edge.modifiers:
-        began = onset[modifier.disease]
+        began = onset[modifier.disease, rows]
         has = np.where(began < since, modifier.before, modifier.after)
         factor *= np.where(began < day, has, modifier.absent)
     return factor
@@ -144,8 +146,7 @@ def _caused(
         days[acts] = day
         if edge.modifiers or edge.by_subtype:
             # The factor depends on the day: some of those who would be cases at most are not.
-            rows = cases[case]
-            factor = edge_factor(edge, people.subtype[rows], since[case], day, onset[:, rows])
+            factor = edge_factor(edge, people, cases[case], day, onset)
             chance = edge_probability(parameters, edge, female[case], age[case], factor)
             days[acts[drawn[acts] >= chance]] = NEVER
         return days
