@@ -3,14 +3,14 @@
     python benchmarks/attention.py [--variants none interactions=4 orders=4 subtypes=4]
         [--people 100000] [--shares 0.25 1] [--models forecast_without_attention forecast
         lightgbm_times] [--task T2] [--directory .] [--out docs/attention]
+    python benchmarks/attention.py --shares 1 --models pairwise_process process
 
 A variant of the simulated process is a list of mechanisms and their strengths, such as
 `interactions=4` or `orders=2,subtypes=2` (`behrt.settings.simulation.Mechanisms`). For each, the
 workflow simulates a delivery and makes the tasks from it, in
 `<directory>/results/attention_<variant>`. For each share of the training patients, a smaller share
 being part of a larger one, the benchmark then trains the models of config/config.yaml and
-`MORE_MODELS`, as benchmarks/learning_curve.py does, and scores the held-out patients, always the
-same.
+`MORE_MODELS`, and scores the held-out patients, always the same.
 
 Writes <out>.csv after each training, so that an interrupted benchmark continues, with 95 %
 patient-bootstrap intervals and each model's paired difference from another (`REFERENCES`). Then it
@@ -22,15 +22,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import yaml
-from learning_curve import REPOSITORY, Run, take, trained, training_patients
+from learning_curve import REPOSITORY, Run, take, trained
 
 from behrt import configuration
+from behrt.cprd.diagnoses import read_mapping
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.models import LABEL_SETS, compare, read_metrics
 from behrt.evaluation.patients import read_held_out, score_patients
@@ -42,12 +44,28 @@ from behrt.learning.run import TrainingRun
 from behrt.models import model_named
 from behrt.sequences.frames import HELD_OUT, TUNING
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.settings.simulation import Mechanisms, ProcessSettings
+from behrt.simulation.ceiling import forecast, read_examples, read_truth
+from behrt.simulation.code_lists import read_codes
+from behrt.simulation.coding import Coder, coding_of
+from behrt.simulation.continuation import continue_process, tally
+from behrt.simulation.oracle import HORIZON
+from behrt.simulation.world import make_world
 from behrt.tasks import tasks_of
 
 MORE_MODELS = {"forecast_two_layers": {"settings": {"layers": 2}}}
 """Models that differ from `forecast` of the configuration, and in what."""
 
+CEILINGS = {"pairwise_process": False, "process": True}
+"""What the state of the process at the last input visit tells, with the mechanisms or without. The
+difference is what knowing the mechanisms adds for a forecaster who knows everything else."""
+
+COPIES, STEADIED = 100, 20
+"""Continuations per patient for `process`, and how many the closed form without mechanisms counts
+for, which makes them less noisy. So `process` is a lower bound of what can be reached."""
+
 REFERENCES = {
+    "process": "pairwise_process",
     "forecast": "forecast_without_attention",
     "forecast_two_layers": "forecast_without_attention",
     "lightgbm_times": "forecast_without_attention",
@@ -58,6 +76,16 @@ REFERENCES = {
 """The model that each is compared with, which must be trained before."""
 
 BOOTSTRAP = Bootstrap(resamples=1000, seed=2020)
+
+
+class SameEpochs(Run):
+    """A run whose trainings take the epochs of config/config.yaml, whatever the share.
+
+    With a quarter of the patients the score of the tuning patients is highest by epoch 6, too.
+    """
+
+    def longer(self, training: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        return None if training is None else dict(training)
 
 
 def mechanisms_of(variant: str) -> dict[str, float]:
@@ -79,36 +107,66 @@ def simulate(variant: str, people: int, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     settings = directory / f"{name}.yaml"
     process = {"mechanisms": mechanisms_of(variant)}
-    settings.write_text(
-        yaml.safe_dump({"run": name, "simulation": {"people": people, "process": process}})
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "1",
-        "--directory",
-        directory,
-        *targets,
-    ]
+    simulation = {"people": people, "parts": 2, "process": process}
+    settings.write_text(yaml.safe_dump({"run": name, "simulation": simulation}))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", directory]
     files = ["--configfile", REPOSITORY / "config/config.yaml", settings]
-    subprocess.run([*command, *files], cwd=REPOSITORY, check=True)
+    subprocess.run([*command, *targets, *files], cwd=REPOSITORY, check=True)
     return folder
 
 
-def score(run: Run, model: str, metrics: Path) -> float:
-    """Train a model and write the metrics of the held-out patients; return its CPU seconds."""
-    before = os.times()
+def ceiling(run: Run, mechanisms: Mechanisms | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return held-out patients and the probabilities of their labels; None is the closed form."""
+    months, seed = run.task.months, run.config["seed"]
+    examples = read_examples(run.sequences, run.examples(run.task), months)
+    codes = read_codes(run.folder / "truth/codes.parquet")
+    phenotypes = run.folder / "phenotypes"
+    mapping = read_mapping(phenotypes / "medcodes.parquet", phenotypes / "icd.parquet")
+    world = make_world(run.config["simulation"]["practices"], seed)
+    diseases = len(world.diseases)
+    people, onsets = (
+        sorted((run.folder / "truth" / name).glob("*.parquet")) for name in ("people", "onsets")
+    )
+    truth = read_truth(people, onsets, examples["subject_id"])
+    coding = coding_of(codes, mapping, diseases)
+    closed = forecast(world, truth, examples, months, ProcessSettings(), coding)
+    subjects = examples["subject_id"].to_numpy()
+    if mechanisms is None:
+        return subjects, closed
+    world, settings = replace(world, mechanisms=mechanisms), ProcessSettings(mechanisms=mechanisms)
+    day = examples["day"].to_numpy().astype(np.int64)
+    window = HORIZON if months is None else examples["window"].to_numpy().astype(np.int64)
+    coder = Coder.of(codes, mapping, diseases)
+    courses = continue_process(world, truth, day, day + window, COPIES, seed, settings, coder)
+    examples_of, counts = tally(courses, day + window, diseases, months is None)
+    number = examples_of.sum(axis=0)[:, None]
+    steadied = (counts.sum(axis=0) + STEADIED * closed) / (number + STEADIED)
+    return subjects, steadied.astype(np.float32)
+
+
+def predicted(run: Run, model: str) -> tuple[np.ndarray, np.ndarray]:
+    """Train a model; return patients, held-out and others, and their probabilities."""
     folder = trained(run, model)
-    after = os.times()
-    examples = run.examples(run.task)
-    patients = load_examples(run.sequences, examples, [TUNING, HELD_OUT], run.vocabulary)
+    splits = [TUNING, HELD_OUT]
+    patients = load_examples(run.sequences, run.examples(run.task), splits, run.vocabulary)
     kind = run.config["models"][model]["kind"]
     probabilities = model_named(kind).predict(patients, TrainingRun(folder, run.compute))
+    return patients.subject_id, probabilities
+
+
+def score(run: Run, model: str, mechanisms: Mechanisms) -> float:
+    """Write a model's metrics of the held-out patients; return the CPU seconds that it took."""
+    before = os.times()
+    if model in CEILINGS:
+        subjects, scores = ceiling(run, mechanisms if CEILINGS[model] else None)
+    else:
+        subjects, scores = predicted(run, model)
+    after = os.times()
+    metrics = run.place / f"{model}.parquet"
     written = metrics.with_suffix(".scores.parquet")
-    write_predictions(patients.subject_id, probabilities, written)
+    write_predictions(subjects, scores, written)
     n_diseases = len(read_vocabulary(run.vocabulary).phenotypes)
+    examples = run.examples(run.task)
     write_parquet(score_patients(*read_held_out(examples, written, n_diseases)), metrics)
     return after.user + after.system - before.user - before.system
 
@@ -201,13 +259,12 @@ def main() -> None:
             if not todo:
                 continue
             folder = simulate(variant, given.people, given.directory.resolve())
-            place = folder / f"share_{share:g}"
-            run = Run(folder, share, place, config, task)
+            run = SameEpochs(folder, share, config, task)
             take(run)
             for model in todo:
-                seconds = score(run, model, place / f"{model}.parquet")
-                facts = {"variant": variant, "share": share, "patients": training_patients(place)}
-                found = row_of(place, model, task.key)
+                seconds = score(run, model, Mechanisms(**mechanisms_of(variant)))
+                facts = {"variant": variant, "share": share, "patients": run.patients}
+                found = row_of(run.place, model, task.key)
                 rows.append({**facts, "model": model, "cpu_seconds": seconds, **found})
                 print(rows[-1], flush=True)
                 pl.DataFrame(rows, infer_schema_length=None).write_csv(table, float_precision=5)
