@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
+from behrt import configuration
 from behrt.version import VERSION
 
 REPOSITORY = Path(__file__).parents[1]
@@ -26,6 +29,20 @@ def test_the_site_has_no_dead_link(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_of_configuration_are_valid() -> None:
+    """Each block of YAML in a page, as a file that overrides the defaults."""
+    config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    schema = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+    found = 0
+    for page in [*(REPOSITORY / "docs").glob("*.md"), *map(REPOSITORY.joinpath, BESIDE)]:
+        for block in re.findall("```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            given = deepcopy(config)
+            update_config(given, yaml.safe_load(block))
+            configuration.read(given, schema)
+            found += 1
+    assert found > 3
 
 
 def test_the_version_is_stated_once_and_agrees() -> None:
