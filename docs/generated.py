@@ -380,7 +380,7 @@ class LinkKeys(SphinxPostTransform):
         sections = {name.split(".")[0] for name in keys if "." in name} - {"behrt"}  # the package
         for node in list(self.document.findall(nodes.literal)):
             text = node.astext()
-            if text in keys and not isinstance(node.parent, nodes.reference):
+            if "." in text and text in keys and not isinstance(node.parent, nodes.reference):
                 page, anchor = keys[text]
                 link = make_refnode(
                     self.app.builder, self.env.docname, page, anchor, node.deepcopy()
