@@ -65,6 +65,9 @@ INPUTS = {
         f"<results>/vectors/{SHOWN_TASK}/{{model}}.parquet",
         model=[name for name in MODELS if name in WITH_VECTORS],
     ),
+    "explained_vectors": (
+        f"<results>/vectors/{SHOWN_TASK}/{EXPLAINED}.parquet" if EXPLAINED else None
+    ),
     "metrics": expand(
         "<results>/evaluation/{task}/{model}.parquet", task=TASKS, model=COMPARED
     ),
@@ -188,7 +191,7 @@ SETTINGS = {
     "maximum_length": config["pretrain"]["settings"]["max_length"],
     "searched": lambda product: product.each,
     "searched_task": lambda product: SEARCHED.get(product.each, {}).get("task"),
-    "explained": EXPLAINED[0] if EXPLAINED else None,
+    "explained": EXPLAINED,
 }
 
 

@@ -23,6 +23,7 @@ from behrt.figures import (
     disease_differences,
     diseases,
     embedding_map,
+    patient_map,
     search,
     sex_specific,
     subgroups,
@@ -165,6 +166,12 @@ def of_map(count: int) -> Figure:
     return embedding_map.draw_map(places, words, patients, clusters)
 
 
+def of_patients(count: int) -> Figure:
+    words = vocabulary(16 * count)
+    places = np.random.default_rng(count).normal(size=(16 * count, 2))
+    return patient_map.draw_map(places, list(words.chapters), words, "in the next 6 months")
+
+
 def of_ablation(count: int) -> Figure:
     table = cross(
         task=["T2"],
@@ -236,6 +243,7 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "subgroups": of_subgroups,
     "diseases": of_diseases,
     "embedding_map": of_map,
+    "patient_map": of_patients,
     "ablation": of_ablation,
     "training": of_training,
     "search": of_searches,
