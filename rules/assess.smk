@@ -23,6 +23,7 @@ rule assess:
         "<logs>/assess/{task}.log",
     benchmark:
         "<benchmarks>/assess/{task}.jsonl"
+    priority: 1
     conda:
         "../envs/analysis.yaml"
     threads: 1

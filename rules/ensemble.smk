@@ -27,6 +27,7 @@ rule ensemble:
         "<benchmarks>/{variant}ensemble/{task}/{model}.jsonl"
     wildcard_constraints:
         model="|".join(ENSEMBLES) or "$^",  # $^ fits nothing
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule evaluate:
         "<logs>/{variant}evaluate/{task}/{model}.log",
     benchmark:
         "<benchmarks>/{variant}evaluate/{task}/{model}.jsonl"
+    priority: 1
     conda:
         "../envs/analysis.yaml"
     threads: 1

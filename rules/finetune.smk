@@ -27,6 +27,7 @@ rule finetune:
         "<benchmarks>/{variant}finetune/{task}/{model}.jsonl"
     wildcard_constraints:
         model="|".join(TRAINED),
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

@@ -24,7 +24,7 @@ rule joint:
         "<benchmarks>/{variant}joint/{joint}.jsonl"
     wildcard_constraints:
         joint="|".join(f"{model}({ALL})?" for model in JOINT) or "$^",  # $^ fits nothing
-    priority: 1
+    priority: 2
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

@@ -21,6 +21,7 @@ rule predict:
         "<benchmarks>/{variant}predict/{task}/{model}.jsonl"
     wildcard_constraints:
         model="|".join(TRAINED),
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]

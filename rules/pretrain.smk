@@ -25,7 +25,7 @@ rule pretrain:
         "<benchmarks>/{variant}pretrain/{pretraining}.jsonl"
     wildcard_constraints:
         pretraining="|".join(PRETRAINING_FOLDERS.values()),
-    priority: 1
+    priority: 3
     conda:
         "../envs/train.yaml"
     threads: config["training_threads"]
