@@ -15,7 +15,6 @@ else:
         for table, part in IMPORTED
         if table in ("data", "visit_occurrence")
     }
-NEEDS_ADMISSIONS = outcomes_with_admissions(config, bool(HOSPITAL_PARTS))
 
 HOSPITAL = dict(
     records="<results>/admissions/parts/{part}.parquet",
@@ -34,7 +33,7 @@ def label_sources(wildcards):
     if outcome["labels"]:
         return {"given": outcome["labels"]}
     found = {"events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS)}
-    if wildcards.outcome in NEEDS_ADMISSIONS:
+    if reads_admissions(config, wildcards.outcome, bool(HOSPITAL_PARTS)):
         found["stays"] = expand("<results>/admissions/{shard}.parquet", shard=SHARDS)
     return found
 
@@ -55,6 +54,14 @@ def outcome_start(wildcards):
     else:
         return {}
     return {"pretrained": f"<results>/models/{trained}/model.safetensors"}
+
+
+def outcome_searches(wildcards):
+    """Return the searches whose values the training of a model uses."""
+    if wildcards.model not in EVERY_MODEL:
+        return []
+    searched = search_for(config, wildcards.model)
+    return [f"<results>/search/{name}/chosen.json" for name in searched]
 
 
 def outcome_compute(wildcards):

@@ -131,6 +131,7 @@ rule outcome:
 rule outcome_model:
     input:
         unpack(outcome_start),
+        tuned=outcome_searches,
         sequences=SEQUENCES,
         labels="<results>/outcomes/{outcome}/labels.parquet",
         vocabulary="<results>/vocabulary.json",

@@ -1,5 +1,6 @@
 """Train one model on one outcome, and predict for the tuning and the held-out patients."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 
 from behrt import logs, stage
 from behrt.files import write_parquet
+from behrt.learning.chosen import apply_chosen
 from behrt.learning.outcomes import few_labels, load_outcome
 from behrt.learning.protocol import protocol_named
 from behrt.learning.recipe import Recipe
@@ -33,12 +35,15 @@ def main(
     protocol: str,
     compute: Compute,
     pretrained: Path | None = None,
+    tuned: Sequence[Path] = (),
 ) -> None:
     """Train and predict.
 
     `weights`, `model_config` and `metrics` are files of one folder. `number` of the predictions of
     training patients are learned from, and the same share of the others that choose; None for all.
+    `tuned` holds the values that searches have chosen, which replace the configured ones.
     """
+    recipe = apply_chosen(tuned, weights.parent.name, recipe)
     words, splits = read_vocabulary(vocabulary), protocol_named(protocol)
     learned = load_outcome(sequences, labels, splits.training, vocabulary)
     choosing = load_outcome(sequences, labels, splits.choosing, vocabulary)

@@ -400,25 +400,26 @@ def outcomes_of(config: Mapping[str, Any]) -> dict[str, OutcomeSettings]:
     }
 
 
-def outcomes_with_admissions(config: Mapping[str, Any], delivered: bool) -> list[str]:
-    """Return the names of the outcomes that read stays in hospital.
+def reads_admissions(config: Mapping[str, Any], name: str, delivered: bool) -> bool:
+    """Return whether an outcome reads stays in hospital.
 
     Args:
         config: the whole configuration.
+        name: of the outcome.
         delivered: whether the data has a table with them.
 
     Raises:
-        InputError: an outcome needs them, and the data has none.
+        InputError: it needs them, and the data has none.
     """
-    found = [name for name, outcome in outcomes_of(config).items() if outcome.needs_admissions]
-    if found and not delivered:
+    needed = outcomes_of(config)[name].needs_admissions
+    if needed and not delivered:
         table = "visit_occurrence" if config["source"] == "omop" else "hes_hospital"
         raise InputError(
-            f"config, outcomes.{found[0]}",
+            f"config, outcomes.{name}",
             f"it needs admissions to hospital, and the run has no table {table}",
-            f"Exclude the outcome with `{found[0]}: null`, or add the table",
+            f"Exclude the outcome with `{name}: null`, or add the table",
         )
-    return found
+    return needed
 
 
 OUTCOME_KINDS = ("behrt", "forecast", "lightgbm", "logistic_regression")
