@@ -160,7 +160,9 @@ rule outcome_model:
         outcome=lambda wildcards: wildcards.outcome,
         diseases=lambda wildcards: list(outcomes_of(config)[wildcards.outcome].diseases),
         number=lambda wildcards: (
-            None if wildcards.number == ALL_LABELS else int(wildcards.number)
+            OUTCOMES[wildcards.outcome]["training_labels"]
+            if wildcards.number == ALL_LABELS
+            else int(wildcards.number)
         ),
         protocol=config["protocol"],
         compute=outcome_compute,

@@ -81,6 +81,9 @@ class OutcomeSettings(Section):
     `exclude` leaves it out, as the tasks do. `weight` also does, and weights the others by the
     inverse of their probability of being followed for so long."""
 
+    training_labels: Count | None = None
+    """The most labels that models learn from, of patients drawn at random; null for all."""
+
     maximum_refused: Share = 0.05
     """The share of the rows of `labels` that may be refused."""
 
@@ -95,7 +98,7 @@ class OutcomeSettings(Section):
             problem = f"it has {' and '.join(names)}" if names else "it has no event to predict"
             raise InputError("", problem, "Give one of disease, event and labels")
         if self.labels is not None:
-            allowed = {"labels", "maximum_refused", "records_of_the_day"}
+            allowed = {"labels", "maximum_refused", "records_of_the_day", "training_labels"}
             changed = [
                 name
                 for name, field in type(self).model_fields.items()
