@@ -48,12 +48,14 @@ Schema = Mapping[str, Any]
 
 def configuration() -> str:
     """Return every key of the configuration, with its type, range, default and description."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    described = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     given = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
-    shared: Schema = schema["$defs"]
+    shared: Schema = described["$defs"]
     of_models = {name for name, part in shared.items() if "x-joint" in part}
-    sections = {name: part for name, part in schema["properties"].items() if "properties" in part}
-    keys = {name: part for name, part in schema["properties"].items() if name not in sections}
+    sections = {
+        name: part for name, part in described["properties"].items() if "properties" in part
+    }
+    keys = {name: part for name, part in described["properties"].items() if name not in sections}
     text = ["## The run\n"]
     text += [_key(name, part, shared, given) for name, part in keys.items()]
     for name, part in sections.items():
@@ -273,10 +275,10 @@ def columns_of(module: str) -> list[str]:
     while name:
         tree = _tree(place)
         text = _returned(tree, name)
-        found = re.search(r",? ?(?:and |[Tt])?(?:the|he) columns of `([\w.]+)`[;.]?", text)
+        found = re.search(r",? ?(?:and )?[Tt]he (?:other )?columns of `([\w.]+)`", text)
         own = text[: found.start()] + text[found.end() :] if found else text
-        if own.strip(" ."):
-            stated.append(own.strip())
+        if own.strip(" .;"):
+            stated.append(own.strip(" ;"))
         place, name = _resolved(tree, place, found.group(1)) if found else ("", "")
     if not any(re.match("data\\b", columns) for columns in stated):
         stated.insert(0, "data String: the source of the data.")
@@ -310,6 +312,48 @@ def _resolved(tree: ast.Module, place: str, name: str) -> tuple[str, str]:
         if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
             return str(node.module), name
     return place, name
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def schema(path: str) -> str:
+    """Return the columns of a Parquet file, from the class of its schema."""
+    module, _, name = path.rpartition(".")
+    rows = "\n".join(_schema_rows(module, name))
+    described = _plain(ast.get_docstring(_class(module, name)) or "")
+    return f"{described}\n\n| column | type | |\n|---|---|---|\n{rows}\n"
+
+
+def _class(module: str, name: str) -> ast.ClassDef:
+    (found,) = (n for n in _tree(module).body if isinstance(n, ast.ClassDef) and n.name == name)
+    return found
+
+
+def _schema_rows(module: str, name: str) -> Iterator[str]:
+    """Yield a row of the table for each column, those of the base class first."""
+    found = _class(module, name)
+    (base,) = found.bases
+    if isinstance(base, ast.Name):
+        yield from _schema_rows(*_resolved(_tree(module), module, base.id))
+    for node in found.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            given = {word.arg: word.value for word in node.value.keywords}
+            kept = {key: ast.unparse(value) for key, value in given.items()}
+            notes = [text for key, text in _NOTES.items() if kept.get(key) == "True"]
+            if "description" in given:
+                notes.append(str(ast.literal_eval(given["description"])))
+            column = ast.unparse(node.targets[0])
+            yield f"| `{column}` | {_column_type(node.value)} | {_plain('; '.join(notes))} |"
+
+
+_NOTES = {"primary_key": "unique", "nullable": "may be null"}
+
+
+def _column_type(call: ast.Call) -> str:
+    """Return the type of a column: "Int64", "List of Int16"."""
+    inner = [_column_type(part) for part in call.args if isinstance(part, ast.Call)]
+    return " of ".join([ast.unparse(call.func).removeprefix("dy."), *inner])
 
 
 # --- Models, stages and the package ---------------------------------------------------------------
@@ -403,7 +447,7 @@ def _rejoin(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: l
 
 def _fill(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put the generated parts of a page in place of its comments."""
-    made = (configuration, outputs, kind, kinds, stages, unlisted, modules)
+    made = (configuration, outputs, kind, kinds, schema, stages, unlisted, modules)
     makers = {function.__name__: function for function in made}
     source[0] = MARK.sub(lambda mark: makers[mark[1]](*(mark[2] or "").split()), source[0])
 

@@ -14,7 +14,7 @@ from behrt.catalogue import TABLE, products
 from behrt.cprd.delivery import find_parts
 from behrt.simulation.paths import simulated_parts
 
-from .conftest import TINY, Copy
+from .conftest import REPOSITORY, TINY, Copy
 
 pytestmark = pytest.mark.workflow
 
@@ -54,6 +54,22 @@ def test_the_documentation_names_the_columns_of_every_table(tiny: Copy) -> None:
                 plain = re.sub("(_share)?(_low|_high)?$", "", column)
                 of_each = column.partition("_")[0] + "_"  # "aps_<name>"
                 assert words & {column, plain, of_each}, (product.name, column)
+
+
+def test_the_documentation_names_the_columns_of_files(tiny: Copy) -> None:
+    from generated import schema
+
+    page = (REPOSITORY / "docs" / "files.md").read_text(encoding="utf-8")
+    pairs = re.findall(r"^### `(\S+)`\n\n<!-- generated: schema (\S+) -->", page, re.M)
+    found = {
+        path: described
+        for name, described in pairs
+        for path in list(tiny.results.glob(re.sub(r"<[^>]+>", "*", name)))[:1]
+    }
+    assert len(found) > 10
+    for path, described in found.items():
+        columns = re.findall(r"^\| `(\w+)`", schema(described), re.M)
+        assert {*columns} <= {*pl.read_parquet_schema(path)} <= {*columns, "model"}, path.name
 
 
 def test_the_simulated_delivery_is_found_like_a_licensed_one(tiny: Copy) -> None:
