@@ -2,7 +2,8 @@
 
 In: a trained model, its predictions and the task's labels, on whose tuning patients risks are
 recalibrated as in the assessment; of an ensemble, the models that it is made of.
-Out: trained/<task>/<model>/, which behrt.load and python -m behrt.predict read (behrt.use.folder).
+Out: trained/<task>/<model>/, which behrt.load and python -m behrt.predict read (behrt.use.folder);
+trained/mlm/, the same of a pretrained model.
 """
 
 
@@ -48,6 +49,35 @@ rule trained_model:
         "Gather {wildcards.model} for {wildcards.task} in a folder"
     script:
         "../scripts/trained_model.py"
+
+
+rule pretrained_model:
+    input:
+        weights="<results>/models/{pretraining}/model.safetensors",
+        model_config="<results>/models/{pretraining}/config.json",
+        vocabulary="<results>/vocabulary.json",
+    output:
+        folder=directory("<results>/trained/{pretraining}"),
+    log:
+        "<logs>/pretrained_model/{pretraining}.log",
+    benchmark:
+        "<benchmarks>/pretrained_model/{pretraining}.jsonl"
+    wildcard_constraints:
+        pretraining="|".join(PRETRAINING_FOLDERS.values()),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        run=config["run"],
+        data=config["source"],
+        code=code_hash(SCRIPTS / "pretrained_model.py", "behrt.models.behrt"),
+    message:
+        "Gather the pretrained {wildcards.pretraining} in a folder"
+    script:
+        "../scripts/pretrained_model.py"
 
 
 rule trained:

@@ -44,7 +44,7 @@ def main(
         [],
         recall_at,
         bootstrap,
-        about.task.name,
+        model.task.name,
     )
     facts = {
         "data": data,
@@ -52,7 +52,7 @@ def main(
         "trained_on": about.data,
         "words": "all" if words.version == about.vocabulary else "shared",
     }
-    named = (pl.lit(about.task.name).alias("task"), pl.lit(about.model).alias("model"))
+    named = (pl.lit(model.task.name).alias("task"), pl.lit(about.model).alias("model"))
     averages, measures = (
         frame.select(*named, pl.all()) for frame in (assessment.averages, assessment.calibration)
     )
@@ -61,7 +61,7 @@ def main(
         (calibration_table.tabulate(measures, disclosure), calibration),
     ):
         write_table(with_facts(table, **facts), path, disclosure)
-    logger.info("%s for %s: %s", about.model, about.task.name, assessment.summary())
+    logger.info("%s for %s: %s", about.model, model.task.name, assessment.summary())
 
 
 if __name__ == "__main__":

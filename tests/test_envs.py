@@ -24,6 +24,7 @@ LOADED_BY_NAME = {
     "joint": "models",
     "outcome_model": "outcome_models",
     "predict": "models",
+    "pretrained_model": "models",
     "trained_model": "models",
     "validate": "models",
     "vectors": "models",

@@ -19,13 +19,14 @@ from behrt.use.description import Description
 from behrt.use.folder import write_folder
 
 Make = Callable[..., Path]
+TASK = Task("T2", 6)
 
 
 @pytest.fixture
 def trained(tmp_path: Path, vocabulary: Vocabulary) -> Make:
     """Return a function that writes the folder of a model of a kind, with random weights."""
 
-    def make(kind: str, name: str = "model", **settings: Any) -> Path:
+    def make(kind: str, name: str = "model", task: Task | None = TASK, **settings: Any) -> Path:
         n = len(vocabulary.phenotypes)
         generator = np.random.default_rng(5)
         torch.manual_seed(5)
@@ -44,7 +45,6 @@ def trained(tmp_path: Path, vocabulary: Vocabulary) -> Make:
         run = TrainingRun(tmp_path / "models" / name, Compute(1, precision="32-true"), facts=facts)
         artefacts.write_model(run, stored, n, weights, precision="32-true")
         write_vocabulary(vocabulary, tmp_path / "vocabulary.json")
-        task = Task("T2", 6)
         description = Description(
             name, kind, task, "test", "simulated", "strict", 2, vocabulary.version
         )
@@ -54,7 +54,7 @@ def trained(tmp_path: Path, vocabulary: Vocabulary) -> Make:
             run.folder,
             {},
             tmp_path / "vocabulary.json",
-            Recalibration(0.5, tuple(generator.normal(size=n).tolist()), 1.0),
+            task and Recalibration(0.5, tuple(generator.normal(size=n).tolist()), 1.0),
         )
         return tmp_path / "trained" / name
 

@@ -93,6 +93,16 @@ def test_a_kind_without_vectors_is_refused(trained: Make) -> None:
         behrt.load(trained("history")).embed(EVENTS)
 
 
+def test_a_pretrained_model_has_vectors_and_no_risks(trained: Make) -> None:
+    folder = trained("behrt", task=None, readout="mask")
+    model = behrt.load(folder)
+    assert model.embed(EVENTS).schema["vector"] == pl.Array(pl.Float32, 8)
+    with pytest.raises(InputError, match="only pretrained, so it predicts no task"):
+        model.predict(EVENTS)
+    assert "It predicts no task" in (folder / "README.md").read_text()
+    assert (folder / "bert" / "model.safetensors").is_file()
+
+
 def test_a_folder_states_its_tokens_and_vectors(trained: Make, vocabulary: Vocabulary) -> None:
     folder = trained("behrt", max_length=20)
     tokens = pl.read_csv(folder / "tokens.csv")

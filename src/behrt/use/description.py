@@ -12,7 +12,7 @@ class Description:
     Attributes:
         model: its name in the configuration.
         kind: its module in `behrt.models`.
-        task: what it predicts.
+        task: what it predicts; None for a pretrained model, which has vectors of patients only.
         run: the name of the run.
         data: the source of the run: "simulated", "cprd", "meds" or "omop".
         protocol: "strict" or "paper".
@@ -23,7 +23,7 @@ class Description:
 
     model: str
     kind: str
-    task: Task
+    task: Task | None
     run: str
     data: str
     protocol: str

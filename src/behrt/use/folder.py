@@ -5,7 +5,7 @@
 | `trained.json` | what the model is, and the SHA-256 of every other file |
 | `model.safetensors`, `config.json` | weights and settings, as the run has them |
 | `vocabulary.json`, `tokens.csv` | the diseases in their order; the token of each |
-| `recalibration.json` | turns scores into risks, fitted on tuning patients |
+| `recalibration.json` | of a model of a task: turns scores into risks, fitted on tuning patients |
 | `members/<model>/` | of an ensemble: weights and settings of the models that it is made of |
 | `disease_vectors.csv` | of a model with a vector per disease: the vectors |
 | `positions.csv` | of a model with positions: their vectors, which are not among the weights |
@@ -52,7 +52,7 @@ def write_folder(
     model: Path,
     members: Mapping[str, Path],
     vocabulary: Path,
-    recalibration: Recalibration,
+    recalibration: Recalibration | None,
 ) -> None:
     """Write the folder of a trained model.
 
@@ -62,7 +62,7 @@ def write_folder(
         model: the folder of its config.json and model.safetensors.
         members: of an ensemble, the same folder of each model that it is made of.
         vocabulary: the JSON file.
-        recalibration: of its scores.
+        recalibration: of its scores; None for a pretrained model.
 
     Raises:
         InputError: the model or a member was trained with another vocabulary.
@@ -75,7 +75,8 @@ def write_folder(
         for name in (CONFIG, WEIGHTS):
             _copy(source / name, place / name)
     _copy(vocabulary, folder / VOCABULARY)
-    write_json(asdict(recalibration), folder / RECALIBRATION)
+    if recalibration is not None:
+        write_json(asdict(recalibration), folder / RECALIBRATION)
     write_csv(_tokens(words), folder / "tokens.csv")
     if (vectors := disease_vectors(description.kind, model)) is not None:
         named = pl.DataFrame({"disease": words.phenotypes})
@@ -125,8 +126,8 @@ def read_folder(folder: Path) -> Description:
         if not (folder / name).is_file() or _hash(folder / name) != digest:
             raise InputError(folder / name, "it is missing or was changed", _AGAIN)
     del found["written_by"]
-    task, members = Task(**found.pop("task")), tuple(found.pop("members"))
-    return Description(task=task, members=members, **found)
+    task, members = found.pop("task"), tuple(found.pop("members"))
+    return Description(task=task and Task(**task), members=members, **found)
 
 
 def read_recalibration(folder: Path) -> Recalibration:

@@ -18,6 +18,7 @@ from behrt.logs import logger
 from behrt.models import model_named
 from behrt.models.ensemble import WEIGHTS, pooled
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
+from behrt.tasks import Task
 from behrt.use.description import Description
 from behrt.use.folder import MEMBERS, VOCABULARY, read_folder, read_recalibration
 from behrt.use.inputs import Data, read_inputs
@@ -108,6 +109,21 @@ class TrainedModel:
     vocabulary: Vocabulary
     compute: Compute
 
+    @property
+    def task(self) -> Task:
+        """What the model predicts.
+
+        Raises:
+            InputError: it is only pretrained.
+        """
+        if self.description.task is None:
+            raise InputError(
+                self.folder,
+                "the model is only pretrained, so it predicts no task",
+                "Use `embed`, or a model that was trained for a task",
+            )
+        return self.description.task
+
     def predict(
         self,
         data: Data,
@@ -134,7 +150,7 @@ class TrainedModel:
 
         Raises:
             InputError: the data are not as MEDS defines them, describe another vocabulary, or have
-                nothing to predict from.
+                nothing to predict from; the model is only pretrained.
         """
         return self.score(data, at, calibrated=calibrated, shared_words=shared_words).long(diseases)
 
@@ -147,6 +163,7 @@ class TrainedModel:
         shared_words: bool = False,
     ) -> Predictions:
         """Return the risks as an array, with what was left out; arguments as of `predict`."""
+        title = self.task.title  # a pretrained model is refused
         recalibration = read_recalibration(self.folder) if calibrated else None
 
         def risks(examples: Examples) -> np.ndarray:
@@ -154,6 +171,7 @@ class TrainedModel:
             return scores if recalibration is None else recalibration.risks(scores)
 
         rows, found, refused = self._of_all(data, at, shared_words, risks)
+        logger.info("%s: %s", self.description.model, title)
         return Predictions(rows, found, self.vocabulary.phenotypes, refused)
 
     def embed(

@@ -12,20 +12,20 @@ _ELIGIBLE = "They are those of all eligible patients, with and without a disease
 
 def readme(description: Description) -> str:
     """Return the README of a trained folder, in Markdown."""
-    task = description.task
+    name = "readme.md" if description.task else "readme_pretrained.md"
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     simulated = "The patients are simulated: the risks mean nothing for real patients."
-    text = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     filled = text.format(
         model=description.model,
         kind=description.kind,
         run=description.run,
         data="simulated" if description.data == "simulated" else description.data.upper(),
         protocol=description.protocol,
-        window=task.window,
+        window=description.task.window if description.task else "",
         vocabulary=description.vocabulary,
         special=", ".join(SPECIAL),
         first=FIRST_DISEASE,
-        population=_LABELLED if task.labelled else _ELIGIBLE,
+        population=_LABELLED if description.task and description.task.labelled else _ELIGIBLE,
         minimum_visits=description.minimum_visits,
         simulated=simulated if description.data == "simulated" else "",
     )

@@ -98,9 +98,9 @@ def predict_examples(
         (n, n_diseases), the model's own probabilities.
 
     Raises:
-        InputError: as `with_words_of`, or no patient has an example.
+        InputError: as `with_words_of`; the model is only pretrained; no patient has an example.
     """
-    task, words = model.description.task, model.vocabulary
+    task, words = model.task, model.vocabulary
     parts = []
     for shard in sequences:
         read = with_words_of(pl.read_parquet(shard), vocabulary, words, shared_words)
