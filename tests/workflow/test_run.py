@@ -44,7 +44,9 @@ def test_a_run_makes_every_table_and_figure(tiny: Copy) -> None:
 
 
 def test_the_documentation_names_the_columns_of_every_table(tiny: Copy) -> None:
-    from generated import columns_of  # of docs/; imports Sphinx, which no other test here needs
+    from generated.outputs import (
+        columns_of,
+    )  # of docs/; imports Sphinx, which no other test here needs
 
     for product in products():
         path = tiny.results / "tables" / f"{product.name}.csv"
@@ -57,7 +59,7 @@ def test_the_documentation_names_the_columns_of_every_table(tiny: Copy) -> None:
 
 
 def test_the_documentation_names_the_columns_of_files(tiny: Copy) -> None:
-    from generated import schema
+    from generated.code import schema
 
     page = (REPOSITORY / "docs" / "files.md").read_text(encoding="utf-8")
     pairs = re.findall(r"^### `(\S+)`\n\n<!-- generated: schema (\S+) -->", page, re.M)
