@@ -28,8 +28,12 @@ myst_heading_anchors = 4
 
 toc_object_entries = False
 default_role = "literal"  # one backtick marks code in docstrings, as in Markdown
-autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
-autodoc_default_options["exclude-members"] = "model_config"  # of pydantic
+autodoc_default_options = {
+    "members": True,
+    "member-order": "bysource",
+    "no-value": True,
+    "exclude-members": "model_config",  # of pydantic
+}
 autodoc_typehints = "signature"
 autodoc_mock_imports = ["lightgbm", "lightning_fabric", "torch"]  # they take seconds to import
 napoleon_numpy_docstring = False
