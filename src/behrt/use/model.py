@@ -252,9 +252,9 @@ class TrainedModel:
 
 
 def _run(folder: Path, compute: Compute) -> TrainingRun:
-    config = read_config(folder)
-    precision = config.get("precision", compute.precision)
-    own = Compute(config["seed"], compute.threads, precision, compute.accelerator)
+    own = Compute(
+        read_config(folder)["seed"], compute.threads, compute.precision, compute.accelerator
+    )
     return TrainingRun(folder, own)
 
 
@@ -279,5 +279,6 @@ def load(folder: str | Path, *, threads: int = 1, accelerator: str = "cpu") -> T
     description = read_folder(folder)
     vocabulary = read_vocabulary(folder / VOCABULARY)
     check_vocabulary(folder, vocabulary.version)
-    compute = Compute(0, threads, "auto", accelerator)
+    # In bfloat16, a risk would depend on the patients that are predicted together.
+    compute = Compute(0, threads, "32-true", accelerator)
     return TrainedModel(folder, description, vocabulary, compute)
