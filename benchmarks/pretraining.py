@@ -1,9 +1,9 @@
 """What each pretraining adds at the same cost, with all labels and with few.
 
-    python benchmarks/pretraining.py [results/demo] [--epochs mlm=6 forecast=4 none]
+    python benchmarks/pretraining.py [results/demo] [--epochs forecast=4 mlm=7 none]
         [--labels 0 1000] [--task T2] [--out docs/pretraining]
 
-Reads the sequences and tasks of a finished run. It pretrains BEHRT by MLM and by forecasting, for
+Reads the sequences and tasks of a finished run. It pretrains BEHRT by forecasting and by MLM, for
 numbers of epochs that take about the same CPU time, and trains both read-outs for the task from
 each of the two and from random weights: with all labelled training patients (0), and with a number
 of them, drawn by a hash of their id. Everything but the pretraining is the same: the settings are
@@ -14,8 +14,9 @@ up to `MOST_EPOCHS`. The tuning patients choose the epoch; the held-out patients
 Trainings and predictions are kept in <results>/pretraining, so that an interrupted benchmark
 continues. Writes <out>.csv, and the tables between the two marks of <out>.md. Metrics are the mean
 APS and AUROC of patients, on all labels and on first incidence, and the APS and AUROC of single
-diseases over patients, of different frequency. Differences are paired: 95 % intervals of the same
-resamples of patients. It prints the CPU seconds of each training.
+diseases over patients, of different frequency. Differences are those of the first pretraining from
+each other one, and paired: 95 % intervals of the same resamples of patients. It prints the CPU
+seconds of each training.
 """
 
 import argparse
@@ -47,7 +48,6 @@ from behrt.training import TrainingData, train
 
 REPOSITORY = Path(__file__).parents[1]
 NONE = "none"
-PRETRAININGS = ("forecast", "mlm", NONE)
 MODELS = {"mask": "behrt_mask", "cls": "behrt"}
 """The model of config.yaml with the settings of each read-out."""
 
@@ -121,11 +121,10 @@ class Benchmark:
         frame.filter(drawn | (pl.col("split") != TRAIN)).write_parquet(path)
         return path, labels / len(subjects)
 
-    def fitted(
-        self, name: str, weights: Path | None, readout: str, labels: int
-    ) -> tuple[Path, float]:
+    def fitted(self, weights: Path | None, readout: str, labels: int) -> tuple[Path, float]:
         """Train for the task; return the predictions for held-out patients and the CPU seconds."""
-        folder = self.place / f"{self.task.key}_{labels}" / f"{readout}_{name}"
+        before = weights.parent.name if weights else NONE
+        folder = self.place / f"{self.task.key}_{labels}" / f"{readout}_{before}"
         examples, share = self.fewer(labels)
         model = MODELS[readout]
         settings = configuration.settings_for(self.config, model, self.task.name)
@@ -183,9 +182,10 @@ def scored(examples: Path, predictions: Path, names: list[str], bootstrap: Boots
 
 
 def rows_of(scores: Mapping[str, Scores], **facts: Any) -> Iterator[dict[str, Any]]:
-    """Yield each metric of each pretraining, then its differences from the later ones."""
+    """Yield each metric of each pretraining, and the differences of the first from the others."""
+    first, *others = scores
     for name, ours in scores.items():
-        for minus in ("", *list(scores)[list(scores).index(name) + 1 :]):
+        for minus in ("", *(others if name == first else ())):
             for metric, estimate in ours.estimate.items():
                 resampled = ours.resampled[metric]
                 if minus:
@@ -242,7 +242,7 @@ def write(rows: pl.DataFrame, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, nargs="?", default=Path("results/demo"))
-    parser.add_argument("--epochs", nargs="+", default=["mlm=6", "forecast=4", NONE])
+    parser.add_argument("--epochs", nargs="+", default=["forecast=4", "mlm=7", NONE])
     parser.add_argument("--labels", type=int, nargs="+", default=[0, 1000])
     parser.add_argument("--readouts", nargs="+", default=list(MODELS))
     parser.add_argument("--task", default="T2")
@@ -261,19 +261,17 @@ def main() -> None:
         if pretraining == NONE:
             start[NONE] = None
             continue
-        start[pretraining], cost = run.pretrained(pretraining, int(epochs))
-        print(f"{pretraining}, {epochs} epochs: {cost:.0f} CPU s", flush=True)
+        name = f"{pretraining}, {epochs} epochs"
+        start[name], cost = run.pretrained(pretraining, int(epochs))
+        print(f"{name}: {cost:.0f} CPU s", flush=True)
     rows: list[dict[str, Any]] = []
     for labels in arguments.labels:
         for readout in arguments.readouts:
             found = {}
-            for pretraining in PRETRAININGS:
-                if pretraining not in start:
-                    continue
-                weights = start[pretraining]
-                predictions, cost = run.fitted(pretraining, weights, readout, labels)
-                found[pretraining] = scored(run.examples, predictions, names, bootstrap)
-                print(labels, readout, pretraining, f"{cost:.0f} CPU s", flush=True)
+            for name, weights in start.items():
+                predictions, cost = run.fitted(weights, readout, labels)
+                found[name] = scored(run.examples, predictions, names, bootstrap)
+                print(f"{readout}, {labels} labels, {name}: {cost:.0f} CPU s", flush=True)
             facts = {"task": task.key, "labels": str(labels or "all"), "readout": readout}
             rows += rows_of(found, **facts)
             write(pl.DataFrame(rows, infer_schema_length=None), arguments.out)
