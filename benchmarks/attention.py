@@ -36,7 +36,7 @@ from behrt.cprd.diagnoses import read_mapping
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.models import LABEL_SETS, compare, read_metrics
 from behrt.evaluation.patients import read_held_out, score_patients
-from behrt.figures.style import INK, PALETTE, QUIET, new_figure, save
+from behrt.figures.style import INK, PALETTE, QUIET, bottom, new_figure, save
 from behrt.files import write_parquet
 from behrt.learning.load import load_examples
 from behrt.learning.predictions import write_predictions
@@ -187,13 +187,13 @@ def row_of(metrics: Path, model: str, task: str) -> dict[str, Any]:
     return {"reference": reference if reference != model else None, **row}
 
 
-def draw(table: pl.DataFrame) -> None:
+def draw(table: pl.DataFrame, task: str) -> None:
     """Draw what attention adds, by variant, for both label sets and all shares."""
     shown = table.filter(pl.col("model") == "forecast")
     variants = shown["variant"].unique(maintain_order=True).to_list()
     shares = sorted(shown["share"].unique().to_list())
     figure = new_figure(7, 0.8 + 0.3 * len(variants))
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = {"all": "all labels", "first": "first incidence"}
     for panel, (name, title) in zip(panels, titles.items(), strict=True):
         panel.axvline(0, color=QUIET, linewidth=0.6)
@@ -214,13 +214,16 @@ def draw(table: pl.DataFrame) -> None:
                 markersize=3,
                 color=colour,
                 elinewidth=0.8,
-                label=f"about {patients:,} training patients",
+                label=f"{patients:,} training patients",
             )
         panel.set(xlabel="APS gained by attention (points)", yticks=range(len(variants)))
         panel.set_yticklabels(variants, color=INK)
-        panel.set_title(f"T2, {title}")
-    panels[0].invert_yaxis()
-    panels[1].legend()
+        panel.set_title(f"{task}, {title}")
+    panels[0].set_ylim(len(variants) - 0.5, -0.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="upper center", bbox_to_anchor=(0.5, bottom(figure)), ncols=len(shares)
+    )
     out = REPOSITORY / "docs/images/attention_pays"
     save(figure, out.with_suffix(".png"), out.with_suffix(".svg"), simulated=True)
 
@@ -268,8 +271,8 @@ def main() -> None:
                 rows.append({**facts, "model": model, "cpu_seconds": seconds, **found})
                 print(rows[-1], flush=True)
                 pl.DataFrame(rows, infer_schema_length=None).write_csv(table, float_precision=5)
-    if rows:
-        draw(pl.DataFrame(rows, infer_schema_length=None))
+    if any(row["model"] == "forecast" for row in rows):
+        draw(pl.DataFrame(rows, infer_schema_length=None), task.name)
 
 
 if __name__ == "__main__":
