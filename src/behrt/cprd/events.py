@@ -92,7 +92,7 @@ def make_events(
 
 
 def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `outcome` (`behrt.diagnosis_outcomes`) to each diagnosis row.
+    """Add `outcome` (`behrt.diagnosis_outcomes`) to each diagnosis row. The order is not kept.
 
     >>> from datetime import date
     >>> rows = pl.LazyFrame(
@@ -111,15 +111,16 @@ def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame
     ...     }
     ... )
     >>> mapping = pl.LazyFrame({"system": ["icd10"], "code": ["I10"], "phenotype": [0]})
-    >>> with_outcome(rows, window, mapping).select("subject_id", "day", "code", "outcome").collect()
+    >>> found = with_outcome(rows, window, mapping).sort("subject_id", "day")
+    >>> found.select("subject_id", "day", "code", "outcome").collect()
     shape: (3, 4)
     ┌────────────┬────────────┬──────┬───────────────────┐
     │ subject_id ┆ day        ┆ code ┆ outcome           │
     │ ---        ┆ ---        ┆ ---  ┆ ---               │
     │ i64        ┆ date       ┆ str  ┆ str               │
     ╞════════════╪════════════╪══════╪═══════════════════╡
-    │ 1          ┆ 2001-05-02 ┆ I10  ┆ mapped            │
     │ 1          ┆ 1990-01-01 ┆ I10  ┆ outside follow-up │
+    │ 1          ┆ 2001-05-02 ┆ I10  ┆ mapped            │
     │ 2          ┆ 2001-05-02 ┆ Z99  ┆ unmapped          │
     └────────────┴────────────┴──────┴───────────────────┘
 
