@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import read_config, read_weights
@@ -36,6 +37,17 @@ def test_no_weights_on_a_grid_have_a_lower_cross_entropy(seed: int) -> None:
         if first + second <= 1:
             others = (first, second, 1 - first - second)
             assert cross_entropy(scores, labels, others) >= least - 1e-9
+
+
+def test_the_weights_do_not_depend_on_the_number_of_threads() -> None:
+    random = np.random.default_rng(1)
+    scores = random.uniform(0.01, 0.99, (3, 200, 40))
+    labels = random.random(scores[0].shape) < scores[0]
+    found = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads):
+            found.append(least_cross_entropy(scores, labels).tobytes())
+    assert len(set(found)) == 1
 
 
 def test_a_member_that_knows_the_labels_gets_all_the_weight() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from scipy.optimize import Bounds, LinearConstraint, minimize
+from threadpoolctl import threadpool_limits
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import write_model
@@ -70,15 +71,16 @@ def least_cross_entropy(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         mixed = weights @ happened
         return -float(np.log(mixed).mean()), -(happened / mixed).mean(axis=1)
 
-    found = minimize(
-        loss_and_gradient,
-        np.full(len(scores), 1 / len(scores)),
-        jac=True,
-        method="SLSQP",
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(np.ones(len(scores)), 1, 1),
-        options={"ftol": 1e-12},
-    )
+    with threadpool_limits(1):  # the last bits of a product depend on the number of threads
+        found = minimize(
+            loss_and_gradient,
+            np.full(len(scores), 1 / len(scores)),
+            jac=True,
+            method="SLSQP",
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(np.ones(len(scores)), 1, 1),
+            options={"ftol": 1e-12},
+        )
     weights: np.ndarray = np.maximum(found.x, 0) / np.maximum(found.x, 0).sum()
     return weights
 
