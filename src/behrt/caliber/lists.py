@@ -203,7 +203,9 @@ def _medcodeids(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFram
     named = _listed_codes(folder, listed, "cprd", ("medcodeid",), optional=True)
     others = _listed_codes(folder, listed, "cprd", ("medcode",), other="readcode", optional=True)
     without_read_codes = (pl.col("other") == "").all().over("phenotype")
-    others = others.filter(without_read_codes & ~pl.col("phenotype").is_in(named["phenotype"]))
+    others = others.filter(
+        without_read_codes & ~pl.col("phenotype").is_in(named["phenotype"].implode())
+    )
     code = pl.col("code")
     typed = pl.concat([named, others]).with_columns(medcodeid=_whole_number(code))
     reason = (
