@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from behrt.errors import InputError
 from behrt.simulation.diseases import risk_by_sex
@@ -104,7 +104,7 @@ def make_risks(diseases: pl.DataFrame, seed: int = GRAPH_SEED) -> pl.DataFrame:
     def in_time(parent: int, lag: float) -> float:
         """Return the share of the parent's cases who are alive at the end of the lag."""
         width = np.hypot(10.0, spread[parent])
-        return max(0.3, float(norm.cdf((LONGEST_LIFE - age[parent] - lag) / width)))
+        return max(0.3, float(ndtr((LONGEST_LIFE - age[parent] - lag) / width)))
 
     rows: list[dict[str, float | int | bool]] = []
 

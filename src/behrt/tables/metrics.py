@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from behrt.disclosure import hide_steps, is_small, suppress
 from behrt.evaluation.assessment import read_assessments
@@ -89,7 +89,7 @@ def _interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the interval of each column: of values (k), drawn (resamples, k)."""
     low, high = interval(drawn)
-    reach = norm.ppf((1 + LEVEL) / 2) * drawn.std(axis=0, ddof=1)
+    reach = ndtri((1 + LEVEL) / 2) * drawn.std(axis=0, ddof=1)
     return np.where(normal, value - reach, low), np.where(normal, value + reach, high)
 
 
