@@ -1,13 +1,10 @@
 """Settings and fixtures of all tests."""
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypedDict
 
 import pytest
 from hypothesis import settings
@@ -64,29 +61,3 @@ def vocabulary() -> Vocabulary:
     """Return twelve diseases in three chapters."""
     names = tuple(f"Disease {i:02d}" for i in range(12))
     return Vocabulary(names, tuple(f"Chapter {i % 3}" for i in range(12)))
-
-
-class WorkflowRule(TypedDict):
-    """A rule: the names of its script and conda file, and whether it runs a text as a program."""
-
-    script: str
-    environment: str
-    runs_text: bool
-
-
-@pytest.fixture(scope="session")
-def workflow_rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WorkflowRule]:
-    """The rules of the workflow by name, as Snakemake parses them, for all kinds of input."""
-    data = tmp_path_factory.mktemp("meds") / "data"
-    data.mkdir()
-    (data / "0.parquet").touch()
-    done = subprocess.run(
-        [sys.executable, "tests/workflow_rules.py", str(data.parent)],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rules: dict[str, WorkflowRule] = json.loads(done.stdout)
-    return rules

@@ -1,11 +1,14 @@
 """The conda files, constraints.txt and pyproject.toml agree, and have what the scripts import."""
 
 import ast
+import json
 import re
+import subprocess
 import sys
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 import yaml
@@ -14,8 +17,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from behrt.provenance import PACKAGE, Code
-
-from .conftest import WorkflowRule
 
 REPOSITORY = Path(__file__).parents[1]
 # Scripts that load the modules of a folder by name.
@@ -80,6 +81,36 @@ def needed(script: str, code: Code) -> set[str]:
     loaded = [f"behrt.{folder}.{path.stem}" for path in (PACKAGE / folder).glob("[a-z]*.py")]
     files = code.files(REPOSITORY / "scripts" / f"{script}.py", *(loaded if folder else []))
     return set().union(*(imported(path) for path in files if path.suffix == ".py"))
+
+
+class WorkflowRule(TypedDict):
+    """A rule: the names of its script and conda file, and whether it runs a text as a program."""
+
+    script: str
+    environment: str
+    runs_text: bool
+
+
+@pytest.fixture(scope="module")
+def workflow_rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WorkflowRule]:
+    """The rules of the workflow by name, as Snakemake parses them, for all kinds of input."""
+    data = tmp_path_factory.mktemp("meds") / "data"
+    data.mkdir()
+    (data / "0.parquet").touch()
+    done = subprocess.run(
+        [sys.executable, "tests/workflow_rules.py", str(data.parent)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rules: dict[str, WorkflowRule] = json.loads(done.stdout)
+    return rules
+
+
+def test_no_rule_runs_a_text_as_a_program(workflow_rules: dict[str, WorkflowRule]) -> None:
+    assert [name for name, rule in workflow_rules.items() if rule["runs_text"]] == []
 
 
 def test_conda_files_pin_the_versions_of_constraints() -> None:

@@ -29,8 +29,6 @@ from behrt.sources.codes import Codes
 from behrt.sources.meds import read_metadata
 from behrt.sources.words import CodeListFiles, make_words
 
-from .conftest import WorkflowRule
-
 REPOSITORY = Path(__file__).parents[1]
 UNPICKLERS = {
     "pickle",
@@ -101,8 +99,7 @@ def test_no_program_runs_what_it_reads() -> None:
     assert found == []
 
 
-def test_no_rule_runs_what_it_reads(workflow_rules: dict[str, WorkflowRule]) -> None:
-    assert [name for name, rule in workflow_rules.items() if rule["runs_text"]] == []
+def test_no_rule_runs_what_it_reads() -> None:
     for path in (REPOSITORY / "workflow" / "Snakefile", *(REPOSITORY / "rules").glob("*.smk")):
         tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
         names = {token.string for token in tokens if token.type == tokenize.NAME}

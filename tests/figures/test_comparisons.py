@@ -1,24 +1,17 @@
 """What the figures of models side by side show."""
 
-import hashlib
-import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from behrt.figures import disease_differences, trends
-from behrt.figures.style import save
+
+from .test_drawings import words
 
 MODELS = ["behrt", "deepr", "prevalence", "history", "oracle_records", "oracle"]
-
-
-def words(figure: Figure, folder: Path) -> str:
-    save(figure, folder / "figure.png", folder / "figure.svg", simulated=False)
-    return "\n".join(re.findall(r"<!-- (.*?) -->", (folder / "figure.svg").read_text(), re.S))
 
 
 def models_table(models: list[str]) -> pl.DataFrame:
@@ -93,20 +86,3 @@ def test_few_differences_are_drawn_too(diseases: int, tmp_path: Path) -> None:
     words(disease_differences.draw(differences(diseases), "behrt"), tmp_path)
     nothing = differences(diseases).with_columns(difference=pl.lit(None, pl.String))
     words(disease_differences.draw(nothing, "behrt"), tmp_path)
-
-
-def test_comparisons_have_the_same_bytes_twice(tmp_path: Path) -> None:
-    digests = set()
-    table = models_table(MODELS)
-    for name in ("a", "b"):
-        drawn = (
-            trends.draw(table, table),
-            disease_differences.draw(differences(5), "behrt"),
-        )
-        digest = hashlib.sha256()
-        for i, figure in enumerate(drawn):
-            png, svg = tmp_path / name / f"{i}.png", tmp_path / name / f"{i}.svg"
-            save(figure, png, svg, simulated=True)
-            digest.update(png.read_bytes() + svg.read_bytes())
-        digests.add(digest.hexdigest())
-    assert len(digests) == 1

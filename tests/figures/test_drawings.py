@@ -1,6 +1,5 @@
 """What the figures of this run show, from tables to the words and marks in the SVG."""
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from behrt.figures import calibration, cohort_flow, decision, diseases, embedding_map, subgroups
-from behrt.figures.style import save
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.tasks import Task
 
@@ -22,7 +20,7 @@ VOCABULARY = Vocabulary(
 
 def words(figure: Figure, folder: Path) -> str:
     """Return the texts of a figure; matplotlib leaves each as a comment beside its outlines."""
-    save(figure, folder / "figure.png", folder / "figure.svg", simulated=False)
+    figure.savefig(folder / "figure.svg")
     return "\n".join(re.findall(r"<!-- (.*?) -->", (folder / "figure.svg").read_text(), re.S))
 
 
@@ -143,23 +141,6 @@ def test_the_map_names_common_diseases_alone(places: np.ndarray, tmp_path: Path)
     assert named
     assert {name[-2:] for name in named} <= {"00", "01", "02", "03"}
     assert "Chapter 4" in text
-
-
-def test_figures_have_the_same_bytes_twice(places: np.ndarray, tmp_path: Path) -> None:
-    digests = set()
-    for name in ("a", "b"):
-        drawn = (
-            cohort_flow.draw(flow(400, 300)),
-            diseases.draw_diseases(scores(N), VOCABULARY.chapters),
-            embedding_map.draw_map(places, VOCABULARY, np.arange(N) * 20),
-        )
-        digest = hashlib.sha256()
-        for i, figure in enumerate(drawn):
-            png, svg = tmp_path / name / f"{i}.png", tmp_path / name / f"{i}.svg"
-            save(figure, png, svg, simulated=True)
-            digest.update(png.read_bytes() + svg.read_bytes())
-        digests.add(digest.hexdigest())
-    assert len(digests) == 1
 
 
 MODELS = ("behrt", "history")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.neural_network import BernoulliRBM
+from threadpoolctl import threadpool_limits
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import read_weights
@@ -101,21 +102,28 @@ def test_learns_a_planted_rule_and_writes_it_down(
     np.testing.assert_allclose(alone, scores[:5], atol=1e-5)
 
 
-def test_the_bytes_depend_on_no_threads_and_no_hash_seed(tmp_path: Path) -> None:
-    fitted = {kind: (kind, settings) for kind, settings in SETTINGS.items()}
+def test_the_bytes_depend_on_no_threads_and_no_hash_seed(
+    build_examples: Build, draw_patients: Draw, tmp_path: Path
+) -> None:
+    """In this process, and in one with two threads and another hash seed."""
+    models = {kind: (kind, settings) for kind, settings in SETTINGS.items()}
     for kind in ("lightgbm", "logistic_regression"):
-        fitted[f"{kind}_sampled"] = (kind, SETTINGS[kind] | SAMPLED)
-    arguments = (str(Path(__file__).with_name("conftest.py")), json.dumps(fitted))
-    for threads, place in (("1", "a"), ("2", "b")):
-        hashed = {"PYTHONHASHSEED": threads}
-        kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments, str(tmp_path / place), threads],
-            env={**kept, **hashed, **limits},
-            check=True,
-        )
-    for model in fitted:
+        models[f"{kind}_sampled"] = (kind, SETTINGS[kind] | SAMPLED)
+    train, tuning = build_examples(draw_patients(300, 1)), build_examples(draw_patients(60, 2))
+    with threadpool_limits(1):
+        for place, (kind, settings) in models.items():
+            model = model_named(kind)
+            run = TrainingRun(tmp_path / "a" / place, Compute(3, threads=1))
+            model.fit(train, tuning, model.Settings(**settings), None, None, run)
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    limits = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "PYTHONHASHSEED": "2"}
+    arguments = (str(Path(__file__).with_name("conftest.py")), json.dumps(models))
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments, str(tmp_path / "b"), "2"],
+        env={**kept, **limits},
+        check=True,
+    )
+    for model in models:
         for name in ("config.json", "model.safetensors", "metrics.jsonl"):
             one, two = ((tmp_path / place / model / name).read_bytes() for place in "ab")
             assert one == two, (model, name)
@@ -293,6 +301,6 @@ def test_small_training_sets_change_what_is_learned_little(
 
 
 def test_models_that_are_counted_or_grown_need_no_torch() -> None:
-    asked = "import sys, behrt.models.{0}; sys.exit('torch' in sys.modules)"
-    for kind in ("prevalence", "history", "lightgbm"):
-        subprocess.run([sys.executable, "-c", asked.format(kind)], check=True)
+    models = ", ".join(f"behrt.models.{kind}" for kind in ("prevalence", "history", "lightgbm"))
+    asked = f"import sys, {models}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asked], check=True)
