@@ -1,5 +1,6 @@
 """The real Snakefile, run in copies of the repository so that tests can edit code and data."""
 
+import compileall
 import hashlib
 import importlib.util
 import os
@@ -11,13 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import polars as pl
 import pytest
 from filelock import FileLock
 
-REPOSITORY = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
 SOURCES = ("config", "envs", "rules", "scripts", "src", "workflow")
 TINY = ("--configfile", "config/test.yaml")
 MINE = (*TINY, "config/mine.yaml")
+# The files that run first: the longest, so that the workers of pytest-xdist end together. The
+# first makes the finished run that most others need, the next two need none.
+FIRST = ["slurm", "elsewhere", "sources", "additions", "run", "release", "failure", "search"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.stem.removeprefix("test_")
+        return item.path.parent != HERE, FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)
@@ -70,17 +84,19 @@ class Copy:
         done = self.snakemake("--dry-run", "--cores", "1", *arguments)
         return set(re.findall(r"^(\w+) +\d+$", done.stdout, re.MULTILINE)) - {"total"}
 
-    def summary(self, *arguments: str) -> dict[str, dict[str, set[str]]]:
-        """Return, by rule, the status and the plan of its files, according to Snakemake."""
+    def summary(self, *arguments: str) -> pl.DataFrame:
+        """Return path (below the results), rule, status and plan of each file."""
         done = self.snakemake("--summary", *arguments)
-        rules: dict[str, dict[str, set[str]]] = {}
-        for line in done.stdout.splitlines():
-            columns = line.split("\t")
-            if len(columns) >= 6 and columns[0] != "output_file":
-                found = rules.setdefault(columns[2], {"status": set(), "plan": set()})
-                found["status"].add(columns[-2])
-                found["plan"].add(columns[-1])
-        return rules
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        found = [row for row in rows if len(row) >= 6 and row[0] != "output_file"]
+        return pl.DataFrame(
+            {
+                "path": [row[0].removeprefix("results/test/") for row in found],
+                "rule": [row[2] for row in found],
+                "status": [row[-2] for row in found],
+                "plan": [row[-1] for row in found],
+            }
+        )
 
 
 def script(name: str) -> ModuleType:
@@ -101,6 +117,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     for name in SOURCES:
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
+    compileall.compile_dir(folder / "src", quiet=1)  # once, rather than in each copy of it
     return Copy(folder)
 
 

@@ -36,13 +36,9 @@ def test_a_table_and_a_figure_are_added_by_the_diffs_that_contributing_shows(
     apply(editable, example("A new table"))
     apply(editable, example("A new figure"))
     made = ["tables/frequency.csv", "figures/frequency.png", "figures/frequency.svg"]
-    planned = editable.snakemake("--dry-run", "--cores", "1", *TINY).stdout
-    assert "Make the table frequency" in planned
-    assert "Draw the figure frequency" in planned
-    assert "Write report.html" in planned
-    editable.snakemake("results/test/figures/frequency.svg", "--cores", "2", *TINY)
+    editable.snakemake("--cores", "2", *TINY)
     after = editable.contents()
-    assert {name for name in after if after[name] != before.get(name)} == {*made}
+    assert {name for name in after if after[name] != before.get(name)} == {*made, "report.html"}
     table = pl.read_csv(editable.results / "tables" / "frequency.csv")
     assert not table["patients"].is_in([1, 2, 3, 4]).any()
     assert set(table["data"]) == {"simulated"}
@@ -54,7 +50,6 @@ def test_a_model_is_added_by_the_diff_that_contributing_shows(editable: Copy) ->
     target = "results/test/evaluation/T2/age_group.parquet"
     for entry, refusal in (
         ("{settings: {year: 5}}", "age_group.settings: there is no key 'year'. Did you mean"),
-        ("{settings: {years: 0}}", "age_group.settings.years: it is 0. It must be a whole number"),
         ("{kind: age_grup}", "age_group.kind: there is no kind 'age_grup'. Did you mean"),
     ):
         (editable.folder / "config" / "mine.yaml").write_text(
@@ -86,28 +81,27 @@ def test_a_model_is_added_by_the_diff_that_contributing_shows(editable: Copy) ->
 
 def test_a_task_is_added_by_the_diff_that_contributing_shows(editable: Copy) -> None:
     apply(editable, example("A new task"))
-    models = ["behrt_mask", "deepr", "lightgbm"]  # takes too long
-    models += ["lightgbm_times", "ensemble"]
-    fewer = yaml.safe_dump({"models": dict.fromkeys(models)})
+    models = ["behrt", "deepr", "lightgbm_times", "ensemble"]  # takes too long
+    fewer = yaml.safe_dump(
+        {"models": dict.fromkeys(models), "evaluation": {"reference": "forecast"}}
+    )
     (editable.folder / "config" / "fewer.yaml").write_text(fewer)
     configured = (*TINY, "config/two_years.yaml", "config/fewer.yaml")
-    tables = {
-        name: editable.results / "tables" / f"{name}.csv" for name in ("table1", "population")
-    }
-    tables["decision"] = editable.results / "tables" / "decision.csv"
+    names = ("table1", "population", "decision")
+    tables = {name: editable.results / "tables" / f"{name}.csv" for name in names}
     targets = [f"results/test/{path.parent.name}/{path.name}" for path in tables.values()]
     done = editable.snakemake(*targets, "--cores", "2", *configured)
     trained = re.findall(r"Train (\w+) for (\w+)", done.stdout)
-    once = [("forecast", task) for task in ("T1", "T2", "T4", "all")]
-    assert sorted(trained) == [("behrt", "T4"), *once, ("history", "T4"), ("prevalence", "T4")]
+    once = [("forecast", task) for task in ("T2", "T4", "all")]
+    assert sorted(trained) == [*once, ("history", "T4"), ("prevalence", "T4")]
     for path in tables.values():
-        assert {"T1", "T2", "T4"} <= set(pl.read_csv(path)["task"])
+        assert {"T2", "T4"} <= set(pl.read_csv(path)["task"])
     drawn = [
         set(pl.read_parquet(editable.results / "tasks" / f"{task}.parquet")["subject_id"])
         for task in ("T4", "T2")
     ]
     assert set() < drawn[0] < drawn[1]
-    planned = editable.snakemake("paper", "--dry-run", "--cores", "1", *configured).stdout
+    planned = editable.snakemake("paper", "--dry-run", "--cores", "1", *configured[:-1]).stdout
     assert "Train behrt for T4_all" in planned
 
 

@@ -17,7 +17,7 @@ from .conftest import MINE, TINY, Copy
 pytestmark = pytest.mark.workflow
 
 
-def test_a_delivery_that_a_run_refuses_is_checked(tiny: Copy, licensed: Copy) -> None:
+def test_a_delivery_that_a_run_refuses_is_checked(licensed: Copy) -> None:
     folder = licensed.folder / "delivered"
     shutil.rmtree(folder / "ons")
     damaged = folder / "gold" / "simulated_Extract_Clinical_002.zip"
@@ -28,8 +28,6 @@ def test_a_delivery_that_a_run_refuses_is_checked(tiny: Copy, licensed: Copy) ->
     assert not report["ready"]
     assert len(report["errors"]) == 2
     assert not (licensed.folder / "results/mine/check/.sample").exists()
-    shutil.copytree(tiny.results / "delivery", folder, dirs_exist_ok=True)
-    assert "Ready: " in licensed.snakemake("check_delivery", "--cores", "1", *MINE).stdout
 
 
 def test_expectations_agree_with_the_run(editable: Copy) -> None:
@@ -99,5 +97,3 @@ def test_the_code_lists_are_fetched_verified_and_resumed(
     done = clean.snakemake(*asked)
     assert "1 of them new" in done.stdout
     assert json.loads((lists / "verified.json").read_text())["lists"]["phenotypes"] == 301
-    # No other target needs them.
-    assert "rule caliber" not in clean.snakemake("--dry-run", "--cores", "1", *TINY).stdout

@@ -87,9 +87,8 @@ def test_it_is_a_module_of_another_workflow(sources: Copy, tmp_path: Path) -> No
     refused = snakemake(sys.executable, tmp_path, "-n", fails=True, PYTHONPATH=path)
     assert "there is no key 'held_ou'. Did you mean 'held_out'." in refused
     (tmp_path / "study.yaml").write_text("run: mine\nresults: made\n")
-    planned = snakemake(sys.executable, tmp_path, "-n", PYTHONPATH=path)
-    assert "behrt_pretrain" in planned
-    snakemake(sys.executable, tmp_path, "made/mine/phenotypes/icd.parquet", PYTHONPATH=path)
+    # All jobs are planned, and one is run.
+    snakemake(sys.executable, tmp_path, "--until", "behrt_phenotypes", PYTHONPATH=path)
     assert (tmp_path / "made" / "mine" / "phenotypes" / "icd.parquet").is_file()
 
 

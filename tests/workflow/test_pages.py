@@ -1,14 +1,21 @@
-"""Every page of a run in a real browser: no request, no console error, no overflow."""
+"""The pages of a run: what they have, and in a real browser: no request, no error, no overflow."""
 
+import base64
 import json
+import os
+import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from selenium import webdriver
 
 from .conftest import TINY, Copy
+from .test_run import TARGETS
 
-pytestmark = [pytest.mark.workflow, pytest.mark.browser]
+pytestmark = pytest.mark.workflow
+
+HOSTILE = "<script>alert(1)</script>"
 
 PAGES = ["report.html", "figures/embedding_map.html", "figures/explorer.html", "provenance.html"]
 
@@ -31,11 +38,38 @@ return [elsewhere ? leads : null, content.childElementCount > 0];
 
 @pytest.fixture(scope="module")
 def results(tiny: Copy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run, with Snakemake's report, in which the name of a disease is HTML."""
     copy = tiny.copy(tmp_path_factory.mktemp("pages") / "copy")
-    copy.snakemake("--report", "results/test/provenance.html", *TINY)
+    table = copy.results / "tables" / "diseases.csv"
+    when = table.stat()
+    name = pl.read_csv(table)["disease"][0]
+    table.write_text(table.read_text().replace(name, HOSTILE))
+    os.utime(table, ns=(when.st_atime_ns, when.st_mtime_ns))
+    offline = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], "http://127.0.0.1:9")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in offline.items():
+            patch.setenv(variable, value)
+            patch.setenv(variable.upper(), value)
+        copy.snakemake("--report", "results/test/provenance.html", *TINY)
     return copy.results
 
 
+def test_the_report_has_the_targets_and_nothing_else(results: Path) -> None:
+    page = (results / "provenance.html").read_text()
+    assert len(page) < 50e6
+    (listed,) = re.findall(r"var results = (\{.*\})", page)
+    assert sorted(json.loads(listed)) == sorted(f"results/test/{name}" for name in TARGETS)
+
+
+def test_a_name_reaches_the_report_as_data(results: Path) -> None:
+    page = (results / "provenance.html").read_text()
+    assert HOSTILE not in page
+    table = (results / "tables" / "diseases.csv").read_bytes()
+    assert HOSTILE.encode() in table
+    assert base64.b64encode(table).decode() in page
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("page", PAGES)
 def test_every_control_works_without_a_network(
     browser: webdriver.Chrome, results: Path, page: str
@@ -87,6 +121,7 @@ def assert_no_overflow(browser: webdriver.Chrome) -> None:
     assert content <= window, f"{content} px of content in a window of {window} px"
 
 
+@pytest.mark.browser
 def test_every_link_of_the_provenance_report_opens(
     browser: webdriver.Chrome, results: Path
 ) -> None:

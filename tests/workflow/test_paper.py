@@ -32,7 +32,7 @@ def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
     (clean.folder / "config" / "gpu.yaml").write_text("accelerator: gpu\n")
     models = [
         f"results/test/predictions/T2/{model}.parquet"
-        for model in ("behrt", "forecast", "lightgbm")
+        for model in ("behrt", "forecast", "lightgbm_times")
     ]
     configured = (*TINY, "config/gpu.yaml")
     planned = clean.snakemake(*models, "--dry-run", "--cores", "1", *configured).stdout
@@ -42,7 +42,8 @@ def test_a_dry_run_prints_what_trains_where(plan: str, clean: Copy) -> None:
     ):
         assert f"{job} (gpu, threads: 1, GPUs: 1)" in planned
     # That of forecast takes a part of the weights for all tasks.
-    for job in ("Train forecast for T2", "Train lightgbm for T2", "Predict T2 with lightgbm"):
+    trees = ("Train lightgbm_times for T2", "Predict T2 with lightgbm_times")
+    for job in ("Train forecast for T2", *trees):
         assert f"{job} (cpu, threads: 1, GPUs: 0)" in planned
 
 
@@ -52,6 +53,12 @@ def test_more_models_are_planned(plan: str) -> None:
         assert f"Train {model} for T2" in plan
     assert "Pretrain pretrained_forecast" in plan
     assert "table2_more" in plan
+
+
+def test_no_code_lists_are_fetched_for_simulated_data(plan: str) -> None:
+    rules = re.findall(r"^(\w+) +\d+$", plan, re.MULTILINE)
+    assert "pretrain" in rules
+    assert "caliber" not in rules
 
 
 def test_only_the_oracle_reads_what_was_simulated_of_patients(sources: Copy) -> None:
@@ -67,7 +74,7 @@ def test_only_the_oracle_reads_what_was_simulated_of_patients(sources: Copy) -> 
 
 def test_a_combination_is_trained_without_the_embeddings_that_are_off(editable: Copy) -> None:
     folder = "results/test/ablation/age/"
-    editable.snakemake(folder + "evaluation/T2/behrt.parquet", "--cores", "1", *TINY)
+    editable.snakemake(folder + "models/T2/behrt/model.safetensors", "--cores", "1", *TINY)
     for model in ("mlm", "T2/behrt"):
         written = (editable.folder / folder / "models" / model / "config.json").read_text()
         settings = json.loads(written)["settings"]
