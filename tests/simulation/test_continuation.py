@@ -194,7 +194,7 @@ def test_nothing_after_the_day_is_read_and_chunks_have_their_size(
         few.onsets.filter(pl.col("day") <= DAY),
     )
     whole, cut = (courses(world, block, WINDOW, 4)[0] for block in (few, past))
-    for name in ("patients", "followed", "row", "day", "phenotype"):
+    for name in ("patients", "followed", "death", "row", "day", "phenotype"):
         assert np.array_equal(getattr(whole, name), getattr(cut, name)), name
     monkeypatch.setattr(continuation, "AT_ONCE", 40)
     assert [len(one.patients) for one in courses(world, few, WINDOW, 4)] == [40, 40, 40]
@@ -205,6 +205,7 @@ def test_examples_and_labels_by_hand() -> None:
     one = Continuations(
         patients=np.array([0, 0, 0, 1, 1]),
         followed=np.array([True, True, True, True, False]),
+        death=np.array([99, 99, 99, 99, 20]),
         row=np.array([0, 0, 0, 2, 2, 4, 4]),
         day=np.array([11, 11, 30, 12, 90, 13, 13]),
         phenotype=np.array([2, 3, 2, 0, 1, 1, 3]),

@@ -95,7 +95,7 @@ class Event(Objective):
         labels = {
             f"{name} {array}": getattr(part, array)
             for name, part in (("train", self.learned), ("tuning", self.checked))
-            for array in ("label", "weight")
+            for array in ("label", "weight", "months_of_age")
         }
         return {**super().data(), **labels}
 

@@ -163,8 +163,8 @@ def label_shard(
 ) -> tuple[pl.DataFrame, list[Step]]:
     """Return the predictions of a shard, with what is left after each criterion.
 
-    Of several visits of a patient that fit all criteria, one is drawn. The criteria are known by
-    the index day, so the draw does not depend on the future.
+    Of several visits of a patient that fit all criteria, one is drawn. Each criterion is known by
+    the index day, and none depends on the label or the length of follow-up.
 
     Args:
         sequences: whole histories.

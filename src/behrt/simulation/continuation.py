@@ -49,6 +49,7 @@ class Continuations:
     Attributes:
         patients: int64, one element per continuation: the patient's row.
         followed: bool, one element per continuation: alive on the last day.
+        death: float32, one element per continuation: the day of death, which may be later.
         row: int64, one element per recorded phenotype: the continuation.
         day: int64, its day since 1970-01-01, after the day from which the process is continued.
         phenotype: int64. Each is there once per continuation and day, sorted by these.
@@ -56,6 +57,7 @@ class Continuations:
 
     patients: np.ndarray
     followed: np.ndarray
+    death: np.ndarray
     row: np.ndarray
     day: np.ndarray
     phenotype: np.ndarray
@@ -98,7 +100,7 @@ def continue_process(
         found = np.stack([made.row[place], made.day[place], phenotype], axis=1)
         row, recorded, phenotype = np.unique(found.astype(np.int64), axis=0).T
         followed = people.death >= people.collected
-        yield Continuations(chosen, followed, row, recorded, phenotype)
+        yield Continuations(chosen, followed, people.death, row, recorded, phenotype)
 
 
 def tally(
