@@ -18,7 +18,6 @@ from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json
 from behrt.learning.engine import TrainingRun
-from behrt.learning.examples import Examples
 from behrt.learning.outcomes import OutcomeExamples, few_labels, load_outcome, weighted_log_loss
 from behrt.learning.run import Compute
 from behrt.models import behrt as whole_behrt
@@ -37,6 +36,7 @@ DISEASES = tuple(f"Disease {i}" for i in range(6))
 TINY = {"hidden": 8, "layers": 1, "heads": 2, "intermediate": 8, "max_length": 40}
 COMPUTE = Compute(seed=7, precision="32-true")
 FIRST = date(2001, 1, 1)
+ONE_EPOCH = Optimisation(epochs=1, batch_size=64, learning_rate=1e-2)
 
 
 def script(name: str) -> Callable[..., None]:
@@ -112,10 +112,6 @@ def loaded(made: dict[str, Any], *splits: str) -> OutcomeExamples:
     return load_outcome(made["sequences"], labels, splits, made["vocabulary"])
 
 
-def histories_of(given: OutcomeExamples) -> Examples:
-    return given.examples
-
-
 def test_the_kinds_are_those_that_the_configuration_knows() -> None:
     assert outcome_kinds() == sorted([AGE_SEX, *OUTCOME_KINDS])
 
@@ -162,30 +158,33 @@ def test_a_model_learns_what_leads_to_the_event(
     assert model.predict(held_out, TrainingRun(tmp_path, COMPUTE)).mean() > risks.mean() + 0.1
 
 
-@pytest.mark.parametrize("readout", ["cls", "mask"])
+@pytest.fixture(scope="module")
+def pretrained(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a tiny BEHRT, pretrained for an epoch."""
+    folder = tmp_path_factory.mktemp("mlm")
+    histories = [loaded(made, split).examples for split in ("train", "tuning")]
+    run = TrainingRun(folder, COMPUTE)
+    whole_behrt.pretrain(*histories, Settings(**TINY), Masking(), ONE_EPOCH, run)
+    return folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(("readout", "times"), [("cls", 1), ("mask", 2)])
 def test_behrt_starts_from_pretrained_weights_and_is_reproducible(
-    made: dict[str, Any], readout: str, tmp_path: Path
+    made: dict[str, Any], pretrained: Path, readout: str, times: int, tmp_path: Path
 ) -> None:
     train, tuning = loaded(made, "train"), loaded(made, "tuning")
-    settings = Settings(**TINY, readout=readout)
-    few = Optimisation(epochs=1, batch_size=64, learning_rate=1e-2)
-    run = TrainingRun(tmp_path / "mlm", COMPUTE)
-    whole_behrt.pretrain(histories_of(train), histories_of(tuning), settings, Masking(), few, run)
-    pretrained = tmp_path / "mlm" / "model.safetensors"
-    model = outcome_model("behrt")
-    predicted = []
-    for name in ("one", "two"):
-        run = TrainingRun(tmp_path / name, COMPUTE)
-        longer = few.model_copy(update={"epochs": 6})
-        model.fit(train, tuning, settings, longer, pretrained, [1], run)
+    model, settings = outcome_model("behrt"), Settings(**TINY, readout=readout)
+    few = ONE_EPOCH.model_copy(update={"epochs": 4})
+    predicted, weights = [], set()
+    for number in range(times):
+        run = TrainingRun(tmp_path / str(number), COMPUTE)
+        model.fit(train, tuning, settings, few, pretrained, [1], run)
         predicted.append(model.predict(tuning, run))
-    assert (predicted[0] == predicted[1]).all()
-    first, second = ((tmp_path / n / "model.safetensors").read_bytes() for n in ("one", "two"))
-    assert first == second
-    losses = [
-        json.loads(line)["tuning_loss"]
-        for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()
-    ]
+        weights.add((run.folder / "model.safetensors").read_bytes())
+    assert len(weights) == 1
+    assert (predicted[0] == predicted[-1]).all()
+    lines = (tmp_path / "0" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["tuning_loss"] for line in lines]
     assert weighted_log_loss(predicted[0], tuning) == pytest.approx(min(losses), rel=1e-5)
     assert min(losses) < weighted_log_loss(np.full(len(tuning), train.label.mean()), tuning)
 
