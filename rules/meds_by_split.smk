@@ -1,12 +1,55 @@
 """Write the MEDS dataset in the layout `data/<split>/` (target `meds_by_split`).
 
-In: the MEDS dataset and its split.
-Out: meds_by_split/, the same events, for programs that read one folder per split.
+In: the MEDS dataset and its split; of a delivery, also the diagnoses in the codes of the source.
+Out: meds_by_split/, for programs that read one folder per split.
 """
+
+if CPRD:
+
+    rule source_events:
+        input:
+            cohort="<results>/cohort/shards/{shard}.parquet",
+            diagnoses=DIAGNOSES,
+            pointers=POINTERS,
+            hospital=EXTRACTED["hes_diagnosis_hosp"],
+            medcodes=MEDCODES,
+            icd="<results>/phenotypes/icd.parquet",
+            phenotypes="<results>/phenotypes/phenotypes.parquet",
+        output:
+            events="<results>/source_events/{shard}.parquet",
+        log:
+            "<logs>/source_events/{shard}.log",
+        benchmark:
+            "<benchmarks>/source_events/{shard}.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=60,
+        params:
+            shard=lambda wildcards: int(wildcards.shard),
+            code=code_hash(SCRIPTS / "source_events.py"),
+        message:
+            "List the diagnoses of shard {wildcards.shard} in the codes of the source"
+        script:
+            "../scripts/source_events.py"
 
 
 rule meds_by_split:
     input:
+        **(
+            dict(
+                source_events=expand(
+                    "<results>/source_events/{shard}.parquet", shard=SHARDS
+                ),
+                medcodes=MEDCODES,
+                icd="<results>/phenotypes/icd.parquet",
+                phenotypes="<results>/phenotypes/phenotypes.parquet",
+            )
+            if CPRD
+            else {}
+        ),
         shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
         splits="<results>/meds/metadata/subject_splits.parquet",
         codes="<results>/meds/metadata/codes.parquet",

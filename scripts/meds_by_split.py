@@ -1,28 +1,58 @@
-"""The MEDS dataset of a run in the layout `data/<split>/`."""
+"""The MEDS dataset of a run in the layout `data/<split>/`, with the codes of the source."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from behrt import stage
+from behrt.cprd.events import describe_source_codes
 from behrt.files import atomic
 from behrt.logs import logger
-from behrt.meds_writer import write_events
+from behrt.meds_writer import write_codes, write_events
+
+ORDER = ("subject_id", "time", "code")
 
 
-def main(shards: list[Path], splits: Path, codes: Path, dataset: Path, folder: Path) -> None:
-    """Write `folder`; a split has no file of a shard in which it has no subject."""
+def main(
+    shards: list[Path],
+    splits: Path,
+    codes: Path,
+    dataset: Path,
+    folder: Path,
+    source_events: Sequence[Path] = (),
+    medcodes: Path | None = None,
+    icd: Path | None = None,
+    phenotypes: Path | None = None,
+) -> None:
+    """Write `folder`; a split has no file of a shard in which it has no subject.
+
+    `source_events` are the diagnoses of each shard in the codes of the source, which `medcodes`,
+    `icd` and `phenotypes` map to diseases.
+    """
     split_of = pl.read_parquet(splits)
-    for shard in shards:
-        events = pl.read_parquet(shard).select("subject_id", "time", "code")
+    seen: set[str] = set()
+    for number, shard in enumerate(shards):
+        events = pl.read_parquet(shard).select(ORDER)
+        if source_events:
+            own = pl.read_parquet(source_events[number]).select(ORDER)
+            seen |= set(own["code"].unique())
+            events = pl.concat([events, own]).sort(ORDER)
         named = events.join(split_of, on="subject_id", maintain_order="left")
         for (split,), part in named.partition_by("split", as_dict=True).items():
             write_events(part.drop("split"), folder / "data" / str(split) / shard.name)
-    for source in (splits, codes, dataset):
+    for source in (splits, dataset):
         with atomic(folder / "metadata" / source.name) as temporary:
             shutil.copyfile(source, temporary)
-    logger.info("meds: %d shards by split", len(shards))
+    described = pl.read_parquet(codes)
+    if medcodes and icd and phenotypes:
+        of_source = describe_source_codes(
+            pl.Series(sorted(seen), dtype=pl.String), medcodes, icd, phenotypes
+        )
+        described = pl.concat([described, of_source]).sort("code")
+    write_codes(described, folder / "metadata" / codes.name)
+    logger.info("meds: %d shards by split, %d codes", len(shards), described.height)
 
 
 if __name__ == "__main__":

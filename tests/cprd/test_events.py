@@ -6,7 +6,12 @@ import polars as pl
 import pytest
 
 from behrt.cprd.cohort import Cohort
-from behrt.cprd.events import EventSources, make_events
+from behrt.cprd.events import (
+    EventSources,
+    describe_source_codes,
+    make_events,
+    make_source_events,
+)
 from behrt.diagnosis_outcomes import add_outcomes
 
 START, END = datetime.date(2000, 2, 28), datetime.date(2000, 3, 2)
@@ -46,6 +51,20 @@ class Case:
     def row(self, table: str, subject_id: int, date: str | None, code: Any = None) -> None:
         self.rows[table].append((subject_id, day(date), code))
 
+    @property
+    def sources(self) -> EventSources:
+        folder = self.folder
+        return EventSources(
+            folder / "cohort",
+            [folder / "clinical"],
+            [folder / "consultation"],
+            [folder / "hes_diagnosis_hosp"],
+            [folder / "hes_hospital"],
+            folder / "medcodes",
+            folder / "icd",
+            folder / "phenotypes",
+        )
+
     def make(self) -> tuple[list[tuple[int, str | None, str]], dict[tuple[str, str], int]]:
         folder = self.folder
         Cohort.validate(pl.DataFrame(self.cohort), cast=True).write_parquet(folder / "cohort")
@@ -69,19 +88,7 @@ class Case:
             {"index": [0, 1], "code": ["CALIBER//Asthma", "CALIBER//Gout"]},
             schema={"index": pl.Int16, "code": pl.String},
         ).write_parquet(folder / "phenotypes")
-        events, outcomes = make_events(
-            EventSources(
-                folder / "cohort",
-                [folder / "clinical"],
-                [folder / "consultation"],
-                [folder / "hes_diagnosis_hosp"],
-                [folder / "hes_hospital"],
-                folder / "medcodes",
-                folder / "icd",
-                folder / "phenotypes",
-            ),
-            0,
-        )
+        events, outcomes = make_events(self.sources, 0)
         assert events.schema == {
             "subject_id": pl.Int64,
             "time": pl.Datetime("us"),
@@ -179,6 +186,32 @@ def test_the_same_disease_twice_a_day_is_one_event_and_one_code_may_be_two_disea
         "VISIT//HOSPITAL",
     ]
     assert outcomes == {("mapped", None): 4}
+
+
+def test_diagnoses_are_also_given_in_the_codes_of_the_source(case: Case) -> None:
+    case.patient(1)
+    case.row("clinical", 1, "2000-02-29", 7)
+    case.row("clinical", 1, "2000-02-29", 7)
+    case.row("clinical", 1, "2000-03-01", 55)  # in no list
+    case.row("clinical", 1, "2000-03-02", 0)  # no code
+    case.row("clinical", 1, None, 8)
+    case.row("clinical", 1, "1970-01-01", 8)  # before follow-up
+    case.row("clinical", 2, "2000-02-29", 8)  # not in the cohort
+    case.row("hes_diagnosis_hosp", 1, "2000-02-29", "M109")
+    case.make()
+    events = make_source_events(case.sources, 0)
+    assert [(time.date().isoformat(), code) for _, time, code in events.rows()] == [
+        ("2000-02-29", "ICD10//M109"),
+        ("2000-02-29", "MEDCODE//7"),
+        ("2000-03-01", "MEDCODE//55"),
+    ]
+    lists = (case.sources.medcodes, case.sources.icd, case.sources.phenotypes)
+    described = describe_source_codes(events["code"].unique(), *lists)
+    assert described.rows() == [
+        ("ICD10//M109", "ICD10 M109", ["CALIBER//Gout"]),
+        ("MEDCODE//55", "MEDCODE 55", None),
+        ("MEDCODE//7", "MEDCODE 7", ["CALIBER//Asthma", "CALIBER//Gout"]),
+    ]
 
 
 def test_consultations_and_admissions_are_visits_without_a_diagnosis(case: Case) -> None:

@@ -19,6 +19,8 @@ from .conftest import TINY, Copy, script
 
 pytestmark = pytest.mark.workflow
 
+LISTS = ("medcodes", "icd", "phenotypes")
+
 GENERATED = """
 run: generated
 source: meds
@@ -207,9 +209,23 @@ def test_the_dataset_of_a_run_is_valid_meds(tiny: Copy) -> None:
     assert set(pl.read_parquet(folder / "data" / "*.parquet")["code"]) <= listed
 
 
-def test_the_dataset_by_split_is_the_same_and_is_read(tiny: Copy, tmp_path: Path) -> None:
+def test_the_dataset_by_split_also_has_the_codes_of_the_source(tiny: Copy, tmp_path: Path) -> None:
     folder = tiny.results / "meds"
+    lists = {name: tiny.results / "phenotypes" / f"{name}.parquet" for name in LISTS}
+    own = []
+    for number, shard in enumerate(sorted((folder / "data").glob("*.parquet"))):
+        own.append(tmp_path / shard.name)
+        script("source_events").main(
+            cohort=tiny.results / "cohort" / "shards" / shard.name,
+            diagnoses=sorted((tiny.results / "extracted" / "clinical").glob("*.parquet")),
+            hospital=sorted((tiny.results / "extracted" / "hes_diagnosis_hosp").glob("*.parquet")),
+            events=own[-1],
+            shard=number,
+            **lists,
+        )
     script("meds_by_split").main(
+        source_events=own,
+        **lists,
         shards=sorted((folder / "data").glob("*.parquet")),
         splits=folder / "metadata" / "subject_splits.parquet",
         codes=folder / "metadata" / "codes.parquet",
@@ -228,5 +244,20 @@ def test_the_dataset_by_split_is_the_same_and_is_read(tiny: Copy, tmp_path: Path
         events.append(rows)
     order = ["subject_id", "time", "code"]
     written = pl.read_parquet(folder / "data" / "*.parquet")
-    assert pl.concat(events).sort(order).equals(written.sort(order))
+    found = pl.concat(events)
+    of_source = pl.col("code").str.contains("^(MEDCODE|ICD10)//")
+    assert found.filter(~of_source).sort(order).equals(written.sort(order))
+    # Every disease has a code of the source, on the same day, that is mapped to it.
+    described = pl.read_parquet(tmp_path / "meds" / "metadata" / "codes.parquet")
+    assert set(found["code"]) <= set(described["code"])
+    mapped = (
+        found.filter(of_source)
+        .join(described.select("code", "parent_codes"), on="code")
+        .select("subject_id", "time", code="parent_codes")
+        .explode("code")
+        .drop_nulls("code")
+        .unique()
+    )
+    diseases = written.filter(pl.col("code").str.starts_with("CALIBER//")).select(order)
+    assert mapped.sort(order).equals(diseases.sort(order))
     assert find_split(tmp_path / "meds") is not None

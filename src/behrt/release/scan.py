@@ -60,6 +60,7 @@ PATIENT_DATA = (
     "outcomes",
     "predictions",
     "sequences",
+    "source_events",
     "tasks",
     "truth",
     "unmapped",
