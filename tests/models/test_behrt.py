@@ -545,32 +545,6 @@ def test_pretraining_learns_and_reports(pretrained: Path) -> None:
     assert config["masking"] == {"mask": 0.12, "random": 0.015}
 
 
-def test_words_learn_at_their_own_rate(tmp_path: Path) -> None:
-    train, tuning = draw(40, 12), draw(10, 13)
-    begin(run_in(tmp_path))
-    start = Behrt(small(readout="mask"), N_DISEASES).state_dict()
-    moved = []
-    for rate in (1.0, 3.0):
-        step = Optimisation(
-            epochs=1,
-            batch_size=40,
-            learning_rate=1e-3,
-            warm_up=0,
-            schedule="constant",
-            weight_decay=0,
-            word_rate=rate,
-        )
-        folder = tmp_path / str(rate)
-        behrt.pretrain(train, tuning, SMALL, Masking(), step, run_in(folder))
-        weights = engine.read_weights(folder)
-        moved.append({name: weights[name] - start[name] for name in weights if name in start})
-    once, thrice = moved
-    words = "encoder.words.weight"
-    assert once[words].abs().max() > 5e-4
-    torch.testing.assert_close(thrice.pop(words), 3 * once.pop(words), rtol=1e-3, atol=1e-7)
-    torch.testing.assert_close(thrice, once, rtol=0, atol=0)
-
-
 def test_special_targets_make_pretraining_look_better(pretrained: Path, tmp_path: Path) -> None:
     """CLS opens every patient, so it is known without a look."""
     train, tuning = draw(600, 10), draw(100, 11)
