@@ -58,8 +58,6 @@ Settings = TypeVar("Settings", bound=Section)
 
 EVALUATION_BATCH = 256
 LEAST_SCORE_SPREAD = 0.1
-RATE = "times_learning_rate"
-"""The entry of a group of parameters: how many times as fast as others they learn."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +167,17 @@ def _outputs(
 
 
 def _optimiser(model: nn.Module, optimisation: Optimisation) -> torch.optim.AdamW:
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    words = {id(parameter) for parameter in getattr(model, "word_embeddings", [])}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            decay = optimisation.weight_decay if parameter.ndim > 1 else 0.0
-            rate = optimisation.word_rate if id(parameter) in words else 1.0
-            groups.setdefault((decay, rate), []).append(parameter)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.AdamW(
         [
-            {"params": parameters, "weight_decay": decay, RATE: rate}
-            for (decay, rate), parameters in groups.items()
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim > 1],
+                "weight_decay": optimisation.weight_decay,
+            },
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
+                "weight_decay": 0.0,
+            },
         ],
         lr=optimisation.learning_rate,
         fused=True,
@@ -267,9 +265,8 @@ class _Training:
         """Train on one batch; return its loss."""
         epoch, step = self.progress.epoch, self.progress.step
         steps = self.batches * self.optimisation.epochs
-        rate = self.optimisation.rate(epoch * self.batches + step, steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate * group[RATE]
+            group["lr"] = self.optimisation.rate(epoch * self.batches + step, steps)
         # Stream 0 of an epoch draws its order, stream 1 + step what a batch draws.
         draw = generator(self.run, epoch, 1 + step)
         loss = self.objective.loss(self.wrapped, self.fabric, rows, draw)
@@ -307,8 +304,7 @@ class _Training:
     def end_epoch(self, loss: float) -> None:
         """Add the line of the epoch, keep its weights if they are the best so far, and save."""
         progress = self.progress
-        steps = self.batches * self.optimisation.epochs
-        rate = self.optimisation.rate((progress.epoch + 1) * self.batches - 1, steps)
+        rate = self.optimiser.param_groups[0]["lr"]
         metrics = self.objective.evaluate(self.wrapped, self.fabric)
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
         figures = {"train_loss": loss, **metrics, "learning_rate": rate}

@@ -302,12 +302,6 @@ class Behrt(nn.Module):
         else:
             self.head = PooledHead(settings, n_diseases)
         self.apply(initialise)
-        self.encoder.layers.apply(initialise_to_width)
-
-    @property
-    def word_embeddings(self) -> list[Tensor]:
-        """The weights that learn at the optimisation's `word_rate`."""
-        return [self.encoder.words.weight]
 
     @property
     def output_bias(self) -> nn.Parameter:
@@ -357,16 +351,6 @@ def initialise(module: nn.Module) -> None:
     if isinstance(module, Encoder) and module.ages is not None:
         with torch.no_grad():
             module.ages.weight.copy_(embedded_positions(*module.ages.weight.shape))
-
-
-def initialise_to_width(module: nn.Module) -> None:
-    """Draw the weights of a linear layer so that its outputs are as large as its inputs.
-
-    BERT's spread is for a width of 768. In a narrower network it makes all attention weights of a
-    word almost equal at first, and pretraining takes more epochs.
-    """
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=module.in_features**-0.5)
 
 
 # --- Pretraining ------------------------------------------------------------------------------

@@ -41,10 +41,6 @@ class Optimisation(Section):
     gradient_norm: Positive = 1.0
     """Gradients are scaled down to this Euclidean norm."""
 
-    word_rate: Positive = 1.0
-    """How many times as fast the embeddings of the words of a BEHRT learn as its other weights. A
-    step of AdamW is as large as the learning rate, and the embedding of a rare disease gets few."""
-
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step (0 … steps − 1)."""
         warm_up = self.warm_up * steps
