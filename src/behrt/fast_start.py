@@ -13,9 +13,6 @@ def without_unused_imports() -> None:
     """
     sys.modules.setdefault("sqlalchemy", None)  # type: ignore[arg-type]
     sys.modules.setdefault("torch._dynamo", _without_compiler())
-    # torch.use_deterministic_algorithms also sets a value of the compiler's configuration.
-    for name in ("torch._inductor", "torch._inductor.config"):
-        sys.modules.setdefault(name, ModuleType(name))
 
 
 def _without_compiler() -> ModuleType:
