@@ -47,7 +47,8 @@ class Forecasting(Objective):
         tuning_of: the tuning examples by name of the task.
         cuts: drawn per patient and epoch, at most; None for all.
         max_length: words per patient, at most. Cuts so early that the words from there to the last
-            cut do not fit are left out.
+            cut do not fit are left out. Of a history that does not fit, an early cut reads less
+            than it would by itself, as in a prediction.
     """
 
     collate: CutBatch  # type: ignore[assignment]
