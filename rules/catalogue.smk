@@ -158,6 +158,7 @@ SETTINGS = {
     "outcomes": {name: outcome.title for name, outcome in outcomes_of(config).items()},
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
+    "ceilings": bool(ORACLE),
     "joint": [model for model in MODELS if MODELS[model]["kind"] == "forecast"],
     "next_event": lambda product: [
         name

@@ -1,7 +1,8 @@
 """Write the MEDS dataset in the layout `data/<split>/` (target `meds_by_split`).
 
 In: the MEDS dataset and its split; of a delivery, also the diagnoses in the codes of the source.
-Out: meds_by_split/, for programs that read one folder per split.
+Out: meds_by_split/, for programs that read one folder per split. Of a split by time, only held-out
+patients have events from the cut-off on.
 """
 
 if CPRD:
@@ -67,6 +68,7 @@ rule meds_by_split:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        cut_off=cut_off_of(config),
         code=code_hash(SCRIPTS / "meds_by_split.py"),
     message:
         "Write the MEDS dataset by split"

@@ -1,7 +1,8 @@
 """Pretrain by masked language modelling (MLM), or by forecasting each visit from those before it.
 
-In: the sequences; under the strict protocol, and always for forecasting, those of training and
-tuning patients.
+In: the sequences; under the strict protocol, those of training and tuning patients. Under the
+paper's, MLM also learns from held-out patients, and they choose the epoch; a forecast does not
+learn from held-out patients, but they choose its epoch.
 Out: models/mlm/ or models/pretrained_forecast/, the weights from which models with `pretrained`
 start. A variant of the run has its files in its own folder (behrt.variants).
 """

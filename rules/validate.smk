@@ -27,6 +27,7 @@ rule validate:
     params:
         content=lambda wildcards: content_of(model_folder(config) / "trained.json"),
         shared_words=config["shared_words"],
+        threads=config["training_threads"],
         recall_at=config["evaluation"]["recall_at"],
         bootstrap=dict(resamples=config["evaluation"]["resamples"], seed=config["seed"]),
         data=config["source"],

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from behrt.cprd.events import describe_source_codes
 from behrt.files import atomic
 from behrt.logs import logger
 from behrt.meds_writer import write_codes, write_events
+from behrt.sequences.frames import HELD_OUT
 
 ORDER = ("subject_id", "time", "code")
 
@@ -25,8 +27,12 @@ def main(
     medcodes: Path | None = None,
     icd: Path | None = None,
     phenotypes: Path | None = None,
+    cut_off: str | None = None,
 ) -> None:
     """Write `folder`; a split has no file of a shard in which it has no subject.
+
+    With a cut-off, the first day that is held out (YYYY-MM-DD), training and tuning patients have
+    only events before it and events without a time, as in the sequences.
 
     `source_events` are the diagnoses of each shard in the codes of the source, which `medcodes`,
     `icd` and `phenotypes` map to diseases.
@@ -40,6 +46,10 @@ def main(
             seen |= set(own["code"].unique())
             events = pl.concat([events, own]).sort(ORDER)
         named = events.join(split_of, on="subject_id", maintain_order="left")
+        if cut_off:
+            day = pl.col("time").dt.date()
+            early = day.is_null() | (day < date.fromisoformat(cut_off))
+            named = named.filter(early | (pl.col("split") == HELD_OUT))
         for (split,), part in named.partition_by("split", as_dict=True).items():
             write_events(part.drop("split"), folder / "data" / str(split) / shard.name)
     for source in (splits, dataset):

@@ -40,6 +40,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "ranks": 10,
         "maximum_length": 100,
         "explained": "behrt_mask",
+        "ceilings": True,
         "outcomes": {"death": "death within 90 days of a random visit"},
         **changes,
     }
@@ -70,8 +71,10 @@ def test_an_entry_gives_the_arguments_that_its_function_takes() -> None:
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_captions_state_the_facts_of_the_run(data: str, protocol: str) -> None:
     for product in PRODUCTS:
-        caption = product.captioned(settings(product, data=data, protocol=protocol))
-        assert caption.startswith("**Simulated data.** ") == (data == "simulated"), product.name
+        simulated = data == "simulated"
+        given = settings(product, data=data, protocol=protocol, ceilings=simulated)
+        caption = product.captioned(given)
+        assert caption.startswith("**Simulated data.** ") == simulated, product.name
         assert not re.search(r"[{}]|  |None", caption), product.name
         assert caption[-1] == ".", product.name
 
@@ -87,6 +90,14 @@ def test_captions_state_which_models_are_not_the_papers() -> None:
         assert "Delphi" not in without
         assert "from a network that" not in without
         assert "  " not in without
+
+
+def test_captions_describe_the_oracle_only_where_the_run_has_one() -> None:
+    captions = [product.captioned(settings(product)) for product in PRODUCTS]
+    without = [product.captioned(settings(product, ceilings=False)) for product in PRODUCTS]
+    named = "oracle_records"
+    assert sum(named in caption for caption in captions) >= 6
+    assert not any(named in caption for caption in without)
 
 
 def test_captions_take_windows_from_the_tasks() -> None:

@@ -18,6 +18,7 @@ from behrt.configuration import (
     disclosure_of,
     ensembles_of,
     every_model_of,
+    model_folder,
     models_of,
     options_for,
     read,
@@ -589,3 +590,13 @@ def test_a_mistaken_space_is_refused(spaces: dict[str, Any], where: str) -> None
 def test_the_paper_s_preset_holds_sizes_only() -> None:
     preset = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text(encoding="utf-8"))
     assert set(preset) <= {"pretrain", "models", "more_models", "search"}
+
+
+def test_a_model_is_not_validated_on_the_run_that_trained_it(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "own" / "trained" / "T2" / "behrt"
+    folder.mkdir(parents=True)
+    (folder / "trained.json").write_text("{}")
+    given = {"model": str(folder), "results": str(tmp_path / "results")}
+    assert model_folder({**given, "run": "other"}) == folder
+    with pytest.raises(InputError, match="it was trained by this run"):
+        model_folder({**given, "run": "own"})

@@ -1,4 +1,5 @@
 import datetime
+import runpy
 from pathlib import Path
 
 import polars as pl
@@ -63,3 +64,21 @@ def test_the_dataset_is_described_without_a_time_of_its_making(tmp_path: Path) -
     DatasetMetadataSchema.validate(metadata)
     assert metadata["dataset_name"] == "simulated"
     assert "created_at" not in metadata
+
+
+def test_a_dataset_by_split_has_nothing_after_the_cut_off_to_train_on(tmp_path: Path) -> None:
+    _events(tmp_path / "0.parquet")
+    for name in ("splits", "codes"):
+        frame = {"subject_id": [1], "split": ["train"]} if name == "splits" else {"code": ["A"]}
+        none = pl.lit(None, pl.String)
+        described = none.alias("description"), none.cast(pl.List(pl.String)).alias("parent_codes")
+        columns = described if name == "codes" else ()
+        pl.DataFrame(frame).with_columns(*columns).write_parquet(tmp_path / f"{name}.parquet")
+    write_dataset("simulated", tmp_path / "dataset.json")
+    main = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "meds_by_split.py"))["main"]
+    given = {name: tmp_path / f"{name}.parquet" for name in ("splits", "codes")}
+    given |= {"dataset": tmp_path / "dataset.json"}
+    for cut_off, rows in (("2000-01-01", 2), ("2000-01-02", 3), (None, 3)):
+        folder = tmp_path / str(cut_off)
+        main([tmp_path / "0.parquet"], folder=folder, cut_off=cut_off, **given)
+        assert pl.read_parquet(folder / "data" / "train" / "0.parquet").height == rows

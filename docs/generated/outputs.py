@@ -89,6 +89,7 @@ def _settings() -> dict[str, Any]:
         **{key: config[key] for key in ("protocol", "seed")},
         **{key: config["sex_analysis"][key] for key in ("score", "ranks")},
         "data": config["source"],
+        "ceilings": not any(config["simulation"]["process"]["mechanisms"].values()),
         "eligible": False,
         "disclosure": configuration.disclosure_of(config),
         "explained": evaluation["reference"],

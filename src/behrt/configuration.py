@@ -205,7 +205,7 @@ def model_folder(config: Mapping[str, Any]) -> Path:
     """Return the folder of the trained model that `validate` scores.
 
     Raises:
-        InputError: none is given, or it holds no trained model.
+        InputError: none is given, it holds no trained model, or this run trained it.
     """
     if config["model"] is None:
         raise InputError(
@@ -219,6 +219,12 @@ def model_folder(config: Mapping[str, Any]) -> Path:
             folder,
             "it holds no trained model",
             "Make one: snakemake results/<run>/trained/<task>/<model>",
+        )
+    if folder.resolve().is_relative_to(Path(config["results"], config["run"]).resolve()):
+        raise InputError(
+            "config, model",
+            "it was trained by this run, on some of the same patients",
+            "Validate it on another run; its own tables have its held-out patients",
         )
     return folder
 

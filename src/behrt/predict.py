@@ -11,6 +11,7 @@ from behrt import logs
 from behrt.errors import InputError
 from behrt.files import keep_private, write_csv, write_parquet
 from behrt.logs import logger
+from behrt.stage import log_error
 from behrt.use.model import load
 
 
@@ -102,7 +103,10 @@ def predict(given: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error is one sentence, and the exit status 1."""
+    """Run the command; an InputError is one sentence, and the exit status 1.
+
+    The text of any other error is withheld, as `behrt.stage.log_error` does.
+    """
     given = _parser().parse_args(arguments)
     keep_private()
     logs.start(None)
@@ -110,6 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predict(given)
     except InputError as error:
         logger.error("%s", error)
+        sys.exit(1)
+    except Exception as error:
+        log_error(error)
         sys.exit(1)
 
 

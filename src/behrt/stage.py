@@ -133,12 +133,20 @@ def _run(function: Callable[..., None], snakemake: Any) -> None:
         logs.logger.error("%s", error)
         raise SystemExit(1) from None
     except Exception as error:
-        if os.environ.get("BEHRT_SHOW_ERRORS") == "1":
-            raise
-        logs.logger.error(
-            "%s (its text is withheld because it may quote patients' data; run again with "
-            "BEHRT_SHOW_ERRORS=1 to see it)\n%s",
-            type(error).__name__,
-            "".join(traceback.format_tb(error.__traceback__)),
-        )
+        log_error(error)
         raise SystemExit(1) from None
+
+
+def log_error(error: Exception) -> None:
+    """Log the kind and the place of an error, but not its text, which may quote patients' data.
+
+    With BEHRT_SHOW_ERRORS=1, the error is raised again.
+    """
+    if os.environ.get("BEHRT_SHOW_ERRORS") == "1":
+        raise error
+    logs.logger.error(
+        "%s (its text is withheld because it may quote patients' data; run again with "
+        "BEHRT_SHOW_ERRORS=1 to see it)\n%s",
+        type(error).__name__,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )

@@ -41,8 +41,9 @@ class TrainingData:
     def learners(self, protocol: Protocol) -> tuple[str, ...]:
         """Return the splits whose patients are learned from.
 
-        A forecast learns what comes after a visit, so that it must not read the patients whose
-        future is predicted, which MLM does in the paper.
+        A forecast learns what comes after a visit, so that it must not learn from the patients
+        whose future is predicted, which MLM does in the paper. Under the paper's protocol, these
+        held-out patients still choose the epoch of both pretrainings.
         """
         supervised = self.task or self.pretraining == "forecast"
         return protocol.training if supervised else protocol.pretraining

@@ -15,6 +15,7 @@ from behrt.use.inputs import (
     NO_BIRTH,
     NO_DIAGNOSIS,
     NO_SUBJECT,
+    OUTSIDE_FOLLOW_UP,
     UNDATED,
     UNKNOWN_WORDS,
     Inputs,
@@ -131,6 +132,20 @@ def test_what_is_left_out_is_counted(vocabulary: Vocabulary) -> None:
     }
 
 
+def test_diagnoses_count_in_follow_up_only(vocabulary: Vocabulary) -> None:
+    bounds: list[Event] = [
+        (7, "2001-05-03", "FOLLOW_UP//START"),
+        (7, "2003-01-08", "CALIBER//Disease 02"),
+        (7, "2003-01-08", "FOLLOW_UP//END"),
+        (8, "1999-12-31", "CALIBER//Disease 02"),
+        (8, "2000-01-01", "CALIBER//Disease 04"),
+        (8, "2002-02-01", "MEDS_DEATH"),
+    ]
+    inputs, refused = read(frame(EVENTS + bounds), vocabulary)
+    assert histories(inputs) == [[(636, [2])], [(480, [4])]]
+    assert refused == {OUTSIDE_FOLLOW_UP: 5}
+
+
 def test_further_columns_of_the_times_are_kept(vocabulary: Vocabulary) -> None:
     at = times((8, "2005-01-01"), (7, "2005-01-01")).with_columns(
         boolean_value=pl.Series([True, False])
@@ -165,7 +180,24 @@ def test_another_vocabulary_is_refused_unless_its_shared_words_are_wanted(
     folder = dataset(tmp_path / "meds", ["Disease 03", "Something else"])
     with pytest.raises(InputError, match="1 of its 2 words are among the model's 12"):
         list(read_inputs(folder, None, vocabulary, Counter()))
+    for part in ("data", "data/train", "data/train/0.parquet"):
+        with pytest.raises(InputError, match="1 of its 2 words are among the model's 12"):
+            list(read_inputs(folder / part, None, vocabulary, Counter()))
     assert len(list(read_inputs(folder, None, vocabulary, Counter(), shared_words=True))) == 2
+
+
+def test_a_description_of_codes_needs_no_parents(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    folder = dataset(tmp_path / "meds", list(vocabulary.phenotypes))
+    codes = folder / "metadata" / "codes.parquet"
+    pl.read_parquet(codes).drop("parent_codes").write_parquet(codes)
+    assert len(list(read_inputs(folder, None, vocabulary, Counter()))) == 2
+
+
+def test_a_subject_in_several_files_is_refused(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    for name, part in (("a", EVENTS[:5]), ("b", EVENTS[5:])):
+        frame(part).write_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(InputError, match="a subject is in several files"):
+        list(read_inputs(tmp_path, None, vocabulary, Counter()))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +205,8 @@ def test_another_vocabulary_is_refused_unless_its_shared_words_are_wanted(
     [
         (frame(EVENTS).drop("code"), None, "data: it has no column code"),
         (frame(EVENTS).with_columns(time=pl.lit("x")), None, "another type than in MEDS"),
+        (frame(EVENTS).with_columns(time=pl.lit(11444)), None, "another type than in MEDS"),
+        (frame(EVENTS).with_columns(subject_id=pl.lit(7.5)), None, "another type than in MEDS"),
         (frame(EVENTS).with_columns(code=pl.lit(None, pl.String)), None, "code has empty cells"),
         (frame(EVENTS), pl.DataFrame({"subject_id": [7]}), "prediction times: it has no column"),
     ],

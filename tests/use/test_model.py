@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 import behrt
 from behrt.errors import InputError
-from behrt.files import read_json
+from behrt.files import read_json, write_json
 from behrt.learning.artefacts import read_weights
 from behrt.logs import logger
 from behrt.predict import main
@@ -127,6 +127,57 @@ def test_a_changed_file_or_another_folder_is_refused(trained: Make, tmp_path: Pa
         behrt.load(folder)
 
 
+def test_a_folder_that_changes_after_it_was_loaded_is_refused(trained: Make) -> None:
+    folder = trained("history")
+    model = behrt.load(folder)
+    facts = read_json(folder / "trained.json")
+    write_json(facts | {"run": "another"}, folder / "trained.json")
+    with pytest.raises(InputError, match="it has changed since it was loaded"):
+        model.predict(EVENTS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "vocabulary.json", "recalibration.json"],
+)
+def test_a_list_without_a_file_of_the_model_is_refused(trained: Make, name: str) -> None:
+    path = trained("history") / "trained.json"
+    facts = read_json(path)
+    del facts["files"][name]
+    write_json(facts, path)
+    with pytest.raises(InputError, match=f"it does not list {name}"):
+        behrt.load(path.parent)
+
+
+def test_a_list_of_files_elsewhere_or_a_truncated_one_is_refused(trained: Make) -> None:
+    path = trained("history") / "trained.json"
+    facts = read_json(path)
+    write_json(facts | {"files": facts["files"] | {"../other.json": "0"}}, path)
+    with pytest.raises(InputError, match="it lists a file outside the folder"):
+        behrt.load(path.parent)
+    write_json(facts | {"members": ["forecast"]}, path)
+    with pytest.raises(InputError, match=r"it does not list members/forecast/config\.json"):
+        behrt.load(path.parent)
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(InputError, match="it cannot be read as JSON"):
+        behrt.load(path.parent)
+
+
+def test_labels_may_be_numbers_and_a_column_may_be_named_index(trained: Make) -> None:
+    at = pl.DataFrame(
+        {
+            "subject_id": [2, 1],
+            "prediction_time": [datetime(2011, 1, 1)] * 2,
+            "boolean_value": [1, 0],
+            "index": [5, 6],
+        }
+    )
+    found = behrt.load(trained("history")).score(EVENTS, at)
+    assert found.rows["index"].to_list() == [6, 5]
+    labels = found.meds("Disease 03")["boolean_value"]
+    assert labels.to_list() == [False, True]
+
+
 def test_a_disease_that_is_not_predicted_is_refused(trained: Make) -> None:
     with pytest.raises(InputError, match="Did you mean 'Disease 01'"):
         behrt.load(trained("history")).predict(EVENTS, diseases=["disease 01"])
@@ -173,6 +224,27 @@ def test_the_command_says_what_is_wrong(
         with pytest.raises(SystemExit, match="1"):
             main([*command, *arguments])
         assert problem in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("own_log")
+def test_the_command_withholds_the_text_of_other_errors(
+    trained: Make,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError(f"subject {subject}")
+
+    subject = 4711
+    monkeypatch.delenv("BEHRT_SHOW_ERRORS", raising=False)
+    monkeypatch.setattr("behrt.predict.read_times", fail)
+    command = [str(trained("history")), "data", "--at", "at.csv", "--out"]
+    with pytest.raises(SystemExit, match="1"):
+        main([*command, str(tmp_path / "x.parquet")])
+    error = capfd.readouterr().err
+    assert "ComputeError (its text is withheld" in error
+    assert str(subject) not in error
 
 
 def test_predictions_are_read_by_meds_evaluation(trained: Make) -> None:

@@ -110,7 +110,8 @@ def read_folder(folder: Path) -> Description:
     """Return what the trained model in a folder is, after a check of every file.
 
     Raises:
-        InputError: the folder holds no trained model, one of another format, or a changed file.
+        InputError: the folder holds no trained model, one of another format, or a changed file; its
+            list of files cannot be read, or lacks one that a prediction needs.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -119,15 +120,30 @@ def read_folder(folder: Path) -> Description:
             "there is no such file, so the folder is not that of a trained model",
             "Give a folder that `snakemake results/<run>/trained/<task>/<model>` has made",
         )
-    found = read_json(path)
+    try:
+        found = read_json(path)
+    except ValueError:
+        raise InputError(path, "it cannot be read as JSON", _AGAIN) from None
     if found.pop("format", None) != FORMAT:
         raise InputError(path, f"its format is not {FORMAT}", _AGAIN)
-    for name, digest in found.pop("files").items():
+    del found["written_by"]
+    files, task, members = found.pop("files", {}), found.pop("task"), tuple(found.pop("members"))
+    description = Description(task=task and Task(**task), members=members, **found)
+    if missing := sorted(_needed(description) - files.keys()):
+        raise InputError(path, f"it does not list {missing[0]}", _AGAIN)
+    for name, digest in files.items():
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise InputError(path, "it lists a file outside the folder", _AGAIN)
         if not (folder / name).is_file() or _hash(folder / name) != digest:
             raise InputError(folder / name, "it is missing or was changed", _AGAIN)
-    del found["written_by"]
-    task, members = found.pop("task"), tuple(found.pop("members"))
-    return Description(task=task and Task(**task), members=members, **found)
+    return description
+
+
+def _needed(description: Description) -> set[str]:
+    """Return the files that a prediction reads."""
+    places = ["", *(f"{MEMBERS}/{member}/" for member in description.members)]
+    names = {place + name for place in places for name in (CONFIG, WEIGHTS)}
+    return names | {VOCABULARY} | ({RECALIBRATION} if description.task else set())
 
 
 def read_recalibration(folder: Path) -> Recalibration:

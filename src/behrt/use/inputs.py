@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from meds.schema import birth_code, code_metadata_filepath, data_subdirectory
+from meds.schema import birth_code, code_metadata_filepath, data_subdirectory, death_code
 
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.load import examples_of
 from behrt.sequences.frames import HELD_OUT
-from behrt.sequences.sequences import FOLLOW_UP_START, SEXES, build_sequences
-from behrt.sequences.vocabulary import Vocabulary, is_word, read_codes, word_of
+from behrt.sequences.sequences import FOLLOW_UP_END, FOLLOW_UP_START, SEXES, build_sequences
+from behrt.sequences.vocabulary import Vocabulary, build_vocabulary, is_word, word_of
+from behrt.sources.meds import read_metadata
 
 Data = pl.DataFrame | pl.LazyFrame | str | Path
 """A MEDS dataset: a frame, a Parquet file, or the folder that holds `data/`."""
@@ -28,6 +29,7 @@ FIRST_EVENT = "FIRST_EVENT"
 UNKNOWN_WORDS = "diagnoses of words that the model does not know"
 UNDATED = "diagnoses without a time"
 BEFORE_BIRTH = "diagnoses before the year of birth"
+OUTSIDE_FOLLOW_UP = "diagnoses outside follow-up"
 NO_BIRTH = "subjects without a birth"
 NO_DIAGNOSIS = "predictions without a diagnosis up to their time"
 NO_SUBJECT = "predictions for subjects who are not in the data"
@@ -59,7 +61,8 @@ def read_inputs(
     An input is the diagnoses at or before its prediction time; sex, birth and the start of
     follow-up are those of the subject. A visit is a calendar day with a diagnosis. Events that are
     not words of a vocabulary (`CALIBER//…`, `CODE//…`) only decide when follow-up starts, if the
-    data have no FOLLOW_UP//START.
+    data have no FOLLOW_UP//START. Diagnoses count from FOLLOW_UP//START to FOLLOW_UP//END or death,
+    first and last day included, where the data have these.
 
     Args:
         data: MEDS events: subject_id, time, code.
@@ -73,20 +76,27 @@ def read_inputs(
 
     Raises:
         InputError: the data or the times are not as MEDS defines them, or describe another
-            vocabulary.
+            vocabulary; a subject is in several files.
     """
     if at is not None:
         at = _typed(at, AT, "prediction times")
-    subjects: list[pl.Series] = []
+    known = pl.Series("subject_id", dtype=pl.Int64)
     for events in _parts(data, vocabulary, shared_words):
-        subjects.append(events["subject_id"].unique())
-        own = None if at is None else at.filter(pl.col("subject_id").is_in(subjects[-1].implode()))
+        subjects = events["subject_id"].unique()
+        if subjects.is_in(known.implode()).any():
+            raise InputError(
+                "data",
+                "a subject is in several files",
+                "Write each subject to one file, as MEDS asks",
+            )
+        known = pl.concat([known, subjects])
+        own = None if at is None else at.filter(pl.col("subject_id").is_in(subjects.implode()))
         inputs = _inputs(events, own, vocabulary, refused)
         if len(inputs.rows):
             yield inputs
     if at is not None:
-        known = pl.concat(subjects).implode()
-        refused[NO_SUBJECT] += at.filter(~pl.col("subject_id").is_in(known)).height
+        missing = ~pl.col("subject_id").is_in(known.implode())
+        refused[NO_SUBJECT] += at.filter(missing).height
 
 
 def _parts(data: Data, vocabulary: Vocabulary, shared_words: bool) -> Iterator[pl.DataFrame]:
@@ -95,13 +105,18 @@ def _parts(data: Data, vocabulary: Vocabulary, shared_words: bool) -> Iterator[p
         yield _typed(data.lazy().collect(), COLUMNS, "data")
         return
     path = Path(data)
+    if not shared_words:
+        # A file or a folder of a dataset is below the folder that describes its codes.
+        places = (path, *path.resolve().parents[:3])
+        described = (place / code_metadata_filepath for place in places)
+        codes = next((file for file in described if file.is_file()), None)
+        if codes is not None:
+            _check_vocabulary(codes, vocabulary)
     if path.is_file():
         files = [path]
     else:
         inner = path / data_subdirectory
         files = sorted((inner if inner.is_dir() else path).rglob("*.parquet"))
-        if not shared_words:
-            _check_vocabulary(path / code_metadata_filepath, vocabulary)
     if not files:
         raise InputError(
             path, "there is no Parquet file", "Give the folder of a MEDS dataset, or a file of it"
@@ -115,12 +130,10 @@ def _parts(data: Data, vocabulary: Vocabulary, shared_words: bool) -> Iterator[p
 
 
 def _check_vocabulary(codes: Path, vocabulary: Vocabulary) -> None:
-    if not codes.is_file():
-        return
-    described = pl.read_parquet(codes, columns=["code"])
+    described = read_metadata(codes)
     if described.filter(is_word(pl.col("code"))).is_empty():
         return  # its diagnoses, if it has any, are refused one by one
-    other = read_codes(codes)
+    other = build_vocabulary(described, codes)
     if other.version == vocabulary.version:
         return
     shared = len(set(other.phenotypes) & set(vocabulary.phenotypes))
@@ -141,6 +154,13 @@ def _typed(frame: pl.DataFrame, columns: dict[str, pl.DataType], where: str | Pa
     )
     if missing := [name for name in columns if name not in frame.columns]:
         raise InputError(where, f"it has no column {', '.join(missing)}", fix)
+    found = frame.schema
+    for name, kind in columns.items():
+        # A cast would read a number as a time, and cut a fraction off.
+        number = found[name].is_numeric()
+        fraction = number and not found[name].is_integer()
+        if (kind.is_temporal() and number) or (kind.is_integer() and fraction):
+            raise InputError(where, "a column has another type than in MEDS", fix)
     try:
         typed = frame.with_columns(pl.col(name).cast(kind) for name, kind in columns.items())
     except pl.exceptions.PolarsError:
@@ -191,12 +211,23 @@ def _inputs(
 
 def _diagnoses(events: pl.DataFrame, vocabulary: Vocabulary, refused: Counter[str]) -> pl.DataFrame:
     """Return the diagnoses that count, and count the others."""
-    left = events.filter(is_word(pl.col("code")))
+    code, day = pl.col("code"), pl.col("time").dt.date()
+    follow_up = events.group_by("subject_id").agg(
+        start=day.filter(code == FOLLOW_UP_START).min(),
+        end=pl.min_horizontal(
+            day.filter(code == FOLLOW_UP_END).max(), day.filter(code == death_code).min()
+        ),
+    )
+    left = events.filter(is_word(code)).join(follow_up, on="subject_id", maintain_order="left")
     known = pl.Series(vocabulary.phenotypes, dtype=pl.String).implode()
     for reason, wanted in (
         (UNKNOWN_WORDS, word_of(pl.col("code")).is_in(known)),
         (UNDATED, pl.col("time").is_not_null()),
         (BEFORE_BIRTH, pl.col("time").dt.year() >= pl.col("birth").dt.year()),
+        (
+            OUTSIDE_FOLLOW_UP,
+            day.is_between(pl.coalesce("start", day), pl.coalesce("end", day)),
+        ),
     ):
         kept = left.filter(wanted)
         refused[reason] += left.height - kept.height

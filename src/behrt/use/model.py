@@ -86,7 +86,8 @@ class Predictions:
         with labels, predicted_boolean_value (empty: the model has no threshold, but
         meds-evaluation needs the column) and predicted_boolean_probability (Float32).
         """
-        labels = [name for name in ("boolean_value",) if name in self.rows.columns]
+        label = "boolean_value"  # 0 or 1 in some CSV files
+        labels = [pl.col(label).cast(pl.Boolean)] if label in self.rows.columns else []
         return self.rows.select("subject_id", "prediction_time", *labels).with_columns(
             predicted_boolean_value=pl.lit(None, pl.Boolean),
             predicted_boolean_probability=pl.Series(self.of(disease), dtype=pl.Float32),
@@ -150,7 +151,8 @@ class TrainedModel:
 
         Raises:
             InputError: the data are not as MEDS defines them, describe another vocabulary, or have
-                nothing to predict from; the model is only pretrained.
+                nothing to predict from; the model is only pretrained, or its folder has changed
+                since it was loaded.
         """
         return self.score(data, at, calibrated=calibrated, shared_words=shared_words).long(diseases)
 
@@ -164,6 +166,7 @@ class TrainedModel:
     ) -> Predictions:
         """Return the risks as an array, with what was left out; arguments as of `predict`."""
         title = self.task.title  # a pretrained model is refused
+        self._check_unchanged()
         recalibration = read_recalibration(self.folder) if calibrated else None
 
         def risks(examples: Examples) -> np.ndarray:
@@ -223,6 +226,7 @@ class TrainedModel:
         values: Callable[[Examples], np.ndarray],
     ) -> tuple[pl.DataFrame, np.ndarray, dict[str, int]]:
         """Return the rows, the values of each, and what was left out."""
+        self._check_unchanged()
         refused: Counter[str] = Counter()
         rows, found = [], []
         for inputs in read_inputs(data, at, self.vocabulary, refused, shared_words):
@@ -238,8 +242,8 @@ class TrainedModel:
                 "Check the codes, the births and the prediction times",
             )
         joined, values_of = pl.concat(rows), np.concatenate(found)
-        order = joined.with_row_index().sort("subject_id", "prediction_time", maintain_order=True)
-        place = order["index"].to_numpy()
+        order = pl.arg_sort_by("subject_id", "prediction_time", maintain_order=True)
+        place = joined.select(order).to_series().to_numpy()
         few = joined.filter(pl.col("visits") < self.description.minimum_visits)
         if few.height:
             logger.warning(
@@ -249,6 +253,11 @@ class TrainedModel:
                 self.description.minimum_visits,
             )
         return joined[place], values_of[place], left_out
+
+    def _check_unchanged(self) -> None:
+        """Refuse a folder that has changed, because the weights are read for each prediction."""
+        if read_folder(self.folder) != self.description:
+            raise InputError(self.folder, "it has changed since it was loaded", "Load it again")
 
 
 def _run(folder: Path, compute: Compute) -> TrainingRun:
