@@ -44,6 +44,14 @@ def includes_the_day(outcome):
     return config["source"] != "meds" if given is None else given
 
 
+def labels_learned(wildcards):
+    """Return the most labels that a model learns from; None for all."""
+    most = [OUTCOMES[wildcards.outcome]["training_labels"]]
+    if wildcards.number != ALL_LABELS:
+        most.append(int(wildcards.number))
+    return min((number for number in most if number is not None), default=None)
+
+
 def outcome_start(wildcards):
     """Return the weights that a model of an outcome starts from, as an input; {} for none."""
     model = EVERY_MODEL.get(wildcards.model, {})

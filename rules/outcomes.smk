@@ -159,11 +159,7 @@ rule outcome_model:
         recipe=lambda wildcards: OUTCOME_MODELS[wildcards.model],
         outcome=lambda wildcards: wildcards.outcome,
         diseases=lambda wildcards: list(outcomes_of(config)[wildcards.outcome].diseases),
-        number=lambda wildcards: (
-            OUTCOMES[wildcards.outcome]["training_labels"]
-            if wildcards.number == ALL_LABELS
-            else int(wildcards.number)
-        ),
+        number=labels_learned,
         protocol=config["protocol"],
         compute=outcome_compute,
         code=lambda wildcards: code_hash(

@@ -58,12 +58,22 @@ def main(
             )
             for number, shard in enumerate(logs.progress(sequences, label=name, unit="shards"))
         ]
-        made = finish(pl.concat(frame for frame, _ in of_shards), outcome.short_follow_up, name)
         left = add_steps([of_shard for _, of_shard in of_shards])
+        fit, known = left[-2].patients, left[-1].patients
+        if logs.is_told(fit) and 2 * known < fit:
+            logger.log(
+                logs.NOTICE,
+                "%s: for most patients follow-up ends within the window, and they are left out. If "
+                "the data does not say until when patients are observed, add it: see "
+                "docs/outcomes.md",
+                name,
+            )
+        made = finish(pl.concat(frame for frame, _ in of_shards), outcome.short_follow_up, name)
         write_json({"steps": [asdict(step) for step in left]}, manifest)
     write_parquet(made, labels)
-    positive = int(made["boolean_value"].sum())
-    logger.info("%s: %s of the predictions have the event", name, logs.share(positive, made.height))
+    patients = made["subject_id"].n_unique()
+    positives = made.filter("boolean_value")["subject_id"].n_unique()
+    logger.info("%s: %s of the patients have the event", name, logs.share(positives, patients))
 
 
 if __name__ == "__main__":

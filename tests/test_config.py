@@ -325,6 +325,10 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ),
         ({"outcomes": {"mine": {"event": "death"}}}, r"outcomes.mine: it has no window"),
         (
+            {"outcomes": {"practice_death": {"event": "death", "days": 1}}},
+            r"outcomes.practice_death: this name is reserved",
+        ),
+        (
             {"outcomes": {"mine": {"event": "deaths", "days": 1}}},
             r"outcomes.mine.event: it is 'deaths'. It must be one of death, admission",
         ),

@@ -409,6 +409,9 @@ def outcomes_of(config: Mapping[str, Any]) -> dict[str, OutcomeSettings]:
 def reads_admissions(config: Mapping[str, Any], name: str, delivered: bool) -> bool:
     """Return whether an outcome reads stays in hospital.
 
+    The sources `cprd` and `simulated` date the diagnoses of a stay by its admission. So their
+    outcomes read the stays wherever they are delivered, to predict for nobody who is in hospital.
+
     Args:
         config: the whole configuration.
         name: of the outcome.
@@ -425,7 +428,7 @@ def reads_admissions(config: Mapping[str, Any], name: str, delivered: bool) -> b
             f"it needs admissions to hospital, and the run has no table {table}",
             f"Exclude the outcome with `{name}: null`, or add the table",
         )
-    return needed
+    return needed or (delivered and config["source"] in ("cprd", "simulated"))
 
 
 OUTCOME_KINDS = ("behrt", "forecast", "lightgbm", "logistic_regression")

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from behrt.disclosure import Rules
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.calibration import calibrate
+from behrt.evaluation.decision import THRESHOLDS
 from behrt.evaluation.outcomes import (
     ALL,
     METRICS,
@@ -16,6 +18,7 @@ from behrt.evaluation.outcomes import (
     net_benefits_of,
     scores_of,
 )
+from behrt.tables import outcome_decision
 
 FEW = Bootstrap(20, 7)
 
@@ -95,3 +98,34 @@ def test_net_benefit_by_hand() -> None:
     everybody = found.filter(threshold=0.2, strategy="treat all").row(0, named=True)
     assert everybody["value"] == pytest.approx((2 - 2 / 4) / 4)
     assert (everybody["treated"], everybody["predictions"], everybody["events"]) == (2, 4, 2)
+
+
+def repeated() -> Predicted:
+    """Return two patients with six predictions and the event after each, and 98 without it."""
+    patient = np.concatenate([np.repeat([0, 1], 6), np.arange(2, 100)])
+    risk = np.where(patient < 2, 0.6, np.where(patient < 50, 0.3, 0.05))
+    return Predicted(patient, 100, risk, patient < 2, np.ones(len(patient)))
+
+
+def test_events_of_few_patients_are_hidden_where_predictions_are_many() -> None:
+    found = net_benefits_of({"m": repeated()}, FEW, "x")
+    assert found.filter(strategy="treat all")["treated"].to_list() == [2] * len(THRESHOLDS)
+    table = outcome_decision.tabulate(found, "x", Rules(5))
+    for column in ("value", "low", "high", "events"):
+        assert table[column].null_count() == table.height
+    assert outcome_decision.tabulate(found, "x", Rules(2))["events"].to_list() == [12] * 34
+
+
+def test_weighted_net_benefits_are_shifted_as_the_rounding_shifts_others() -> None:
+    predicted = drawn(5, rows=400)
+    found = net_benefits_of({"m": predicted}, FEW, "x").filter(strategy="treat all")
+    exact = outcome_decision.tabulate(found, "x", Rules(5))
+    rounded = outcome_decision.tabulate(found, "x", Rules(5, 5))
+    assert exact["value"].to_list() == pytest.approx(found["value"].to_list(), abs=1e-6)
+    rules, row = Rules(5, 5), found.row(0, named=True)
+    odds, n = row["threshold"] / (1 - row["threshold"]), row["predictions"]
+    hits, others = rules.share(row["rightly"], n), rules.share(row["in_vain"], n)
+    shift = hits - odds * others - (row["rightly"] - odds * row["in_vain"]) / n
+    assert shift != 0
+    for column in ("value", "low", "high"):
+        assert rounded[column][0] == pytest.approx(row[column] + shift, abs=2e-6)

@@ -1,6 +1,7 @@
 """Models of one event, from stored sequences and labels to a page, by the scripts of the rules."""
 
 import json
+import logging
 import runpy
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from behrt.configuration import AGE_SEX, OUTCOME_KINDS
 from behrt.disclosure import Rules, disclose
+from behrt.errors import InputError
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json
@@ -136,6 +138,38 @@ def test_fewer_labels_are_some_of_more_and_have_both_kinds(made: dict[str, Any])
     assert ids[0] < ids[1] < ids[2]
     assert all(len(np.unique(part.label)) == 2 for part in some)
     assert len(some[1]) == round(0.2 * len(given))
+    same = OutcomeExamples(
+        given.examples, given.prediction_time, given.label | True, given.weight, given.split
+    )
+    assert len(few_labels(same, 0.01, 7)) == max(round(0.01 * len(given)), 2)
+
+
+def test_logs_say_what_is_known_of_enough_patients(
+    made: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcome = OutcomeSettings.model_validate(
+        {"disease": "Disease 1", "months": 240, "index": {"date": "2002-12-01"}}
+    )
+    with (
+        caplog.at_level(logging.INFO, logger="behrt"),
+        pytest.raises(InputError, match="all labels are equal"),
+    ):
+        script("outcome")(
+            sequences=made["sequences"], vocabulary=made["vocabulary"],
+            labels=tmp_path / "labels.parquet", manifest=tmp_path / "manifest.json",
+            outcome=outcome, name="mine", seed=7, cut_off=None, records_of_the_day=True,
+            events=[made["folder"].parents[1] / f"events{n}.parquet" for n in range(2)],
+        )  # fmt: skip
+    assert "for most patients follow-up ends within the window" in caplog.text
+    model = outcome_model("logistic_regression")
+    train, tuning = loaded(made, "train"), loaded(made, "tuning")
+    both = np.array([np.argmax(tuning.label), np.argmax(~tuning.label)])
+    with caplog.at_level(logging.INFO, logger="behrt"):
+        for few in (tuning, tuning.select(np.sort(both))):
+            caplog.clear()
+            run = TrainingRun(tmp_path, COMPUTE)
+            model.fit(train, few, model.Settings(penalties=(1.0,)), None, None, [1], run)
+            assert ("hidden (too few patients)" in caplog.text) == (len(few) == 2)
 
 
 @pytest.mark.parametrize("kind", ["age_sex", "logistic_regression", "lightgbm"])

@@ -101,6 +101,17 @@ def test_held_out_labels_before_the_cut_off_are_not_used(
         take_labels(written(tmp_path, GOOD), shards, "mine", 0, True, date(2015, 1, 1))
 
 
+def test_training_labels_from_the_cut_off_on_are_left_out_and_are_no_error(
+    tmp_path: Path, shards: list[Path]
+) -> None:
+    late = [(n, datetime(2013, month, 1), month == 5) for n in (1, 2, 3) for month in (4, 5)]
+    early = [(n, day, event) for n, day, event in GOOD if n != 3]
+    cut_off = date(2013, 4, 1)
+    labels, counts = take_labels(written(tmp_path, early + late), shards, "m", 0, True, cut_off)
+    assert labels.height == len(early) + 2
+    assert counts.unused == {"from the cut-off on, not held out": 4}
+
+
 def test_files_that_are_no_labels(tmp_path: Path, shards: list[Path]) -> None:
     wrong = tmp_path / "labels.csv"
     wrong.write_text("subject_id,prediction_time,value\n1,2010-01-01,1\n")

@@ -114,6 +114,24 @@ def test_readmission_counts_from_the_day_after_each_discharge() -> None:
     assert label_one(readmission, died="2010-03-10", in_hospital=(first,)) == []
 
 
+def test_nobody_is_predicted_for_during_a_stay_whose_diagnoses_are_not_known_yet() -> None:
+    death = {"event": "death", "days": 30}
+    for admitted, discharged, kept in (
+        ("2010-03-01", "2010-03-09", True),
+        ("2010-03-01", INDEX, True),
+        ("2010-03-01", "2010-03-11", False),
+        (INDEX, "2010-03-20", False),
+        (INDEX, INDEX, True),
+        ("2010-03-11", "2010-03-20", True),
+    ):
+        earlier = (1, "2009-01-01", "2009-01-05", True)
+        stay = (1, admitted, discharged, True)
+        found = label_one(death, died="2010-03-20", in_hospital=(earlier, stay))
+        assert found == ([True] if kept else [])
+    # A readmission is predicted on the day of discharge, which ends a stay.
+    assert label_one({**death, "index": "discharge"}, in_hospital=(stay,)) == [False]
+
+
 def test_new_cases_are_those_without_the_disease_by_the_index() -> None:
     new = {**GOUT, "new": True}
     for before in ("2009-01-01", INDEX):
@@ -226,7 +244,7 @@ def plainly(person: dict[str, Any], outcome: OutcomeSettings) -> dict[int, tuple
     seen = {day: codes for day, codes in person["visits"].items() if day <= person["end"]}
     death = person["end"] if person["dies"] else None
     indices = {
-        "visit": list(seen),
+        "visit": [day for day in seen if day not in person["stays"]],  # a stay is of two days
         "discharge": [day + 1 for day in person["stays"] if day + 1 <= person["end"]],
     }[str(outcome.index)]
     wanted = {DISEASES.index(name) for name in outcome.diseases}

@@ -68,7 +68,11 @@ class OutcomeNetBenefit(dy.Schema):
     high = dy.Float64()
     predictions = dy.Int64(min=0)
     events = dy.Int64(min=0)
-    treated = dy.Int64(min=0, description="patients treated after a prediction")
+    treated = dy.Int64(
+        min=0,
+        description="the fewest patients behind a count: treated after any prediction, one with "
+        "the event, or one without it; a count of 0 is ignored",
+    )
     rightly = dy.Int64(min=0, description="predictions treated, with the event")
     in_vain = dy.Int64(min=0, description="predictions treated, without the event")
     weighted = dy.Bool(description="whether predictions have different weights")
@@ -235,12 +239,15 @@ def net_benefits_of(
         for strategy in (MODEL, EVERYBODY):
             risk = predicted.risk if strategy == MODEL else np.ones_like(predicted.risk)
             chosen = risk[:, np.newaxis] >= np.array(THRESHOLDS)
-            worth = chosen * (
-                predicted.label[:, np.newaxis] - ~predicted.label[:, np.newaxis] * odds
-            )
+            label = predicted.label[:, np.newaxis]
+            worth = chosen * (label - ~label * odds)
             per_patient.append(predicted.sums(*worth.T))
-            treated = [len(np.unique(predicted.patient[of])) for of in chosen.T]
-            rightly = (chosen & predicted.label[:, np.newaxis]).sum(axis=0)
+            kinds = (chosen, chosen & label, chosen & ~label)
+            people = np.array(
+                [[len(np.unique(predicted.patient[of])) for of in kind.T] for kind in kinds]
+            )
+            treated = np.where(people > 0, people, people[0]).min(axis=0)
+            rightly = (chosen & label).sum(axis=0)
             parts.append(
                 pl.DataFrame({"threshold": THRESHOLDS}).with_columns(
                     model=pl.lit(model),

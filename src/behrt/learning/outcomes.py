@@ -117,14 +117,16 @@ def load_outcome(
 def few_labels(given: OutcomeExamples, share: float, seed: int) -> OutcomeExamples:
     """Return a share of the predictions, at random; fewer are some of more.
 
-    Whole subjects are drawn, in an order that depends on their id and the seed. At least one
-    prediction with the event and one without are among those returned.
+    Subjects are drawn in an order that depends on their id and the seed, each with all predictions;
+    the last may have only the first of them. At least one prediction with the event and one without
+    are among those returned, if there are both.
     """
     draw = hashing.uniform(given.examples.subject_id, seed, "labels")
     order = np.lexsort((np.arange(len(given)), given.examples.subject_id, draw))
     wanted = max(round(share * len(given)), 2)
-    while wanted < len(given) and len(np.unique(given.label[order[:wanted]])) < 2:
-        wanted += 1
+    drawn = given.label[order]
+    if len(np.unique(drawn)) > 1:
+        wanted = max(wanted, int(np.argmax(drawn)) + 1, int(np.argmax(~drawn)) + 1)
     return given.select(np.sort(order[:wanted]))
 
 

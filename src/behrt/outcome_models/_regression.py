@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from behrt import logs
 from behrt.learning.artefacts import read_weights, write_model
 from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
 from behrt.learning.run import TrainingRun
@@ -47,7 +48,9 @@ def fit_regression(
             probability = expit(np.asarray(checked @ weight).ravel() + bias[0])
             loss = weighted_log_loss(probability, tuning)
             found.append((loss, penalty, weight, bias))
-            logger.info("penalty %g: tuning loss %.4f", penalty, loss)
+            told = logs.is_told(tuning.examples.n_subjects)
+            shown = f"{loss:.4f}" if told else "hidden (too few patients)"
+            logger.info("penalty %g: tuning loss %s", penalty, shown)
     loss, penalty, weight, bias = min(found, key=lambda each: each[:2])
     arrays = {"weight": weight, "bias": bias, "penalty": np.array([penalty]), **more}
     write_model(

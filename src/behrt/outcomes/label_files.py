@@ -16,7 +16,8 @@ from behrt.sequences.frames import HELD_OUT, Sequences
 COLUMNS = ("subject_id", "prediction_time", "boolean_value")
 NO_VISIT = "no visit before the prediction"
 BEFORE_CUT_OFF = "before the cut-off"
-UNUSED = (NO_VISIT, BEFORE_CUT_OFF)
+FROM_CUT_OFF = "from the cut-off on, not held out"
+UNUSED = (NO_VISIT, BEFORE_CUT_OFF, FROM_CUT_OFF)
 """Reasons that are counted, but do not count towards the share that may be refused."""
 
 _ADVICE = (
@@ -123,8 +124,9 @@ def take_labels(
 
     Equal rows count once. A label is refused if a value is missing or cannot be read, if another
     label of the same subject and time contradicts it, if the subject has no sequence, or if its day
-    is before birth (the first of the month) or after the end of the record, which in a split by
-    time is before the cut-off for training and tuning subjects.
+    is before birth (the first of the month) or after the end of the record. A label without an
+    earlier visit is not used, nor, in a split by time, one of a held-out subject before the cut-off
+    or of another subject from the cut-off on.
 
     Args:
         path: the file.
@@ -166,10 +168,11 @@ def take_labels(
         part = part.with_columns(day=time.dt.date().cast(pl.Int32))
         month = time.dt.year() * 12 + time.dt.month() - 1
         part = refuse(part, "before birth", month < pl.col("birth_month"))
-        part = refuse(part, "after the end of the record", pl.col("day") > pl.col("follow_up_end"))
         if cut_off is not None:
-            early = (pl.col("split") == HELD_OUT) & (time.dt.date() < cut_off)
-            part = refuse(part, BEFORE_CUT_OFF, early)
+            held_out, early = pl.col("split") == HELD_OUT, time.dt.date() < cut_off
+            part = refuse(part, BEFORE_CUT_OFF, held_out & early)
+            part = refuse(part, FROM_CUT_OFF, ~held_out & ~early)
+        part = refuse(part, "after the end of the record", pl.col("day") > pl.col("follow_up_end"))
         visits = subjects.select("row", day="visit_day").explode("day", empty_as_null=False)
         dated = Dated.of(visits["row"].to_numpy(), visits["day"].to_numpy())
         last_day = part["day"].to_numpy() - (not records_of_the_day)

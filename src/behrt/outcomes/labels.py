@@ -133,6 +133,18 @@ class _Histories:
         chosen = self.stays.filter(pl.col("emergency") | pl.lit(not emergency))
         return Dated.of(chosen["row"].to_numpy(), chosen["admitted"].to_numpy())
 
+    def in_hospital(self, row: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Return bool (n): whether a stay that began by a day ends after it.
+
+        A stay without a known discharge counts on no day.
+        """
+        assert self.stays is not None
+        rows = self.stays["row"].to_numpy()
+        ends = self.stays.select(pl.coalesce("discharged", "admitted")).to_series().to_numpy()
+        begun = Dated.of(rows, self.stays["admitted"].to_numpy()).by(row, day)
+        inside: np.ndarray = begun > Dated.of(rows, ends).by(row, day)
+        return inside
+
     def index_days(self, outcome: OutcomeSettings) -> pl.DataFrame:
         """Return row Int64 and day Int32, one row per index day that the rule allows, sorted."""
         index, sequences = outcome.index, self.sequences
@@ -169,7 +181,7 @@ def label_shard(
     Args:
         sequences: whole histories.
         events: MEDS events of the same subjects, deaths among them.
-        stays: in hospital; None if the outcome does not need them.
+        stays: in hospital; None if they are not read.
         outcome: the definition.
         phenotypes: names of the vocabulary.
         name: of the outcome, for the draw and for errors.
@@ -208,6 +220,9 @@ def label_shard(
         late = day.cast(pl.Date) >= cut_off
         keep("From the cut-off on, if held out", (pl.col("split") != HELD_OUT) | late)
     keep("Alive after the index day", histories.deaths.by(*rows()) == 0)
+    if stays is not None and outcome.index != "discharge":
+        # Diagnoses of a stay have the date of admission, but are only known at discharge.
+        keep("Not in hospital on the index day", ~histories.in_hospital(*rows()))
     if outcome.sex:
         keep(outcome.sex.capitalize(), pl.col("sex") == SEXES[outcome.sex])
     if outcome.ages:

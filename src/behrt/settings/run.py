@@ -46,6 +46,9 @@ CUT_OFF_TO = {"simulated": 2018, "meds": 2300, "omop": 2300}
 """The last such year: of the simulated records, and of dates shifted to protect patients. That of
 CPRD is the current year."""
 
+RESERVED_DRAWS = ("split", "practice", "labels")
+"""Random draws of patients that are not those of an outcome (`behrt.hashing`)."""
+
 
 class RunSettings(Section):
     """Every key of config/*.yaml. A key that is not described here is refused. A key that is left
@@ -206,6 +209,13 @@ class RunSettings(Section):
             raise InputError(
                 "caliber", "it is missing", "With source cprd, give the folder of the code lists"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _outcomes_have_their_own_draws(self) -> "RunSettings":
+        for name in self.outcomes:
+            if name[:8] in RESERVED_DRAWS:  # a draw is named by eight characters
+                raise InputError(f"outcomes.{name}", "this name is reserved", "Rename the outcome")
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from behrt.disclosure import Rules
+from behrt.disclosure import Rules, is_small, suppress
+from behrt.evaluation.decision import EVERYBODY
 from behrt.evaluation.tidy import SMALL_DECIMALS, with_facts
 from behrt.run import Run
 from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
@@ -30,6 +32,9 @@ def table(run: Run, net_benefit: list[Path], outcomes: Mapping[str, str]) -> pl.
 def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
     """Return the decision curves of an outcome as they may be shown, as those of a disease are.
 
+    A patient may have several predictions. So curves and events are also null where few patients
+    have the event after a prediction, or few do not.
+
     Args:
         net_benefit: `behrt.evaluation.outcomes.OutcomeNetBenefit`.
         outcome: its name.
@@ -44,17 +49,24 @@ def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFr
         task=pl.lit(outcome), disease=pl.lit(0, pl.Int16)
     )
     found = decision.tabulate(as_disease, Vocabulary((outcome,), (NO_CHAPTER,)), rules)
+    patients = net_benefit.filter(strategy=EVERYBODY)["treated"].to_numpy()
+    few = np.full(found.height, is_small(patients, rules.threshold).any())
+    found = suppress(found, few, [*_SCORES, "positives"])
     weighted = net_benefit["weighted"]
-    # The counts do not give a weighted net benefit, so it is shown as it is.
-    exact = [
+    # The counts do not give a weighted net benefit. It is shifted as the rounding of counts shifts
+    # the net benefit without weights.
+    odds = net_benefit["threshold"] / (1 - net_benefit["threshold"])
+    plain = (net_benefit["rightly"] - odds * net_benefit["in_vain"]) / net_benefit["predictions"]
+    shift = found["value"] - plain if rules.rounding > 1 else pl.Series([0.0])
+    shifted = [
         pl.when(weighted & pl.col(name).is_not_null())
-        .then(net_benefit[name].round(SMALL_DECIMALS))
+        .then((net_benefit[name] + shift).round(SMALL_DECIMALS))
         .otherwise(name)
         .alias(name)
         for name in _SCORES
     ]
     return (
-        found.with_columns(exact)
+        found.with_columns(shifted)
         .rename({"task": "outcome", **{now: before for before, now in names.items()}})
         .drop("disease")
         .with_columns(weighted=weighted)
