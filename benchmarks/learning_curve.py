@@ -51,6 +51,9 @@ PAPER = 1_600_000
 DEFAULT = 32_112
 """Training patients of the default run, for which the epochs of config/config.yaml are chosen."""
 
+LEAST_EXPONENT = 0.05
+"""Of a power law. A series that needs a smaller one shows no asymptote, and is not extrapolated."""
+
 LABEL_SETS = {"aps_all": "all labels", "aps_first": "first incidence"}
 
 
@@ -168,12 +171,12 @@ def power_law(patients: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
 
 
 def fitted(patients: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
-    """Return a, b and c of the power law, or None where too few points determine them."""
+    """Return a, b and c of the power law, or None where the points do not determine them."""
     if len(patients) < 4:
         return None
-    start, bounds = (scores.max() + 0.05, 0.2, 0.5), ([0, 0, 0.05], [1, 1, 2])
+    start, bounds = (scores.max() + 0.05, 0.2, 0.5), ([0, 0, LEAST_EXPONENT], [1, 1, 2])
     found, _ = curve_fit(power_law, patients, scores, start, bounds=bounds)
-    return np.asarray(found)
+    return np.asarray(found) if found[2] > 1.01 * LEAST_EXPONENT else None
 
 
 def draw(curve: pl.DataFrame, task: Task, out: Path) -> None:
