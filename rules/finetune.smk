@@ -10,10 +10,7 @@ folder (behrt.variants).
 rule finetune:
     input:
         unpack(pretrained_weights),
-        tuned=lambda wildcards: [
-            f"<results>/search/{searched}/chosen.json"
-            for searched in search_for(config, wildcards.model)
-        ],
+        tuned=lambda wildcards: chosen_values(wildcards.model),
         sequences=SEQUENCES,
         examples=EXAMPLES,
         vocabulary="<results>/vocabulary.json",

@@ -54,22 +54,15 @@ def labels_learned(wildcards):
 
 def outcome_start(wildcards):
     """Return the weights that a model of an outcome starts from, as an input; {} for none."""
-    model = EVERY_MODEL.get(wildcards.model, {})
-    if wildcards.model in JOINT:
-        trained = wildcards.model
-    elif model.get("pretrained"):
-        trained = PRETRAINING_FOLDERS[model["pretrained"]]
-    else:
+    trained = starts_from(wildcards.model)
+    if trained is None:
         return {}
     return {"pretrained": f"<results>/models/{trained}/model.safetensors"}
 
 
 def outcome_searches(wildcards):
     """Return the searches whose values the training of a model uses."""
-    if wildcards.model not in EVERY_MODEL:
-        return []
-    searched = search_for(config, wildcards.model)
-    return [f"<results>/search/{name}/chosen.json" for name in searched]
+    return chosen_values(wildcards.model) if wildcards.model in EVERY_MODEL else []
 
 
 def outcome_compute(wildcards):

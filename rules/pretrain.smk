@@ -10,10 +10,7 @@ start. A variant of the run has its files in its own folder (behrt.variants).
 
 rule pretrain:
     input:
-        tuned=[
-            f"<results>/search/{searched}/chosen.json"
-            for searched in search_for(config, "mlm")
-        ],
+        tuned=chosen_values("mlm"),
         sequences=SEQUENCES,
         vocabulary="<results>/vocabulary.json",
     output:

@@ -7,16 +7,29 @@ def joint_tasks(wildcards):
     return [TASK[name] for name in names]
 
 
+def starts_from(model):
+    """Return the folder of the weights that a model starts from, or is a part of; None for none."""
+    if model in JOINT:
+        return model
+    pretraining = EVERY_MODEL.get(model, {}).get("pretrained")
+    return PRETRAINING_FOLDERS[pretraining] if pretraining else None
+
+
 def pretrained_weights(wildcards):
     """Return the weights that a model starts from, or is a part of, as an input; {} for none."""
-    model = wildcards.model
-    if model in JOINT:
-        trained = model if TASK[wildcards.task].labelled else model + ALL
-    elif EVERY_MODEL[model]["pretrained"]:
-        trained = PRETRAINING_FOLDERS[EVERY_MODEL[model]["pretrained"]]
-    else:
+    trained = starts_from(wildcards.model)
+    if trained is None:
         return {}
+    if wildcards.model in JOINT and not TASK[wildcards.task].labelled:
+        trained += ALL
     return {"pretrained": f"<results>/{{variant}}models/{trained}/model.safetensors"}
+
+
+def chosen_values(model):
+    """Return the files with the values that searches choose for a model."""
+    return [
+        f"<results>/search/{name}/chosen.json" for name in search_for(config, model)
+    ]
 
 
 def compute_to_train(wildcards):

@@ -196,7 +196,8 @@ def scores_of(
         name: of the outcome, which gives the draws.
     """
     keys = [(model, group) for model in models for group, rows in groups.items() if rows.any()]
-    measuring = [_Measuring(models[model].select(groups[group])) for model, group in keys]
+    parts = [models[model].select(groups[group]) for model, group in keys]
+    measuring = [_Measuring(part) for part in parts]
     patients = next(iter(models.values())).patients
     estimates = np.stack([m.measure(np.ones((patients, 1)))[:, 0] for m in measuring])
     resampled: list[np.ndarray] = []
@@ -213,7 +214,7 @@ def scores_of(
         low, high = interval(drawn[place].T)
         difference = estimates[place] - estimates[base]
         difference_low, difference_high = interval((drawn[place] - drawn[base]).T)
-        predicted = models[model].select(groups[group])
+        predicted = parts[place]
         people, positives = predicted.with_event()
         for at, metric in enumerate(METRICS):
             itself = model == reference or at > METRICS.index("Brier")

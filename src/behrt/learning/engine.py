@@ -38,6 +38,7 @@ __all__ = [
     "Objective",
     "Optimisation",
     "TrainingRun",
+    "batched_outputs",
     "begin",
     "fit",
     "fit_classifier",
@@ -122,7 +123,9 @@ class Classification(Objective):
 
     def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
         logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
-        for rows, output in _outputs(model, fabric, self.collate, self.tuning, EVALUATION_BATCH):
+        for rows, output in batched_outputs(
+            model, fabric, self.collate, self.tuning, EVALUATION_BATCH
+        ):
             logits[rows] = output
         labels = self.tuning.label_matrix(np.arange(len(self.tuning)))
         loss = F.binary_cross_entropy_with_logits(
@@ -154,10 +157,10 @@ def score_spread(scores: np.ndarray, prevalence: np.ndarray) -> float:
     return float(np.mean(scores[:, seen].std(axis=0) / prevalence[seen]))
 
 
-def _outputs(
+def batched_outputs(
     model: nn.Module, fabric: Fabric, collate: Collate, examples: Examples, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows and the model's output for them, without randomness."""
+    """Yield rows and the model's output for them, float32 (rows, …), without randomness."""
     model.eval()
     with torch.no_grad():
         for start in range(0, len(examples), batch_size):
@@ -482,7 +485,7 @@ def predict(
     scores = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
     wrapped = fabric.setup_module(model)
     with logs.progress(total=len(examples), label="predict", unit="patients") as bar:
-        for rows, logits in _outputs(wrapped, fabric, collate, examples, batch_size):
+        for rows, logits in batched_outputs(wrapped, fabric, collate, examples, batch_size):
             scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
             bar.update(len(rows))
     return scores
@@ -493,5 +496,5 @@ def outputs(model: nn.Module, collate: Collate, examples: Examples, run: Trainin
     begin(run)
     fabric = fabric_of(run)
     wrapped = fabric.setup_module(model)
-    found = _outputs(wrapped, fabric, collate, examples, EVALUATION_BATCH)
+    found = batched_outputs(wrapped, fabric, collate, examples, EVALUATION_BATCH)
     return np.concatenate([output for _, output in found])

@@ -9,6 +9,7 @@ number of words that are read out.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -495,12 +496,18 @@ def _collate(settings: Settings) -> engine.Collate:
     return collate
 
 
-def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None:
-    """Copy the encoder of a pretrained model, and its masked head into the head.
+def pretrained_weights(
+    pretrained: Path, settings: Settings, wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the weights of a pretrained network, by name.
 
-    A pooled head has no counterpart in pretraining, but the same shapes: its pooling layer starts
-    as the transform, and each disease's row of the classifier as the disease's embedding, so that
-    they only have to learn differences. The paper does not state how its classifier starts.
+    Args:
+        pretrained: model.safetensors, in a folder with its config.json.
+        settings: of the network that starts from them.
+        wanted: tensors of the shapes that some of them must have, by their names.
+
+    Raises:
+        InputError: the pretrained network has another shape, or another vocabulary.
     """
     config = artefacts.read_config(pretrained.parent)
     for name in SHAPE:
@@ -512,12 +519,26 @@ def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None
                 "Give both the same, or set pretrained to false",
             )
     weights = engine.read_weights(pretrained.parent)
-    own = model.state_dict()
-    wanted = {name for name in own if name.startswith("encoder.") or settings.readout == "mask"}
-    if any(name not in weights or weights[name].shape != own[name].shape for name in wanted):
+    if any(
+        name not in weights or weights[name].shape != tensor.shape
+        for name, tensor in wanted.items()
+    ):
         raise InputError(
             pretrained, "its weights do not fit this vocabulary", "Pretrain again on this data"
         )
+    return weights
+
+
+def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None:
+    """Copy the encoder of a pretrained model, and its masked head into the head.
+
+    A pooled head has no counterpart in pretraining, but the same shapes: its pooling layer starts
+    as the transform, and each disease's row of the classifier as the disease's embedding, so that
+    they only have to learn differences. The paper does not state how its classifier starts.
+    """
+    own = model.state_dict()
+    wanted = {name for name in own if name.startswith("encoder.") or settings.readout == "mask"}
+    weights = pretrained_weights(pretrained, settings, {name: own[name] for name in wanted})
     loaded = {name: weights[name] for name in wanted}
     if settings.readout == "cls":
         diseases = weights["encoder.words.weight"][FIRST_DISEASE:]

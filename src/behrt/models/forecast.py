@@ -267,7 +267,20 @@ class Forecast(nn.Module):
             task: the name of a task; None for all.
             **words: the arguments of `TimedEncoder.forward`.
         """
-        hidden = self.encoder(**words)  # (m, H)
+        read = (cut, disease, visits_with, since_first, since_last)
+        return self.logits(self.encoder(**words), *read, task)
+
+    def logits(
+        self,
+        hidden: Tensor,
+        cut: Tensor,
+        disease: Tensor,
+        visits_with: Tensor,
+        since_first: Tensor,
+        since_last: Tensor,
+        task: str | None = None,
+    ) -> Tensor:
+        """Return what `forward` does, from the encoder's vectors, `hidden` (m, H)."""
         heads = self.heads.values() if task is None else [self.heads[task]]
         with torch.autocast(hidden.device.type, enabled=False):
             first, last = (
@@ -372,17 +385,17 @@ def take_task(trained: Path | None, run: TrainingRun) -> None:
     Raises:
         InputError: `trained` is missing, or the network was not trained for the task.
     """
-    task = run.facts["task"]
+    write_model_of_task(run, trained, lambda weights: part_of(weights, run.facts["task"]))
+
+
+def part_of(weights: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
+    """Return the weights of one task, of a network that `fit_jointly` has trained for several."""
     head, own = f"heads.{task}.", f"heads.{TASK}."
-    write_model_of_task(
-        run,
-        trained,
-        lambda weights: {
-            name.replace(head, own): array
-            for name, array in weights.items()
-            if name.startswith(head) or not name.startswith("heads.")
-        },
-    )
+    return {
+        name.replace(head, own): array
+        for name, array in weights.items()
+        if name.startswith(head) or not name.startswith("heads.")
+    }
 
 
 def load(folder: Path) -> tuple[Forecast, Settings]:

@@ -24,6 +24,13 @@ class Settings(Section):
     """It has none."""
 
 
+def knots_of(train: OutcomeExamples) -> np.ndarray:
+    """Return the knots of the spline in decades, float32; none for a straight line."""
+    knots = np.unique(np.percentile(train.months_of_age / DECADE, PERCENTILES)).astype(np.float32)
+    nearly_one_age = len(knots) < len(PERCENTILES)
+    return knots[:0] if nearly_one_age else knots
+
+
 def read(knots: np.ndarray, given: OutcomeExamples) -> np.ndarray:
     """Return float64 (n, features): a spline of age in decades, and two columns for sex."""
     decades = given.months_of_age / DECADE
@@ -42,9 +49,7 @@ def fit(
     run: TrainingRun,
 ) -> None:
     """Fit; write the three files into `run.folder`."""
-    knots = np.unique(np.percentile(train.months_of_age / DECADE, PERCENTILES)).astype(np.float32)
-    if len(knots) < len(PERCENTILES):  # nearly the same age for all: a straight line
-        knots = knots[:0]
+    knots = knots_of(train)
     fit_regression(partial(read, knots), train, tuning, [PENALTY], settings, run, knots=knots)
 
 

@@ -7,7 +7,6 @@ the masked head are the embeddings of the diseases; for another event they start
 at the log-odds of the event.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +17,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt.errors import InputError
-from behrt.learning import artefacts, engine
+from behrt.learning import engine
 from behrt.learning.dropout import dropout
-from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, fabric_of
+from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
 from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
 from behrt.learning.words import AGES, words_to_predict
-from behrt.models.behrt import SHAPE, Encoder, full_precision_linear, initialise
+from behrt.models.behrt import Encoder, full_precision_linear, initialise, pretrained_weights
 from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.behrt import Settings
 from behrt.settings.training import Optimisation
@@ -60,21 +59,19 @@ class OutcomeNetwork(nn.Module):
         return full_precision_linear(hidden, self.event.weight, self.event.bias).squeeze(-1)
 
 
-def batch(
-    settings: Settings, given: OutcomeExamples, months: np.ndarray, rows: np.ndarray
-) -> dict[str, Tensor]:
-    """Return the network's arguments for the predictions at `rows`.
+def collate_of(settings: Settings, given: OutcomeExamples) -> engine.Collate:
+    """Return what makes the network's arguments for some of the predictions `given`."""
+    months = given.months_of_age  # of the masked visit
 
-    Args:
-        settings: of the network.
-        given: the predictions.
-        months: their `months_of_age`, the age of the masked visit.
-        rows: int64.
-    """
-    words, read = words_to_predict(given.examples, rows, settings)
-    if settings.readout == "mask":  # MASK, and the SEP after it
-        words.ages[read] = words.ages[read + 1] = np.minimum(months[rows], AGES - 1)
-    return batch_of(words, read)
+    def collate(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        words, read = words_to_predict(examples, rows, settings)
+        if settings.readout == "mask":  # MASK, and the SEP after it
+            words.ages[read] = words.ages[read + 1] = np.minimum(months[rows], AGES - 1)
+        return batch_of(words, read)
+
+    return collate
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,16 @@ class Event(Objective):
     """One label: `model(**batch)` gives its logits (m).
 
     The loss is weighted binary cross-entropy; its value on the tuning patients chooses the epoch.
+
+    Attributes:
+        learned: the predictions of `train`.
+        checked: those of `tuning`.
+        collate_checked: makes a batch of them, as `collate` does of `learned`.
     """
 
     learned: OutcomeExamples
     checked: OutcomeExamples
-    settings: Settings
+    collate_checked: engine.Collate
 
     chooses = "tuning_loss"
     higher = False
@@ -112,22 +114,16 @@ class Event(Objective):
         return mean
 
     def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
-        probability = np.concatenate(
-            list(_probabilities(model, fabric, self.settings, self.checked))
+        batches = engine.batched_outputs(
+            model, fabric, self.collate_checked, self.tuning, EVALUATION_BATCH
         )
-        return {"tuning_loss": weighted_log_loss(probability, self.checked)}
+        logits = np.concatenate([output for _, output in batches])
+        return {"tuning_loss": weighted_log_loss(_probabilities(logits), self.checked)}
 
 
-def _probabilities(
-    model: nn.Module, fabric: Fabric, settings: Settings, given: OutcomeExamples
-) -> Iterator[np.ndarray]:
-    model.eval()
-    months = given.months_of_age
-    with torch.no_grad():
-        for start in range(0, len(given), EVALUATION_BATCH):
-            rows = np.arange(start, min(start + EVALUATION_BATCH, len(given)))
-            read = fabric.to_device(batch(settings, given, months, rows))
-            yield torch.sigmoid(model(**read).float()).cpu().numpy()
+def _probabilities(logits: np.ndarray) -> np.ndarray:
+    probabilities: np.ndarray = torch.sigmoid(torch.from_numpy(logits)).numpy()
+    return probabilities
 
 
 def fit(
@@ -160,14 +156,8 @@ def fit(
         _start_from(network, settings, pretrained, diseases)
     with torch.no_grad():
         network.event.bias.fill_(train.log_odds())
-    of_split = {id(part.examples): (part, part.months_of_age) for part in (train, tuning)}
-
-    def collate(
-        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
-    ) -> dict[str, Tensor]:
-        return batch(settings, *of_split[id(examples)], rows)
-
-    objective = Event(train.examples, tuning.examples, collate, train, tuning, settings)
+    collate, collate_checked = (collate_of(settings, part) for part in (train, tuning))
+    objective = Event(train.examples, tuning.examples, collate, train, tuning, collate_checked)
     engine.fit(network, objective, optimisation, run, settings)
 
 
@@ -175,20 +165,12 @@ def _start_from(
     network: OutcomeNetwork, settings: Settings, pretrained: Path, diseases: list[int]
 ) -> None:
     """Copy the encoder and the transform, and the embeddings of the diseases into the logit."""
-    config = artefacts.read_config(pretrained.parent)
-    for name in SHAPE:
-        before, now = config["settings"][name], getattr(settings, name)
-        if before != now:
-            raise InputError(
-                f"settings, {name}",
-                f"it is {now!r}, but the pretrained model has {before!r}",
-                "Give both the same, or set pretrained to false",
-            )
-    weights, own = engine.read_weights(pretrained.parent), network.state_dict()
-    loaded = {name: weights[name] for name in own if name.startswith("encoder.")}
-    loaded |= {
-        name: weights[f"head.{name}"] for name in own if name.startswith(("transform.", "norm."))
-    }
+    own = network.state_dict()
+    source = {name: name for name in own if name.startswith("encoder.")}
+    source |= {name: f"head.{name}" for name in own if name.startswith(("transform.", "norm."))}
+    wanted = {before: own[name] for name, before in source.items()}
+    weights = pretrained_weights(pretrained, settings, wanted)
+    loaded = {name: weights[before] for name, before in source.items()}
     if diseases:
         embeddings = weights["encoder.words.weight"][[FIRST_DISEASE + d for d in diseases]]
         scale = 1.0 if network.masked else weights["head.norm.weight"]
@@ -198,11 +180,8 @@ def _start_from(
 
 def predict(given: OutcomeExamples, run: TrainingRun) -> np.ndarray:
     """Return float32 (n), the probabilities of the event."""
-    engine.begin(run)
-    config = artefacts.read_config(run.folder)
-    settings = Settings(**config["settings"])
-    network = OutcomeNetwork(settings, config["n_diseases"])
-    network.load_state_dict(engine.read_weights(run.folder))
-    fabric = fabric_of(run)
-    wrapped = fabric.setup_module(network)
-    return np.concatenate(list(_probabilities(wrapped, fabric, settings, given)))
+    network, settings = engine.load(
+        run.folder, Settings, lambda own, config: OutcomeNetwork(own, config["n_diseases"])
+    )
+    logits = engine.outputs(network, collate_of(settings, given), given.examples, run)
+    return _probabilities(logits)

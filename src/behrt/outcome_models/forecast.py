@@ -17,9 +17,9 @@ from behrt.learning import artefacts
 from behrt.learning.engine import EVALUATION_BATCH, begin
 from behrt.learning.outcomes import OutcomeExamples
 from behrt.learning.run import TrainingRun
-from behrt.models.forecast import TASK, Forecast, cut_batch
+from behrt.models.forecast import READ_BY_ENCODER, TASK, Forecast, cut_batch, part_of
 from behrt.outcome_models._regression import fit_regression, predict_regression
-from behrt.outcome_models.age_sex import DECADE, PERCENTILES
+from behrt.outcome_models.age_sex import knots_of
 from behrt.outcome_models.age_sex import read as age_and_sex
 from behrt.settings.forecast import Settings
 from behrt.settings.training import Optimisation
@@ -29,7 +29,6 @@ __all__ = ["Settings", "fit", "predict"]
 PENALTIES = (30.0, 300.0, 3000.0)
 LEAST_SPREAD = 1e-3
 NETWORK = "network."
-_WORDS = ("tokens", "ages", "visits", "patients", "read", "days", "gaps", "spans", "sexes")
 
 
 def _vectors(network: Forecast, settings: Settings, given: OutcomeExamples) -> np.ndarray:
@@ -41,8 +40,9 @@ def _vectors(network: Forecast, settings: Settings, given: OutcomeExamples) -> n
             rows = np.arange(start, min(start + EVALUATION_BATCH, len(given)))
             last = examples.visit_offsets[rows + 1] - 1
             batch = cut_batch(settings, examples, rows, last, rows - start)
-            hidden = network.encoder(**{name: batch[name] for name in _WORDS})
-            found.append(torch.cat([hidden.float(), network(**batch, task=TASK).float()], 1))
+            hidden = network.encoder(**{name: batch.pop(name) for name in READ_BY_ENCODER})
+            logits = network.logits(hidden, **batch, task=TASK)
+            found.append(torch.cat([hidden.float(), logits.float()], 1))
     return torch.cat(found).numpy()
 
 
@@ -80,19 +80,13 @@ def fit(
     begin(run)
     config = artefacts.read_config(pretrained.parent)
     task = max(config["tasks"], key=lambda name: config["tasks"][name] or 0)
-    head = f"heads.{task}."
-    weights = {
-        name.replace(head, f"heads.{TASK}."): array
-        for name, array in artefacts.read_weights(pretrained.parent).items()
-        if name.startswith(head) or not name.startswith("heads.")
-    }
+    weights = part_of(artefacts.read_weights(pretrained.parent), task)
     settings = Settings(**config["settings"])
     network = _network_of(weights, settings, config["n_diseases"])
     vectors = {id(part): _vectors(network, settings, part) for part in (train, tuning)}
     mean = vectors[id(train)].mean(axis=0)
     spread = np.maximum(vectors[id(train)].std(axis=0), LEAST_SPREAD)
-    knots = np.unique(np.percentile(train.months_of_age / DECADE, PERCENTILES))
-    knots = (knots if len(knots) == len(PERCENTILES) else knots[:0]).astype(np.float32)
+    knots = knots_of(train)
     fit_regression(
         lambda given: _features(vectors[id(given)], knots, mean, spread, given),
         train,

@@ -64,6 +64,7 @@ class Table:
 
 
 def environment() -> jinja2.Environment:
+    """Return what renders the templates of this folder; the text of a page is escaped."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=jinja2.select_autoescape(["html.jinja"]),

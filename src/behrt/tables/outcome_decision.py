@@ -8,10 +8,11 @@ import polars as pl
 
 from behrt.disclosure import Rules, is_small, suppress
 from behrt.evaluation.decision import EVERYBODY
-from behrt.evaluation.tidy import SMALL_DECIMALS, with_facts
+from behrt.evaluation.tidy import SMALL_DECIMALS
 from behrt.run import Run
 from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 from behrt.tables import decision
+from behrt.tables.outcome_scores import of_every_outcome
 
 _SCORES = ("value", "low", "high")
 
@@ -24,9 +25,7 @@ def table(run: Run, net_benefit: list[Path], outcomes: Mapping[str, str]) -> pl.
         net_benefit: outcomes/<outcome>/assessment/<labels>/net_benefit.parquet of every outcome.
         outcomes: what each outcome is, by name, in the order of the rows.
     """
-    of_outcome = {path.parents[2].name: path for path in net_benefit}
-    parts = [tabulate(pl.read_parquet(of_outcome[name]), name, run.disclosure) for name in outcomes]
-    return with_facts(pl.concat(parts), protocol=run.protocol)
+    return of_every_outcome(run, net_benefit, outcomes, tabulate)
 
 
 def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Every model's scores on each outcome, for all patients and in subgroups."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,24 @@ def table(run: Run, scores: list[Path], outcomes: Mapping[str, str]) -> pl.DataF
         scores: outcomes/<outcome>/assessment/<labels>/scores.parquet of every outcome.
         outcomes: what each outcome is, by name, in the order of the rows.
     """
-    of_outcome = {path.parents[2].name: path for path in scores}
+    return of_every_outcome(run, scores, outcomes, tabulate)
+
+
+def of_every_outcome(
+    run: Run,
+    assessments: list[Path],
+    outcomes: Mapping[str, str],
+    tabulate: Callable[[pl.DataFrame, str, Rules], pl.DataFrame],
+) -> pl.DataFrame:
+    """Return protocol String, and the rows of every outcome.
+
+    Args:
+        run: the run.
+        assessments: a file of outcomes/<outcome>/assessment/<labels>/ of every outcome.
+        outcomes: what each outcome is, by name, in the order of the rows.
+        tabulate: returns the rows of one, from its file, its name and the disclosure rules.
+    """
+    of_outcome = {path.parents[2].name: path for path in assessments}
     parts = [tabulate(pl.read_parquet(of_outcome[name]), name, run.disclosure) for name in outcomes]
     return with_facts(pl.concat(parts), protocol=run.protocol)
 

@@ -187,6 +187,7 @@ class TrainedModel:
         Raises:
             InputError: as `predict`, or the kind of model has no vectors of patients.
         """
+        self._check_unchanged()
         rows, vectors, _ = self._of_all(data, at, shared_words, self.vectors_of)
         array = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
         return rows.select("subject_id", "prediction_time").with_columns(vector=array)
@@ -226,7 +227,6 @@ class TrainedModel:
         values: Callable[[Examples], np.ndarray],
     ) -> tuple[pl.DataFrame, np.ndarray, dict[str, int]]:
         """Return the rows, the values of each, and what was left out."""
-        self._check_unchanged()
         refused: Counter[str] = Counter()
         rows, found = [], []
         for inputs in read_inputs(data, at, self.vocabulary, refused, shared_words):
