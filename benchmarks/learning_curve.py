@@ -18,8 +18,8 @@ prints the value of the fit at the 1.6 million patients of the paper.
 """
 
 import argparse
-import resource
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,10 +145,9 @@ def trained(run: Run, model: str) -> Path:
 
 def scored(run: Run, model: str) -> dict[str, float]:
     """Train a model; return its mean scores of the held-out patients, with standard errors."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    before = time.process_time()
     folder = trained(run, model)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds = time.process_time() - before
     examples = run.examples(run.task)
     patients = load_examples(run.sequences, examples, [TUNING, HELD_OUT], run.vocabulary)
     kind = run.config["models"][model]["kind"]

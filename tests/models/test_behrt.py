@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_average_precision
-from behrt.learning import artefacts, engine
+from behrt.learning import artefacts, encoder, engine
 from behrt.learning.engine import TrainingRun, begin
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
@@ -254,7 +254,7 @@ def test_near_ages_start_alike_and_far_ones_apart() -> None:
 
 
 def test_positions_are_vaswanis() -> None:
-    table = behrt.positions(50, 12)
+    table = encoder.positions(50, 12)
     for place in (0, 1, 17, 49):
         for i in range(6):
             angle = place / 10_000 ** (2 * i / 12)
@@ -321,7 +321,7 @@ def test_packed_rows_equal_an_independent_bert_one_patient_at_a_time() -> None:
             tokens, ages, index = (
                 torch.from_numpy(values[own]) for values in (words.tokens, words.ages, words.visits)
             )
-            table = behrt.positions(40, 32) * 0.02 * math.sqrt(2)
+            table = encoder.positions(40, 32) * 0.02 * math.sqrt(2)
             embedded = (
                 model.encoder.words(tokens)
                 + model.encoder.ages(ages)
@@ -341,7 +341,7 @@ def test_fused_attention_is_the_same_attention() -> None:
     qkv, bias = torch.randn(2, 7, 48), torch.randn(2, 1, 7, 7)
     query, key, value = qkv.view(2, 7, 3, 4, 4).permute(2, 0, 3, 1, 4)
     expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    ours = behrt.attention(qkv, bias, 4, 0.0, training=False)
+    ours = encoder.attention(qkv, bias, 4, 0.0, training=False)
     torch.testing.assert_close(ours, expected.transpose(1, 2).reshape(2, 7, 16))
 
 

@@ -11,7 +11,9 @@ from torch import nn
 
 from behrt.errors import InputError
 from behrt.files import write_json
+from behrt.learning import encoder
 from behrt.learning.examples import Examples
+from behrt.learning.words import AGES
 from behrt.models import behrt, deepr, delphi, forecast, model_named, retain
 from behrt.release.weights import (
     ReaderCounts,
@@ -53,7 +55,7 @@ def histories(patients: int) -> Examples:
     random = np.random.default_rng(patients)
     offsets = np.concatenate([[0], np.cumsum(random.integers(1, 7, patients))])
     visits, none = int(offsets[-1]), np.zeros(0, dtype=np.int16)
-    age = random.integers(0, behrt.AGES + 20, visits).astype(np.int16)
+    age = random.integers(0, AGES + 20, visits).astype(np.int16)
     return Examples(
         subject_id=np.arange(patients),
         sex=random.integers(0, 3, patients).astype(np.int8),
@@ -186,7 +188,7 @@ def ages_of(readers: np.ndarray, seed: int) -> tuple[torch.Tensor, torch.Tensor]
     A row without readers is its start times one factor; each reader moves a row in a direction of
     its own.
     """
-    start = behrt.embedded_positions(len(readers), 16)
+    start = encoder.embedded_positions(len(readers), 16)
     patients = torch.randn((400, 16), generator=torch.Generator().manual_seed(seed))
     moved = torch.stack([patients[:count].sum(dim=0) for count in readers.tolist()])
     return start, 0.97 * start + 0.01 * moved

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from behrt.learning.encoder import Layer, attention_weights, split_heads
 from behrt.learning.masked_language import batch_of
 from behrt.learning.words import Words
-from behrt.models.behrt import Behrt, Layer, attention_weights, split_heads
+from behrt.models.behrt import Behrt
 
 
 def attention_of(model: Behrt, words: Words) -> np.ndarray:

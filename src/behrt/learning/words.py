@@ -199,7 +199,7 @@ def mask_words(
 
 
 def packed_rows(words: Words, read: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
-    """Pack sequences into rows, as the arguments of `behrt.models.behrt.Encoder.forward`.
+    """Pack sequences into rows, as the arguments of `behrt.learning.encoder.Encoder.forward`.
 
     >>> words = Words(
     ...     offsets=np.array([0, 3, 6]),

@@ -41,6 +41,7 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
+from behrt.learning.encoder import Encoder, Layer, full_precision_linear, initialise
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
@@ -49,7 +50,6 @@ from behrt.learning.next_events import NextEvents, log_rates_of_all, next_events
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of_cuts
-from behrt.models.behrt import Encoder, Layer, full_precision_linear, initialise
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, SEP
 from behrt.settings.behrt import Sizes
 from behrt.settings.delphi import Settings

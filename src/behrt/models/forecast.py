@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
+from behrt.learning.encoder import Encoder, full_precision_linear, initialise
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples, ragged_take
 from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
@@ -35,7 +36,6 @@ from behrt.learning.time_scales import between, rotation_of
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of, words_of_cuts
-from behrt.models.behrt import Encoder, full_precision_linear, initialise
 from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.forecast import Settings
 from behrt.settings.training import Optimisation

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from behrt.errors import InputError
 from behrt.learning import engine
 from behrt.learning.dropout import dropout
+from behrt.learning.encoder import Encoder, full_precision_linear, initialise
 from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
 from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
 from behrt.learning.words import AGES, words_to_predict
-from behrt.models.behrt import Encoder, full_precision_linear, initialise, pretrained_weights
+from behrt.models.behrt import pretrained_weights
 from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.behrt import Settings
 from behrt.settings.training import Optimisation

@@ -40,7 +40,7 @@ def position_table(max_length: int, hidden: int) -> np.ndarray:
 
     It is not among the weights, because it is not trained.
     """
-    from behrt.models.behrt import embedded_positions  # imports torch
+    from behrt.learning.encoder import embedded_positions  # imports torch
 
     table: np.ndarray = embedded_positions(max_length, hidden).numpy()
     return table
