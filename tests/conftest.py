@@ -39,7 +39,7 @@ def _chromium() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def started_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A browser that resolves no host and logs every request and console message."""
     program, driver = _chromium()
     options = webdriver.ChromeOptions()
@@ -54,6 +54,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     started = webdriver.Chrome(options=options, service=Service(driver))
     yield started
     started.quit()
+
+
+@pytest.fixture
+def browser(started_browser: webdriver.Chrome) -> webdriver.Chrome:
+    """The browser, without the page, requests and messages of an earlier test."""
+    started_browser.get("about:blank")
+    for log in ("browser", "performance"):
+        started_browser.get_log(log)
+    return started_browser
 
 
 @pytest.fixture
