@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from behrt.concepts import INPUTS
 from behrt.configuration import (
     cut_off_of,
     disclosure_of,
@@ -37,6 +38,7 @@ from behrt.models import kinds, model_named
 from behrt.schema import as_yaml, schema_of
 from behrt.sequences.split import BY
 from behrt.settings import delivery
+from behrt.settings.concepts import Input
 from behrt.settings.delivery import Extract
 from behrt.settings.evaluation import Disclosure, Split
 from behrt.settings.training import Optimisation
@@ -109,6 +111,7 @@ def test_the_settings_offer_the_choices_that_the_code_knows() -> None:
         (delivery.DateFormat, DATE_FORMATS),
         (delivery.Encoding, ENCODINGS),
         (delivery.YearFormat, YEAR_OFFSETS),
+        (Input, INPUTS),
     ):
         assert set(get_args(choices)) == set(known)
     assert set(BY) <= {
@@ -132,6 +135,11 @@ def test_the_settings_offer_the_choices_that_the_code_knows() -> None:
 def test_a_style_can_be_made_stricter(given: dict[str, Any], expected: tuple[int, int]) -> None:
     found = disclosure_of({"disclosure": given})
     assert (found["threshold"], found["rounding"]) == expected
+
+
+def test_the_order_of_inputs_changes_nothing() -> None:
+    given = {"inputs": ["tests", "diagnoses"]}
+    assert read(with_change(given), SCHEMA)["inputs"] == ["diagnoses", "tests"]
 
 
 BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
@@ -318,6 +326,12 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             r"models.ensemble.settings.of: it is ['retain']",
         ),
         ({"models": {"ensemble": {"cuts": 2}}}, r"models.ensemble.cuts: an ensemble learns from"),
+        ({"inputs": ["tests"]}, r"inputs: diagnoses are missing, which every run reads"),
+        (
+            {"inputs": ["diagnoses", "diagnoses"]},
+            r"inputs: it is ['diagnoses', 'diagnoses']. It must be a list of",
+        ),
+        ({"inputs": ["diagnoses", "test"]}, r"inputs"),
         ({"outcomes": {"mine": {"months": 6}}}, r"outcomes.mine: it has no event to predict"),
         (
             {"outcomes": {"mine": {"disease": "Gout", "event": "death", "days": 1}}},

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from behrt.errors import InputError
 from behrt.settings.base import Count, Section
 from behrt.settings.behrt import Pretrain
+from behrt.settings.concepts import ConceptSettings, Inputs
 from behrt.settings.delivery import (
     Aurum,
     CaliberRelease,
@@ -120,6 +121,14 @@ class RunSettings(Section):
 
     codes: CodeSettings = CodeSettings()
     """Which codes become words (sources `meds` and `omop`)."""
+
+    inputs: Inputs = ("diagnoses",)
+    """What models read of a patient's history: `diagnoses`, as in the paper, and, in addition,
+    `medications`, `procedures`, `tests` and `measurements`. Labels remain diseases or outcomes.
+    Only these are read from the data, or simulated."""
+
+    concepts: ConceptSettings = ConceptSettings()
+    """How inputs beyond diagnoses become words."""
 
     split: Split = Split()
     """How patients are split into training, tuning and held-out patients."""
