@@ -7,15 +7,46 @@ patients have events from the cut-off on.
 
 if CPRD:
 
+    rule source_codes:
+        input:
+            **(
+                {"dictionary": EXTRACTED["emismedicaldictionary"]}
+                if DATABASE.name == "aurum"
+                else {}
+            ),
+            # by content, below: the date of a folder does not depend on its files
+            lists=(
+                ancient(config["caliber"])
+                if config["caliber"]
+                else "<results>/caliber"
+            ),
+        output:
+            source_codes="<results>/source_codes.parquet",
+        log:
+            "<logs>/source_codes.log",
+        benchmark:
+            "<benchmarks>/source_codes.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=15,
+        params:
+            content=lambda wildcards: content_of(config["caliber"]),
+            code=code_hash(SCRIPTS / "source_codes.py"),
+        message:
+            "Find the codes of the source in public coding systems"
+        script:
+            "../scripts/source_codes.py"
+
     rule source_events:
         input:
             cohort="<results>/cohort/shards/{shard}.parquet",
             diagnoses=DIAGNOSES,
             pointers=POINTERS,
             hospital=EXTRACTED["hes_diagnosis_hosp"],
-            medcodes=MEDCODES,
-            icd="<results>/phenotypes/icd.parquet",
-            phenotypes="<results>/phenotypes/phenotypes.parquet",
+            source_codes="<results>/source_codes.parquet",
         output:
             events="<results>/source_events/{shard}.parquet",
         log:
@@ -44,6 +75,7 @@ rule meds_by_split:
                 source_events=expand(
                     "<results>/source_events/{shard}.parquet", shard=SHARDS
                 ),
+                source_codes="<results>/source_codes.parquet",
                 medcodes=MEDCODES,
                 icd="<results>/phenotypes/icd.parquet",
                 phenotypes="<results>/phenotypes/phenotypes.parquet",

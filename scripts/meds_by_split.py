@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from behrt import stage
-from behrt.cprd.events import describe_source_codes
+from behrt.cprd.source_codes import describe_source_codes
 from behrt.files import atomic
 from behrt.logs import logger
 from behrt.meds_writer import write_codes, write_events
+from behrt.ontology import with_ancestors
 from behrt.sequences.frames import HELD_OUT
 
 ORDER = ("subject_id", "time", "code")
@@ -24,6 +25,7 @@ def main(
     dataset: Path,
     folder: Path,
     source_events: Sequence[Path] = (),
+    source_codes: Path | None = None,
     medcodes: Path | None = None,
     icd: Path | None = None,
     phenotypes: Path | None = None,
@@ -35,16 +37,17 @@ def main(
     only events before it and events without a time, as in the sequences.
 
     `source_events` are the diagnoses of each shard in the codes of the source, which `medcodes`,
-    `icd` and `phenotypes` map to diseases.
+    `icd` and `phenotypes` map to diseases, and `source_codes` names. Each code has the parents that
+    its hierarchy gives it, which are listed as well.
     """
     split_of = pl.read_parquet(splits)
     seen: set[str] = set()
     for number, shard in enumerate(shards):
-        events = pl.read_parquet(shard).select(ORDER)
+        events = pl.read_parquet(shard)
         if source_events:
-            own = pl.read_parquet(source_events[number]).select(ORDER)
+            own = pl.read_parquet(source_events[number])
             seen |= set(own["code"].unique())
-            events = pl.concat([events, own]).sort(ORDER)
+            events = pl.concat([events, own], how="diagonal").sort(ORDER)
         named = events.join(split_of, on="subject_id", maintain_order="left")
         if cut_off:
             day = pl.col("time").dt.date()
@@ -56,11 +59,16 @@ def main(
         with atomic(folder / "metadata" / source.name) as temporary:
             shutil.copyfile(source, temporary)
     described = pl.read_parquet(codes)
-    if medcodes and icd and phenotypes:
+    if source_codes and medcodes and icd and phenotypes:
         of_source = describe_source_codes(
-            pl.Series(sorted(seen), dtype=pl.String), medcodes, icd, phenotypes
+            pl.Series(sorted(seen), dtype=pl.String),
+            pl.read_parquet(source_codes),
+            medcodes,
+            icd,
+            phenotypes,
         )
-        described = pl.concat([described, of_source]).sort("code")
+        described = pl.concat([described, of_source])
+    described = with_ancestors(described)
     write_codes(described, folder / "metadata" / codes.name)
     logger.info("meds: %d shards by split, %d codes", len(shards), described.height)
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import polars as pl
+
 from behrt import stage
-from behrt.cprd.events import EventSources, make_source_events
+from behrt.cprd.source_codes import make_source_events
 from behrt.logs import logger
 from behrt.meds_writer import write_events
 
@@ -12,18 +14,14 @@ def main(
     cohort: Path,
     diagnoses: list[Path],
     hospital: list[Path],
-    medcodes: Path,
-    icd: Path,
-    phenotypes: Path,
+    source_codes: Path,
     events: Path,
     shard: int,
     pointers: list[Path] | None = None,
 ) -> None:
     """Write one shard; the inputs are those of the stage `events`."""
-    sources = EventSources(
-        cohort, diagnoses, [], hospital, [], medcodes, icd, phenotypes, pointers or []
-    )
-    made = make_source_events(sources, shard)
+    named = pl.read_parquet(source_codes)
+    made = make_source_events(cohort, diagnoses, hospital, named, shard, pointers or [])
     write_events(made, events)
     logger.info("source events, shard %d: %d events", shard, made.height)
 

@@ -31,6 +31,30 @@ def test_events_are_valid_meds(tmp_path: Path) -> None:
     assert table.schema.names[:4] == ["subject_id", "time", "code", "numeric_value"]
 
 
+def test_values_and_units_are_written_as_meds_defines_them(tmp_path: Path) -> None:
+    path = tmp_path / "00.parquet"
+    day = datetime.datetime(2000, 1, 1)
+    events = pl.DataFrame(
+        {
+            "subject_id": [1, 1],
+            "time": [day, day],
+            "code": ["CALIBER//Gout", "TEST//HbA1c//HIGH"],
+            "numeric_value": [None, 61.5],
+            "unit": [None, "mmol/mol"],
+        },
+        schema_overrides={"time": pl.Datetime("us")},
+    )
+    write_events(events, path)
+    table = pq.read_table(path)
+    DataSchema.validate(table)
+    assert pl.read_parquet(path)["numeric_value"].to_list() == [None, 61.5]
+    assert pl.read_parquet(path)["unit"].to_list() == [None, "mmol/mol"]
+    write_dataset("simulated", tmp_path / "dataset.json", units=True)
+    metadata = read_json(tmp_path / "dataset.json")
+    DatasetMetadataSchema.validate(metadata)
+    assert metadata["code_modifier_columns"] == ["unit"]
+
+
 def test_every_phenotype_is_listed_with_its_chapter_and_every_code_seen(tmp_path: Path) -> None:
     _events(tmp_path / "00.parquet")
     phenotypes = pl.DataFrame(

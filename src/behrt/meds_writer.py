@@ -13,6 +13,8 @@ from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
 
 from behrt.files import atomic, write_json
 
+VALUE, UNIT = "numeric_value", "unit"
+
 _DESCRIPTIONS = {
     "MEDS_BIRTH": "Birth, on the first of the month (January where the month is not known)",
     "MEDS_DEATH": "Death",
@@ -27,10 +29,16 @@ _DESCRIPTIONS = {
 
 
 def write_events(events: pl.DataFrame, path: Path) -> None:
-    """Write the events of a shard (subject_id, time, code) as MEDS data, and check them."""
-    table = DataSchema.align(
-        events.with_columns(numeric_value=pl.lit(None, dtype=pl.Float32)).to_arrow()
-    )
+    """Write the events of a shard as MEDS data, and check them.
+
+    Args:
+        events: subject_id, time, code; of a dataset with values also numeric_value (Float32) and
+            unit (String), null for events without a value.
+        path: of the Parquet file.
+    """
+    given = pl.col(VALUE) if VALUE in events.columns else pl.lit(None)
+    valued = events.with_columns(given.cast(pl.Float32).alias(VALUE))
+    table = DataSchema.align(valued.to_arrow())
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -66,13 +74,20 @@ def write_codes(codes: pl.DataFrame, path: Path) -> None:
         pq.write_table(CodeMetadataSchema.align(codes.to_arrow()), temporary)
 
 
-def write_dataset(name: str, path: Path) -> None:
-    """Write the dataset's metadata, without a time of creation, so that the bytes are the same."""
+def write_dataset(name: str, path: Path, units: bool = False) -> None:
+    """Write the dataset's metadata, without a time of creation, so that the bytes are the same.
+
+    Args:
+        name: of the dataset.
+        path: of the JSON file.
+        units: whether the data has the column `unit`.
+    """
     metadata = {
         "dataset_name": name,
         "etl_name": "behrt-workflow",
         "etl_version": version("behrt-workflow"),
         "meds_version": version("meds"),
+        **({"code_modifier_columns": [UNIT]} if units else {}),
     }
     DatasetMetadataSchema.validate(metadata)
     write_json(metadata, path)

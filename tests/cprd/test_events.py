@@ -4,14 +4,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from stages import write_lists
 
 from behrt.cprd.cohort import Cohort
-from behrt.cprd.events import (
-    EventSources,
-    describe_source_codes,
-    make_events,
-    make_source_events,
-)
+from behrt.cprd.events import EventSources, make_events
+from behrt.cprd.source_codes import describe_source_codes, make_source_events, name_source_codes
 from behrt.diagnosis_outcomes import add_outcomes
 
 START, END = datetime.date(2000, 2, 28), datetime.date(2000, 3, 2)
@@ -192,6 +189,7 @@ def test_diagnoses_are_also_given_in_the_codes_of_the_source(case: Case) -> None
     case.patient(1)
     case.row("clinical", 1, "2000-02-29", 7)
     case.row("clinical", 1, "2000-02-29", 7)
+    case.row("clinical", 1, "2000-03-01", 8)
     case.row("clinical", 1, "2000-03-01", 55)  # in no list
     case.row("clinical", 1, "2000-03-02", 0)  # no code
     case.row("clinical", 1, None, 8)
@@ -199,18 +197,45 @@ def test_diagnoses_are_also_given_in_the_codes_of_the_source(case: Case) -> None
     case.row("clinical", 2, "2000-02-29", 8)  # not in the cohort
     case.row("hes_diagnosis_hosp", 1, "2000-02-29", "M109")
     case.make()
-    events = make_source_events(case.sources, 0)
+    write_lists(case.folder / "lists")
+    named = name_source_codes(case.folder / "lists")
+    given = case.sources
+    events = make_source_events(given.cohort, given.diagnoses, given.hospital, named, 0)
     assert [(time.date().isoformat(), code) for _, time, code in events.rows()] == [
         ("2000-02-29", "ICD10//M109"),
-        ("2000-02-29", "MEDCODE//7"),
+        ("2000-02-29", "READ//C34..00"),
         ("2000-03-01", "MEDCODE//55"),
+        ("2000-03-01", "READ//C340.00"),
     ]
-    lists = (case.sources.medcodes, case.sources.icd, case.sources.phenotypes)
-    described = describe_source_codes(events["code"].unique(), *lists)
+    lists = (given.medcodes, given.icd, given.phenotypes)
+    described = describe_source_codes(events["code"].unique(), named, *lists)
     assert described.rows() == [
         ("ICD10//M109", "ICD10 M109", ["CALIBER//Gout"]),
         ("MEDCODE//55", "MEDCODE 55", None),
-        ("MEDCODE//7", "MEDCODE 7", ["CALIBER//Asthma", "CALIBER//Gout"]),
+        ("READ//C34..00", "READ C34..00", ["CALIBER//Asthma", "CALIBER//Gout"]),
+        ("READ//C340.00", "READ C340.00", ["CALIBER//Gout"]),
+    ]
+
+
+def test_a_record_of_aurum_is_given_as_a_concept_of_snomed_ct_or_else_as_a_read_code(
+    tmp_path: Path,
+) -> None:
+    write_lists(tmp_path / "lists")
+    (tmp_path / "lists/primary_care/a.csv").write_text("Readcode,Readterm\nC34..00,Gout\n")
+    pl.DataFrame(
+        {
+            "medcode": [11, 12, 13, 14],
+            "readcode": ["C34..00", "C34", None, None],
+            "originalreadcode": [None, None, "C340.00", "EMISNQAD12"],
+            "snomed": [90560007, None, None, None],
+        }
+    ).write_parquet(tmp_path / "dictionary.parquet")
+    named = name_source_codes(tmp_path / "lists", [tmp_path / "dictionary.parquet"])
+    assert named.filter(system="medcode").select("code", "event", "term").rows() == [
+        ("11", "SNOMED//90560007", "Gout"),
+        ("12", "READ//C34..", None),
+        ("13", "READ//C340.00", None),
+        ("14", "MEDCODE//14", None),
     ]
 
 

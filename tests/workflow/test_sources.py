@@ -212,6 +212,8 @@ def test_the_dataset_of_a_run_is_valid_meds(tiny: Copy) -> None:
 def test_the_dataset_by_split_also_has_the_codes_of_the_source(tiny: Copy, tmp_path: Path) -> None:
     folder = tiny.results / "meds"
     lists = {name: tiny.results / "phenotypes" / f"{name}.parquet" for name in LISTS}
+    named = tmp_path / "source_codes.parquet"
+    script("source_codes").main(lists=tiny.results / "caliber", source_codes=named)
     own = []
     for number, shard in enumerate(sorted((folder / "data").glob("*.parquet"))):
         own.append(tmp_path / shard.name)
@@ -219,12 +221,13 @@ def test_the_dataset_by_split_also_has_the_codes_of_the_source(tiny: Copy, tmp_p
             cohort=tiny.results / "cohort" / "shards" / shard.name,
             diagnoses=sorted((tiny.results / "extracted" / "clinical").glob("*.parquet")),
             hospital=sorted((tiny.results / "extracted" / "hes_diagnosis_hosp").glob("*.parquet")),
+            source_codes=named,
             events=own[-1],
             shard=number,
-            **lists,
         )
     script("meds_by_split").main(
         source_events=own,
+        source_codes=named,
         **lists,
         shards=sorted((folder / "data").glob("*.parquet")),
         splits=folder / "metadata" / "subject_splits.parquet",
@@ -245,7 +248,7 @@ def test_the_dataset_by_split_also_has_the_codes_of_the_source(tiny: Copy, tmp_p
     order = ["subject_id", "time", "code"]
     written = pl.read_parquet(folder / "data" / "*.parquet")
     found = pl.concat(events)
-    of_source = pl.col("code").str.contains("^(MEDCODE|ICD10)//")
+    of_source = pl.col("code").str.contains("^(READ|MEDCODE|ICD10)//")
     assert found.filter(~of_source).sort(order).equals(written.sort(order))
     # Every disease has a code of the source, on the same day, that is mapped to it.
     described = pl.read_parquet(tmp_path / "meds" / "metadata" / "codes.parquet")
@@ -255,9 +258,12 @@ def test_the_dataset_by_split_also_has_the_codes_of_the_source(tiny: Copy, tmp_p
         .join(described.select("code", "parent_codes"), on="code")
         .select("subject_id", "time", code="parent_codes")
         .explode("code")
-        .drop_nulls("code")
+        .filter(pl.col("code").str.starts_with("CALIBER//"))
         .unique()
     )
     diseases = written.filter(pl.col("code").str.starts_with("CALIBER//")).select(order)
     assert mapped.sort(order).equals(diseases.sort(order))
+    parents = described.select(code="parent_codes").explode("code").drop_nulls()["code"]
+    chapters = pl.col("code").str.starts_with("CHAPTER//")
+    assert parents.to_frame().filter(~chapters).join(described, on="code", how="anti").is_empty()
     assert find_split(tmp_path / "meds") is not None

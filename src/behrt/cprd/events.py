@@ -7,7 +7,7 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
-from behrt.cprd.diagnoses import ICD, MEDCODE, read_mapping, scan_diagnoses
+from behrt.cprd.diagnoses import read_mapping, scan_diagnoses
 from behrt.cprd.shards import scan_days
 from behrt.diagnosis_outcomes import (
     DiagnosisOutcomes,
@@ -89,62 +89,6 @@ def make_events(
     )
     events = pl.concat([describe(cohort), _timed(dated)]).sort("subject_id", "time", "code")
     return events, sort_outcomes(counted)
-
-
-def make_source_events(sources: EventSources, shard: int) -> pl.DataFrame:
-    """Return the diagnoses of one shard in the codes of the source, mapped or not.
-
-    A diagnosis counts on the days of follow-up, as in `make_events`.
-
-    Returns:
-        subject_id Int64; time Datetime("us"); code String, MEDCODE//… or ICD10//… (at level 4);
-        sorted by all three, without duplicates.
-    """
-    window = pl.scan_parquet(sources.cohort).select(
-        "subject_id", "follow_up_start", "follow_up_end"
-    )
-    rows = scan_diagnoses(sources.diagnoses, sources.hospital, shard, sources.pointers)
-    coded = (
-        rows.drop_nulls(["day", "code"])
-        .join(window, on="subject_id")
-        .filter(_in_follow_up())
-        .select("subject_id", "day", code=source_code())
-        .unique()
-        .collect(engine="streaming")
-    )
-    return _timed(coded).sort("subject_id", "time", "code")
-
-
-def source_code() -> pl.Expr:
-    """Return the MEDS code of a diagnosis (columns system and code) as the source writes it."""
-    prefix = pl.col("system").replace_strict({MEDCODE: "MEDCODE", ICD: "ICD10"})
-    return pl.format("{}//{}", prefix, "code")
-
-
-def describe_source_codes(
-    seen: pl.Series, medcodes: Path, icd: Path, phenotypes: Path
-) -> pl.DataFrame:
-    """Return code, description and parent_codes of the source's codes; sorted by code.
-
-    The parents of a code are the diseases that it is mapped to; null if there is none.
-
-    Args:
-        seen: distinct codes of `make_source_events`.
-        medcodes, icd, phenotypes: the code lists.
-    """
-    named = pl.read_parquet(phenotypes).select(phenotype="index", parent="code")
-    parents = (
-        read_mapping(medcodes, icd)
-        .join(named, on="phenotype")
-        .group_by(code=source_code())
-        .agg(parent_codes=pl.col("parent").unique().sort())
-    )
-    return (
-        pl.DataFrame({"code": seen})
-        .join(parents, on="code", how="left", maintain_order="left")
-        .select("code", pl.col("code").str.replace("//", " ").alias("description"), "parent_codes")
-        .sort("code")
-    )
 
 
 def with_outcome(rows: pl.LazyFrame, window: pl.LazyFrame, mapping: pl.LazyFrame) -> pl.LazyFrame:

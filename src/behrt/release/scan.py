@@ -70,8 +70,8 @@ PATIENT_DATA = (
 )
 """Folders and files of a run that hold rows of patients: they are never released, nor scanned."""
 
-CODE_LISTS = ("caliber", "phenotypes")
-"""Folders that hold public code lists, not patients."""
+CODE_LISTS = ("caliber", "phenotypes", "source_codes.parquet")
+"""Folders and files that hold public code lists, not patients."""
 
 _LEAST_DIGITS = 5
 
