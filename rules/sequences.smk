@@ -48,6 +48,7 @@ rule sequences:
         runtime=60,
     params:
         cut_off=cut_off_of(config),
+        death=config["examples"]["death"],
         code=code_hash(SCRIPTS / "sequences.py"),
     message:
         "Turn the events of shard {wildcards.shard} into visits"

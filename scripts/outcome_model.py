@@ -45,8 +45,8 @@ def main(
     """
     recipe = apply_chosen(tuned, weights.parent.name, recipe)
     words, splits = read_vocabulary(vocabulary), protocol_named(protocol)
-    learned = load_outcome(sequences, labels, splits.training, vocabulary)
-    choosing = load_outcome(sequences, labels, splits.choosing, vocabulary)
+    everybody = load_outcome(sequences, labels, vocabulary)
+    learned, choosing = (everybody.of(some) for some in (splits.training, splits.choosing))
     if number is not None:
         share = min(number / len(learned), 1.0)
         learned, choosing = (few_labels(part, share, compute.seed) for part in (learned, choosing))
@@ -62,7 +62,7 @@ def main(
     run = TrainingRun(weights.parent, compute, facts=facts)
     indices = phenotypes_of(diseases, words.phenotypes, f"outcomes.{outcome}")
     kind.fit(learned, choosing, settings, optimisation, pretrained, indices, run)
-    given = load_outcome(sequences, labels, [TUNING, HELD_OUT], vocabulary)
+    given = everybody.of([TUNING, HELD_OUT])
     probability = kind.predict(given, run)
     write_parquet(
         pl.DataFrame(

@@ -12,7 +12,12 @@ from behrt.sequences.vocabulary import read_vocabulary
 
 
 def main(
-    events: Path, splits: Path, vocabulary: Path, sequences: Path, cut_off: str | None
+    events: Path,
+    splits: Path,
+    vocabulary: Path,
+    sequences: Path,
+    cut_off: str | None,
+    death: str,
 ) -> None:
     read = read_events(events)
     frame = build_sequences(
@@ -21,6 +26,7 @@ def main(
         read_vocabulary(vocabulary),
         events,
         date.fromisoformat(cut_off) if cut_off else None,
+        death,
     )
     write_parquet(frame, sequences)
     visits = frame["visit_day"].list.len()

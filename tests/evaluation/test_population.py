@@ -31,6 +31,7 @@ def sequence(
         "birth_month": 1950 * 12 + 2,
         "follow_up_start": 10_000,
         "follow_up_end": 10_000 + round(years * 365.25) - 1,
+        "known_until": 10_000 + round(years * 365.25) - 1,
         "visit_day": [10_957 + 366 * i for i in range(len(visits))],
         "visit_age": [600 + 12 * i for i in range(len(visits))],
         "code": [code for size in visits for code in range(size)],

@@ -48,6 +48,7 @@ def history(subject: int, days: list[int], codes: list[list[int]], end: int) -> 
         "birth_month": 1940 * 12,
         "follow_up_start": min([*days, end]),
         "follow_up_end": end,
+        "known_until": end,
         "visit_day": days,
         "visit_age": [600 + day // 31 for day in days],
         "code": [code for held in codes for code in held],

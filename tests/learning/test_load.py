@@ -25,6 +25,7 @@ def sequence(subject: int, split: str, visits: list[list[int]]) -> dict[str, obj
         "birth_month": 1960 * 12,
         "follow_up_start": 10 * subject,
         "follow_up_end": 10_000,
+        "known_until": 10_000,
         "visit_day": [100 * (i + 1) + subject for i in range(len(visits))],
         "visit_age": [480 + 3 * i for i in range(len(visits))],
         "code": [code for visit in visits for code in visit],

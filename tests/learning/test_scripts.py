@@ -60,6 +60,7 @@ def store(folder: Path, reseeded: str | None = None) -> dict[str, Any]:
                 "birth_month": 1970 * 12,
                 "follow_up_start": 0,
                 "follow_up_end": days[-1] + 1,
+                "known_until": days[-1] + 1,
                 "visit_day": days,
                 "visit_age": [day // 30 for day in days],
                 "code": [code for visit in codes for code in visit],

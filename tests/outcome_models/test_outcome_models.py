@@ -69,6 +69,7 @@ def people(number: int) -> pl.DataFrame:
                 "birth_month": born * 12,
                 "follow_up_start": start - 400,
                 "follow_up_end": start + 2000,
+                "known_until": start + 2000,
                 "visit_day": visits,
                 "visit_age": [
                     (date(1970, 1, 1) + timedelta(day)).year * 12
@@ -111,7 +112,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def loaded(made: dict[str, Any], *splits: str) -> OutcomeExamples:
     labels = made["folder"] / "labels.parquet"
-    return load_outcome(made["sequences"], labels, splits, made["vocabulary"])
+    return load_outcome(made["sequences"], labels, made["vocabulary"]).of(splits)
 
 
 def test_the_kinds_are_those_that_the_configuration_knows() -> None:

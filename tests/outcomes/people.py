@@ -39,6 +39,7 @@ def sequence(
         "birth_month": birth[0] * 12 + birth[1] - 1,
         "follow_up_start": days(start),
         "follow_up_end": days(end),
+        "known_until": days(end),
         "visit_day": [day for day, _ in dated],
         "visit_age": [int(month) for month in months],
         "code": [code for _, codes in dated for code in sorted(codes)],

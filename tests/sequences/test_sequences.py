@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from behrt.errors import InputError
 from behrt.sequences.frames import Sequences
-from behrt.sequences.sequences import build_sequences
+from behrt.sequences.sequences import EXCLUDE, LABEL, NEVER, build_sequences
 from behrt.sequences.vocabulary import Vocabulary
 
 NAMES = ("Acne", "Asthma", "Gout", "Stroke")
@@ -78,6 +78,7 @@ def test_a_subject_by_hand() -> None:
         "birth_month": 1950 * 12 + 6,
         "follow_up_start": days("1999-01-01")[0],
         "follow_up_end": days("2010-12-31")[0],
+        "known_until": days("2010-12-31")[0],
         "visit_day": days("2000-02-29", "2000-03-02"),
         # months since January 1950, as the released code counts, whatever the month of birth
         "visit_age": [601, 602],
@@ -196,3 +197,23 @@ def test_sequences_equal_a_plain_reading_in_any_order_of_events(
 
     random.shuffle(rows)
     assert build_sequences(events(rows), splits, WORDS).equals(frame)
+
+
+def test_after_a_death_in_follow_up_everything_is_known_if_deaths_are_labelled() -> None:
+    splits = pl.DataFrame({"subject_id": [1], "split": ["train"]})
+    (end,) = days("2010-12-31")
+    for died, cut_off, known in (
+        ("2010-12-30", None, NEVER),
+        ("2010-12-31", None, NEVER),
+        ("2011-01-01", None, end),  # after registration has ended
+        ("2010-12-31", date(2010, 12, 31), end - 1),  # in the part that is held out
+        (None, None, end),
+    ):
+        rows: list[Event] = [*STATIC, *FOLLOW_UP, (1, "2005-01-01", "CALIBER//Gout")]
+        rows += [(1, died, "MEDS_DEATH")] if died else []
+        for death, expected in ((LABEL, known), (EXCLUDE, min(known, end))):
+            row = build_sequences(events(rows), splits, WORDS, "events", cut_off, death).row(
+                0, named=True
+            )
+            assert row["known_until"] == expected
+            assert row["follow_up_end"] == min(known, end)

@@ -24,7 +24,7 @@ Visits = list[tuple[date, set[int]]]
 
 
 def histories(
-    subjects: dict[int, tuple[Visits, date]], split: str = "train"
+    subjects: dict[int, tuple[Visits, date]], split: str = "train", known: date | None = None
 ) -> dy.DataFrame[Sequences]:
     rows = [
         {
@@ -36,6 +36,7 @@ def histories(
             "birth_month": 1950 * 12,
             "follow_up_start": 0,
             "follow_up_end": (end - EPOCH).days,
+            "known_until": ((known or end) - EPOCH).days,
             "visit_day": [(day - EPOCH).days for day, _ in visits],
             "visit_age": [(day.year - 1950) * 12 + day.month - 1 for day, _ in visits],
             "code": [code for _, codes in visits for code in sorted(codes)],
@@ -59,16 +60,38 @@ def visits_on(*days: str) -> Visits:
 
 
 def draw_one(
-    visits: Visits, end: str, months: int | None, minimum_visits: int = 4
+    visits: Visits,
+    end: str,
+    months: int | None,
+    minimum_visits: int = 4,
+    known: date | None = None,
 ) -> tuple[int, list[int], list[int]] | None:
     """Return (j, label, known) of one subject, or None where it has no example."""
     frame = draw_examples(
-        histories({1: (visits, date.fromisoformat(end))}), Task("T", months), minimum_visits, 7
+        histories({1: (visits, date.fromisoformat(end))}, known=known),
+        Task("T", months),
+        minimum_visits,
+        7,
     )
     if frame.is_empty():
         return None
     row = frame.row(0, named=True)
     return row["input_visits"], row["label"], row["known"]
+
+
+def test_death_within_the_window_is_follow_up_if_deaths_are_labelled() -> None:
+    visits = visits_on("2003-01-15", "2003-03-01", "2003-07-15")
+    dies = "2003-07-15"
+    for_ever = date(9999, 12, 31)
+    # The paper's rule: only the window of the fourth visit, which ends on the day of death.
+    assert draw_one(visits, dies, 6) == (4, [2, 3], [0, 1])
+    assert draw_one(visits, "2003-07-14", 6) is None
+    assert draw_one(visits[:5], "2003-07-14", 6, known=for_ever, minimum_visits=4) in (
+        (4, [2], [0, 1]),
+        (5, [], [0, 1, 2]),
+    )
+    only_last = draw_one(visits, dies, 6, known=for_ever, minimum_visits=6)
+    assert only_last == (6, [], [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def histories() -> pl.DataFrame:
         {"subject_id": 3, "visit_day": [], "code": [], "visit": []},
     ]
     fixed = {"split": "train", "sex": 1, "region": 1, "practice": 1, "birth_month": 0}
-    fixed |= {"follow_up_start": 0, "follow_up_end": 99}
+    fixed |= {"follow_up_start": 0, "follow_up_end": 99, "known_until": 99}
     for row in rows:
         row |= {"visit_age": [day // 10 for day in row["visit_day"]], **fixed}
     return Sequences.validate(pl.DataFrame(rows).select(Sequences.column_names()), cast=True)

@@ -134,8 +134,9 @@ def load_histories(
 ) -> Histories:
     """Return the histories of the subjects of some splits, in order of subject_id.
 
-    A cut counts for a task if it follows at least `minimum_visits` visits, if the task's window
-    lies in follow-up and, unless the task is on all eligible patients, if its label is not empty.
+    A cut counts for a task if it follows at least `minimum_visits` visits, if what is recorded is
+    known to the end of the task's window and, unless the task is on all eligible patients, if its
+    label is not empty.
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
@@ -152,7 +153,7 @@ def load_histories(
     subjects = (
         pl.scan_parquet(sequences)
         .filter(pl.col("split").is_in(splits), pl.col("visit_day").list.len() > 0)
-        .select("subject_id", "follow_up_end", day="visit_day")
+        .select("subject_id", "follow_up_end", "known_until", day="visit_day")
         .sort("subject_id")
         .collect()
     )

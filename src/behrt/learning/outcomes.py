@@ -14,6 +14,7 @@ from behrt.learning.features import DAYS_PER_MONTH, ages
 from behrt.learning.histories import Histories
 from behrt.learning.load import load_examples
 from behrt.outcomes.frames import OutcomeLabels
+from behrt.sequences.frames import SPLITS
 
 _ONE = "outcome"
 
@@ -38,6 +39,10 @@ class OutcomeExamples:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def of(self, splits: Sequence[str]) -> "OutcomeExamples":
+        """Return the predictions of the patients of some splits."""
+        return self.select(np.flatnonzero(np.isin(self.split, list(splits))))
 
     def select(self, rows: np.ndarray) -> "OutcomeExamples":
         """Return the predictions at `rows` (int64 indices), in that order."""
@@ -73,28 +78,20 @@ class OutcomeExamples:
         return float(np.log(share / (1 - share)))
 
 
-def load_outcome(
-    sequences: list[Path], labels: Path, splits: Sequence[str], vocabulary: Path
-) -> OutcomeExamples:
-    """Return the predictions of some splits, in order of subject and time, whatever the shards.
+def load_outcome(sequences: list[Path], labels: Path, vocabulary: Path) -> OutcomeExamples:
+    """Return the predictions of all splits, in order of subject and time, whatever the shards.
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
         labels: of the outcome (`behrt.outcomes.frames.OutcomeLabels`).
-        splits: some of train, tuning, held_out.
         vocabulary: the JSON file, which gives the number of diseases.
 
     Raises:
-        InputError: there is no prediction, or one of a subject or visit that is in no shard.
+        InputError: there is a prediction of a subject or visit that is in no shard.
     """
-    chosen = (
-        OutcomeLabels.validate(pl.read_parquet(labels))
-        .filter(pl.col("split").is_in(list(splits)))
-        .sort("subject_id", "prediction_time")
-    )
-    if chosen.is_empty():
-        raise InputError(labels, f"no prediction is in {', '.join(splits)}", "Use more patients")
-    whole = load_examples(sequences, None, list(splits), vocabulary)
+    read = OutcomeLabels.validate(pl.read_parquet(labels))
+    chosen = read.sort("subject_id", "prediction_time")
+    whole = load_examples(sequences, None, list(SPLITS), vocabulary)
     subject = chosen["subject_id"].to_numpy()
     row = np.minimum(np.searchsorted(whole.subject_id, subject), max(len(whole) - 1, 0))
     visits = chosen["input_visits"].to_numpy().astype(np.int64)

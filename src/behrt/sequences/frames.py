@@ -23,6 +23,7 @@ class Sequences(dy.Schema):
     birth_month = dy.Int32(description="year * 12 + month - 1")
     follow_up_start = dy.Int32(description="days since 1970-01-01")
     follow_up_end = dy.Int32(description="days since 1970-01-01, inclusive")
+    known_until = dy.Int32(description="the last day of which it is known what is recorded")
     visit_day = dy.List(dy.Int32(), description="days since 1970-01-01, ascending")
     visit_age = dy.List(dy.Int16(min=0), description="months since January of the birth year")
     code = dy.List(dy.Int16(min=0), description="phenotype index")

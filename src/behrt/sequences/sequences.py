@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dataframely as dy
 import polars as pl
-from meds.schema import birth_code
+from meds.schema import birth_code, death_code
 
 from behrt.errors import InputError
 from behrt.sequences.frames import HELD_OUT, Sequences
@@ -14,6 +14,11 @@ from behrt.sequences.vocabulary import Vocabulary, is_word, word_of
 FOLLOW_UP_START = "FOLLOW_UP//START"
 FOLLOW_UP_END = "FOLLOW_UP//END"
 SEXES = {"SEX//male": 1, "SEX//female": 2}
+
+EXCLUDE, LABEL = "exclude", "label"
+"""The rules for deaths within the window of a task: see `build_sequences`."""
+
+NEVER = 2**31 - 1
 
 
 def _subjects(events: pl.DataFrame) -> pl.DataFrame:
@@ -33,6 +38,7 @@ def _subjects(events: pl.DataFrame) -> pl.DataFrame:
             region=number("REGION//", pl.Int32),
             practice=number("PRACTICE//", pl.Int64),
             birth=day.filter(code == birth_code).min(),
+            death=day.filter(code == death_code).min(),
             follow_up_start=pl.coalesce(
                 day.filter(code == FOLLOW_UP_START).min(), not_birth.min(), day.min()
             ),
@@ -93,6 +99,7 @@ def build_sequences(
     vocabulary: Vocabulary,
     where: str | Path = "events",
     cut_off: date | None = None,
+    death: str = EXCLUDE,
 ) -> dy.DataFrame[Sequences]:
     """Return one row per subject, sorted by subject.
 
@@ -109,6 +116,9 @@ def build_sequences(
     so that nothing later can be learned, and those whose follow-up starts later have no row.
     Held-out subjects keep all visits, because a prediction after the cut-off uses what was
     recorded before.
+
+    With the rule `EXCLUDE` for deaths, `known_until` is the last day of follow-up. With `LABEL`, it
+    is the last of all days if a subject dies by then, because nothing is recorded after death.
 
     >>> from datetime import datetime
     >>> events = pl.DataFrame(
@@ -141,6 +151,7 @@ def build_sequences(
         vocabulary: gives each phenotype its index.
         where: named in an error.
         cut_off: the first day that is held out; None to split by subject alone.
+        death: `EXCLUDE` or `LABEL`.
 
     Raises:
         InputError: a code that is not in the vocabulary; an undated diagnosis; a subject without a
@@ -180,12 +191,16 @@ def build_sequences(
         visit=pl.col("visit"),
     )
     birth = pl.col("birth").dt
+    ended = (pl.col("death") <= pl.col("follow_up_end")) & pl.lit(death == LABEL)
     frame = (
         subjects.join(histories, on="subject_id", how="left")
         .with_columns(
             pl.col("visit_day", "visit_age", "code", "visit").fill_null([]),
             pl.col("follow_up_start", "follow_up_end").cast(pl.Int32),
             birth_month=birth.year() * 12 + birth.month() - 1,
+            known_until=pl.when(ended)
+            .then(NEVER)
+            .otherwise(pl.col("follow_up_end").cast(pl.Int32)),
         )
         .sort("subject_id")
     )

@@ -31,17 +31,18 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     """Return where the label ends if the input ends with a visit, for every visit.
 
     The label is the diseases of the visits after the input, up to and including the last one in
-    the task's window. A window of months must lie within follow-up; the next visit must exist.
+    the task's window. Of a window of months, it must be known to its end what is recorded; the next
+    visit must exist.
 
     >>> days = pl.Series("day", [0, 100, 300], dtype=pl.Int32)
-    >>> visits = pl.DataFrame([days]).with_columns(subject_id=7, follow_up_end=350)
+    >>> visits = pl.DataFrame([days]).with_columns(subject_id=7, known_until=350)
     >>> label_ends(visits, Task("T2", 6))["label_end"].to_list()
     [2, 2, None]
     >>> label_ends(visits, Task("T1"))["label_end"].to_list()
     [2, 3, None]
 
     Args:
-        visits: subject_id, day and follow_up_end, one row per visit, in order of time within each
+        visits: subject_id, day and known_until, one row per visit, in order of time within each
             subject, whose rows are together.
         task: its window.
 
@@ -63,8 +64,8 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     keys, ends = visits.select(key=subject + pl.col("day"), end=subject + pl.col("window_end"))
     within = pl.Series(keys.search_sorted(ends, side="right"), dtype=pl.Int64)
     first = pl.int_range(pl.len()) - pl.col("place") + 1
-    followed = pl.col("window_end") <= pl.col("follow_up_end")
-    return visits.with_columns(label_end=pl.when(followed).then(within - first)).drop("window_end")
+    known = pl.col("window_end") <= pl.col("known_until")
+    return visits.with_columns(label_end=pl.when(known).then(within - first)).drop("window_end")
 
 
 def _draw_inputs(
@@ -73,7 +74,7 @@ def _draw_inputs(
     """Return where inputs and labels end, one row per eligible subject, sorted by subject.
 
     Args:
-        visits: subject_id, split, day and follow_up_end, one row per visit, in order of time.
+        visits: subject_id, split, day and known_until, one row per visit, in order of time.
         task, minimum_visits, seed, cut_off: as for `draw_examples`.
 
     Returns:
@@ -137,8 +138,9 @@ def draw_examples(
     the diseases of visit j + 1, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. If it
     is a number of months (T2: 6, T3: 12), the label is every disease in (day of visit j, that day
     + months], the end included, and j is uniform on {m, …, n*}, n* being the last visit whose
-    window ends within follow-up. A disease that the subject had before also counts in the label.
-    (Li et al. 2020, Methods, with m = 4: 3 < j.)
+    window ends by `known_until`, which is the end of follow-up unless deaths are labelled
+    (`behrt.sequences.sequences.build_sequences`). A disease that the subject had before also counts
+    in the label. (Li et al. 2020, Methods, with m = 4: 3 < j.)
 
     A subject's j is drawn from its id, the seed and the task's key, so it does not depend on the
     other subjects or on the shards. Subjects with no disease in their window have an empty label.
@@ -149,7 +151,7 @@ def draw_examples(
     >>> history = {
     ...     "subject_id": 7, "split": "train", "sex": 1, "region": 1, "practice": 1,
     ...     "birth_month": 23402, "follow_up_start": 11000, "follow_up_end": 13000,
-    ...     "visit_day": [11444, 12061], "visit_age": [616, 636],
+    ...     "known_until": 13000, "visit_day": [11444, 12061], "visit_age": [616, 636],
     ...     "code": [0, 1, 0], "visit": [0, 0, 1],
     ... }
     >>> sequences = Sequences.validate(pl.DataFrame([history]), cast=True)
@@ -170,7 +172,7 @@ def draw_examples(
         seed: of the run.
         cut_off: the first day on which a held-out prediction may be made; None for any.
     """
-    visits = sequences.select("subject_id", "split", "follow_up_end", day="visit_day").explode(
+    visits = sequences.select("subject_id", "split", "known_until", day="visit_day").explode(
         "day", empty_as_null=False
     )
     inputs = _draw_inputs(visits, task, minimum_visits, seed, cut_off)

@@ -122,6 +122,11 @@ class ExampleSettings(Section):
     minimum_visits: Count = 4
     """The fewest visits with a diagnosis that an input has (the paper's j > 3)."""
 
+    death: Literal["exclude", "label"] = "exclude"
+    """What happens to a patient who dies within the window of a task of months: `exclude` leaves
+    the patient out, as the paper does, since follow-up does not cover the window. `label` predicts
+    the diseases that are recorded until death."""
+
 
 class Evaluation(Section):
     """How models are scored and what the tables show."""
