@@ -21,6 +21,7 @@ NEEDED = DATABASE.needed(
     config["events"]["tables"],
     WITHOUT,
     coverage_stated=bool(config["cohort"]["hes_start"] and config["cohort"]["hes_end"]),
+    inputs=config["inputs"],
 )
 
 if SIMULATED:

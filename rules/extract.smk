@@ -31,7 +31,7 @@ rule extract:
         database=DATABASE.name,
         source_table=lambda wildcards: wildcards.source_table,
         unread=lambda wildcards: DATABASE.unread(
-            wildcards.source_table, config["events"]["tables"]
+            wildcards.source_table, config["events"]["tables"], config["inputs"]
         ),
         member=lambda wildcards: PARTS[wildcards.source_table, wildcards.part].member,
         shards=config["shards"],

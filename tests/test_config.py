@@ -332,6 +332,39 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             r"inputs: it is ['diagnoses', 'diagnoses']. It must be a list of",
         ),
         ({"inputs": ["diagnoses", "test"]}, r"inputs"),
+        (
+            {
+                "inputs": ["diagnoses", "tests"],
+                "source": "cprd",
+                "database": "aurum",
+                "caliber": "lists",
+                "delivery": {"folder": "delivery"},
+            },
+            r"concepts.tests.codes: it is missing. Give a CSV file",
+        ),
+        (
+            {
+                "inputs": ["diagnoses", "procedures"],
+                "delivery": {"without": ["hes_hospital", "hes_diagnosis_hosp"]},
+            },
+            r"inputs: procedures are read from HES, which `delivery.without` leaves out",
+        ),
+        (
+            {
+                "concepts": {
+                    "tests": {"definitions": {"A": {"unit": "g", "lowest": 2, "highest": 1}}}
+                }
+            },
+            r"concepts.tests.definitions.A.lowest: it is not below highest",
+        ),
+        (
+            {"concepts": {"measurements": {"bmi": [25, 20]}}},
+            r"concepts.measurements.bmi: it is [25, 20]",
+        ),
+        (
+            {"concepts": {"look_ups": {"UNITS": "units.txt"}}},
+            r"concepts.look_ups: there is no 'UNITS'",
+        ),
         ({"outcomes": {"mine": {"months": 6}}}, r"outcomes.mine: it has no event to predict"),
         (
             {"outcomes": {"mine": {"disease": "Gout", "event": "death", "days": 1}}},

@@ -26,12 +26,59 @@ def test_diagnoses_come_from_the_tables_chosen(
 
 
 def test_an_obsid_is_read_only_where_tables_point_by_it() -> None:
-    assert AURUM.unread("observation", None) == ["obsid"]
-    assert AURUM.unread("observation", ["problem"]) == []
+    assert "obsid" in AURUM.unread("observation", None)
+    assert "obsid" not in AURUM.unread("observation", ["problem"])
     assert AURUM.unread("problem", None) == []
-    assert GOLD.unread("clinical", None) == []
-    kept = AURUM.source_tables["observation"].without(["obsid"])
-    assert list(kept.types) == ["patid", "eventdate", "medcode"]
+
+
+@pytest.mark.parametrize(
+    ("database", "inputs", "tables", "read"),
+    [
+        (GOLD, [], [], {"clinical": "patid eventdate medcode", "test": "patid eventdate medcode"}),
+        (GOLD, ["medications"], ["therapy"], {"therapy": "patid eventdate prodcode"}),
+        (GOLD, ["procedures"], ["hes_procedures_epi"], {"clinical": "patid eventdate medcode"}),
+        (
+            GOLD,
+            ["tests"],
+            ["test"],
+            {"test": "patid eventdate medcode enttype data1 data2 data3 data4 data5 data6"},
+        ),
+        (
+            GOLD,
+            ["measurements"],
+            ["additional"],
+            {
+                "clinical": "patid eventdate medcode adid",
+                "additional": "patid enttype adid data1 data2 data3",
+            },
+        ),
+        (AURUM, [], [], {"observation": "patid eventdate medcode"}),
+        (AURUM, ["medications"], ["drugissue"], {"drugissue": "patid eventdate prodcode"}),
+        (
+            AURUM,
+            ["measurements"],
+            [],
+            {"observation": "patid eventdate medcode value numunitid"},
+        ),
+        (
+            AURUM,
+            ["tests", "measurements"],
+            [],
+            {
+                "observation": "patid eventdate medcode value numunitid numrangelow numrangehigh",
+            },
+        ),
+    ],
+)
+def test_tables_and_columns_of_concepts_are_read_only_with_their_input(
+    database: Database, inputs: list[str], tables: list[str], read: dict[str, str]
+) -> None:
+    inputs = ["diagnoses", *inputs]
+    usual = database.needed(None)
+    assert database.needed(None, inputs=inputs) == [*usual, *tables]
+    for name, columns in read.items():
+        unread = database.unread(name, None, inputs)
+        assert list(database.source_tables[name].without(unread).types) == columns.split()
 
 
 @pytest.mark.parametrize(("database", "source_table"), [(GOLD, "observation"), (AURUM, "test")])

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from behrt.concepts import concepts_in
 from behrt.cprd import layout
 from behrt.cprd.layout import SourceTable
 from behrt.errors import InputError
@@ -31,6 +32,7 @@ class Database:
         pointing: source tables that point at rows of a coded one, by obsid.
         usual: the source table of `coded` whose codes are diagnoses by default.
         look_ups: look-ups that every run needs.
+        concepts: source tables that hold the inputs beyond diagnoses, by input.
         follow_up_from: dates from which follow-up can start; the latest counts, none may be blank.
         registered: the name of the cohort's step that requires them.
         practice_in_patid: whether only the last digits of patid identify the patient's practice.
@@ -45,6 +47,7 @@ class Database:
     pointing: tuple[str, ...]
     usual: str
     look_ups: tuple[str, ...]
+    concepts: Mapping[str, tuple[str, ...]]
     follow_up_from: tuple[str, ...]
     registered: str
     practice_in_patid: bool
@@ -59,6 +62,7 @@ class Database:
         diagnoses: Sequence[str] | None,
         without: Collection[str] = (),
         coverage_stated: bool = False,
+        inputs: Sequence[str] = (),
     ) -> list[str]:
         """Return the source tables that a run reads.
 
@@ -66,18 +70,22 @@ class Database:
             diagnoses: the configuration's `events.tables`.
             without: its `delivery.without`. Without both tables of HES, linkage is not needed.
             coverage_stated: whether it states the first and the last day of HES.
+            inputs: its `inputs` (`behrt.concepts`).
 
         >>> "hes_hospital" in GOLD.needed(None)
         True
         >>> GOLD.needed(None, without=["hes_hospital", "hes_diagnosis_hosp"])
         ['patient', 'practice', 'consultation', 'clinical', 'death_patient']
+        >>> set(GOLD.needed(None, inputs=["diagnoses", "tests"])) - set(GOLD.needed(None))
+        {'test'}
         """
         coded, pointing = self.diagnoses(diagnoses)
         linkage = ["linkage_eligibility", *([] if coverage_stated else ["linkage_coverage"])]
         linked = [*(linkage if uses_hospital(without) else []), *_HOSPITAL, "death_patient"]
         read = [name for name in linked if name not in without]
         always = ("patient", "practice", *self.records, *read, *self.look_ups)
-        return list(dict.fromkeys((*always, *coded, *pointing)))
+        others = [name for concept in concepts_in(inputs) for name in self.concepts[concept]]
+        return list(dict.fromkeys((*always, *coded, *pointing, *others)))
 
     def diagnoses(self, chosen: Sequence[str] | None) -> tuple[list[str], list[str]]:
         """Return the coded source tables of diagnoses, and those that point at their rows.
@@ -103,13 +111,21 @@ class Database:
         coded = [name for name in names if name in self.coded]
         return (coded, []) if coded else ([self.usual], names)
 
-    def unread(self, source_table: str, chosen: Sequence[str] | None) -> list[str]:
-        """Return the columns of a source table that a run does not use, given `events.tables`.
+    def unread(
+        self, source_table: str, chosen: Sequence[str] | None, inputs: Collection[str] = ()
+    ) -> list[str]:
+        """Return the columns of a source table that a run does not use.
 
         An obsid takes more space than all other columns of an observation.
+
+        Args:
+            source_table: its name.
+            chosen: the configuration's `events.tables`.
+            inputs: its `inputs` (`behrt.concepts`).
         """
         coded, pointing = self.diagnoses(chosen)
-        return ["obsid"] if self.pointing and not pointing and source_table in coded else []
+        own = ["obsid"] if self.pointing and not pointing and source_table in coded else []
+        return [*own, *self.source_tables[source_table].unread(inputs)]
 
 
 def uses_hospital(without: Collection[str]) -> bool:
@@ -141,6 +157,14 @@ GOLD = Database(
     pointing=(),
     usual="clinical",
     look_ups=(),
+    concepts=MappingProxyType(
+        {
+            "medications": ("therapy",),
+            "procedures": ("hes_procedures_epi",),
+            "tests": ("test",),
+            "measurements": ("additional", "clinical"),
+        }
+    ),
     follow_up_from=("crd", "uts"),
     registered="Registered at an up-to-standard practice",
     practice_in_patid=True,
@@ -155,6 +179,14 @@ AURUM = Database(
     pointing=("problem", "referral"),
     usual="observation",
     look_ups=("emismedicaldictionary",),
+    concepts=MappingProxyType(
+        {
+            "medications": ("drugissue",),
+            "procedures": ("hes_procedures_epi",),
+            "tests": ("observation",),
+            "measurements": ("observation",),
+        }
+    ),
     follow_up_from=("crd",),
     registered="Registered at a practice",
     practice_in_patid=False,

@@ -6,7 +6,7 @@ generation.
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,8 @@ class SourceTable:
         renamed: names of these columns in deliveries, lower case, and ours.
         also: other spellings of the source table in the names of files.
         whole_build: whether each extract of a build has the same rows.
+        only_for: of those columns, the ones that are read only with an input of the run, by input
+            (`behrt.concepts`).
     """
 
     name: str
@@ -36,6 +38,7 @@ class SourceTable:
     renamed: dict[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     whole_build: bool = False
+    only_for: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -50,6 +53,12 @@ class SourceTable:
     def theirs(self, ours: str) -> str:
         """Return the first generation's name, lower case, of a column that is read."""
         return next(name.lower() for name in self.columns if self.ours(name) == ours)
+
+    def unread(self, inputs: Collection[str]) -> list[str]:
+        """Return the columns, by our names, that a run with these inputs does not read."""
+        read = {name for concept in inputs for name in self.only_for.get(concept, ())}
+        extra = {name for names in self.only_for.values() for name in names}
+        return [name for name in self.types if name in extra - read]
 
     def without(self, columns: Iterable[str]) -> "SourceTable":
         """Return the source table without some columns, by our names."""
@@ -94,13 +103,16 @@ def _table(name: str, entry: dict[str, Any]) -> SourceTable:
         entry.get("renamed", {}),
         tuple(entry.get("also", ())),
         entry.get("whole_build", False),
+        {name: tuple(columns) for name, columns in entry.get("only_for", {}).items()},
     )
     _check(source_table)
     return source_table
 
 
 def _check(source_table: SourceTable) -> None:
-    if odd := {*source_table.required, *source_table.renamed.values()} - set(source_table.types):
+    named = {*source_table.required, *source_table.renamed.values()}
+    named.update(*source_table.only_for.values())
+    if odd := named - set(source_table.types):
         raise ValueError(f"{source_table.name}: {', '.join(sorted(odd))} is not among its types")
     for generation, columns in source_table.generations.items():
         names = [source_table.ours(name) for name in columns]

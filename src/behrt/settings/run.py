@@ -221,6 +221,30 @@ class RunSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _concepts_can_be_read(self) -> "RunSettings":
+        if self.source == "cprd" and self.database == "aurum":
+            lists = {
+                "tests": self.concepts.tests.codes,
+                "measurements": self.concepts.measurements.codes,
+            }
+            for concept, path in lists.items():
+                if concept in self.inputs and path is None:
+                    raise InputError(
+                        f"concepts.{concept}.codes",
+                        "it is missing",
+                        f"Give a CSV file that states which medcodeids are {concept}, or remove "
+                        f"{concept} from `inputs`",
+                    )
+        hospital = {"hes_hospital", "hes_diagnosis_hosp"}
+        if "procedures" in self.inputs and hospital <= set(self.delivery.without):
+            raise InputError(
+                "inputs",
+                "procedures are read from HES, which `delivery.without` leaves out",
+                "Remove procedures, or one of the tables of HES from `delivery.without`",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _outcomes_have_their_own_draws(self) -> "RunSettings":
         for name in self.outcomes:
             if name[:8] in RESERVED_DRAWS:  # a draw is named by eight characters

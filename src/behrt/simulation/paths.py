@@ -27,6 +27,32 @@ _LOOK_UPS = {
     "aurum": "lookups/simulated_EMISMedicalDictionary.txt",
 }
 
+_CONCEPT_LOOK_UPS = {
+    "gold": {
+        "product": "lookups/product.txt",
+        "entity": "lookups/entity.txt",
+        "OPR": "lookups/TXTFILES/OPR.txt",
+        "SUM": "lookups/TXTFILES/SUM.txt",
+        "TQU": "lookups/TXTFILES/TQU.txt",
+        "YND": "lookups/TXTFILES/YND.txt",
+    },
+    "aurum": {
+        "product": "lookups/simulated_EMISProductDictionary.txt",
+        "NumUnit": "lookups/NumUnit.txt",
+        "tests": "lookups/tests.csv",
+        "measurements": "lookups/measurements.csv",
+    },
+}
+
+
+def concept_look_ups(database: str) -> dict[str, str]:
+    """Return the paths, relative to the delivery, of the look-ups of inputs beyond diagnoses.
+
+    The keys are those of `behrt.cprd.concepts.look_ups`. `tests` and `measurements` are the code
+    lists of CPRD Aurum's observations.
+    """
+    return _CONCEPT_LOOK_UPS[database]
+
 
 def numbered_file(database: str, table: str, part: str) -> str:
     """Return the path, relative to the delivery, of one part of a table of the database."""
