@@ -2,14 +2,26 @@
 
 In: the MEDS dataset and its split.
 Out: vocabulary.json, the diseases in their fixed order, and sequences/<shard>.parquet, one row per
-subject.
+subject. If `inputs` names other concepts than diagnoses, the vocabulary has their words, too, and
+vocabulary_concepts.json counts the codes that are none.
 """
+
+OTHER_CONCEPTS = concepts_in(config["inputs"])
 
 
 rule vocabulary:
     input:
+        **(
+            {
+                "shards": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
+                "splits": "<results>/meds/metadata/subject_splits.parquet",
+            }
+            if OTHER_CONCEPTS
+            else {}
+        ),
         codes="<results>/meds/metadata/codes.parquet",
     output:
+        **({"manifest": "<results>/vocabulary_concepts.json"} if OTHER_CONCEPTS else {}),
         vocabulary="<results>/vocabulary.json",
     log:
         "<logs>/vocabulary.log",
@@ -22,6 +34,15 @@ rule vocabulary:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=15,
     params:
+        **(
+            {
+                "concepts": OTHER_CONCEPTS,
+                "minimum_patients": config["concepts"]["minimum_patients"],
+                "cut_off": cut_off_of(config),
+            }
+            if OTHER_CONCEPTS
+            else {}
+        ),
         code=code_hash(SCRIPTS / "vocabulary.py"),
     message:
         "Write the vocabulary"

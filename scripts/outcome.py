@@ -13,7 +13,7 @@ from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 from behrt.outcomes.label_files import take_labels
 from behrt.outcomes.labels import add_steps, finish, label_shard
-from behrt.sequences.frames import Sequences
+from behrt.sequences.frames import read_sequences
 from behrt.sequences.sequences import read_events
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.settings.outcomes import OutcomeSettings
@@ -47,7 +47,7 @@ def main(
         phenotypes = read_vocabulary(vocabulary).phenotypes
         of_shards = [
             label_shard(
-                Sequences.validate(pl.read_parquet(shard)),
+                read_sequences(shard),
                 read_events(events[number]),
                 Stays.validate(pl.read_parquet(stays[number])) if stays else None,
                 outcome,

@@ -20,10 +20,11 @@ def main(
     death: str,
 ) -> None:
     read = read_events(events)
+    words = read_vocabulary(vocabulary)
     frame = build_sequences(
         read,
         read_splits(splits),
-        read_vocabulary(vocabulary),
+        words,
         events,
         date.fromisoformat(cut_off) if cut_off else None,
         death,
@@ -31,8 +32,9 @@ def main(
     write_parquet(frame, sequences)
     visits = frame["visit_day"].list.len()
     logger.info(
-        "sequences: %s visits with a diagnosis per patient; %s of the patients have none",
+        "sequences: %s visits with a %s per patient; %s of the patients have none",
         logs.mean(visits.to_numpy(), ".1f"),
+        "diagnosis or another input" if words.concept_codes else "diagnosis",
         logs.share(int((visits == 0).sum()), frame.height),
     )
     if cut_off:

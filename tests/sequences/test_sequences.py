@@ -1,6 +1,7 @@
 """Visit sequences: what a visit is, what is left out, and what every MEDS dataset may lack."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, datetime
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behrt.errors import InputError
-from behrt.sequences.frames import Sequences
+from behrt.sequences.frames import ConceptSequences, Sequences
 from behrt.sequences.sequences import EXCLUDE, LABEL, NEVER, build_sequences
 from behrt.sequences.vocabulary import Vocabulary
 
@@ -155,6 +156,33 @@ def test_a_subject_without_a_split_is_refused() -> None:
     splits = pl.DataFrame({"subject_id": [2], "split": ["train"]})
     with pytest.raises(InputError, match="has no split"):
         build_sequences(events(STATIC), splits, WORDS)
+
+
+WITH_OTHERS = replace(
+    WORDS, concept_codes=("MEDICATION//BNF//06", "TEST//HbA1c//HIGH"), concept_names=("", "")
+)
+
+
+def test_other_inputs_by_hand() -> None:
+    rows: list[Event] = [
+        *STATIC,
+        (1, "2000-01-05", "TEST//HbA1c//HIGH"),  # no diagnosis on this day
+        (1, "2000-01-06", "TEST//HbA1c//HIGH"),
+        (1, "2000-01-06T12:00", "TEST//HbA1c//HIGH"),
+        (1, "2000-01-06", "CALIBER//Gout"),
+        (1, "2000-01-06", "MEDICATION//BNF//06"),
+        (1, "2000-01-07", "TEST//HbA1c//RARE"),  # not a word: no visit
+    ]
+    splits = pl.DataFrame({"subject_id": [1], "split": ["train"]})
+    found = build_sequences(events(rows), splits, WITH_OTHERS)
+    row = found.row(0, named=True)
+    assert row["visit_day"] == days("2000-01-05", "2000-01-06")
+    assert (row["code"], row["visit"]) == ([2], [1])
+    assert (row["concept"], row["concept_visit"]) == ([5, 4, 5], [0, 1, 1])
+    assert found.schema == ConceptSequences.create_empty().schema
+    undated: list[Event] = [*STATIC, (1, None, "TEST//HbA1c//HIGH")]
+    with pytest.raises(InputError, match="test or measurement has no time"):
+        build_sequences(events(undated), splits, WITH_OTHERS)
 
 
 def test_an_empty_shard_gives_an_empty_frame() -> None:

@@ -125,6 +125,21 @@ def test_next_visit_needs_one_visit_more_than_the_input() -> None:
     )
 
 
+def test_the_next_visit_is_the_next_with_a_diagnosis() -> None:
+    """Visits without one, which other inputs make, count as visits of the input."""
+    without: list[tuple[date, set[int]]] = [(date(2000, 1, day), set()) for day in (4, 5, 6)]
+    visits = [*visits_on()[:1], *without]
+    assert draw_one(visits, "2010-01-01", None) is None
+    assert draw_one([*visits, (date(2000, 5, 1), {3})], "2010-01-01", None) == (4, [3], [0])
+    after = [*visits, (date(2000, 2, 1), set()), (date(2000, 5, 1), {3})]
+    assert draw_one(after, "2010-01-01", None, 5) == (5, [3], [0])
+
+
+def test_an_input_may_have_no_diagnosis() -> None:
+    visits: Visits = [(date(2000, 1, day), set()) for day in (1, 2, 3, 4)]
+    assert draw_one([*visits, (date(2000, 2, 1), {5})], "2000-07-04", 6) == (4, [5], [])
+
+
 def test_follow_up_must_reach_the_end_of_the_window_and_no_further() -> None:
     visits = visits_on("2010-08-31")
     assert draw_one(visits, "2011-02-27", 6) is None

@@ -11,7 +11,7 @@ import polars as pl
 from behrt.errors import InputError
 from behrt.outcomes.frames import OutcomeLabels
 from behrt.outcomes.labels import Dated, Step, require_both
-from behrt.sequences.frames import HELD_OUT, Sequences
+from behrt.sequences.frames import HELD_OUT, read_sequences
 
 COLUMNS = ("subject_id", "prediction_time", "boolean_value")
 NO_VISIT = "no visit before the prediction"
@@ -156,7 +156,7 @@ def take_labels(
     read = refuse(read, "contradicted by another label", contradicts)
     parts, known, cohort = [], 0, 0
     for shard in sequences:
-        subjects = Sequences.validate(pl.read_parquet(shard)).with_row_index("row")
+        subjects = read_sequences(shard).with_row_index("row")
         cohort += subjects.height
         part = read.join(
             subjects.select("subject_id", "row", "split", "birth_month", "follow_up_end"),

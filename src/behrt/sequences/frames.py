@@ -1,5 +1,7 @@
 """The schemas of sequences and examples, which are enforced when they are written."""
 
+from pathlib import Path
+
 import dataframely as dy
 import polars as pl
 
@@ -9,10 +11,11 @@ SPLITS: tuple[str, ...] = (TRAIN, TUNING, HELD_OUT)
 
 
 class Sequences(dy.Schema):
-    """One row per subject: its visits with a diagnosis, in order of time.
+    """One row per subject: its visits in order of time, and the diagnoses of each.
 
     A visit is a calendar day. Special tokens are not stored: they are added when a batch is made.
-    `code` and `visit` have the same length: every diagnosis, sorted by visit, then code.
+    `code` and `visit` have the same length: every diagnosis, sorted by visit, then code. Files have
+    the columns of `DiagnosisSequences` or of `ConceptSequences`.
     """
 
     subject_id = dy.Int64(primary_key=True)
@@ -38,12 +41,47 @@ class Sequences(dy.Schema):
         return pl.col("visit").list.len() == pl.col("code").list.len()
 
     @dy.rule()
-    def every_visit_has_a_diagnosis(cls) -> pl.Expr:
-        return pl.col("visit").list.n_unique() == pl.col("visit_day").list.len()
+    def every_code_is_of_a_visit(cls) -> pl.Expr:
+        return pl.col("visit").list.max().fill_null(-1) < pl.col("visit_day").list.len()
 
     @dy.rule()
     def follow_up_is_not_negative(cls) -> pl.Expr:
         return pl.col("follow_up_start") <= pl.col("follow_up_end")
+
+
+class DiagnosisSequences(Sequences):
+    """The sequences of a run whose inputs are diagnoses only: every visit has one."""
+
+    @dy.rule()
+    def every_visit_has_a_diagnosis(cls) -> pl.Expr:
+        return pl.col("visit").list.n_unique() == pl.col("visit_day").list.len()
+
+
+class ConceptSequences(Sequences):
+    """The sequences of a run with further inputs: every visit has a diagnosis or another word.
+
+    `concept` and `concept_visit` have the same length: every other word, sorted by visit, then
+    word.
+    """
+
+    concept = dy.List(dy.Int16(min=0), description="word index, after those of the phenotypes")
+    concept_visit = dy.List(dy.Int16(min=0), description="index of the visit with the word")
+
+    @dy.rule()
+    def one_visit_per_word(cls) -> pl.Expr:
+        return pl.col("concept_visit").list.len() == pl.col("concept").list.len()
+
+    @dy.rule()
+    def every_visit_has_a_word(cls) -> pl.Expr:
+        both = pl.concat_list("visit", "concept_visit")
+        return both.list.n_unique() == pl.col("visit_day").list.len()
+
+
+def read_sequences(path: Path) -> dy.DataFrame[Sequences]:
+    """Read a shard, with the columns that it has, and check it."""
+    read = pl.read_parquet(path)
+    schema = ConceptSequences if "concept" in read.columns else DiagnosisSequences
+    return schema.validate(read)
 
 
 class TaskExamples(dy.Schema):
@@ -57,5 +95,5 @@ class TaskExamples(dy.Schema):
     input_visits = dy.Int16(min=1)
     label = dy.List(dy.Int16(min=0), description="phenotype indices, sorted and unique")
     known = dy.List(
-        dy.Int16(min=0), min_length=1, description="phenotype indices in the input, sorted, unique"
+        dy.Int16(min=0), description="phenotype indices in the input, sorted and unique"
     )

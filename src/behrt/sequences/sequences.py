@@ -1,4 +1,4 @@
-"""Turn MEDS events into one row per patient: the visits with a diagnosis, in order of time."""
+"""Turn MEDS events into one row per patient: the visits with a word, in order of time."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ import polars as pl
 from meds.schema import birth_code, death_code
 
 from behrt.errors import InputError
-from behrt.sequences.frames import HELD_OUT, Sequences
+from behrt.sequences.frames import HELD_OUT, ConceptSequences, DiagnosisSequences, Sequences
 from behrt.sequences.vocabulary import Vocabulary, is_word, word_of
 
 FOLLOW_UP_START = "FOLLOW_UP//START"
@@ -50,8 +50,8 @@ def _subjects(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> pl.DataFrame:
-    """Return one row per diagnosis: subject_id, day, code (phenotype index), visit; sorted."""
+def _words(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> pl.DataFrame:
+    """Return one row per word: subject_id, day, code (word index), visit; sorted."""
     codes = pl.DataFrame(
         {"word": vocabulary.phenotypes}, schema={"word": pl.String}
     ).with_row_index("index")
@@ -67,9 +67,20 @@ def _visits(events: pl.DataFrame, vocabulary: Vocabulary, where: str | Path) -> 
         raise InputError(
             where, "a diagnosis has no time", "Leave out undated diagnoses when writing MEDS"
         )
+    words = diagnoses.join(codes, on="word")
+    if vocabulary.concept_codes:
+        first = len(vocabulary.phenotypes)
+        others = pl.DataFrame({"code": vocabulary.concept_codes}).with_row_index("index", first)
+        found = events.join(others, on="code")
+        if found["day"].has_nulls():
+            raise InputError(
+                where,
+                "a medication, procedure, test or measurement has no time",
+                "Leave out undated events when writing MEDS",
+            )
+        words = pl.concat([frame.select("subject_id", "day", "index") for frame in (words, found)])
     return (
-        diagnoses.join(codes, on="word")
-        .select("subject_id", "day", code=pl.col("index").cast(pl.Int16))
+        words.select("subject_id", "day", code=pl.col("index").cast(pl.Int16))
         .unique()
         .sort("subject_id", "day", "code")
         .with_columns(visit=pl.col("day").rle_id().over("subject_id").cast(pl.Int16))
@@ -103,11 +114,14 @@ def build_sequences(
 ) -> dy.DataFrame[Sequences]:
     """Return one row per subject, sorted by subject.
 
-    A visit is a calendar day with at least one diagnosis: the records of the practice and of the
-    hospital on one day are one visit, a diagnosis recorded twice on a day counts once, and days
-    without a diagnosis are left out. A subject without any diagnosis has a row.
+    A visit is a calendar day with at least one word of the vocabulary: the records of the practice
+    and of the hospital on one day are one visit, a word recorded twice on a day counts once, and
+    days without a word are left out. A subject without any word has a row. If the vocabulary has
+    words of other concepts, these are in columns of their own (`ConceptSequences`), and a visit may
+    have no diagnosis.
 
-    The diagnoses of the MEDS dataset must be words of the vocabulary (CALIBER//…, CODE//…).
+    The diagnoses of the MEDS dataset must be words of the vocabulary (CALIBER//…, CODE//…). Codes
+    of other concepts that are no words are left out.
     Follow-up is from FOLLOW_UP//START to FOLLOW_UP//END if the dataset has them, otherwise from
     the first to the last event after birth. Sex is unknown unless the subject has exactly one of
     SEX//male and SEX//female; region and practice are null if there is no number for them.
@@ -148,13 +162,13 @@ def build_sequences(
     Args:
         events: subject_id Int64, time Datetime (null for static events), code String.
         splits: subject_id Int64, split String.
-        vocabulary: gives each phenotype its index.
+        vocabulary: gives each word its index.
         where: named in an error.
         cut_off: the first day that is held out; None to split by subject alone.
         death: `EXCLUDE` or `LABEL`.
 
     Raises:
-        InputError: a code that is not in the vocabulary; an undated diagnosis; a subject without a
+        InputError: a diagnosis that is not in the vocabulary; an undated word; a subject without a
             birth or a split; a visit before the year of birth; a follow-up that ends before it
             starts.
     """
@@ -169,14 +183,14 @@ def build_sequences(
 
     age = pl.col("day").dt.year() * 12 + pl.col("day").dt.month() - pl.col("birth_year") * 12 - 1
     visits = (
-        _visits(events, vocabulary, where)
+        _words(events, vocabulary, where)
         .join(subjects.select("subject_id", birth_year=pl.col("birth").dt.year()), on="subject_id")
         .with_columns(age=age)
         .sort("subject_id", "day", "code")
     )
     if (visits["age"] < 0).any():
         raise InputError(
-            where, "a diagnosis is before its subject's year of birth", "Refuse such events"
+            where, "a visit is before its subject's year of birth", "Refuse such events"
         )
     if (subjects["follow_up_start"] > subjects["follow_up_end"]).any():
         raise InputError(where, "a follow-up ends before it starts", "Refuse such subjects")
@@ -184,18 +198,29 @@ def build_sequences(
     if cut_off is not None:
         subjects, visits = _cut(subjects, visits, cut_off)
     first_of_visit = pl.col("visit").is_first_distinct()
+    code, visit = pl.col("code"), pl.col("visit")
+    words = {"code": code, "visit": visit}
+    schema: type[Sequences] = DiagnosisSequences
+    if vocabulary.concept_codes:
+        disease = code < len(vocabulary.phenotypes)
+        words = {
+            "code": code.filter(disease),
+            "visit": visit.filter(disease),
+            "concept": code.filter(~disease),
+            "concept_visit": visit.filter(~disease),
+        }
+        schema = ConceptSequences
     histories = visits.group_by("subject_id", maintain_order=True).agg(
         visit_day=pl.col("day").filter(first_of_visit).cast(pl.Int32),
         visit_age=pl.col("age").filter(first_of_visit).cast(pl.Int16),
-        code=pl.col("code"),
-        visit=pl.col("visit"),
+        **words,
     )
     birth = pl.col("birth").dt
     ended = (pl.col("death") <= pl.col("follow_up_end")) & pl.lit(death == LABEL)
     frame = (
         subjects.join(histories, on="subject_id", how="left")
         .with_columns(
-            pl.col("visit_day", "visit_age", "code", "visit").fill_null([]),
+            pl.col("visit_day", "visit_age", *words).fill_null([]),
             pl.col("follow_up_start", "follow_up_end").cast(pl.Int32),
             birth_month=birth.year() * 12 + birth.month() - 1,
             known_until=pl.when(ended)
@@ -204,7 +229,7 @@ def build_sequences(
         )
         .sort("subject_id")
     )
-    return Sequences.validate(frame.select(Sequences.column_names()))
+    return schema.validate(frame.select(schema.column_names()))
 
 
 def read_events(path: Path) -> pl.DataFrame:

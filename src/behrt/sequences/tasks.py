@@ -10,7 +10,7 @@ import polars as pl
 from behrt import hashing
 from behrt.errors import InputError
 from behrt.logs import progress
-from behrt.sequences.frames import HELD_OUT, Sequences, TaskExamples
+from behrt.sequences.frames import HELD_OUT, Sequences, TaskExamples, read_sequences
 from behrt.tasks import Task
 
 
@@ -42,8 +42,9 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     [2, 3, None]
 
     Args:
-        visits: subject_id, day and known_until, one row per visit, in order of time within each
-            subject, whose rows are together.
+        visits: subject_id, day, known_until and, optionally, diagnosed, whether the visit has a
+            diagnosis (all have without the column); one row per visit, in order of time within each
+            subject, whose rows are together. The next visit is the next with a diagnosis.
         task: its window.
 
     Returns:
@@ -54,10 +55,9 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     place = pl.int_range(1, pl.len() + 1).over("subject_id").alias("place")
     visits = visits.with_columns(place)
     if task.months is None:
-        after = pl.col("place") + 1
-        return visits.with_columns(
-            label_end=pl.when(after <= pl.len().over("subject_id")).then(after)
-        )
+        with_diagnosis = pl.col("diagnosed") if "diagnosed" in visits.columns else pl.lit(True)
+        following = pl.when(with_diagnosis).then("place").shift(-1).backward_fill()
+        return visits.with_columns(label_end=following.over("subject_id"))
     visits = visits.with_columns(window_end=window_end(pl.col("day"), task.months))
     # One ascending key of subject and day finds each subject's visits up to a day.
     subject = pl.col("subject_id").rle_id().cast(pl.Int64) * 2**32
@@ -68,13 +68,37 @@ def label_ends(visits: pl.DataFrame, task: Task) -> pl.DataFrame:
     return visits.with_columns(label_end=pl.when(known).then(within - first)).drop("window_end")
 
 
+def visits_of(sequences: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per visit, in order of subject and time.
+
+    Args:
+        sequences: subject_id, visit_day and visit of `Sequences`, and further columns.
+
+    Returns:
+        The further columns but those of codes; day Int32; diagnosed Boolean, whether the visit has
+        a diagnosis.
+    """
+    visits = sequences["visit_day"].list.len().to_numpy().astype(np.int64)
+    codes = sequences["visit"].list.len().to_numpy().astype(np.int64)
+    diagnosed = np.zeros(visits.sum(), dtype=bool)
+    of_code = sequences["visit"].explode(empty_as_null=False, keep_nulls=False).to_numpy()
+    diagnosed[np.repeat(np.cumsum(visits) - visits, codes) + of_code] = True
+    lists = ("visit_day", "visit_age", "code", "visit", "concept", "concept_visit")
+    kept = [name for name in sequences.columns if name not in lists]
+    return (
+        sequences.select(*kept, day="visit_day")
+        .explode("day", empty_as_null=False)
+        .with_columns(diagnosed=pl.Series(diagnosed, dtype=pl.Boolean))
+    )
+
+
 def _draw_inputs(
     visits: pl.DataFrame, task: Task, minimum_visits: int, seed: int, cut_off: date | None
 ) -> pl.DataFrame:
     """Return where inputs and labels end, one row per eligible subject, sorted by subject.
 
     Args:
-        visits: subject_id, split, day and known_until, one row per visit, in order of time.
+        visits: of `visits_of`.
         task, minimum_visits, seed, cut_off: as for `draw_examples`.
 
     Returns:
@@ -111,7 +135,7 @@ def _label_diseases(sequences: pl.DataFrame, inputs: pl.DataFrame) -> pl.DataFra
     return (
         sequences.select("subject_id", "split", "code", "visit")
         .join(inputs, on="subject_id")
-        .explode("code", "visit")
+        .explode("code", "visit")  # a subject without a diagnosis keeps a row of nulls
         .group_by("subject_id", "split", "input_visits")
         .agg(
             label=pl.col("code")
@@ -135,7 +159,9 @@ def draw_examples(
     """Return one example for each eligible subject, sorted by subject.
 
     The input is visits 1 to j of a subject's n. If the window is the next visit (T1), the label is
-    the diseases of visit j + 1, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. If it
+    the diseases of visit j + 1, and j is uniform on {m, …, n − 1}, m being `minimum_visits`. (If
+    other concepts are inputs, visits may have no diagnosis: the label is that of the next visit
+    with one, and j is uniform on the visits that have one after them.) If the window
     is a number of months (T2: 6, T3: 12), the label is every disease in (day of visit j, that day
     + months], the end included, and j is uniform on {m, …, n*}, n* being the last visit whose
     window ends by `known_until`, which is the end of follow-up unless deaths are labelled
@@ -172,9 +198,7 @@ def draw_examples(
         seed: of the run.
         cut_off: the first day on which a held-out prediction may be made; None for any.
     """
-    visits = sequences.select("subject_id", "split", "known_until", day="visit_day").explode(
-        "day", empty_as_null=False
-    )
+    visits = visits_of(sequences.select("subject_id", "split", "known_until", "visit_day", "visit"))
     inputs = _draw_inputs(visits, task, minimum_visits, seed, cut_off)
     return TaskExamples.validate(_label_diseases(sequences, inputs))
 
@@ -192,9 +216,7 @@ def draw_task(
         InputError: no subject has an example.
     """
     drawn = [
-        draw_examples(
-            Sequences.validate(pl.read_parquet(shard)), task, minimum_visits, seed, cut_off
-        )
+        draw_examples(read_sequences(shard), task, minimum_visits, seed, cut_off)
         for shard in progress(sequences, label=task.name, unit="shards")
     ]
     examples = pl.concat(drawn).sort("subject_id")

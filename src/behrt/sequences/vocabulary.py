@@ -1,4 +1,8 @@
-"""The vocabulary of the models: five special tokens, then one token per phenotype."""
+"""The vocabulary of the models: five special tokens, one token per phenotype, then other words.
+
+The other words are medications, procedures, tests and measurements (`behrt.concepts`), if the run
+reads them. They are chosen by `behrt.sequences.concept_words`.
+"""
 
 import hashlib
 import itertools
@@ -8,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from behrt.concepts import PREFIXES, concept_of
 from behrt.errors import InputError
 from behrt.files import read_json, write_json
 
@@ -21,31 +26,52 @@ CHAPTER_PREFIX = "CHAPTER//"
 NO_CHAPTER = "No chapter"
 
 _PREFIX = f"^(?:{'|'.join(WORD_PREFIXES)})"
-_MOST_WORDS = 2**15 - 1 - FIRST_DISEASE
+MOST_WORDS = 2**15 - 1 - FIRST_DISEASE
 """Indices and tokens are stored as Int16."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The fixed order of words; the token of phenotype i is `FIRST_DISEASE + i`.
+    """The fixed order of words; the token of word i is `FIRST_DISEASE + i`.
 
     Attributes:
         phenotypes: the names, sorted by code point; the index is the phenotype index.
         chapters: the chapter of each phenotype, in the same order.
+        concept_codes: the MEDS codes of the other words, whose indices follow those of the
+            phenotypes. They are sorted by concept, in the order of `behrt.concepts.PREFIXES`, then
+            by code point.
+        concept_names: what each of them means, in the same order.
     """
 
     phenotypes: tuple[str, ...]
     chapters: tuple[str, ...]
+    concept_codes: tuple[str, ...] = ()
+    concept_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of tokens, special ones included."""
-        return FIRST_DISEASE + len(self.phenotypes)
+        return FIRST_DISEASE + len(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What every word means, by its index."""
+        return (*self.phenotypes, *self.concept_names)
+
+    @property
+    def concepts(self) -> dict[str, int]:
+        """The number of words of each concept that has one, in their order."""
+        of_words = [concept_of(code) for code in self.concept_codes]
+        return {concept: of_words.count(concept) for concept in PREFIXES if concept in of_words}
 
     @property
     def version(self) -> str:
         """Return the first 16 hexadecimal digits of the SHA-256 of the words in order."""
-        words = json.dumps([*SPECIAL, *self.phenotypes], ensure_ascii=False)
+        words = json.dumps([*SPECIAL, *self.phenotypes, *self.concept_codes], ensure_ascii=False)
         return hashlib.sha256(words.encode("utf-8")).hexdigest()[:16]
+
+    def of_diseases(self) -> "Vocabulary":
+        """Return the vocabulary without the words of other concepts."""
+        return Vocabulary(self.phenotypes, self.chapters)
 
 
 def is_word(code: pl.Expr) -> pl.Expr:
@@ -93,10 +119,10 @@ def build_vocabulary(codes: pl.DataFrame, where: str | Path = "codes") -> Vocabu
             f"no code starts with {' or '.join(WORD_PREFIXES)}",
             "List every phenotype in the MEDS code metadata",
         )
-    if len(rows) > _MOST_WORDS:
+    if len(rows) > MOST_WORDS:
         raise InputError(
             where,
-            f"{len(rows)} words, more than the {_MOST_WORDS} that a vocabulary may have",
+            f"{len(rows)} words, more than the {MOST_WORDS} that a vocabulary may have",
             "Make fewer of the source's own codes words (`codes` in the configuration)",
         )
     for (name, _), (following, _) in itertools.pairwise(rows):
@@ -121,10 +147,12 @@ def read_codes(path: Path) -> Vocabulary:
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
-    """Write the vocabulary as JSON, with its version and the special words."""
-    write_json(
-        {"version": vocabulary.version, "special": list(SPECIAL), **asdict(vocabulary)}, path
-    )
+    """Write the vocabulary as JSON, with its version and the special words.
+
+    The entries of other concepts are left out where there are none.
+    """
+    words = {name: entries for name, entries in asdict(vocabulary).items() if entries}
+    write_json({"version": vocabulary.version, "special": list(SPECIAL), **words}, path)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -138,7 +166,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
     fix = "Run the rule vocabulary again"
     if tuple(value["special"]) != SPECIAL:
         raise InputError(path, "the special tokens are not " + " ".join(SPECIAL), fix)
-    vocabulary = Vocabulary(tuple(value["phenotypes"]), tuple(value["chapters"]))
+    others = (tuple(value.get(name, ())) for name in ("concept_codes", "concept_names"))
+    vocabulary = Vocabulary(tuple(value["phenotypes"]), tuple(value["chapters"]), *others)
     if value["version"] != vocabulary.version:
         raise InputError(path, "the words do not match their version; it was edited by hand", fix)
     return vocabulary
