@@ -115,7 +115,11 @@ INPUTS = {
             f"<results>/outcomes/{{outcome}}/assessment/{ALL_LABELS}/{name}.parquet",
             outcome=OUTCOMES,
         )
-        for names, name in (("scores", "scores"), ("net_benefits", "net_benefit"))
+        for names, name in (
+            ("scores", "scores"),
+            ("reliabilities", "reliability"),
+            ("net_benefits", "net_benefit"),
+        )
     },
     "outcome_few_scores": expand(
         "<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
@@ -156,6 +160,9 @@ SETTINGS = {
     "tasks": lambda product: [TASK[task] for task in tasks_shown(product)],
     "task": task_shown,
     "outcomes": {name: outcome.title for name, outcome in outcomes_of(config).items()},
+    "outcome_reference": (
+        REFERENCE if REFERENCE in OUTCOME_MODELS else list(OUTCOME_MODELS)[-1]
+    ),
     "models": COMPARED,
     "every_model": [*EVERY_MODEL, *ORACLE],
     "ceilings": bool(ORACLE),

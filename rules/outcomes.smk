@@ -181,6 +181,7 @@ rule assess_outcome:
         sequences=SEQUENCES,
     output:
         scores="<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
+        reliability="<results>/outcomes/{outcome}/assessment/{number}/reliability.parquet",
         net_benefit="<results>/outcomes/{outcome}/assessment/{number}/net_benefit.parquet",
     log:
         "<logs>/assess_outcome/{outcome}/{number}.log",

@@ -83,6 +83,11 @@ if OUTCOMES:
 
     rule outcomes_page:
         input:
+            figures=[
+                f"<results>/figures/{name}.png"
+                for name, product in FIGURE.items()
+                if product.target == "outcomes"
+            ],
             tables=[
                 f"<results>/tables/{name}.csv"
                 for name, product in TABLE.items()
@@ -114,9 +119,9 @@ if OUTCOMES:
             },
             outcomes=SETTINGS["outcomes"],
             captions=lambda wildcards: {
-                f"tables/{name}": caption_of(product)
-                for name, product in TABLE.items()
-                if product.target == "outcomes"
+                f"{product.kind}s/{product.name}": caption_of(product)
+                for product in PRODUCTS
+                if product.target == "outcomes" and product.kind != "page"
             },
             code=code_hash(
                 SCRIPTS / "outcomes_page.py",

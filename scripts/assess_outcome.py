@@ -13,6 +13,7 @@ def main(
     predictions: list[Path],
     sequences: list[Path],
     scores: Path,
+    reliability: Path,
     net_benefit: Path,
     outcome: str,
     reference: str,
@@ -20,9 +21,10 @@ def main(
 ) -> None:
     """Score; `predictions` are <model>.parquet each."""
     by_model = {path.stem: path for path in predictions}
-    found, benefits = assess_outcome(by_model, sequences, reference, bootstrap, outcome)
-    write_parquet(found, scores)
-    write_parquet(benefits, net_benefit)
+    found = assess_outcome(by_model, sequences, reference, bootstrap, outcome)
+    write_parquet(found.scores, scores)
+    write_parquet(found.reliability, reliability)
+    write_parquet(found.net_benefit, net_benefit)
     logger.info("%s: %d models scored", outcome, len(by_model))
 
 

@@ -10,11 +10,17 @@ from behrt.run import Run
 
 
 def main(
-    tables: list[Path], page: Path, run: Run, outcomes: dict[str, str], captions: dict[str, str]
+    figures: list[Path],
+    tables: list[Path],
+    page: Path,
+    run: Run,
+    outcomes: dict[str, str],
+    captions: dict[str, str],
 ) -> None:
     """Write the page; `captions` are by kind and name, such as "tables/outcome_scores"."""
     with atomic(page) as temporary:
-        temporary.write_text(outcomes_page(run, outcomes, tables, captions), encoding="utf-8")
+        text = outcomes_page(run, outcomes, figures, tables, captions)
+        temporary.write_text(text, encoding="utf-8")
     logger.info("outcomes page: %d outcomes and %d tables", len(outcomes), len(tables))
 
 

@@ -85,7 +85,7 @@ def test_weights_are_repeated_pairs_and_nothing_learned_is_undefined() -> None:
 
 def test_cells_lose_no_pair_and_no_label() -> None:
     risks, labels = made(100, 1.0, 0.0)
-    cells = Cells(risks, labels)
+    cells = Cells.of_diseases(risks, labels)
     np.testing.assert_array_equal(np.asarray(cells.pairs.sum(axis=0)).ravel(), 6)
     np.testing.assert_array_equal(np.asarray(cells.positives.sum(axis=0)).ravel(), labels.sum(1))
     assert (np.diff(cells.risk) > 0).all()

@@ -1,24 +1,25 @@
 """Scores of one event: against scikit-learn, by hand, and with several predictions per patient."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from behrt.disclosure import Rules
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.calibration import calibrate
-from behrt.evaluation.decision import THRESHOLDS
-from behrt.evaluation.outcomes import (
-    ALL,
-    METRICS,
-    Predicted,
-    _Measuring,
-    net_benefits_of,
-    scores_of,
-)
-from behrt.tables import outcome_decision
+from behrt.evaluation.decision import MODEL, RECALIBRATED, THRESHOLDS
+from behrt.evaluation.outcome_decision import net_benefits_of
+from behrt.evaluation.outcome_reliability import reliability_of
+from behrt.evaluation.outcomes import ALL, METRICS, _Measuring, scores_of
+from behrt.evaluation.predicted import Predicted, fit_recalibration
+from behrt.tables import outcome_decision, outcome_reliability
 
 FEW = Bootstrap(20, 7)
 
@@ -56,7 +57,7 @@ def test_calibration_is_that_of_a_single_disease() -> None:
     one = drawn(3, weighted=False)
     rows = np.arange(len(one.label))
     single = Predicted(rows, len(rows), one.risk, one.label, one.weight)
-    scores = scores_of({"m": single}, {(ALL, ALL): rows >= 0}, "m", FEW, "T2")
+    scores = scores_of({"m": {MODEL: single}}, {(ALL, ALL): rows >= 0}, "m", FEW, "T2")
     known, _ = calibrate(one.risk[:, None], one.label[:, None], FEW, "T2")
     for measure in ("observed / expected", "intercept", "slope"):
         ours, theirs = scores.filter(metric=measure), known.filter(measure=measure)
@@ -71,7 +72,9 @@ def test_differences_are_paired_and_groups_have_their_own_support() -> None:
     )
     half = np.arange(len(predicted.label)) < 90
     groups = {(ALL, ALL): half | True, ("sex", "men"): half, ("sex", "unknown"): half & False}
-    scores = scores_of({"good": predicted, "bad": inverted}, groups, "good", FEW, "x")
+    scores = scores_of(
+        {"good": {MODEL: predicted}, "bad": {MODEL: inverted}}, groups, "good", FEW, "x"
+    )
     auroc = scores.filter(metric="AUROC", model="bad", subgroup=ALL)
     good = scores.filter(metric="AUROC", model="good", subgroup=ALL)["value"][0]
     assert auroc["value"][0] == pytest.approx(1 - good)
@@ -91,7 +94,7 @@ def test_net_benefit_by_hand() -> None:
     predicted = Predicted(
         np.array([0, 0, 1, 1]), 2, np.array([0.6, 0.3, 0.1, 0.2]), label, np.array([1.0, 1, 1, 1])
     )
-    found = net_benefits_of({"m": predicted}, FEW, "x")
+    found = net_benefits_of({"m": {MODEL: predicted}}, FEW, "x")
     at = found.filter(threshold=0.25, strategy="as trained").row(0, named=True)
     assert at["value"] == pytest.approx((1 - 1 / 3) / 4)
     assert (at["treated"], at["rightly"], at["in_vain"], at["weighted"]) == (1, 1, 1, False)
@@ -108,7 +111,7 @@ def repeated() -> Predicted:
 
 
 def test_events_of_few_patients_are_hidden_where_predictions_are_many() -> None:
-    found = net_benefits_of({"m": repeated()}, FEW, "x")
+    found = net_benefits_of({"m": {MODEL: repeated()}}, FEW, "x")
     assert found.filter(strategy="treat all")["treated"].to_list() == [2] * len(THRESHOLDS)
     table = outcome_decision.tabulate(found, "x", Rules(5))
     for column in ("value", "low", "high", "events"):
@@ -118,7 +121,7 @@ def test_events_of_few_patients_are_hidden_where_predictions_are_many() -> None:
 
 def test_weighted_net_benefits_are_shifted_as_the_rounding_shifts_others() -> None:
     predicted = drawn(5, rows=400)
-    found = net_benefits_of({"m": predicted}, FEW, "x").filter(strategy="treat all")
+    found = net_benefits_of({"m": {MODEL: predicted}}, FEW, "x").filter(strategy="treat all")
     exact = outcome_decision.tabulate(found, "x", Rules(5))
     rounded = outcome_decision.tabulate(found, "x", Rules(5, 5))
     assert exact["value"].to_list() == pytest.approx(found["value"].to_list(), abs=1e-6)
@@ -129,3 +132,58 @@ def test_weighted_net_benefits_are_shifted_as_the_rounding_shifts_others() -> No
     assert shift != 0
     for column in ("value", "low", "high"):
         assert rounded[column][0] == pytest.approx(row[column] + shift, abs=2e-6)
+
+
+def test_recalibration_maximises_the_weighted_likelihood_and_keeps_the_order() -> None:
+    one = drawn(9, rows=2000)
+    wrong = replace(one, risk=expit(0.5 * logit(one.risk) - 1))
+    recalibration = fit_recalibration(wrong)
+    known = LogisticRegression(C=1e9, tol=1e-10).fit(
+        logit(wrong.risk)[:, None], wrong.label, sample_weight=wrong.weight
+    )
+    assert recalibration.slope == pytest.approx(known.coef_[0, 0], rel=1e-3)
+    assert recalibration.intercepts[0] == pytest.approx(known.intercept_[0], rel=1e-3)
+    right = wrong.recalibrated(recalibration)
+    everybody = {(ALL, ALL): right.label | True}
+    scores = scores_of({"m": {MODEL: wrong, RECALIBRATED: right}}, everybody, "m", FEW, "x")
+    of = {(r, m): v for r, m, v in scores.select("risks", "metric", "value").iter_rows()}
+    assert of[RECALIBRATED, "slope"] == pytest.approx(1, abs=1e-3)
+    assert of[RECALIBRATED, "observed / expected"] == pytest.approx(1, abs=1e-3)
+    assert of[RECALIBRATED, "Brier"] < of[MODEL, "Brier"]
+    assert (RECALIBRATED, "AUROC") not in of
+    assert [len(np.unique(each.risk)) for each in (wrong, right)] == [5, 5]
+
+
+def test_groups_of_risks_by_hand_and_with_weights() -> None:
+    one = drawn(4, rows=600)
+    points = reliability_of({"m": {MODEL: one}}, FEW, "x")
+    groups = points.filter(kind="group")
+    assert groups["predictions"].sum() == 600
+    assert groups["events"].sum() == one.label.sum()
+    for row in groups.iter_rows(named=True):
+        near = np.isclose(one.risk, row["predicted"])
+        if near.sum() == row["predictions"]:  # a group of one risk
+            assert row["observed"] == pytest.approx(
+                np.average(one.label[near], weights=one.weight[near])
+            )
+            assert row["positives"] == len(np.unique(one.patient[near & one.label]))
+            assert row["negatives"] == len(np.unique(one.patient[near & ~one.label]))
+            assert row["low"] <= row["observed"] <= row["high"]
+    assert np.isclose(groups["predicted"].to_numpy()[:, None], [0.3, 0.31, 0.7]).any(0).all()
+
+
+def test_groups_with_few_events_are_hidden_with_another() -> None:
+    rows = [
+        (0.1, 0.03, 100, 3, 3, 97),
+        (0.2, 0.2, 100, 20, 20, 80),
+        (0.5, 0.5, 100, 50, 50, 50),
+    ]
+    names = ["predicted", "observed", "predictions", "events", "positives", "negatives"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        model=pl.lit("m"), risks=pl.lit(MODEL), kind=pl.lit("group"), low=0.01, high=0.9
+    )
+    table = outcome_reliability.tabulate(frame, "x", Rules(5))
+    assert table["observed"].to_list() == [None, None, 0.5]
+    assert table["share"].null_count() == 2
+    rounded = outcome_reliability.tabulate(frame[2:], "x", Rules(5, 40))
+    assert rounded["observed"].to_list() == [pytest.approx(40 / 120)]

@@ -18,6 +18,9 @@ from behrt.disclosure import Rules, disclose
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import Bootstrap
 from behrt.evaluation.tidy import read_table
+from behrt.figures import outcome_calibration
+from behrt.figures import outcome_decision as outcome_decision_curves
+from behrt.figures.style import save
 from behrt.files import read_json
 from behrt.learning.engine import TrainingRun
 from behrt.learning.outcomes import OutcomeExamples, few_labels, load_outcome, weighted_log_loss
@@ -32,7 +35,13 @@ from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.settings.behrt import Masking, Settings
 from behrt.settings.outcomes import OutcomeSettings
 from behrt.settings.training import Optimisation
-from behrt.tables import outcome_decision, outcome_few_labels, outcome_flow, outcome_scores
+from behrt.tables import (
+    outcome_decision,
+    outcome_few_labels,
+    outcome_flow,
+    outcome_reliability,
+    outcome_scores,
+)
 
 DISEASES = tuple(f"Disease {i}" for i in range(6))
 TINY = {"hidden": 8, "layers": 1, "heads": 2, "intermediate": 8, "max_length": 40}
@@ -64,7 +73,7 @@ def people(number: int) -> pl.DataFrame:
                 "subject_id": subject,
                 "split": SPLITS[(0, 0, 0, 1, 2)[subject % 5]],
                 "sex": int(draws.integers(1, 3)),
-                "region": 1,
+                "region": 1 + subject % 2,
                 "practice": 1,
                 "birth_month": born * 12,
                 "follow_up_start": start - 400,
@@ -243,6 +252,7 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
         script("assess_outcome")(
             predictions=[folder / "predictions" / labels / f"{kind}.parquet" for kind in recipes],
             sequences=made["sequences"], scores=assessed / "scores.parquet",
+            reliability=assessed / "reliability.parquet",
             net_benefit=assessed / "net_benefit.parquet", outcome="mine", reference=AGE_SEX,
             bootstrap=Bootstrap(20, 7),
         )  # fmt: skip
@@ -252,6 +262,9 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
         run = Run("simulated", rules, "strict", 20, 7, "mine")
         tables = {
             "outcome_scores": outcome_scores.table(run, scores[:1], outcomes),
+            "outcome_reliability": outcome_reliability.table(
+                run, [scores[0].with_name("reliability.parquet")], outcomes
+            ),
             "outcome_decision": outcome_decision.table(
                 run, [scores[0].with_name("net_benefit.parquet")], outcomes
             ),
@@ -262,6 +275,7 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
         assert derived(shown, rules) == []
     assert set(tables["outcome_few_labels"]["labels"]) == {"all", "60"}
     best = tables["outcome_scores"].filter(model="logistic_regression", metric="AUROC", group="all")
+    assert set(tables["outcome_scores"]["subgroup"]) == {"all", "sex", "age", "region"}
     assert best["value"][0] > 0.75
     assert best["difference_low"][0] > 0
     paths = []
@@ -269,7 +283,19 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
         paths.append(folder / f"{name}.csv")
         table.write_csv(paths[-1])
         assert read_table(paths[-1]).height
-    page = outcomes_page(run, outcomes, paths, {})
+    drawn, captions = [], {}
+    read = {path.stem: read_table(path) for path in paths}
+    for name, figure in (
+        ("outcome_calibration", outcome_calibration.draw(
+            read["outcome_scores"], read["outcome_reliability"], AGE_SEX, outcomes)),
+        ("outcome_decision", outcome_decision_curves.draw(
+            read["outcome_decision"], read["outcome_scores"], AGE_SEX, outcomes)),
+    ):  # fmt: skip
+        drawn.append(folder / f"{name}.png")
+        save(figure, drawn[-1], folder / f"{name}.svg", True)
+        captions[f"figures/{name}"] = "A caption."
+    page = outcomes_page(run, outcomes, drawn, paths, captions)
+    assert page.count("data:image/png;base64,") == 2
     assert "new Disease 1" in page
     assert f"{best['value'][0]:.3f}" in page
 
@@ -281,8 +307,9 @@ def script_recipe(kind: str, settings: dict[str, Any]) -> Any:
 
 
 def test_few_patients_are_hidden_and_so_is_what_would_reveal_them() -> None:
+    scores = ("AUROC", 0.7, 0.6, 0.8, None, None, None)
     rows = [
-        ("m", subgroup, group, "AUROC", 0.7, 0.6, 0.8, None, None, None, patients, events)
+        ("m", "as trained", subgroup, group, *scores, patients, events)
         for subgroup, group, patients, events in (
             ("all", "all", 100, 20),
             ("sex", "men", 60, 17),
@@ -291,7 +318,7 @@ def test_few_patients_are_hidden_and_so_is_what_would_reveal_them() -> None:
             ("age", "80 and over", 50, 10),
         )
     ]
-    names = ["model", "subgroup", "group", "metric", "value", "low", "high", "difference"]
+    names = ["model", "risks", "subgroup", "group", "metric", "value", "low", "high", "difference"]
     names += ["difference_low", "difference_high", "patients", "positives"]
     frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
         pl.col("difference", "difference_low", "difference_high").cast(pl.Float64),

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
 from behrt.evaluation.bootstrap import Bootstrap, draws, interval
-from behrt.evaluation.metrics import count
+from behrt.evaluation.metrics import add_up
 from behrt.evaluation.recalibration import EDGE
 from behrt.logs import progress
 
@@ -80,25 +80,47 @@ class Reliability(dy.Schema):
 
 
 class Cells:
-    """Pairs of a patient and a disease, grouped by risk, so that their number is bounded.
+    """Risks of patients, grouped by size, so that their number is bounded.
+
+    A patient may have several: a pair is one risk, of a disease or of a prediction.
 
     Attributes:
         risk: float64 (cells), ascending: the mean risk of a cell's pairs.
-        pairs, positives: csr (cells, patients): each patient's pairs in a cell, and those of them
-            with a label.
+        pairs, positives: csr (cells, patients): the weight of each patient's pairs in a cell, and
+            of those of them with a label.
     """
 
-    def __init__(self, probability: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(
+        self,
+        probability: np.ndarray,
+        label: np.ndarray,
+        patient: np.ndarray,
+        patients: int,
+        weight: np.ndarray | None = None,
+    ) -> None:
+        """Group pairs.
+
+        Args:
+            probability: float (n).
+            label: bool (n).
+            patient: int64 (n), the number of each pair's patient, from 0 on.
+            patients: their number.
+            weight: float64 (n); None for weights of 1.
+        """
+        weight = np.ones(len(label)) if weight is None else weight
+        risk = np.clip(probability.astype(np.float64), EDGE, 1 - EDGE)
+        _, cell = np.unique(np.round(logit(risk) / _CELL).astype(np.int64), return_inverse=True)
+        shape = (int(cell.max()) + 1, patients)
+        self.pairs: csr_array = add_up(weight, cell, patient, shape)
+        self.positives: csr_array = add_up(weight[label], cell[label], patient[label], shape)
+        self.risk = np.bincount(cell, risk) / np.bincount(cell)
+
+    @classmethod
+    def of_diseases(cls, probability: np.ndarray, labels: np.ndarray) -> "Cells":
         """Group the pairs of `probability` float and `labels` bool, (patients, diseases) each."""
         patients, diseases = probability.shape
-        risk = np.clip(probability.ravel().astype(np.float64), EDGE, 1 - EDGE)
-        _, cell = np.unique(np.round(logit(risk) / _CELL).astype(np.int64), return_inverse=True)
         patient = np.repeat(np.arange(patients), diseases)
-        shape = (int(cell.max()) + 1, patients)
-        chosen = labels.ravel()
-        self.pairs: csr_array = count(cell, patient, shape, np.float64)
-        self.positives: csr_array = count(cell[chosen], patient[chosen], shape, np.float64)
-        self.risk = np.bincount(cell, risk) / np.bincount(cell)
+        return cls(probability.ravel(), labels.ravel(), patient, patients)
 
 
 def basis(log_odds: np.ndarray, knots: np.ndarray) -> np.ndarray:
@@ -158,6 +180,21 @@ def logistic(
     return np.where(solvable & np.isfinite(coefficients).all(axis=0), coefficients, np.nan)
 
 
+def intercept_and_slope(
+    log_odds: np.ndarray, pairs: np.ndarray, positives: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the calibration intercepts and slopes, float64 (r).
+
+    Args:
+        log_odds: float64 (cells).
+        pairs, positives: as `logistic` takes them.
+    """
+    line = np.stack([np.ones_like(log_odds), log_odds], axis=1)
+    intercept: np.ndarray = logistic(line[:, :1], pairs, positives, log_odds)[0]
+    slope: np.ndarray = logistic(line, pairs, positives)[1]
+    return intercept, slope
+
+
 def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
     """Return float64 (r): the weighted quantile `share` of the values; weights are (cells, r)."""
     order = np.argsort(values, axis=0, kind="stable")
@@ -167,7 +204,7 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) ->
     return np.asarray(np.take_along_axis(values, at, axis=0)[0])
 
 
-class _Measuring:
+class CellMeasures:
     """Measures of cells under weightings of the patients; knots and groups are those of all."""
 
     def __init__(self, cells: Cells) -> None:
@@ -193,9 +230,7 @@ class _Measuring:
         """Return measures (7, r), observed shares of groups (10, r) and curve (points, r)."""
         pairs, positives = self.cells.pairs @ weights, self.cells.positives @ weights
         risk = self.cells.risk[:, np.newaxis]
-        line = np.stack([np.ones_like(self.log_odds), self.log_odds], axis=1)
-        intercept = logistic(line[:, :1], pairs, positives, self.log_odds)[0]
-        slope = logistic(line, pairs, positives)[1]
+        intercept, slope = intercept_and_slope(self.log_odds, pairs, positives)
         coefficients = logistic(self.design, pairs, positives)
         distance = np.abs(expit(self.design @ coefficients) - risk)
         expected, observed, total = (pairs * risk).sum(0), positives.sum(0), pairs.sum(0)
@@ -208,6 +243,27 @@ class _Measuring:
             groups = (members @ positives) / (members @ pairs)
         return measures, groups, np.asarray(expit(self._design(self.points) @ coefficients))
 
+    def resample(
+        self, bootstrap: Bootstrap, task: str
+    ) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
+        """Return what `measure` returns for all patients, float64 (k) each, and its intervals."""
+        patients = self.cells.pairs.shape[1]
+        resampled: list[list[np.ndarray]] = [[], [], []]
+        with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
+            for weights in draws(patients, bootstrap, task):
+                for start in range(0, len(weights), _DRAWS_AT_ONCE):
+                    some = np.ascontiguousarray(weights[start : start + _DRAWS_AT_ONCE].T)
+                    for part, values in zip(resampled, self.measure(some), strict=True):
+                        part.append(values)
+                    bar.update(some.shape[1])
+        estimates = [values[:, 0] for values in self.measure(np.ones((patients, 1)))]
+        return estimates, [interval(np.concatenate(part, axis=1).T) for part in resampled]
+
+    @property
+    def members(self) -> csr_array:
+        """1 where a cell (columns) is in a group (rows), csr (10, cells)."""
+        return csr_array(np.arange(GROUPS)[:, np.newaxis] == self.group).astype(np.float64)
+
 
 def calibrate(
     probability: np.ndarray, labels: np.ndarray, bootstrap: Bootstrap, task: str
@@ -219,27 +275,18 @@ def calibrate(
         labels: bool (patients, diseases).
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
-    cells = Cells(probability, labels)
-    measuring = _Measuring(cells)
+    cells = Cells.of_diseases(probability, labels)
+    measuring = CellMeasures(cells)
     patients = len(labels)
-    estimates = measuring.measure(np.ones((patients, 1)))
-    resampled: list[list[np.ndarray]] = [[], [], []]
-    with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
-        for weights in draws(patients, bootstrap, task):
-            for start in range(0, len(weights), _DRAWS_AT_ONCE):
-                some = np.ascontiguousarray(weights[start : start + _DRAWS_AT_ONCE].T)
-                for part, values in zip(resampled, measuring.measure(some), strict=True):
-                    part.append(values)
-                bar.update(some.shape[1])
-    intervals = [interval(np.concatenate(part, axis=1).T) for part in resampled]
+    estimates, intervals = measuring.resample(bootstrap, task)
 
     def frame(which: int, **columns: object) -> pl.DataFrame:
-        value, (low, high) = estimates[which][:, 0], intervals[which]
+        value, (low, high) = estimates[which], intervals[which]
         name = "observed" if which else "value"
         numbers = pl.DataFrame({name: value, "low": low, "high": high}).fill_nan(None)
         return numbers.with_columns(**columns)  # type: ignore[arg-type]
 
-    members = csr_array(np.arange(GROUPS)[:, np.newaxis] == measuring.group).astype(np.float64)
+    members = measuring.members
     pairs, positives = members @ cells.pairs, members @ cells.positives
     expected = members @ (cells.pairs.sum(axis=1) * cells.risk)
     held = pairs.sum(axis=1)

@@ -155,7 +155,14 @@ def count(
     group: np.ndarray, patient: np.ndarray, shape: tuple[int, int], dtype: Any = float
 ) -> csr_array:
     """Return the number of cases of each patient (columns) in each group (rows)."""
-    cases = csr_array((np.ones(len(group), dtype), (group, patient)), shape=shape)
+    return add_up(np.ones(len(group), dtype), group, patient, shape)
+
+
+def add_up(
+    values: np.ndarray, group: np.ndarray, patient: np.ndarray, shape: tuple[int, int]
+) -> csr_array:
+    """Return the sum of the values of each patient (columns) in each group (rows)."""
+    cases = csr_array((values, (group, patient)), shape=shape)
     cases.sum_duplicates()
     return cases
 

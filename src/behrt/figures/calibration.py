@@ -1,5 +1,6 @@
 """Reliability plots: the observed share against the predicted risk."""
 
+from collections.abc import Mapping
 from typing import cast
 
 import polars as pl
@@ -46,14 +47,15 @@ def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str, tasks: li
     for row, risks in enumerate(_ROWS):
         for column, task in enumerate(tasks):
             axes = cast(Axes, grid[row, column])
-            _panel(axes, points.filter(task=task.name, risks=risks), marks, reference)
-            _note(axes, measures.filter(task=task.name, risks=risks, model=reference), reference)
+            draw_panel(axes, points.filter(task=task.name, risks=risks), marks, reference)
+            own = measures.filter(task=task.name, risks=risks, model=reference)
+            write_measures(axes, own, reference)
             if row == 0:
                 axes.set_title(wrapped(task.title, 30))
             else:
                 axes.set_xlabel("Predicted risk")
         cast(Axes, grid[row, 0]).set_ylabel(f"Observed share, {risks}")
-    handles = model_handles(marks, lambda model: _width(model == reference))
+    handles = model_handles(marks, lambda model: line_width(model == reference))
     left = 0.75 / (2.7 * len(tasks) + 0.5)
     figure.subplots_adjust(
         left=left, right=0.98, top=1 - 0.3 / height, bottom=0.45 / height, hspace=0.08, wspace=0.08
@@ -62,11 +64,13 @@ def draw(measures: pl.DataFrame, points: pl.DataFrame, reference: str, tasks: li
     return figure
 
 
-def _width(strong: bool) -> float:
+def line_width(strong: bool) -> float:
+    """Return the width of a curve in points."""
     return 2.0 if strong else 1.2
 
 
-def _panel(axes: Axes, points: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
+def draw_panel(axes: Axes, points: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
+    """Draw the curves of all models, and the groups of the reference."""
     axes.set(xscale="log", yscale="log", xlim=(_LEAST, 1.1), ylim=(_LEAST, 1.1))
     axes.plot([_LEAST, 1], [_LEAST, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
     for axis in (axes.xaxis, axes.yaxis):
@@ -89,7 +93,7 @@ def _panel(axes: Axes, points: pl.DataFrame, marks: dict[str, Mark], reference: 
             markevery=markers_on(len(curve), i / len(marks)),
             ms=3.5,
             ls=mark.line,
-            lw=_width(strong),
+            lw=line_width(strong),
             zorder=4 if strong else 3,
         )
     groups = shown.filter((pl.col("model") == reference) & (pl.col("kind") == "group"))
@@ -111,10 +115,17 @@ def _panel(axes: Axes, points: pl.DataFrame, marks: dict[str, Mark], reference: 
         )
 
 
-def _note(axes: Axes, measures: pl.DataFrame, reference: str) -> None:
+SHOWN = {"slope": ".2f", "observed / expected": ".2f", "ICI": ".2%"}
+"""Measures in a panel, and their formats."""
+
+
+def write_measures(
+    axes: Axes, measures: pl.DataFrame, reference: str, shown: Mapping[str, str] = SHOWN
+) -> None:
+    """Write measures of the reference (measure, value) into a panel."""
     values = dict(measures.select("measure", "value").iter_rows())
     lines = [broken(reference, 28)]
-    for name, form in (("slope", ".2f"), ("observed / expected", ".2f"), ("ICI", ".2%")):
+    for name, form in shown.items():
         value = values.get(name)
         lines.append(f"{name} " + ("not shown" if value is None else format(value, form)))
     axes.text(

@@ -55,7 +55,7 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
     for place, (each, disease) in zip(places, panels, strict=True):
         axes = cast(Axes, grid.ravel()[place])
         axes.set_axis_on()
-        _panel(axes, table.filter(task=each.name, disease=disease), marks, reference)
+        draw_panel(axes, table.filter(task=each.name, disease=disease), marks, reference)
         title = wrapped(each.title if disease == ALL_DISEASES else disease, 36)
         axes.set_title(title, fontsize=8)
         if place % _COLUMNS == 0:
@@ -64,9 +64,7 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
             axes.set_ylabel(f"Net benefit per 100 patients\n({of})")
         if place >= len(panels) + gap - _COLUMNS:
             axes.set_xlabel("Threshold probability")
-    handles = model_handles(marks, lambda model: _width(model == reference))
-    handles.append(Line2D([], [], color=QUIET, lw=1, ls=_TREAT_ALL, label="treat all"))
-    handles.append(Line2D([], [], color=QUIET, lw=0.8, ls=_TREAT_NONE, label="treat none"))
+    handles = decision_handles(marks, reference)
     height = 2.35 * rows + 0.3
     figure.subplots_adjust(
         left=0.09, right=0.98, top=1 - 0.25 / height, bottom=0.45 / height, hspace=0.48, wspace=0.24
@@ -75,11 +73,20 @@ def draw(table: pl.DataFrame, reference: str, tasks: list[Task], task: Task) -> 
     return figure
 
 
+def decision_handles(marks: dict[str, Mark], reference: str) -> list[Line2D]:
+    """Return the legend's handles of the models, and of treating all and none."""
+    handles = model_handles(marks, lambda model: _width(model == reference))
+    handles.append(Line2D([], [], color=QUIET, lw=1, ls=_TREAT_ALL, label="treat all"))
+    handles.append(Line2D([], [], color=QUIET, lw=0.8, ls=_TREAT_NONE, label="treat none"))
+    return handles
+
+
 def _width(strong: bool) -> float:
     return 2.0 if strong else 1.1
 
 
-def _panel(axes: Axes, table: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
+def draw_panel(axes: Axes, table: pl.DataFrame, marks: dict[str, Mark], reference: str) -> None:
+    """Draw the decision curves of recalibrated risks, and the interval of the reference."""
     axes.axhline(0, color=QUIET, lw=0.8, ls=_TREAT_NONE, zorder=1)
     axes.grid(True, color=FAINT)
     axes.set_axisbelow(True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from behrt.evaluation.decision import MODEL
 from behrt.evaluation.outcomes import ALL, METRICS
 from behrt.evaluation.tidy import read_table
-from behrt.page.page import environment, table_of
+from behrt.page.page import environment, figures_of, table_of
 from behrt.run import Run
 
 _HIDDEN = "–"
@@ -26,7 +27,7 @@ class ShownOutcome:
 
 
 def _shown(name: str, title: str, scores: pl.DataFrame) -> ShownOutcome:
-    own = scores.filter(outcome=name, subgroup=ALL)
+    own = scores.filter(outcome=name, subgroup=ALL, risks=MODEL)
     patients, positives = own.select("patients", "positives").row(0)
     support = "There are too few patients to show scores."
     if patients is not None:
@@ -46,15 +47,23 @@ def _score(row: Mapping[str, float | None]) -> tuple[str, str]:
 
 
 def outcomes_page(
-    run: Run, outcomes: Mapping[str, str], tables: Sequence[Path], captions: Mapping[str, str]
+    run: Run,
+    outcomes: Mapping[str, str],
+    figures: Sequence[Path],
+    tables: Sequence[Path],
+    captions: Mapping[str, str],
 ) -> str:
-    """Return the page: each outcome and its scores, TRIPOD+AI items, all tables.
+    """Return the page: each outcome and its scores, figures, TRIPOD+AI items, all tables.
 
     Args:
         run: the run.
         outcomes: what each outcome is, by name.
+        figures: PNG files, in any order.
         tables: CSV files, in the order of the page, outcome_scores among them.
         captions: by kind and name, such as "tables/outcome_scores".
+
+    Raises:
+        InputError: a figure that is not in the catalogue, or without a caption.
     """
     scores = read_table(next(path for path in tables if path.stem == "outcome_scores"))
     with Path(__file__).with_name("tripod_outcomes.csv").open(encoding="utf-8", newline="") as file:
@@ -66,6 +75,7 @@ def outcomes_page(
             run=run,
             outcomes=[_shown(name, title, scores) for name, title in outcomes.items()],
             metrics=METRICS,
+            figures=figures_of(figures, None, captions),
             checklist=checklist,
             tables=[table_of(path, captions) for path in tables],
         )

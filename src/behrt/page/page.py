@@ -152,12 +152,14 @@ def model_card(facts: Facts) -> str:
     return template.render(facts=facts, card=card(facts))
 
 
-def figures_of(paths: Sequence[Path], facts: Facts, captions: Mapping[str, str]) -> list[Figure]:
+def figures_of(
+    paths: Sequence[Path], facts: Facts | None, captions: Mapping[str, str]
+) -> list[Figure]:
     """Return the figures in the order of the catalogue.
 
     Args:
         paths: PNG files, in any order.
-        facts: of the run.
+        facts: of the run, for the numbers of patients; None leaves them out.
         captions: by kind and name, such as "figures/trends".
 
     Raises:
@@ -173,7 +175,7 @@ def figures_of(paths: Sequence[Path], facts: Facts, captions: Mapping[str, str])
     figures = []
     for name, product in known.items():
         if name in by_name:
-            support = support_of(product, facts)
+            support = support_of(product, facts) if facts else ""
             figures.append(
                 Figure(
                     name=name,

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.evaluation.outcomes import ALL
+from behrt.evaluation.outcomes import ALL, RANKING
 from behrt.evaluation.tidy import with_facts
 from behrt.run import Run
 from behrt.tables.outcome_scores import tabulate
-
-METRICS = ("AUROC", "AUPRC")
 
 
 def table(run: Run, scores: list[Path], outcomes: Mapping[str, str]) -> pl.DataFrame:
@@ -30,9 +28,9 @@ def table(run: Run, scores: list[Path], outcomes: Mapping[str, str]) -> pl.DataF
     for name in outcomes:
         for path in (path for path in scores if path.parents[2].name == name):
             rows = pl.read_parquet(path).filter(
-                pl.col("subgroup") == ALL, pl.col("metric").is_in(METRICS)
+                pl.col("subgroup") == ALL, pl.col("metric").is_in(RANKING)
             )
             labels = pl.lit(path.parent.name).alias("labels")
-            found = tabulate(rows, name, run.disclosure).drop("subgroup", "group")
+            found = tabulate(rows, name, run.disclosure).drop("risks", "subgroup", "group")
             parts.append(found.select("outcome", labels, pl.exclude("outcome")))
     return with_facts(pl.concat(parts), protocol=run.protocol)

@@ -57,7 +57,7 @@ def tabulate(scores: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
         rules: which count of patients is too small to show, and how to round.
 
     Returns:
-        outcome, model, subgroup, group, metric String; value, low, high, difference,
+        outcome, model, risks, subgroup, group, metric String; value, low, high, difference,
         difference_low, difference_high Float64; patients, positives Int64.
     """
     events, predictions = pl.col("events"), pl.col("predictions")
@@ -91,5 +91,5 @@ def tabulate(scores: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
     shown = scores.with_columns(
         outcome=pl.lit(outcome), **{name: pl.col(name) * factor for name in _SCORES[:3]}
     ).with_columns(pl.col(_SCORES).round(DECIMALS))
-    columns = ["outcome", "model", *keys, "metric", *_SCORES, "patients", "positives"]
+    columns = ["outcome", "model", "risks", *keys, "metric", *_SCORES, "patients", "positives"]
     return suppress(shown.select(columns), rows, [*_SCORES, "patients", "positives"])

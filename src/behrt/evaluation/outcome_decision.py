@@ -1,0 +1,83 @@
+"""Decision curves of one event, per prediction (`behrt.evaluation.decision`)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.evaluation.decision import EVERYBODY, STRATEGIES, THRESHOLDS
+from behrt.evaluation.predicted import Predicted
+
+
+class OutcomeNetBenefit(dy.Schema):
+    """One row per model, strategy and threshold."""
+
+    model = dy.String()
+    strategy = dy.String(check=lambda strategy: strategy.is_in(STRATEGIES))
+    threshold = dy.Float64(min=0, max=1)
+    value = dy.Float64(description="net true positives per prediction")
+    low = dy.Float64()
+    high = dy.Float64()
+    predictions = dy.Int64(min=0)
+    events = dy.Int64(min=0)
+    treated = dy.Int64(
+        min=0,
+        description="the fewest patients behind a count: treated after any prediction, one with "
+        "the event, or one without it; a count of 0 is ignored",
+    )
+    rightly = dy.Int64(min=0, description="predictions treated, with the event")
+    in_vain = dy.Int64(min=0, description="predictions treated, without the event")
+    weighted = dy.Bool(description="whether predictions have different weights")
+
+
+def net_benefits_of(
+    models: Mapping[str, Mapping[str, Predicted]], bootstrap: Bootstrap, name: str
+) -> dy.DataFrame[OutcomeNetBenefit]:
+    """Return the decision curves of models, and of treating everybody.
+
+    Args:
+        models: the same predictions by model, and by the risks of the model.
+        bootstrap: the resamples of patients.
+        name: of the outcome, which gives the draws.
+    """
+    odds = np.array(THRESHOLDS) / (1 - np.array(THRESHOLDS))
+    parts, per_patient = [], []
+    for model, by_risks in models.items():
+        first = next(iter(by_risks.values()))
+        everybody = replace(first, risk=np.ones_like(first.risk))
+        for strategy, predicted in {**by_risks, EVERYBODY: everybody}.items():
+            chosen = predicted.risk[:, np.newaxis] >= np.array(THRESHOLDS)
+            label = predicted.label[:, np.newaxis]
+            worth = chosen * (label - ~label * odds)
+            per_patient.append(predicted.sums(*worth.T))
+            kinds = (chosen, chosen & label, chosen & ~label)
+            people = np.array(
+                [[len(np.unique(predicted.patient[of])) for of in kind.T] for kind in kinds]
+            )
+            treated = np.where(people > 0, people, people[0]).min(axis=0)
+            rightly = (chosen & label).sum(axis=0)
+            parts.append(
+                pl.DataFrame({"threshold": THRESHOLDS}).with_columns(
+                    model=pl.lit(model),
+                    strategy=pl.lit(strategy),
+                    predictions=pl.lit(len(label), pl.Int64),
+                    events=pl.lit(int(label.sum()), pl.Int64),
+                    treated=pl.Series(treated, dtype=pl.Int64),
+                    rightly=pl.Series(rightly, dtype=pl.Int64),
+                    in_vain=pl.Series(chosen.sum(axis=0) - rightly, dtype=pl.Int64),
+                    weighted=pl.lit(bool(len(np.unique(predicted.weight)) > 1)),
+                )
+            )
+    total = first.sums(np.ones(len(first.label)))[:, 0]
+    worth = np.concatenate(per_patient, axis=1)
+    drawn = [
+        (w @ worth) / (w @ total)[:, np.newaxis] for w in draws(first.patients, bootstrap, name)
+    ]
+    low, high = interval(np.concatenate(drawn))
+    frame = pl.concat(parts).with_columns(
+        value=pl.Series(worth.sum(axis=0) / total.sum()), low=pl.Series(low), high=pl.Series(high)
+    )
+    return OutcomeNetBenefit.validate(frame.select(OutcomeNetBenefit.column_names()))
