@@ -26,7 +26,9 @@ NEEDED = DATABASE.needed(
 
 if SIMULATED:
     DELIVERY = Path(RESULTS, "delivery")
-    DELIVERED = simulated_parts(DELIVERY, len(SIMULATED), DATABASE.name)
+    DELIVERED = simulated_parts(
+        DELIVERY, len(SIMULATED), DATABASE.name, config["inputs"]
+    )
     DELIVERY_FILES = [part.path for part in DELIVERED]
 else:
     DELIVERY = Path(config["delivery"]["folder"])

@@ -5,6 +5,21 @@ Out: delivery/, as CPRD ships it; caliber/, the project's own code lists, unless
 truth/, the simulated people, diseases and risks, which no stage of a licensed delivery reads.
 """
 
+LOOK_UPS = look_up_files(DATABASE.name, config["inputs"])
+HES_PROCEDURES = linked_files(DATABASE.name, config["inputs"]).get("hes_procedures_epi")
+SIMULATION_TABLES = [
+    f"simulation/{name}.csv"
+    for name in (
+        "diseases",
+        "risks",
+        "treatments",
+        "substances",
+        "procedures",
+        "markers",
+        "marker_changes",
+    )
+]
+
 
 rule simulate_world:
     input:
@@ -15,6 +30,11 @@ rule simulate_world:
             table: f"<results>/delivery/{numbered_file(DATABASE.name, table, '001')}"
             for table in ONCE
         },
+        **(
+            {"look_ups": [f"<results>/delivery/{path}" for path in LOOK_UPS.values()]}
+            if LOOK_UPS
+            else {}
+        ),
         coverage="<results>/delivery/linkage/linkage_coverage.txt",
         medical=f"<results>/delivery/{look_up_file(DATABASE.name)}",
         codes="<results>/truth/codes.parquet",
@@ -36,11 +56,9 @@ rule simulate_world:
         practices=config["simulation"]["practices"],
         seed=config["seed"],
         database=DATABASE.name,
+        inputs=config["inputs"],
         code=code_hash(
-            SCRIPTS / "simulate_world.py",
-            "cprd/layouts.toml",
-            "simulation/diseases.csv",
-            "simulation/risks.csv",
+            SCRIPTS / "simulate_world.py", "cprd/layouts.toml", *SIMULATION_TABLES
         ),
     message:
         "Simulate practices, code lists and look-ups"
@@ -78,11 +96,10 @@ rule simulate_part:
         process=config["simulation"]["process"],
         flaws=config["simulation"]["flaws"],
         database=DATABASE.name,
+        inputs=config["inputs"],
+        concepts=config["simulation"]["concepts"],
         code=code_hash(
-            SCRIPTS / "simulate_part.py",
-            "cprd/layouts.toml",
-            "simulation/diseases.csv",
-            "simulation/risks.csv",
+            SCRIPTS / "simulate_part.py", "cprd/layouts.toml", *SIMULATION_TABLES
         ),
     message:
         "Simulate the patients of part {wildcards.part}"
@@ -97,6 +114,11 @@ rule simulate_linkage:
             part=range(1, config["simulation"]["parts"] + 1),
         ),
     output:
+        **(
+            {"hes_procedures_epi": f"<results>/delivery/{HES_PROCEDURES}"}
+            if HES_PROCEDURES
+            else {}
+        ),
         linkage_eligibility=f"<results>/delivery/{linked_file(DATABASE.name, 'linkage_eligibility')}",
         hes_patient="<results>/delivery/hes/hes_patient_simulated.txt",
         hes_hospital="<results>/delivery/hes/hes_hospital_simulated.txt",

@@ -16,11 +16,14 @@ def main(
     hes_diagnosis_hosp: Path,
     hes_primary_diag_hosp: Path,
     death_patient: Path,
+    hes_procedures_epi: Path | None = None,
 ) -> None:
     """Write the eligibility, HES and ONS files; `fragments` are folders in order of part."""
+    others = {"hes_procedures_epi": hes_procedures_epi} if hes_procedures_epi else {}
     write_linked(
         fragments,
         {
+            **others,
             "linkage_eligibility": linkage_eligibility,
             "hes_patient": hes_patient,
             "hes_hospital": hes_hospital,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from behrt import stage
-from behrt.settings.simulation import Flaws, ProcessSettings
+from behrt.settings.simulation import ConceptProcess, Flaws, ProcessSettings
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.delivery import people_of_part, write_part
 from behrt.simulation.paths import IN_PARTS
@@ -24,6 +24,8 @@ def main(
     process: ProcessSettings,
     flaws: Flaws,
     database: str,
+    inputs: list[str],
+    concepts: ConceptProcess,
 ) -> None:
     """Write part `part` (from 1) of `parts` of a delivery of `patients` people.
 
@@ -41,6 +43,8 @@ def main(
         flaws=flaws,
         seed=seed,
         database=database,
+        inputs=inputs,
+        concepts=concepts,
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from behrt import stage
 from behrt.simulation.delivery import write_world
+from behrt.simulation.paths import look_up_files
 from behrt.simulation.world import make_world
 
 
@@ -20,8 +21,13 @@ def main(
     practices: int,
     seed: int,
     database: str,
+    inputs: list[str],
+    look_ups: list[Path] | None = None,
 ) -> None:
-    """Write practices, look-ups, code lists and truth; `lists` is read unless `own_lists`."""
+    """Write practices, look-ups, code lists and truth; `lists` is read unless `own_lists`.
+
+    `look_ups` are the files of `behrt.simulation.paths.look_up_files`, in that order.
+    """
     write_world(
         make_world(practices, seed),
         lists=lists,
@@ -35,6 +41,8 @@ def main(
         diseases=diseases,
         seed=seed,
         database=database,
+        inputs=inputs,
+        look_ups=dict(zip(look_up_files(database, inputs), look_ups or [], strict=True)),
     )
 
 

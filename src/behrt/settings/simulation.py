@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from behrt.errors import InputError
-from behrt.settings.base import NotNegative, Positive, Section, Share
+from behrt.settings.base import Count, NotNegative, Positive, Section, Share
 
 
 class Mechanisms(Section):
@@ -57,6 +57,55 @@ class ProcessSettings(Section):
 
     mechanisms: Mechanisms = Mechanisms()
     """Interactions, orders and hidden subtypes; off by default."""
+
+
+class ConceptProcess(Section):
+    """Settings of the simulated medications, tests and measurements.
+
+    They matter only with other `inputs` than diagnoses. The tables beside the simulator's code have
+    the rest: which treatments, procedures and changes of markers follow which diseases.
+    """
+
+    issue_days: Annotated[float, Field(ge=7)] = 84.0
+    """Days between the days on which a person's repeat prescriptions are issued."""
+
+    adherence: Share = 0.85
+    """Probability that a repeat prescription is issued when it is due."""
+
+    paused: Share = 0.1
+    """Probability that a treatment pauses for `pause_issues` prescriptions."""
+
+    pause_issues: Count = 3
+    """Prescriptions that are left out in a pause."""
+
+    other_prescriptions: Share = 0.15
+    """Probability that a visit to the practice ends with a prescription for another reason than a
+    simulated disease."""
+
+    testing: NotNegative = 1.0
+    """Multiplies the probability of each test and measurement."""
+
+    variation: NotNegative = 1.0
+    """Multiplies the variation of a person's values from day to day."""
+
+    no_value: Share = 0.03
+    """Share of the tests without a value."""
+
+    no_range: Share = 0.05
+    """Share of the tests without a normal range."""
+
+    unknown_unit: Share = 0.02
+    """Share of the tests without a unit, or with another test's unit."""
+
+    unknown_product: Share = 0.005
+    """Share of the prescriptions of a product that is not in the dictionary."""
+
+    outside_registration: Share = 0.003
+    """Share of the prescriptions dated, wrongly, up to two years before registration or after the
+    practice's last collection."""
+
+    no_procedure: Share = 0.01
+    """Share of the procedures with a missing code, `&`, or without a date."""
 
 
 class Flaws(Section):
@@ -123,6 +172,9 @@ class Simulation(Section):
 
     process: ProcessSettings = ProcessSettings()
     """Settings of the simulated lives."""
+
+    concepts: ConceptProcess = ConceptProcess()
+    """Settings of the inputs other than diagnoses."""
 
     flaws: Flaws = Flaws()
     """Share of each flaw of the delivery."""

@@ -17,13 +17,20 @@ _STEP = 1_000_003
 _CONCEPT = 700_000_000_000_000_007
 _NUMBER = 10**12
 _REGULAR_PATIENT = 3
-_OBSERVATION_TYPES = {"clinical": 7, "test": 10, "referral": 11}
+_OBSERVATION_TYPES = {"clinical": 7, "test": 10, "referral": 11, "measured": 10}
 _WITHOUT_READ = 7
+# Further from 0 than the number of concepts of the other codes.
+_MARKERS = 200_000
 
 
 def medcodeid(medcode: pl.Expr) -> pl.Expr:
     """Return Aurum's code (18 digits) for a medcode of GOLD; null for 0, which is not a code."""
     return pl.when(medcode > 0).then(_CODE + medcode * _STEP)
+
+
+def prodcodeid(prodcode: pl.Expr) -> pl.Expr:
+    """Return Aurum's code (18 digits) for a prodcode of GOLD."""
+    return _CODE + prodcode * _STEP
 
 
 def _pracid() -> pl.Expr:
@@ -50,6 +57,7 @@ def aurum_tables(gold: Mapping[str, Columns]) -> dict[str, Columns]:
 
     Args:
         gold: tables of the block, from `behrt.simulation.primary_care.gp_tables`.
+            `measured`, if there is one, has measurements in the columns of Test.
     """
     observations = _observations(gold)
     pointed = observations.select(
@@ -129,8 +137,10 @@ def _observations(gold: Mapping[str, Columns]) -> pl.DataFrame:
     """Return all observations by patient, with `table` and `episode` of the row of GOLD."""
     frames = []
     for table, kind in _OBSERVATION_TYPES.items():
+        if table not in gold:
+            continue
         rows = _frame(gold[table])
-        test = table == "test"
+        test = table in ("test", "measured")
         frames.append(
             rows.select(
                 "patid",
@@ -140,7 +150,9 @@ def _observations(gold: Mapping[str, Columns]) -> pl.DataFrame:
                 staffid="staffid",
                 medcodeid=medcodeid(pl.col("medcode")),
                 value=pl.col("data2") if test else pl.lit(None, pl.String),
-                numunitid=pl.col("data3") if test else pl.lit(None, pl.Int64),
+                numunitid=(
+                    pl.when(pl.col("data3") != 0).then("data3") if test else pl.lit(None, pl.Int64)
+                ),
                 obstypeid=kind,
                 numrangelow=pl.col("data5") if test else pl.lit(None, pl.String),
                 numrangehigh=pl.col("data6") if test else pl.lit(None, pl.String),
@@ -169,7 +181,7 @@ def _issues(issues: pl.DataFrame) -> pl.DataFrame:
         issuedate="eventdate",
         enterdate="sysdate",
         staffid="staffid",
-        prodcodeid=_CODE + pl.col("prodcode") * _STEP,
+        prodcodeid=prodcodeid(pl.col("prodcode")),
         dosageid="dosageid",
         quantity="qty",
         quantunitid=pl.lit(None, pl.String),
@@ -204,3 +216,13 @@ def medical_dictionary(medical: pl.DataFrame) -> pl.DataFrame:
         Release=pl.lit(None, pl.String),
         EmisCodeCategoryId=pl.lit(32),
     )
+
+
+def marker_dictionary(codes: pl.DataFrame) -> pl.DataFrame:
+    """Return EMIS's dictionary of the codes of tests and measurements.
+
+    Args:
+        codes: medcode, readcode, desc.
+    """
+    rows = medical_dictionary(codes.with_columns(listed=True))
+    return rows.with_columns(pl.col("SnomedCTConceptId") + _MARKERS * _STEP)

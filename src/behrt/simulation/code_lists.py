@@ -248,12 +248,15 @@ def _partners(diseases: pl.DataFrame) -> dict[int, int]:
     return partners
 
 
-def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
+def write_lists(
+    diseases: pl.DataFrame, folder: Path, opcs: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Write the project's own lists, in the layout of CALIBER's repository.
 
     Args:
         diseases: `name`, `chapter`, `sex`, in order of name.
         folder: replaced if it exists.
+        opcs: `disease` (name), `code` ("W371") and `name` of procedures to list, or None.
 
     Returns:
         medcode, readcode, desc of each listed Read code (the columns of `medical.txt`).
@@ -263,7 +266,7 @@ def write_lists(diseases: pl.DataFrame, folder: Path) -> pl.DataFrame:
     numbers = np.random.default_rng(0).permutation(len(readcodes) * 8)[: len(readcodes)] + 1
     medcodes = dict(zip(readcodes, numbers.tolist(), strict=True))
     with whole_folder(folder) as temporary:
-        _write_folder(diseases, read, icd, medcodes, temporary)
+        _write_folder(diseases, read, icd, medcodes, opcs, temporary)
     words = {row.code: row.description for row in reversed(read)}
     return pl.DataFrame(
         {
@@ -279,8 +282,13 @@ def _write_folder(
     read: list[_ListedCode],
     icd: list[_ListedCode],
     medcodes: dict[str, int],
+    opcs: pl.DataFrame | None,
     folder: Path,
 ) -> None:
+    operations: dict[str, list[tuple[str, str]]] = {}
+    if opcs is not None:
+        for name, code, words in opcs.select("disease", "code", "name").iter_rows():
+            operations.setdefault(name, []).append((f"{code[:3]}.{code[3:]}", words))
     dictionary, chapters = [], []
     for disease, (name, chapter) in enumerate(diseases.select("name", "chapter").iter_rows()):
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
@@ -298,7 +306,13 @@ def _write_folder(
         header = "Disease,ICD10code,ICD10codeDescr,Category"
         _write_csv(folder / "secondary_care" / f"ICD_{slug}.csv", header, icd_rows)
         cprd = f"CPRD_{slug}.csv" if read_rows else ""
-        dictionary.append((name, cprd, f"ICD_{slug}.csv", ""))
+        done = [
+            (name, code, words, f"Procedure for {name}") for code, words in operations.get(name, ())
+        ]
+        if done:
+            header = "Disease,OPCS4code,OPCS4codeDescr,Category"
+            _write_csv(folder / "secondary_care" / f"OPCS_{slug}.csv", header, done)
+        dictionary.append((name, cprd, f"ICD_{slug}.csv", f"OPCS_{slug}.csv" if done else ""))
         chapters.append((name, chapter))
     dictionary += [(name, "", "", "") for name in WITHOUT_A_LIST]
     chapters += [(name, "Diseases of the Circulatory System") for name in WITHOUT_A_LIST]

@@ -1,7 +1,7 @@
 """The files of a simulated delivery: shared by all parts, those of a part, and linked files."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from behrt.concepts import PREFIXES
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.layout import LINKED
 from behrt.errors import InputError
 from behrt.files import atomic, write_parquet
 from behrt.logs import logger, progress
-from behrt.settings.simulation import Flaws, ProcessSettings
+from behrt.settings.simulation import ConceptProcess, Flaws, ProcessSettings
 from behrt.simulation import aurum, linked_data, primary_care
 from behrt.simulation.code_lists import (
     codes_to_write,
@@ -22,7 +23,10 @@ from behrt.simulation.code_lists import (
     unmapped_medical,
     write_lists,
 )
+from behrt.simulation.concept_tables import with_concepts
+from behrt.simulation.concepts import Concepts, ConceptTables, make_concepts
 from behrt.simulation.days import day_number
+from behrt.simulation.look_ups import medical_codes, write_look_ups
 from behrt.simulation.paths import IN_PARTS
 from behrt.simulation.patients import (
     HES_COVERAGE,
@@ -33,6 +37,7 @@ from behrt.simulation.patients import (
     practice_ids,
     staff_per_practice,
 )
+from behrt.simulation.procedures import opcs_codes, read_procedures
 from behrt.simulation.process import Block, simulate_block
 from behrt.simulation.recordings import DUE
 from behrt.simulation.text import dates, whole_folder, write_header, write_rows, zipped
@@ -55,6 +60,8 @@ def write_world(
     diseases: Path,
     seed: int,
     database: str = "gold",
+    inputs: Collection[str] = (),
+    look_ups: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the files that all parts share.
 
@@ -69,12 +76,17 @@ def write_world(
         graph, diseases: Parquet, `world.risks` and `world.diseases`.
         seed: of the simulation.
         database: a key of `behrt.cprd.databases.DATABASES`.
+        inputs: of the run (`behrt.concepts.INPUTS`).
+        look_ups: the files of `behrt.simulation.paths.look_up_files`.
 
     Raises:
         InputError: the phenotypes of the lists are not the simulated diseases.
     """
     tables = DATABASES[database].source_tables
-    listed = write_lists(world.diseases, lists) if own_lists else read_medical(lists)
+    opcs = None
+    if "procedures" in inputs:
+        opcs = opcs_codes(read_procedures()).filter("listed")
+    listed = write_lists(world.diseases, lists, opcs) if own_lists else read_medical(lists)
     unmapped = unmapped_medical(listed)
     written = codes_to_write(lists, world.diseases, unmapped)
     write_parquet(written, codes)
@@ -86,7 +98,9 @@ def write_world(
             unmapped.select(*listed.columns, listed=False),
         ]
     )
-    _write_look_up(every, medical, database)
+    measured = {"tests", "measurements"} & set(inputs)
+    _write_look_up(every, medical, database, medical_codes() if measured else None)
+    write_look_ups(look_ups or {}, database, inputs)
     with atomic(coverage) as temporary, temporary.open("wb") as stream:
         windows = np.array([[day_number(day) for day in w] for w in (HES_COVERAGE, ONS_COVERAGE)])
         table = LINKED["linkage_coverage"]
@@ -110,12 +124,21 @@ def write_world(
     )
 
 
-def _write_look_up(every: pl.DataFrame, path: Path, database: str) -> None:
-    """Write all medical codes as the database's look-up; `listed` marks those in code lists."""
+def _write_look_up(
+    every: pl.DataFrame, path: Path, database: str, more: pl.DataFrame | None
+) -> None:
+    """Write all medical codes as the database's look-up; `listed` marks those in code lists.
+
+    `more` are those of tests and measurements.
+    """
     if database == "aurum":
         rows = aurum.medical_dictionary(every)
+        if more is not None:
+            rows = pl.concat([rows, aurum.marker_dictionary(more)])
     else:
         rows = every.drop("listed").sort("medcode")
+        if more is not None:
+            rows = pl.concat([rows, more])
     text = rows.write_csv(separator="\t", line_terminator="\r\n", quote_style="never")
     with atomic(path) as temporary:
         # Delivered look-ups are Windows text.
@@ -189,6 +212,8 @@ def write_part(
     flaws: Flaws,
     seed: int,
     database: str = "gold",
+    inputs: Collection[str] = (),
+    concepts: ConceptProcess | None = None,
 ) -> None:
     """Simulate the people of one part and write its files.
 
@@ -208,8 +233,12 @@ def write_part(
         flaws: of the delivery.
         seed: of the simulation.
         database: a key of `behrt.cprd.databases.DATABASES`.
+        inputs: of the run (`behrt.concepts.INPUTS`).
+        concepts: settings of the inputs other than diagnoses.
     """
     layouts = DATABASES[database].source_tables
+    others = set(inputs) & set(PREFIXES)
+    tables_of_concepts = ConceptTables.of(world.diseases) if others else None
     gp = primary_care.gp_codes(codes, len(world.diseases))
     hospital = linked_data.hospital_codes(codes, len(world.diseases))
     truth_people, truth_onsets = [], []
@@ -219,7 +248,7 @@ def write_part(
         streams = stack.enter_context(zipped(tables))
         for name in IN_PARTS[database]:
             write_header(layouts[name], streams[name])
-        for name in linked_data.TABLES:
+        for name in linked_data.tables_of(inputs):
             streams[name] = stack.enter_context((folder / f"{name}.txt").open("wb"))
         bar = stack.enter_context(progress(total=chosen.count, label="simulate", unit="patients"))
         for first in range(chosen.first, chosen.first + chosen.count, PEOPLE_PER_BLOCK):
@@ -227,9 +256,22 @@ def write_part(
             block = simulate_block(world, first, count, seed, settings)
             patients = patients_of(block.people, world.practices, flaws, seed)
             in_practice = block.diagnoses.filter(pl.col("setting") == 0)
-            recorded = primary_care.gp_tables(
-                patients, in_practice, block.contacts, gp, flaws, seed
-            )
+            given = patients, in_practice, block.contacts
+            recorded = primary_care.gp_tables(*given, gp, flaws, seed, without=others)
+            made: Concepts | None = None
+            if tables_of_concepts and concepts:
+                made = make_concepts(world, block, tables_of_concepts, others, seed, concepts)
+                recorded = with_concepts(
+                    recorded,
+                    patients,
+                    primary_care.visits_of(*given, flaws, seed),
+                    made,
+                    tables_of_concepts.markers,
+                    flaws,
+                    concepts,
+                    seed,
+                    database,
+                )
             if database == "aurum":
                 recorded = aurum.aurum_tables(recorded)
             written = {
@@ -238,6 +280,16 @@ def write_part(
                     patients, block.diagnoses, block.admissions, hospital, flaws, seed
                 ),
             }
+            if tables_of_concepts and concepts and made and made.operations:
+                written[linked_data.PROCEDURES] = linked_data.procedure_table(
+                    patients,
+                    block.admissions,
+                    made.operations,
+                    tables_of_concepts.procedures.codes,
+                    flaws,
+                    concepts.no_procedure,
+                    seed,
+                )
             for name, columns in written.items():
                 rows += write_rows(layouts[name], columns, streams[name])
             truth_people.append(
@@ -267,11 +319,11 @@ def write_linked(fragments: Sequence[Path], tables: Mapping[str, Path]) -> None:
 
     Args:
         fragments: folders that `write_part` wrote.
-        tables: the file of each of `behrt.simulation.linked_data.TABLES`.
+        tables: the file of each of `behrt.simulation.linked_data.tables_of` the run's inputs.
     """
     size = 0
-    for name in linked_data.TABLES:
-        with atomic(tables[name]) as temporary, temporary.open("wb") as stream:
+    for name, path in tables.items():
+        with atomic(path) as temporary, temporary.open("wb") as stream:
             write_header(LINKED[name], stream)
             for folder in progress(fragments, label=name, unit="parts"):
                 with (folder / f"{name}.txt").open("rb") as part:

@@ -9,8 +9,13 @@ def draw_mostly_first(
     draws: np.random.Generator, start: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """Return one index in [start, start + size) per element; half are in the first third."""
-    part = draws.random(len(size)) ** _SKEW
-    index: np.ndarray = start + (part * size).astype(np.int64)
+    index: np.ndarray = start + skewed(draws.random(len(size)), size)
+    return index
+
+
+def skewed(drawn: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return one index (int64) in [0, size) per number in [0, 1)."""
+    index: np.ndarray = (drawn**_SKEW * size).astype(np.int64)
     return index
 
 

@@ -1,5 +1,6 @@
 """A block of simulated people as linked tables: eligibility, HES APC and ONS deaths."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from behrt.simulation.patients import (
     within,
 )
 from behrt.simulation.primary_care import Columns
+from behrt.simulation.procedures import Operations
 from behrt.simulation.text import blank_where, dates
 
 TABLES = (
@@ -30,7 +32,10 @@ TABLES = (
     "death_patient",
 )
 
+PROCEDURES = "hes_procedures_epi"
+
 NO_ICD = "-."
+NO_OPCS = "&"
 LINK_DATE = "01/09/2018"
 
 _ETHNICITIES = np.array(
@@ -93,6 +98,11 @@ class _Spells:
         return len(self.row)
 
 
+def tables_of(inputs: Collection[str]) -> tuple[str, ...]:
+    """Return the linked tables that a run's inputs need."""
+    return (*TABLES, PROCEDURES) if "procedures" in inputs else TABLES
+
+
 def linked_tables(
     patients: Patients,
     diagnoses: pl.DataFrame,
@@ -118,6 +128,59 @@ def linked_tables(
         "hes_hospital": _hospital(patients, spells, seed),
         **_diagnoses(patients, spells, diagnoses, codes, flaws, seed),
         "death_patient": _deaths(patients, diagnoses, codes, flaws, seed),
+    }
+
+
+def procedure_table(
+    patients: Patients,
+    admissions: pl.DataFrame,
+    operations: Operations,
+    codes: pl.Series,
+    flaws: Flaws,
+    no_procedure: float,
+    seed: int,
+) -> Columns:
+    """Return the columns of hes_procedures_epi for one block.
+
+    Args:
+        patients: of the block.
+        admissions: person, spell, admitted_day, discharged_day, emergency.
+        operations: of the block; only those in spells that HES delivers are in the table.
+        codes: of the operations.
+        flaws: of the delivery.
+        no_procedure: share of the rows without a code or date.
+        seed: of the simulation.
+    """
+    draws = generator(seed, int(patients.person[0]), "opcs")
+    spells = _spells(patients, admissions, flaws, seed)
+    key = np.append(pack(spells.row, spells.number), -1)
+    wanted = pack(operations.row, operations.spell)
+    spell = np.searchsorted(key[:-1], wanted)
+    (kept,) = np.nonzero(key[spell] == wanted)
+    kept = kept[np.lexsort((operations.code[kept], operations.day[kept], spell[kept]))]
+    spell, day, code = spell[kept], operations.day[kept], operations.code[kept]
+    # A spell has each code only once.
+    _, once = np.unique(spell * len(codes) + code, return_index=True)
+    once.sort()
+    spell, day, code = spell[once], day[once], code[once]
+    starts = np.searchsorted(spell, spell)
+    fault = draws.random(len(spell))
+    missing, undated = fault < no_procedure / 2, fault > 1 - no_procedure / 2
+    text = pl.DataFrame({"code": codes.gather(code), "missing": missing}).select(
+        pl.when("missing").then(pl.lit(NO_OPCS)).otherwise("code")
+    )
+    start, end = _episode_days(spells)
+    return {
+        "patid": patients.patid[spells.row[spell]],
+        "spno": spells.spno[spell],
+        "epikey": spells.spno[spell] * 10 + 1,
+        "admidate": dates(spells.admitted[spell]),
+        "epistart": dates(start[spell, 0]),
+        "epiend": dates(end[spell, 0]),
+        "discharged": dates(spells.discharged[spell]),
+        "OPCS": text.to_series(),
+        "evdate": dates(np.where(undated, NO_DAY, day)),
+        "p_order": np.arange(len(spell)) - starts + 1,
     }
 
 

@@ -1,5 +1,6 @@
 """Paths of the files of a simulated delivery, known before they are written."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from behrt.cprd.delivery import DeliveredPart
@@ -21,6 +22,14 @@ _LINKED = {
     "hes_diagnosis_hosp": "hes/hes_diagnosis_hosp_simulated.txt",
     "hes_primary_diag_hosp": "hes/hes_primary_diag_hosp_simulated.txt",
     "death_patient": "ons/death_patient_simulated.txt",
+}
+_LINKED_OF = {
+    "procedures": {"hes_procedures_epi": "hes/hes_procedures_epi_simulated.txt"},
+}
+_NEEDED_LOOK_UPS = {
+    "medications": ("product",),
+    "tests": ("entity", "OPR", "SUM", "TQU", "NumUnit", "tests"),
+    "measurements": ("entity", "YND", "NumUnit", "measurements"),
 }
 _LOOK_UPS = {
     "gold": "lookups/medical.txt",
@@ -64,18 +73,35 @@ def linked_file(database: str, table: str) -> str:
     return _LINKED[table].format(database=database)
 
 
+def linked_files(database: str, inputs: Collection[str] = ()) -> dict[str, str]:
+    """Return the path, relative to the delivery, of each linked table that the inputs need."""
+    files = {table: linked_file(database, table) for table in _LINKED}
+    for name in inputs:
+        files |= _LINKED_OF.get(name, {})
+    return files
+
+
+def look_up_files(database: str, inputs: Collection[str]) -> dict[str, str]:
+    """Return the path, relative to the delivery, of each of `concept_look_ups` that inputs need."""
+    needed = {look_up for name in inputs for look_up in _NEEDED_LOOK_UPS.get(name, ())}
+    return {name: path for name, path in concept_look_ups(database).items() if name in needed}
+
+
 def look_up_file(database: str) -> str:
     """Return the path, relative to the delivery, of the look-up of medical codes."""
     return _LOOK_UPS[database]
 
 
-def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[DeliveredPart]:
+def simulated_parts(
+    folder: Path, parts: int, database: str = "gold", inputs: Collection[str] = ()
+) -> list[DeliveredPart]:
     """List the files that `behrt.cprd.delivery.find_parts` finds in a simulated delivery.
 
     Args:
         folder: of the delivery.
         parts: the number of parts of each table that is delivered in parts.
         database: a key of `behrt.cprd.databases.DATABASES`.
+        inputs: of the run.
     """
     numbered = [(table, part) for table in IN_PARTS[database] for part in range(1, parts + 1)]
     numbered += [(table, 1) for table in ONCE]
@@ -84,8 +110,8 @@ def simulated_parts(folder: Path, parts: int, database: str = "gold") -> list[De
         path = folder / numbered_file(database, table, f"{number:03d}")
         found.append(DeliveredPart(table, f"{number:03d}", path, path.with_suffix(".txt").name))
     found += [
-        DeliveredPart(table, "001", folder / linked_file(database, table), None)
-        for table in _LINKED
+        DeliveredPart(table, "001", folder / path, None)
+        for table, path in linked_files(database, inputs).items()
     ]
     if database == "aurum":
         found.append(

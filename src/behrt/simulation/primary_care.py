@@ -5,7 +5,7 @@ one or more rows with codes that no code list contains (symptoms, measurements w
 Additional, management, administration), and some tests, prescriptions and referrals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,8 +133,11 @@ def gp_tables(
     codes: GpCodes,
     flaws: Flaws,
     seed: int,
+    without: Collection[str] = (),
 ) -> dict[str, Columns]:
     """Return the columns of each of `TABLES` for one block.
+
+    Tests, measurements and prescriptions are drawn at random: they mean nothing.
 
     Args:
         patients: of the block.
@@ -143,19 +146,35 @@ def gp_tables(
         codes: of the diagnoses and other rows.
         flaws: of the delivery.
         seed: of the simulation.
+        without: which of tests, measurements and medications to leave out, with their tables.
     """
     recorded, older = _by_registration(patients, diagnoses, flaws, seed)
     visits = _consultations(patients, recorded, contacts, seed)
-    clinical, additional = _clinical(patients, visits, recorded, older, codes, flaws, seed)
-    return {
+    measured = "measurements" not in without
+    clinical, additional = _clinical(
+        patients, visits, recorded, older, codes, flaws, seed, measured
+    )
+    made = {
         "patient": _patient(patients, flaws, seed),
         "consultation": _consultation(patients, visits, flaws, seed),
         "clinical": clinical,
-        "additional": additional,
         "referral": _referral(patients, visits, codes, seed),
-        "test": _test(patients, visits, codes, seed),
-        "therapy": _therapy(patients, visits, seed),
     }
+    if measured:
+        made["additional"] = additional
+    if "tests" not in without:
+        made["test"] = _test(patients, visits, codes, seed)
+    if "medications" not in without:
+        made["therapy"] = _therapy(patients, visits, seed)
+    return made
+
+
+def visits_of(
+    patients: Patients, diagnoses: pl.DataFrame, contacts: pl.DataFrame, flaws: Flaws, seed: int
+) -> "Visits":
+    """Return the consultations of `gp_tables`, given the same arguments."""
+    recorded, _ = _by_registration(patients, diagnoses, flaws, seed)
+    return _consultations(patients, recorded, contacts, seed)
 
 
 def _by_registration(
@@ -173,7 +192,7 @@ def _by_registration(
 
 
 @dataclass(frozen=True)
-class _Visits:
+class Visits:
     """Consultations in order of patient and day; `key` packs the patient's row and the day."""
 
     row: np.ndarray
@@ -188,7 +207,7 @@ class _Visits:
 
 def _consultations(
     patients: Patients, diagnoses: pl.DataFrame, contacts: pl.DataFrame, seed: int
-) -> _Visits:
+) -> Visits:
     keys = [
         pack(patients.rows_of(frame["person"]), frame["day"].to_numpy())
         for frame in (diagnoses, contacts)
@@ -201,10 +220,10 @@ def _consultations(
     draws = generator(seed, int(patients.person[0]), "staff")
     practice = patients.practice[row]
     member = (draws.random(len(key)) ** 2 * staff_per_practice(practice)).astype(np.int64) + 1
-    return _Visits(row, day, consid, member * SUFFIX + patients.pracid[row], key)
+    return Visits(row, day, consid, member * SUFFIX + patients.pracid[row], key)
 
 
-def _entered(draws: np.random.Generator, day: np.ndarray) -> np.ndarray:
+def entered_days(draws: np.random.Generator, day: np.ndarray) -> np.ndarray:
     """Return the day of data entry: mostly the same day, else within a month."""
     late = random_mask(draws, len(day), 0.1)
     return day + late * draws.integers(1, 31, len(day))
@@ -255,13 +274,13 @@ def _patient(patients: Patients, flaws: Flaws, seed: int) -> Columns:
     }
 
 
-def _consultation(patients: Patients, visits: _Visits, flaws: Flaws, seed: int) -> Columns:
+def _consultation(patients: Patients, visits: Visits, flaws: Flaws, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "consultation")
     n = len(visits)
     day = np.where(random_mask(draws, n, flaws.missing_date), NO_DAY, visits.day)
     columns = {
         "day": day,
-        "entered": _entered(draws, visits.day),
+        "entered": entered_days(draws, visits.day),
         "constype": draws.choice(np.array([9, 9, 9, 9, 3, 1, 21, 10, 60]), n),
         "duration": draws.integers(0, 25, n),
     }
@@ -279,12 +298,13 @@ def _consultation(patients: Patients, visits: _Visits, flaws: Flaws, seed: int) 
 
 def _clinical(
     patients: Patients,
-    visits: _Visits,
+    visits: Visits,
     recorded: pl.DataFrame,
     older: pl.DataFrame,
     codes: GpCodes,
     flaws: Flaws,
     seed: int,
+    with_measurements: bool,
 ) -> tuple[Columns, Columns]:
     draws = generator(seed, int(patients.person[0]), "clinical")
     diagnoses = pl.concat([recorded, older])
@@ -310,7 +330,7 @@ def _clinical(
     size = np.array([len(codes.unmapped[name]) for name in kinds])
     pool = np.concatenate([codes.unmapped[name] for name in kinds])
     other = pool[draw_mostly_first(draws, (np.cumsum(size) - size)[kind], size[kind])]
-    measured = kind == kinds.index("measurement")
+    measured = (kind == kinds.index("measurement")) & with_measurements
     what = draws.integers(0, len(_MEASUREMENTS), len(unmapped))
     section = np.array([_SECTION[name] for name in kinds])[kind]
 
@@ -333,7 +353,7 @@ def _clinical(
         "enttype": enttype[order],
         "adid": adid_number,
     }
-    entered = _entered(draws, visits.day[visit])
+    entered = entered_days(draws, visits.day[visit])
     columns["medcode"] = np.where(random_mask(draws, n, flaws.no_medcode), 0, columns["medcode"])
     late = patients.closes[of] + draws.integers(1, 365, n)
     day = np.where(random_mask(draws, n, flaws.after_collection), late, columns["day"])
@@ -369,7 +389,7 @@ def _additional(draws: np.random.Generator, visit_patid: np.ndarray, what: np.nd
     }
 
 
-def _referral(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Columns:
+def _referral(patients: Patients, visits: Visits, codes: GpCodes, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "referral")
     (visit,) = np.nonzero(random_mask(draws, len(visits), _REFERRALS_PER_CONSULTATION))
     n = len(visit)
@@ -386,7 +406,7 @@ def _referral(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) ->
     }
 
 
-def _test(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Columns:
+def _test(patients: Patients, visits: Visits, codes: GpCodes, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "test")
     (tested,) = np.nonzero(random_mask(draws, len(visits), _TESTED_CONSULTATIONS))
     visit = np.repeat(tested, draws.integers(1, _TESTS_AT_ONCE + 1, len(tested)))
@@ -408,7 +428,7 @@ def _test(patients: Patients, visits: _Visits, codes: GpCodes, seed: int) -> Col
     }
 
 
-def _therapy(patients: Patients, visits: _Visits, seed: int) -> Columns:
+def _therapy(patients: Patients, visits: Visits, seed: int) -> Columns:
     draws = generator(seed, int(patients.person[0]), "therapy")
     (visit,) = np.nonzero(random_mask(draws, len(visits), _PRESCRIBED_CONSULTATIONS))
     n = len(visit)
@@ -427,12 +447,12 @@ def _therapy(patients: Patients, visits: _Visits, seed: int) -> Columns:
 
 
 def _event(
-    draws: np.random.Generator, patients: Patients, visits: _Visits, visit: np.ndarray
+    draws: np.random.Generator, patients: Patients, visits: Visits, visit: np.ndarray
 ) -> Columns:
     return {
         "patid": patients.patid[visits.row[visit]],
         "eventdate": dates(visits.day[visit]),
-        "sysdate": dates(_entered(draws, visits.day[visit])),
+        "sysdate": dates(entered_days(draws, visits.day[visit])),
         "consid": visits.consid[visit],
         "staffid": visits.staffid[visit],
     }
