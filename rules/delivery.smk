@@ -4,10 +4,11 @@ Two targets also work on a delivery with faults, for which PARTS then has placeh
 needs no delivery, and `check_delivery` reports its faults.
 """
 
+from behrt.cprd.concepts.look_ups import LookUpFile, find_look_ups, needed
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import find_parts, list_files, path_of, require
 from behrt.errors import InputError
-from behrt.simulation.paths import simulated_parts
+from behrt.simulation.paths import concept_look_ups, simulated_parts
 
 DATABASE = DATABASES[config["database"]]
 WITHOUT = config["delivery"]["without"]
@@ -30,6 +31,10 @@ if SIMULATED:
         DELIVERY, len(SIMULATED), DATABASE.name, config["inputs"]
     )
     DELIVERY_FILES = [part.path for part in DELIVERED]
+    CONCEPT_LOOK_UPS = {
+        name: LookUpFile(DELIVERY / concept_look_ups(DATABASE.name)[name], name=name)
+        for name in needed(DATABASE.name, config["inputs"])
+    }
 else:
     DELIVERY = Path(config["delivery"]["folder"])
     DELIVERY_FILES = list_files(DELIVERY)
@@ -38,12 +43,16 @@ else:
             DELIVERY, named=config["delivery"]["files"], database=DATABASE.name
         )
         require(DELIVERED, NEEDED, DELIVERY, DATABASE.name)
+        CONCEPT_LOOK_UPS = find_look_ups(
+            DELIVERY, DATABASE.name, config["inputs"], config["concepts"]["look_ups"]
+        )
     except InputError as error:
         if not FAULTS_ALLOWED:
             raise
         FAULT = error
         # Placeholders, so that the other rules can be defined.
         DELIVERED = simulated_parts(DELIVERY, 1, DATABASE.name)
+        CONCEPT_LOOK_UPS = {}
 
 PARTS = {(part.source_table, part.part): part for part in DELIVERED}
 EXTRACTED = {

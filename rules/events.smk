@@ -1,13 +1,19 @@
 """Turn records into events: the last stage that depends on CPRD writes a MEDS dataset.
 
-In: the cohort, the extracted records of a shard, and the phenotypes.
+In: the cohort, the extracted records of a shard, the phenotypes, and the events beyond diagnoses.
 Out: meds/data/<shard>.parquet, meds/metadata/{codes.parquet,dataset.json}, and the number of
-records of each code that no list has.
+records of each code that no list has; with inputs beyond diagnoses, concepts/outcomes.parquet, the
+number of their records by outcome.
 """
 
 
 rule events:
     input:
+        **(
+            {"concepts": "<results>/concepts/events/{shard}.parquet"}
+            if CONCEPTS
+            else {}
+        ),
         cohort="<results>/cohort/shards/{shard}.parquet",
         diagnoses=DIAGNOSES,
         pointers=POINTERS,
@@ -41,12 +47,26 @@ rule events:
 
 rule meds:
     input:
+        **(
+            {
+                "concept_shards": expand(
+                    "<results>/concepts/outcomes/{shard}.parquet", shard=SHARDS
+                )
+            }
+            if CONCEPTS
+            else {}
+        ),
         medcodes=MEDCODES,
         icd="<results>/phenotypes/icd.parquet",
         phenotypes="<results>/phenotypes/phenotypes.parquet",
         shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
         unmapped=expand("<results>/unmapped/{shard}.parquet", shard=SHARDS),
     output:
+        **(
+            {"concept_outcomes": "<results>/concepts/outcomes.parquet"}
+            if CONCEPTS
+            else {}
+        ),
         codes="<results>/meds/metadata/codes.parquet",
         dataset="<results>/meds/metadata/dataset.json",
         unmapped_codes="<results>/unmapped.parquet",

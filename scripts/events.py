@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import polars as pl
+
 from behrt import stage
+from behrt.cprd.concepts.events import with_concepts
 from behrt.cprd.events import EventSources, make_events
 from behrt.files import write_parquet
 from behrt.logs import logger
@@ -22,10 +25,12 @@ def main(
     unmapped: Path,
     shard: int,
     pointers: list[Path] | None = None,
+    concepts: Path | None = None,
 ) -> None:
     """Write one shard; `diagnoses` are the parts of the GP tables that carry medcodes.
 
-    `pointers` are the parts of the tables that point at those rows that are diagnoses, if any.
+    `pointers` are the parts of the tables that point at those rows that are diagnoses, if any;
+    `concepts` has the shard's events beyond diagnoses.
     """
     sources = EventSources(
         cohort,
@@ -39,6 +44,8 @@ def main(
         pointers or [],
     )
     made, outcomes = make_events(sources, shard)
+    if concepts is not None:
+        made = with_concepts(made, pl.read_parquet(concepts))
     write_events(made, events)
     write_parquet(outcomes, unmapped)
     logger.info("events, shard %d: %d events", shard, made.height)

@@ -15,7 +15,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from behrt.caliber import icd, read_codes
+from behrt.caliber import icd, opcs, read_codes
 from behrt.errors import InputError
 
 CODE_PREFIX = "CALIBER//"
@@ -262,6 +262,45 @@ def _read(folder: Path, listed: list[dict[str, str]]) -> tuple[pl.DataFrame, dic
     )
     number = {"Read code as a decimal number": pl.col("code").str.contains(r"^[0-9]{7}\.0$")}
     return _kept(typed, reason, "read", number)
+
+
+def read_opcs(folder: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Read the OPCS-4 codes of the lists of procedures.
+
+    A phenotype with an OPCS list need not have a list of diagnoses. A code of three characters
+    includes every code of four that begins with it.
+
+    Args:
+        folder: as `read_lists` takes it.
+
+    Returns:
+        opcs and phenotype (its name) String, each pair once, sorted; and what became of every row.
+
+    Raises:
+        InputError: a file or column is missing; there is no OPCS list; no code of a list can be
+            read.
+    """
+    folder = Path(folder)
+    dictionary = _rows(folder / "dictionary.csv", "phenotype", "opcs")
+    listed = sorted((row for row in dictionary if row["opcs"]), key=lambda row: row["phenotype"])
+    if not listed:
+        raise InputError(
+            folder / "dictionary.csv",
+            "no phenotype has an OPCS list",
+            "Set `concepts.procedures.level` to 3 or 4, or `caliber` to lists with procedures",
+        )
+    rows = _listed_codes(folder / "secondary_care", listed, "opcs", ("opcs4code", "opcs_code"))
+    typed = rows.with_columns(opcs=opcs.at_level_4(pl.col("code")))
+    reason = pl.when(pl.col("opcs").is_null()).then(pl.lit("not an OPCS-4 code"))
+    code = pl.col("code")
+    bare = (code.str.len_chars() > 3) & ~code.str.contains(".", literal=True)
+    pairs, manifest = _kept(typed, reason, "opcs", {"OPCS-4 code without its dot": bare})
+    _require_a_code(folder / "secondary_care", listed, "opcs", pairs)
+    names = pl.DataFrame({"phenotype": [row["phenotype"] for row in listed]}).with_row_index("at")
+    named = pairs.join(
+        names, left_on="phenotype", right_on=pl.col("at").cast(pl.Int16), how="left"
+    ).select("opcs", phenotype="phenotype_right")
+    return named.unique().sort(pl.all()), manifest
 
 
 def read_terms(folder: Path) -> pl.DataFrame:

@@ -49,6 +49,7 @@ PATIENT_DATA = (
     "admissions",
     "assessment",
     "cohort",
+    "concepts",
     "delivery",
     "evaluation",
     "extracted",

@@ -65,6 +65,10 @@ class LaboratoryTest(Section):
     entities: DistinctOrNone[Count] = ()
     """The entity types (enttype) of CPRD GOLD's Test that record it."""
 
+    described_as: DistinctOrNone[Text] = ()
+    """Words, one of which the description of these entity types in entity.txt must have. Without
+    words, any description will do."""
+
     unit: str
     """The unit of its values. A value without a unit counts where this is "" or `units` has ""."""
 

@@ -1,0 +1,1 @@
+"""Inputs beyond diagnoses, from the records of CPRD and HES to MEDS events."""
