@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from meds.schema import CodeMetadataSchema, DataSchema, DatasetMetadataSchema
 
+from behrt.concept_descriptions import describe
 from behrt.files import atomic, write_json
 
 VALUE, UNIT = "numeric_value", "unit"
@@ -62,7 +63,10 @@ def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
     numbered = kind.str.to_titlecase() + " " + number
     described = others.select(
         "code",
-        description=pl.col("code").replace_strict(_DESCRIPTIONS, default=numbered),
+        description=pl.coalesce(
+            describe(pl.col("code")),
+            pl.col("code").replace_strict(_DESCRIPTIONS, default=numbered),
+        ),
         parent_codes=pl.lit(None, dtype=pl.List(pl.String)),
     )
     return pl.concat([words, described]).sort("code")

@@ -5,8 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from behrt.concepts import concepts_in
+from behrt.cprd.concepts.codes import names_of
+from behrt.cprd.concepts.look_ups import find_look_ups
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import find_parts
+from behrt.settings.concepts import ConceptSettings
 from behrt.settings.delivery import CohortRules
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -45,14 +49,17 @@ def run_stages(
     merged: Path | None = None,
     snomed: Path | None = None,
     without: Sequence[str] = (),
+    inputs: Sequence[str] = ("diagnoses",),
+    concepts: dict[str, Any] | None = None,
 ) -> None:
     """Run the stages from delivered text to MEDS.
 
-    `diagnoses` is the configuration's events.tables, `without` its delivery.without.
+    `diagnoses` is the configuration's events.tables, `without` its delivery.without; `concepts` is
+    its section of that name.
     """
     known = DATABASES[database]
     cohort_rules = CohortRules.model_validate(rules)
-    needed = known.needed(diagnoses, without, cohort_rules.state_coverage)
+    needed = known.needed(diagnoses, without, cohort_rules.state_coverage, inputs)
     parts: dict[str, list[Path]] = {source_table: [] for source_table in known.source_tables}
     extract = script("extract")
     for part in find_parts(delivery, database=database):
@@ -69,7 +76,7 @@ def run_stages(
             shards=shards,
             maximum_refused=0.0,
             options={},
-            unread=known.unread(part.source_table, diagnoses),
+            unread=known.unread(part.source_table, diagnoses, inputs),
         )
         parts[part.source_table].append(rows)
     tables = ("phenotypes", "medcodes", "medcodeids", "icd", "read_codes")
@@ -96,6 +103,8 @@ def run_stages(
         [out / folder / f"{shard:02d}.parquet" for shard in range(shards)]
         for folder in ("cohort/shards", "cohort/counts", "meds/data", "unmapped")
     )
+    settings = ConceptSettings.model_validate(concepts or {})
+    concept_codes = read_concepts(delivery, lists, out, database, inputs, settings)
     for shard in range(shards):
         script("cohort_shard")(
             patient=parts["patient"],
@@ -117,6 +126,22 @@ def run_stages(
             without=list(without),
             **mapping,
         )
+        own = {}
+        if concept_codes is not None:
+            own = {"concepts": out / f"concepts/events/{shard:02d}.parquet"}
+            tables = [name for concept in concepts_in(inputs) for name in known.concepts[concept]]
+            script("concept_events")(
+                cohort=cohorts[shard],
+                codes=concept_codes,
+                events=own["concepts"],
+                outcomes=out / f"concepts/outcomes/{shard:02d}.parquet",
+                shard=shard,
+                database=database,
+                inputs=list(inputs),
+                level=settings.procedures.level,
+                measurements=settings.measurements,
+                **{name: parts[name] for name in tables},
+            )
         script("events")(
             cohort=cohorts[shard],
             diagnoses=coded,
@@ -129,6 +154,7 @@ def run_stages(
             unmapped=unmapped[shard],
             shard=shard,
             **mapping,
+            **own,
         )
     script("cohort")(
         shards=cohorts,
@@ -153,4 +179,37 @@ def run_stages(
         dataset=out / "meds/metadata/dataset.json",
         unmapped_codes=out / "unmapped.parquet",
         name="test",
+        concept_shards=sorted((out / "concepts/outcomes").glob("*.parquet")),
+        concept_outcomes=out / "concepts/outcomes.parquet",
     )
+
+
+def read_concepts(
+    delivery: Path,
+    lists: Path,
+    out: Path,
+    database: str,
+    inputs: Sequence[str],
+    settings: ConceptSettings,
+) -> list[Path] | None:
+    """Read what the codes of the inputs beyond diagnoses are; None if there are none."""
+    if not concepts_in(inputs):
+        return None
+    found = find_look_ups(delivery, database, inputs, settings.look_ups)
+    level = settings.procedures.level
+    paths = [out / f"concepts/codes/{name}.parquet" for name in names_of(database, inputs, level)]
+    tests, measurements = settings.tests.codes, settings.measurements.codes
+    script("concept_codes")(
+        codes=paths,
+        manifest=out / "concepts/codes/manifest.json",
+        database=database,
+        inputs=list(inputs),
+        concepts=settings,
+        names=list(found),
+        members=[file.member for file in found.values()],
+        look_ups=[file.path for file in found.values()],
+        lists=lists if level == "caliber" else None,
+        test_codes=tests and Path(tests),
+        measurement_codes=measurements and Path(measurements),
+    )
+    return paths
