@@ -10,10 +10,13 @@ from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
+from behrt.concepts import INPUTS
+
 
 def main(meds: str) -> None:
     rules = {}
-    for config in ({"database": "aurum"}, {"source": "meds", "meds": {"folder": meds}}):
+    everything = {"database": "aurum", "inputs": list(INPUTS)}
+    for config in (everything, {"source": "meds", "meds": {"folder": meds}}):
         with SnakemakeApi(OutputSettings()) as api:
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=1),
