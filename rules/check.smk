@@ -11,6 +11,8 @@ rule check_delivery:
         **({} if config["caliber"] else {"own_lists": "<results>/caliber"}),
         **({"merged": AURUM["merged_practices"]} if "merged_practices" in AURUM else {}),
         **({"snomed": AURUM["snomed"]} if "snomed" in AURUM else {}),
+        **OBSERVATION_LISTS,
+        look_ups=[file.path for file in CONCEPT_LOOK_UPS.values()],
         files=DELIVERY_FILES,
     output:
         report="<results>/check/delivery.json",
@@ -27,7 +29,11 @@ rule check_delivery:
         runtime=120,
     params:
         content=lambda wildcards: content_of(
-            [] if SIMULATED else DELIVERY_FILES, config["caliber"], *AURUM.values()
+            [] if SIMULATED else DELIVERY_FILES,
+            config["caliber"],
+            *AURUM.values(),
+            *([] if SIMULATED else OBSERVATION_LISTS.values()),
+            *config["concepts"]["look_ups"].values(),
         ),
         folder=lambda wildcards: str(DELIVERY),
         lists=lambda wildcards: config["caliber"] or f"{RESULTS}/caliber",
@@ -44,6 +50,12 @@ rule check_delivery:
         threshold=DISCLOSURE["threshold"],
         megabytes=config["check"]["megabytes"],
         without=WITHOUT,
+        inputs=config["inputs"],
+        concepts={
+            name: value
+            for name, value in config["concepts"].items()
+            if name != "minimum_patients"
+        },
         predictions=config["split"]["held_out"] * len(TASKS) * len(MODELS),
         code=code_hash(SCRIPTS / "check_delivery.py", "cprd/layouts.toml"),
     message:

@@ -7,7 +7,6 @@ dataset takes; concepts/outcomes/<shard>.parquet, what became of each record.
 
 from behrt.cprd.concepts.codes import names_of
 
-CONCEPTS = concepts_in(config["inputs"])
 CONCEPT_TABLES = {
     source_table: EXTRACTED[source_table]
     for concept in CONCEPTS
@@ -19,13 +18,6 @@ CONCEPT_CODES = [
         DATABASE.name, config["inputs"], config["concepts"]["procedures"]["level"]
     )
 ]
-# The code lists of CPRD Aurum's observations, which a simulated delivery has.
-OBSERVATION_LISTS = {
-    f"{concept.removesuffix('s')}_codes": config["concepts"][concept]["codes"]
-    or str(DELIVERY / concept_look_ups(DATABASE.name)[concept])
-    for concept in CONCEPTS
-    if DATABASE.name == "aurum" and concept in ("tests", "measurements")
-}
 PROCEDURE_LISTS = (
     {"lists": config["caliber"] or "<results>/caliber"}
     if "procedures" in CONCEPTS

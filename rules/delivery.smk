@@ -78,3 +78,11 @@ MEDCODES = (
 )
 AURUM = {key: path for key, path in config["aurum"].items() if path}
 OWN_SPLIT = None
+CONCEPTS = concepts_in(config["inputs"])
+# The code lists of CPRD Aurum's observations, which a simulated delivery has.
+OBSERVATION_LISTS = {
+    f"{concept.removesuffix('s')}_codes": config["concepts"][concept]["codes"]
+    or str(DELIVERY / concept_look_ups(DATABASE.name)[concept])
+    for concept in CONCEPTS
+    if DATABASE.name == "aurum" and concept in ("tests", "measurements")
+}

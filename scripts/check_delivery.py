@@ -12,6 +12,7 @@ from behrt.cprd.databases import DATABASES
 from behrt.cprd.values import Options
 from behrt.files import atomic, write_json
 from behrt.logs import NOTICE, logger
+from behrt.settings.concepts import ConceptSettings
 from behrt.settings.delivery import CohortRules
 
 
@@ -32,14 +33,21 @@ def main(
     megabytes: float,
     predictions: float,
     without: list[str],
+    inputs: list[str],
+    concepts: ConceptSettings,
     own_lists: Path | None = None,
     merged: Path | None = None,
     snomed: Path | None = None,
+    look_ups: list[Path] | None = None,
+    test_codes: Path | None = None,
+    measurement_codes: Path | None = None,
 ) -> None:
     """Check the delivery in `folder`, with the code lists in `lists`.
 
-    `files` and `own_lists` are inputs so that Snakemake runs the check again after a change.
+    `files`, `own_lists` and `look_ups` are inputs so that Snakemake runs the check again after a
+    change.
     """
+    observation_lists = {"tests": test_codes, "measurements": measurement_codes}
     source_tables = DATABASES[database].source_tables
     settings = CheckSettings(
         database=DATABASES[database],
@@ -58,6 +66,9 @@ def main(
         merged=merged,
         snomed=snomed,
         without=without,
+        inputs=inputs,
+        concepts=concepts,
+        observation_lists={name: path for name, path in observation_lists.items() if path},
     )
     work = report.parent / ".sample"
     shutil.rmtree(work, ignore_errors=True)

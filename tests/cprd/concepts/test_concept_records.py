@@ -1,5 +1,6 @@
 """Records beyond diagnoses from delivered text to MEDS, in both databases, written by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from layouts import write as write_layout
 from stages import run_stages, write_lists
 
 from behrt.concepts import PREFIXES
+from behrt.cprd.check.report import check
+from behrt.cprd.check.sampling import CheckSettings
+from behrt.cprd.check.text import as_text
 from behrt.cprd.concepts import look_ups
-from behrt.cprd.databases import AURUM, GOLD
+from behrt.cprd.databases import AURUM, DATABASES, GOLD
 from behrt.errors import InputError
 from behrt.files import read_json
+from behrt.settings.delivery import CohortRules
 
 ALL = ("diagnoses", "medications", "procedures", "tests", "measurements")
 ONE, TWO = PATIDS[2], PATIDS[3]
@@ -336,3 +341,55 @@ def test_look_ups_that_do_not_fit_the_delivery_are_refused(tmp_path: Path) -> No
     (delivery / "lookups/product.txt").unlink()
     with pytest.raises(InputError, match="which the input medications needs"):
         look_ups.find_look_ups(delivery, "gold", inputs, {})
+
+
+def check_settings(folder: Path, database: str, **changes: Any) -> CheckSettings:
+    write_lists(folder / "lists")
+    lists = {
+        name: folder / f"delivery/lookups/{name}.csv"
+        for name in ("tests", "measurements")
+        if database == "aurum"
+    }
+    settings = CheckSettings(
+        diagnoses=None,
+        rules=CohortRules(minimum_visits=1),
+        options={},
+        maximum_refused=0.0,
+        shards=2,
+        threshold=1,
+        sample_bytes=10**6,
+        lists=folder / "lists",
+        database=DATABASES[database],
+        inputs=ALL,
+        observation_lists=lists,
+    )
+    return replace(settings, **changes)
+
+
+@pytest.mark.parametrize("database", ["gold", "aurum"])
+def test_the_check_of_a_delivery_shows_what_becomes_of_its_records(
+    tmp_path: Path, database: str
+) -> None:
+    delivery = (write_gold if database == "gold" else write_aurum)(tmp_path / "delivery")
+    report = check(delivery, check_settings(tmp_path, database), tmp_path / "work")
+    assert report["errors"] == []
+    assert report["concepts"]["medications"] == {
+        "rows_read": 10,
+        "shares": {"no code": 0.1, "no date": 0.1, "unmapped": 0.1, "mapped": 0.7},
+    }
+    assert report["concepts"]["procedures"]["shares"] == {"no code": 0.2, "mapped": 0.8}
+    assert set(report["concepts"]) == {*ALL} - {"diagnoses"}
+    assert "Medications: of 10 records read, no code 10.0%, no date" in as_text(report)
+
+
+def test_the_check_lists_every_look_up_that_is_missing(tmp_path: Path) -> None:
+    delivery = write_gold(tmp_path / "delivery")
+    for name in ("product.txt", "TXTFILES/YND.txt"):
+        (delivery / "lookups" / name).unlink()
+    (delivery / "gold/x_Extract_test_001.txt").unlink()
+    report = check(delivery, check_settings(tmp_path, "gold"), tmp_path / "work")
+    errors = "\n".join(report["errors"])
+    assert "no file product.txt, which the input medications needs" in errors
+    assert "no file TXTFILES/YND.txt, which the input measurements needs" in errors
+    assert "test: no file" in errors
+    assert set(report["concepts"]) == {"procedures"}

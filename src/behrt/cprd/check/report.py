@@ -11,6 +11,7 @@ from behrt import logs
 from behrt.caliber.lists import read_lists
 from behrt.caliber.snomed import read_snomed
 from behrt.cprd.check import rounding
+from behrt.cprd.check.concepts import look_at_concepts
 from behrt.cprd.check.estimation import estimate_cohort, estimate_needs
 from behrt.cprd.check.sampling import WHOLE, CheckSettings, Sample, read_sample, rows_of
 from behrt.cprd.delivery import DeliveredPart, survey
@@ -34,7 +35,12 @@ _MEANING = {
     "problem": "it is not known which observations are problems",
     "emismedicaldictionary": "no code of general practice can be mapped to a disease",
     "referral": "diagnoses that are only in a referral are missing",
-    "test": "diagnoses that are only in a test are missing",
+    "test": "tests, and diagnoses that are only in a test, are missing",
+    "therapy": "there are no prescriptions; to do without them, remove medications from inputs",
+    "drugissue": "there are no prescriptions; to do without them, remove medications from inputs",
+    "additional": "there are no measurements; to do without them, remove measurements from inputs",
+    "hes_procedures_epi": "there are no procedures; to do without them, remove procedures from "
+    "inputs",
     "linkage_eligibility": "it is not known who can be linked to HES, so no patient is selected",
     "linkage_coverage": "HES's first and last day must be set, as cohort.hes_start and hes_end",
     "hes_hospital": "admissions without a diagnosis are not visits; to do without them, add "
@@ -77,6 +83,7 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
     ]
     lists, useless = _lists(samples, settings, work, problems)
     codes = _codes(samples, settings, lists, problems)
+    concepts = look_at_concepts(samples, folder, settings, problems)
     selected = estimate_cohort(samples, settings, lists, work, problems)
     report = {
         "tables": {name: _source_table(samples[name], settings) for name in sorted(samples)},
@@ -87,6 +94,7 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
         "duplicated": _duplicated([sample for group in samples.values() for sample in group]),
         "without_patient_row": _without_patient_row(samples, settings),
         "codes": codes,
+        "concepts": concepts,
         "cohort": selected,
         "needs": estimate_needs(samples, settings, selected, lists),
         "sample": {

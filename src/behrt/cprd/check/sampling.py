@@ -15,6 +15,7 @@ from behrt.cprd.extraction import extract_part
 from behrt.cprd.layout import SourceTable
 from behrt.cprd.text import split_columns
 from behrt.cprd.values import DTYPES, Options
+from behrt.settings.concepts import ConceptSettings
 from behrt.settings.delivery import CohortRules
 
 WHOLE = (
@@ -57,6 +58,9 @@ class CheckSettings:
         merged: the list of merged practices (CPRD Aurum), or None.
         snomed: the list of SNOMED CT concepts (CPRD Aurum), or None.
         without: the source tables that the run goes without (`delivery.without`).
+        inputs: what the run reads (`inputs`).
+        concepts: how it reads inputs beyond diagnoses.
+        observation_lists: of CPRD Aurum, the code list of tests and of measurements.
     """
 
     diagnoses: Sequence[str] | None
@@ -73,15 +77,20 @@ class CheckSettings:
     merged: Path | None = None
     snomed: Path | None = None
     without: Sequence[str] = ()
+    inputs: Sequence[str] = ("diagnoses",)
+    concepts: ConceptSettings = field(default_factory=ConceptSettings)
+    observation_lists: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def source_tables(self) -> list[str]:
         """The source tables that the run reads."""
-        return self.database.needed(self.diagnoses, self.without, self.rules.state_coverage)
+        return self.database.needed(
+            self.diagnoses, self.without, self.rules.state_coverage, self.inputs
+        )
 
     def layout(self, source_table: str) -> SourceTable:
         """Return a source table as the run reads it."""
-        unread = self.database.unread(source_table, self.diagnoses)
+        unread = self.database.unread(source_table, self.diagnoses, self.inputs)
         return self.database.source_tables[source_table].without(unread)
 
     @property

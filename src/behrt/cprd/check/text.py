@@ -28,6 +28,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Not recognised, not read: {others['files']} files ({names})"
     yield ""
     yield from _codes(report["codes"])
+    yield from _concepts(report["concepts"])
     yield ""
     yield from _cohort(report["cohort"])
     yield ""
@@ -74,6 +75,15 @@ def _codes(codes: Mapping[str, Any]) -> Iterator[str]:
             f"Codes, {system}: {_share(entry['rows_with_a_code'])} of the rows read have one, "
             f"{_share(entry['rows_mapped'])} of these are mapped to a disease; of "
             f"{_count(entry['codes_seen'])} different codes {_share(entry['codes_mapped'])}"
+        )
+
+
+def _concepts(concepts: Mapping[str, Any]) -> Iterator[str]:
+    for concept, entry in concepts.items():
+        shares = (f"{outcome} {_share(share)}" for outcome, share in entry["shares"].items())
+        yield (
+            f"{concept.capitalize()}: of {_count(entry['rows_read'])} records read, "
+            f"{', '.join(shares) or 'none'}"
         )
 
 
