@@ -1,5 +1,6 @@
 """Train one model once, for all tasks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from behrt import stage
@@ -21,9 +22,12 @@ def main(
     tasks: list[Task],
     protocol: str,
     compute: Compute,
+    events: Sequence[Path] = (),
 ) -> None:
     """Train; `weights`, `model_config` and `metrics` are the three files of one folder."""
-    train_jointly(recipe, sequences, vocabulary, tasks, examples, protocol, weights.parent, compute)
+    train_jointly(
+        recipe, sequences, vocabulary, tasks, examples, protocol, weights.parent, compute, events
+    )
     names = ", ".join(task.name for task in tasks)
     logger.info("%s: trained for %s by the %s protocol", recipe.kind, names, protocol)
 

@@ -32,16 +32,22 @@ ENSEMBLE = "ensemble"
 """The kind of model that is made of the predictions of others."""
 
 WITH_VECTORS = (
+    "bag_of_words",
     "behrt",
+    "boltzmann_machine",
     "deep_patient",
     "deepcare",
     "deepr",
+    "delphi",
     "doctor_ai",
     "forecast",
     "retain",
     "skip_gram",
 )
 """The kinds with vectors of patients: their modules have `embed`."""
+
+WITH_TRAJECTORIES = ("delphi",)
+"""The kinds that learn when events and deaths come, so that futures can be sampled."""
 
 JOINT = "x-joint"
 """States, in the schema, whether a kind is trained once, for all tasks."""

@@ -140,6 +140,7 @@ def train_jointly(
     protocol: str,
     folder: Path,
     compute: Compute,
+    events: Sequence[Path] = (),
 ) -> None:
     """Train a model once, for all tasks, after every visit; write its three files to `folder`.
 
@@ -154,6 +155,7 @@ def train_jointly(
         protocol: decides which patients it learns from, and on which the epoch is chosen.
         folder: receives config.json, model.safetensors and metrics.jsonl.
         compute: seed, threads, precision and accelerator.
+        events: the MEDS events, for a kind that learns from deaths.
 
     Raises:
         InputError: an unknown kind, protocol or setting, or no examples.
@@ -170,7 +172,7 @@ def train_jointly(
     }
     run = TrainingRun(folder, compute, facts=facts)
     histories = load_histories(
-        sequences, tasks, list(splits.training), vocabulary, minimum_visits=1
+        sequences, tasks, list(splits.training), vocabulary, minimum_visits=1, events=events
     )
     tuning = {
         task.name: load_examples(sequences, path, list(splits.choosing), vocabulary, task.labelled)

@@ -46,7 +46,7 @@ def network(settings: Settings = SMALL) -> Delphi:
 
 
 def log_rates(examples: Examples, settings: Settings = SMALL) -> torch.Tensor:
-    """Return (visits, 13): the log rates after every visit."""
+    """Return (visits, 14): the log rates after every visit."""
     counts, patients = np.diff(examples.visit_offsets), np.arange(len(examples))
     visits, patient = np.arange(counts.sum()), np.repeat(patients, counts)
     with torch.no_grad():
@@ -56,10 +56,10 @@ def log_rates(examples: Examples, settings: Settings = SMALL) -> torch.Tensor:
     return found
 
 
-def histories_of(examples: Examples, followed: int = 0) -> Histories:
-    """Return histories whose follow-up ends so many days after the last visit."""
+def histories_of(examples: Examples, followed: int = 0, died: bool = False) -> Histories:
+    """Return histories whose follow-up ends so many days after the last visit, or all by death."""
     end = examples.visit_day[examples.visit_offsets[1:] - 1] + followed
-    return Histories(examples, end.astype(np.int32), {})
+    return Histories(examples, end.astype(np.int32), {}, np.full(len(examples), died))
 
 
 def test_what_comes_later_changes_nothing_before_it(
@@ -138,7 +138,7 @@ def test_a_network_starts_by_raising_the_rates_of_diseases_on_record(
     model, examples = Delphi(settings, 12, TASKS), build_examples(draw_patients(50, 1))
     rows, last = np.arange(50), examples.visit_offsets[1:] - 1
     with torch.no_grad():
-        found = model.eval()(**cut_batch(settings, examples, rows, last, rows))[:, 1:].numpy()
+        found = model.eval()(**cut_batch(settings, examples, rows, last, rows))[:, 1:-1].numpy()
     known = examples.known_matrix(rows)
     assert found[known].mean() > found[~known].mean() + 0.5
 
@@ -146,9 +146,11 @@ def test_a_network_starts_by_raising_the_rates_of_diseases_on_record(
 # --- The likelihood ---------------------------------------------------------------------------
 
 
-def test_the_loss_of_two_visits_by_hand(build_examples: Build) -> None:
-    """After visit 1, diseases 3 and 5 come after 73.05 days; after visit 2 follow-up ends."""
-    histories = next_events(histories_of(build_examples([(1, [(0, [1]), (73, [3, 5])], [])]), 365))
+@pytest.mark.parametrize("died", [False, True])
+def test_the_loss_of_two_visits_by_hand(build_examples: Build, died: bool) -> None:
+    """After visit 1, diseases 3 and 5 come after 73 days; after visit 2 follow-up or life ends."""
+    examples = build_examples([(1, [(0, [1]), (73, [3, 5])], [])])
+    histories = next_events(histories_of(examples, 365, died))
     objective = NextEvents(
         histories.examples,
         histories.examples,
@@ -158,7 +160,7 @@ def test_the_loss_of_two_visits_by_hand(build_examples: Build) -> None:
         cuts=None,
         max_length=99,
     )
-    rates = torch.linspace(0.1, 1.3, 13)  # a visit and 12 diseases, per year
+    rates = torch.linspace(0.1, 1.4, 14)  # a visit, 12 diseases and death, per year
     fabric = fabric_of(run_in(Path("unused")))
     loss = objective.loss(
         lambda: rates.log().repeat(2, 1),  # type: ignore[arg-type]
@@ -167,7 +169,7 @@ def test_the_loss_of_two_visits_by_hand(build_examples: Build) -> None:
         np.random.default_rng(1),
     )
     total, years = float(rates.sum()), np.array([73, 365]) / 365.25
-    events = np.log([0.1, 0.1 + 4 * 0.1, 0.1 + 6 * 0.1]).sum()
+    events = np.log([0.1, 0.1 + 4 * 0.1, 0.1 + 6 * 0.1]).sum() + died * np.log(1.4)
     assert float(loss) == pytest.approx((total * years.sum() - events) / 2, rel=1e-5)
 
 

@@ -1,22 +1,32 @@
 """Small trained models in folders of their own."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
-from behrt.evaluation.recalibration import Recalibration
+from behrt.evaluation.recalibration import Recalibration, fit_recalibration
+from behrt.kinds import module_needs_training
 from behrt.learning import artefacts
-from behrt.learning.run import Compute, TrainingRun
+from behrt.learning.artefacts import WEIGHTS
+from behrt.learning.examples import Examples
+from behrt.learning.histories import NO_CUT, Histories
+from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.models import ensemble, kinds, model_named
 from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.settings.behrt import Settings
 from behrt.tasks import Task
 from behrt.use.description import Description
 from behrt.use.folder import write_folder
+from behrt.use.inputs import read_inputs
 
 Make = Callable[..., Path]
 TASK = Task("T2", 6)
@@ -59,3 +69,108 @@ def trained(tmp_path: Path, vocabulary: Vocabulary) -> Make:
         return tmp_path / "trained" / name
 
     return make
+
+
+# --- A model of every kind ----------------------------------------------------------------------
+
+SMALL = {"hidden": 8, "layers": 1, "heads": 2, "intermediate": 8}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "bag_of_words": {"penalties": [1]},
+    "behrt": SMALL,
+    "boltzmann_machine": {"hidden": 4, "epochs": 1, "penalties": [1]},
+    "deep_patient": {"hidden": 4, "layers": 1, "epochs": 1, "penalties": [1]},
+    "deepcare": {"embedding_size": 4, "hidden_size": 4, "inner_size": 4},
+    "deepr": {"embedding_size": 4, "filters": 4, "minimum_uses": 1},
+    "delphi": SMALL,
+    "doctor_ai": {"embedding_size": 4, "hidden_size": 4},
+    "forecast": SMALL,
+    "lightgbm": {"trees": 2, "minimum_patients": 5},
+    "logistic_regression": {"penalties": [1]},
+    "retain": {"embedding_size": 4, "hidden_size": 4},
+    "skip_gram": {"size": 4, "epochs": 1, "penalties": [1]},
+}
+MEMBERS = ("deepr", "history")
+
+
+def draw_events(patients: int, seed: int) -> pl.DataFrame:
+    """Return MEDS events of random patients, who all have several visits."""
+    generator = np.random.default_rng(seed)
+    events: list[tuple[int, datetime | None, str]] = []
+    for patient in range(patients):
+        day = datetime(2000, 1, 1)
+        events += [
+            (patient, datetime(1950, 1, 1), "MEDS_BIRTH"),
+            (patient, None, f"SEX//{('female', 'male')[patient % 2]}"),
+            (patient, day, "FOLLOW_UP//START"),
+        ]
+        for _ in range(int(generator.integers(2, 6))):
+            day += timedelta(days=int(generator.integers(20, 400)))
+            for disease in generator.choice(12, generator.integers(1, 4), replace=False):
+                events.append((patient, day, f"CALIBER//Disease {disease:02d}"))
+        events.append((patient, day + timedelta(days=300), "FOLLOW_UP//END"))
+    schema = {"subject_id": pl.Int64, "time": pl.Datetime("us"), "code": pl.String}
+    return pl.DataFrame(events, schema, orient="row")
+
+
+def examples_to_learn(vocabulary: Vocabulary, seed: int) -> Examples:
+    """Return histories whose label is a disease of theirs, as no task would have it."""
+    (read,) = read_inputs(draw_events(40, seed), None, vocabulary, Counter())
+    whole = read.examples
+    first = whole.codes[whole.code_offsets[whole.visit_offsets[:-1]]]
+    return replace(whole, labels=first, label_offsets=np.arange(len(whole) + 1))
+
+
+def fit_any(kind: str, train: Examples, tuning: Examples, run: TrainingRun) -> None:
+    """Train a small model of a kind for one epoch."""
+    module = model_named(kind)
+    settings = module.Settings(**SETTINGS.get(kind, {}))
+    optimisation = Optimisation(epochs=1, batch_size=16, learning_rate=0.01)
+    if hasattr(module, "fit_jointly"):
+        visits = np.arange(len(train.visit_day))
+        last = np.repeat(train.visit_offsets[1:], np.diff(train.visit_offsets))
+        ends = np.where(visits + 1 < last, visits + 2, NO_CUT)
+        day = train.visit_day[train.visit_offsets[1:] - 1]
+        histories = Histories(train, day + 300, {"T2": ends}, np.arange(len(train)) % 3 == 0)
+        facts = {**run.facts, "tasks": {"T2": 6}}
+        joint = replace(run, folder=run.folder.with_name(f"{kind}_joint"), facts=facts)
+        module.fit_jointly(histories, {"T2": tuning}, settings, optimisation, None, joint)
+        module.take_task(joint.folder / WEIGHTS, replace(run, facts={**run.facts, "task": "T2"}))
+    else:
+        needed = optimisation if module_needs_training(kind) else None
+        module.fit(train, tuning, settings, needed, None, run)
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a trained folder of every kind, each trained on the same patients."""
+    folder = tmp_path_factory.mktemp("kinds")
+    names = tuple(f"Disease {disease:02d}" for disease in range(12))
+    vocabulary = Vocabulary(names, tuple("Chapter" for _ in names))
+    write_vocabulary(vocabulary, folder / "vocabulary.json")
+    train, tuning = (examples_to_learn(vocabulary, seed) for seed in (1, 2))
+    labels = tuning.label_matrix(np.arange(len(tuning)))
+    predicted = {}
+    for kind in sorted(kinds(), key=lambda kind: kind == "ensemble"):
+        facts = {"kind": kind, "vocabulary": vocabulary.version, "protocol": "strict"}
+        run = TrainingRun(folder / "models" / kind, Compute(1, precision="32-true"), facts=facts)
+        members = MEMBERS if kind == "ensemble" else ()
+        if members:
+            scores = np.stack([predicted[member] for member in members])
+            settings = ensemble.Settings(of=members)
+            weights = ensemble.fit(scores, tuning.subject_id, tuning, settings, run)
+            predicted[kind] = ensemble.pooled(scores, weights)
+        else:
+            fit_any(kind, train, tuning, run)
+            predicted[kind] = model_named(kind).predict(tuning, run)
+        write_folder(
+            folder / "trained" / kind,
+            Description(
+                kind, kind, TASK, "test", "simulated", "strict", 2, vocabulary.version, members
+            ),
+            run.folder,
+            {member: folder / "models" / member for member in members},
+            folder / "vocabulary.json",
+            fit_recalibration(predicted[kind], labels),
+        )
+    np.savez(folder / "predicted.npz", **predicted)
+    return folder

@@ -13,13 +13,16 @@ from scipy.special import expit, logit
 
 import behrt
 from behrt.errors import InputError
+from behrt.evaluation.recalibration import fit_recalibration
 from behrt.files import read_json, write_json
+from behrt.kinds import WITH_VECTORS
 from behrt.learning.artefacts import read_weights
 from behrt.logs import logger
+from behrt.models import kinds
 from behrt.predict import main
 from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary
 
-from .conftest import Make
+from .conftest import Make, draw_events, examples_to_learn
 
 EVENTS = pl.DataFrame(
     {
@@ -88,9 +91,23 @@ def test_several_times_of_a_subject_have_a_prediction_each(trained: Make) -> Non
     assert vectors.schema["vector"] == pl.Array(pl.Float32, 8)
 
 
-def test_a_kind_without_vectors_is_refused(trained: Make) -> None:
-    with pytest.raises(InputError, match="kind history has no vectors of patients"):
-        behrt.load(trained("history")).embed(EVENTS)
+@pytest.mark.parametrize("kind", kinds())
+def test_a_model_of_every_kind_predicts_as_its_module_does(every_kind: Path, kind: str) -> None:
+    """In the same order, recalibrated as in the assessment; and its vectors, or a refusal."""
+    model, events = behrt.load(every_kind / "trained" / kind), draw_events(40, 2)
+    with np.load(every_kind / "predicted.npz") as predicted:
+        own = predicted[kind]
+    assert model.score(events, calibrated=False).risks == pytest.approx(own, abs=1e-6)
+    labels = examples_to_learn(model.vocabulary, 2).label_matrix(np.arange(40))
+    risks = model.predict(events)["probability"].to_numpy().reshape(40, 12)
+    assert risks == pytest.approx(fit_recalibration(own, labels).risks(own), abs=1e-5)
+    if kind in WITH_VECTORS:
+        vectors = model.embed(events)["vector"].to_numpy()
+        assert vectors.shape[0] == 40
+        assert len(np.unique(vectors.round(6), axis=0)) > 10
+    else:
+        with pytest.raises(InputError, match=f"kind {kind} has no vectors of patients"):
+            model.embed(events)
 
 
 def test_a_pretrained_model_has_vectors_and_no_risks(trained: Make) -> None:

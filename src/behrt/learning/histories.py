@@ -5,11 +5,13 @@ diseases of the task's window after it. `load_examples` returns the one cut per 
 draws, as the paper does; here a model may learn from several or all of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from meds.schema import death_code
 
 from behrt import hashing
 from behrt.errors import InputError
@@ -34,11 +36,13 @@ class Histories:
         examples: whole histories, one row per subject, without labels.
         follow_up_end: int32 (n), days since 1970-01-01, inclusive.
         label_ends: int64 (visits) by name of the task; `NO_CUT` where the cut does not count.
+        died: bool (n), whether follow-up ends with the subject's death; None if it was not read.
     """
 
     examples: Examples
     follow_up_end: np.ndarray
     label_ends: dict[str, np.ndarray]
+    died: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -81,7 +85,8 @@ class Histories:
             task: np.where(ends[visits] == NO_CUT, NO_CUT, ends[visits] + moved)
             for task, ends in self.label_ends.items()
         }
-        return Histories(examples, self.follow_up_end[rows], ends)
+        died = None if self.died is None else self.died[rows]
+        return Histories(examples, self.follow_up_end[rows], ends, died)
 
     def cut_after(self, visits: np.ndarray, task: str) -> Examples:
         """Return one row per cut: the history up to a visit, and the task's label.
@@ -131,6 +136,7 @@ def load_histories(
     splits: list[str],
     vocabulary: Path,
     minimum_visits: int,
+    events: Sequence[Path] = (),
 ) -> Histories:
     """Return the histories of the subjects of some splits, in order of subject_id.
 
@@ -145,6 +151,7 @@ def load_histories(
             subjects: training never reads them.
         vocabulary: the JSON file, which gives the number of diseases.
         minimum_visits: the fewest visits of an input.
+        events: the MEDS events, from which deaths are read; none leaves `died` None.
 
     Raises:
         InputError: as `load_examples`.
@@ -168,7 +175,27 @@ def load_histories(
         if task.labelled:
             counts &= end > place
         ends[task.name] = np.where(counts, starts + end, NO_CUT)
-    return Histories(examples, subjects["follow_up_end"].to_numpy(), ends)
+    died = _died(subjects, events) if events else None
+    return Histories(examples, subjects["follow_up_end"].to_numpy(), ends, died)
+
+
+def _died(subjects: pl.DataFrame, events: Sequence[Path]) -> np.ndarray:
+    """Return bool (n), whether each subject's follow-up ends with death.
+
+    Args:
+        subjects: subject_id and follow_up_end.
+        events: the MEDS events.
+    """
+    deaths = (
+        pl.scan_parquet(list(events))
+        .filter(pl.col("code") == death_code)
+        .group_by("subject_id")
+        .agg(death=pl.col("time").min().dt.date().cast(pl.Int32))
+        .collect()
+    )
+    found = subjects.join(deaths, on="subject_id", how="left", maintain_order="left")
+    died = pl.col("death").is_not_null() & (pl.col("death") <= pl.col("follow_up_end"))
+    return found.select(died).to_series().to_numpy()
 
 
 def load_cuts(

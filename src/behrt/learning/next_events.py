@@ -8,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from behrt.errors import InputError
 from behrt.learning.forecasting import Forecasting
 from behrt.learning.histories import Histories
 from behrt.learning.visits import DAYS_A_YEAR
@@ -36,14 +37,28 @@ def waiting_days(histories: Histories) -> np.ndarray:
     return waiting
 
 
-def log_rates_of_all(histories: Histories) -> np.ndarray:
-    """Return float64 (1 + n_diseases): log of visits, and of records of each disease, per year.
+def deaths_of(histories: Histories) -> np.ndarray:
+    """Return bool (visits), whether death comes next.
 
-    Half a record is added for each disease, so that the log of one without a record is finite.
+    Raises:
+        InputError: the deaths were not read.
+    """
+    if histories.died is None:
+        raise InputError("histories", "their deaths are missing", "Give the MEDS events")
+    deaths = np.zeros(len(histories.examples.visit_day), dtype=bool)
+    deaths[histories.examples.visit_offsets[1:] - 1] = histories.died
+    return deaths
+
+
+def log_rates_of_all(histories: Histories) -> np.ndarray:
+    """Return float64 (n_diseases + 2): log of visits, records of each disease, and deaths, per year.
+
+    Half an event is added for each disease and for death, so that the log is finite.
     """
     train = histories.examples
     records = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
-    events = np.concatenate([[len(train.visit_day)], records])
+    deaths = deaths_of(histories).sum() + 0.5
+    events = np.concatenate([[len(train.visit_day)], records, [deaths]])
     rates: np.ndarray = np.log(events / (waiting_days(histories).sum() / DAYS_A_YEAR))
     return rates
 
@@ -65,14 +80,16 @@ def negative_log_likelihood(log_rates: Tensor, events: Tensor, years: Tensor) ->
 
 
 class NextEvents(Forecasting):
-    """The negative log likelihood of the next visit and its diseases, mean over the visits read.
+    """The negative log likelihood of the next visit and its diseases, or death.
 
-    `model(**batch)` gives log rates (m, 1 + n_diseases), of a visit and of each disease, per year;
-    with `task`, the logits of a task (m, n_diseases). `histories` is what `next_events` returns.
+    It is the mean over the visits read. `model(**batch)` gives log rates (m, n_diseases + 2), of a
+    visit, of each disease and of death, per year; with `task`, the logits of a task
+    (m, n_diseases). `histories` is what `next_events` returns.
     """
 
     def data(self) -> dict[str, np.ndarray]:
-        return {**super().data(), "follow_up_end": self.histories.follow_up_end}
+        followed = {"follow_up_end": self.histories.follow_up_end, "deaths": self.deaths}
+        return {**super().data(), **followed}
 
     def loss(
         self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
@@ -80,10 +97,16 @@ class NextEvents(Forecasting):
         visits, patient = self.drawn(rows, generator)
         batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
         diseases = self.labels(visits, self.histories.label_ends[NEXT][visits])
-        events = torch.cat([diseases.amax(1, keepdim=True), diseases], 1)
+        deaths = torch.from_numpy(self.deaths[visits]).float()[:, None]
+        events = torch.cat([diseases.amax(1, keepdim=True), diseases, deaths], 1)
         years = torch.from_numpy(self.years[visits]).float()
         log_rates = model(**batch).float()
         return negative_log_likelihood(log_rates, *fabric.to_device((events, years))).mean()
+
+    @cached_property
+    def deaths(self) -> np.ndarray:
+        """Bool (visits): whether death comes next."""
+        return deaths_of(self.histories)
 
     @cached_property
     def years(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csr_array, diags_array, hstack
 
+from behrt.learning.artefacts import read_weights
 from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
@@ -56,6 +57,11 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
     return head_scores(weights, partial(_features, weights["rarity"]), examples)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, n_diseases), the vectors of the patients."""
+    return vectors(read_weights(run.folder)["rarity"], examples).toarray()
 
 
 _kind = Estimated("bag_of_words", Settings, estimate, score, begin)

@@ -17,6 +17,7 @@ from scipy.special import expit
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_limits
 
+from behrt.learning.artefacts import read_weights
 from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
@@ -82,6 +83,12 @@ def estimate(train: Examples, tuning: Examples, settings: Settings, run: Trainin
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
     return head_scores(weights, partial(_features, weights), examples)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, size), the vectors of the patients."""
+    weights = read_weights(run.folder)
+    return patient_vectors(weights["machine.weight"], weights["machine.bias"], examples)
 
 
 _kind = Estimated("boltzmann_machine", Settings, estimate, score, begin)

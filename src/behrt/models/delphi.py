@@ -22,7 +22,7 @@ first diagnosis of each disease is one event:
   patients, that made no difference beyond noise.
 * The time from the last visit to the end of follow-up counts as waiting time without an event.
   Delphi-2M learns until the last event.
-* There is no death and no lifestyle. Layers are BEHRT's (normalisation after each sum), and the
+* Death is an event like a visit, and ends the history. There is no lifestyle. Layers are BEHRT's (normalisation after each sum), and the
   rates start at those of the population.
 
 From top to bottom: the network, its inputs, training and prediction. The objective is in
@@ -80,7 +80,7 @@ def age_waves(days: Tensor, hidden: int) -> Tensor:
 
 
 class Delphi(Encoder):
-    """Words with ages to the log rates of a visit and of each disease, per year."""
+    """Words with ages to the log rates of a visit, of each disease and of death, per year."""
 
     def __init__(
         self, settings: Settings, n_diseases: int, months: Mapping[str, int | None]
@@ -94,6 +94,7 @@ class Delphi(Encoder):
         self.sexes = nn.Embedding(3, settings.hidden)
         self.visit_bias = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(n_diseases))
+        self.death = nn.Linear(settings.hidden, 1)
         self.apply(initialise)
         self.start_copying()
 
@@ -105,6 +106,7 @@ class Delphi(Encoder):
         """
         nn.init.normal_(self.words.weight)
         nn.init.normal_(self.sexes.weight)
+        nn.init.zeros_(self.death.weight)
         with torch.no_grad():
             self.words.weight[SEP] = 0  # its output is the rate of visits
             for layer in self.layers:
@@ -112,7 +114,7 @@ class Delphi(Encoder):
                 nn.init.eye_(layer.query_key_value.weight[-self.hidden :])
                 nn.init.eye_(layer.attention_output.weight)
 
-    def forward(  # type: ignore[override]
+    def vectors(
         self,
         tokens: Tensor,
         ages: Tensor,
@@ -121,9 +123,8 @@ class Delphi(Encoder):
         read: Tensor,
         days: Tensor,
         sexes: Tensor,
-        task: str | None = None,
     ) -> Tensor:
-        """Return float32 (m, 1 + D), log rates per year; or of a task, (m, D), logits.
+        """Return (m, H), the vectors at the places `read`.
 
         Args:
             tokens, visits, patients: int32 (R, L), as `packed_rows` returns them.
@@ -131,7 +132,6 @@ class Delphi(Encoder):
             read: int64 (m), places in the rows laid end to end.
             days: int32 (R, L), the age in days.
             sexes: int32 (R, L), as in `Examples`.
-            task: the name of a task, whose probabilities are returned as logits.
         """
         opening = tokens == CLS
         hidden = self.words(tokens) + self.age(age_waves(days, self.hidden))
@@ -141,14 +141,24 @@ class Delphi(Encoder):
         itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
         seen = (key < query) | opening[:, None, None, :] | itself
         seen = seen | ((key == query) & (tokens == SEP)[:, None, :, None])
-        hidden = self.read_out(hidden, apart | ~seen, read)
-        words = self.words.weight
+        return self.read_out(hidden, apart | ~seen, read)
+
+    def forward(self, task: str | None = None, **words: Tensor) -> Tensor:  # type: ignore[override]
+        """Return float32 (m, D + 2), log rates per year; or of a task, (m, D), logits.
+
+        The rates are of a visit, of each disease, and of death.
+
+        Args:
+            task: the name of a task, whose probabilities are returned as logits.
+            **words: the arguments of `vectors`.
+        """
+        embeddings = self.words.weight
         log_rates = full_precision_linear(
-            hidden * self.hidden**-0.5,
-            torch.cat([words[SEP : SEP + 1], words[FIRST_DISEASE:]]),
-            torch.cat([self.visit_bias, self.bias]),
+            self.vectors(**words) * self.hidden**-0.5,
+            torch.cat([embeddings[[SEP]], embeddings[FIRST_DISEASE:], self.death.weight]),
+            torch.cat([self.visit_bias, self.bias, self.death.bias]),
         )
-        return log_rates if task is None else self.logits(log_rates, self.months[task])
+        return log_rates if task is None else self.logits(log_rates[:, :-1], self.months[task])
 
     @staticmethod
     def logits(log_rates: Tensor, months: int | None) -> Tensor:
@@ -204,7 +214,7 @@ def fit_jointly(
     """Train one network on whole histories; write the three files into `run.folder`.
 
     Args:
-        histories: of the training patients.
+        histories: of the training patients, with their deaths.
         tuning: the examples of each task, whose mean score chooses the epoch.
         settings: of the network.
         optimisation: how to train; required.
@@ -213,7 +223,7 @@ def fit_jointly(
         run: where to train; its facts hold the months of each task.
 
     Raises:
-        InputError: `optimisation` is missing, or a task has no tuning examples.
+        InputError: `optimisation` or the deaths are missing, or a task has no tuning examples.
     """
     if optimisation is None:
         raise InputError("training", "it is missing", "Kind delphi needs `training`")
@@ -224,7 +234,8 @@ def fit_jointly(
     with torch.no_grad():
         rates = torch.from_numpy(log_rates_of_all(histories))
         model.visit_bias.copy_(rates[:1])
-        model.bias.copy_(rates[1:])
+        model.bias.copy_(rates[1:-1])
+        model.death.bias.copy_(rates[-1:])
     objective = NextEvents(
         train,
         fewest(tuning),
@@ -266,6 +277,31 @@ def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
     model, settings = load(run.folder)
     (task,) = model.months
     return predict_cuts(model, partial(cut_batch, settings), examples, task, run)
+
+
+class _Vectors(nn.Module):
+    """A network that returns what its output layer reads."""
+
+    def __init__(self, network: Delphi) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, **words: Tensor) -> Tensor:
+        """Return (m, H)."""
+        return self.network.vectors(**words)
+
+
+def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, H), the vectors after the last visit of each patient."""
+    model, settings = load(run.folder)
+
+    def collate(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        last = examples.visit_offsets[rows + 1] - 1
+        return cut_batch(settings, examples, rows, last, np.arange(len(rows)))
+
+    return engine.outputs(_Vectors(model), collate, examples, run)
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
