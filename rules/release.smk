@@ -41,6 +41,10 @@ rule release:
         vocabulary="<results>/vocabulary.json",
         tasks=expand("<results>/tasks/{task}.parquet", task=TASKS),
         weights=WEIGHTS,
+        recalibrations=expand(
+            "<results>/assessment/{task}/recalibration.json",
+            task=TASKS if WEIGHTS else [],
+        ),
     output:
         manifest="<results>/release/manifest.json",
     log:

@@ -21,13 +21,15 @@ def main(
     vocabulary: Path,
     tasks: list[Path],
     weights: list[Path],
+    recalibrations: list[Path],
     manifest: Path,
     settings: dict[str, Any],
     disclosure: dict[str, int],
 ) -> None:
     """Release `files` of the run, and `weights`, of pretraining and then models/<task>/<model>.
 
-    `manifest` is <run>/release/manifest.json.
+    `recalibrations` are assessment/<task>/recalibration.json, and `manifest` is
+    <run>/release/manifest.json.
     """
     rules = Rules(**disclosure)
     minimum = settings["examples"]["minimum_visits"]
@@ -35,13 +37,14 @@ def main(
         task.name: TrainingData(sequences, vocabulary, task, path, minimum)
         for task, path in zip(tasks_of(settings), tasks, strict=True)
     }
+    recalibration = {path.parent.name: path for path in recalibrations}
     models = []
     for path in weights:
         folder, task = path.parent, path.parent.parent.name
         if task in data:
             entry = settings["models"][folder.name]
             start = entry["pretrained"] or None
-            models.append(Model(folder, data[task], start, entry["cuts"]))
+            models.append(Model(folder, data[task], start, entry["cuts"], recalibration.get(task)))
         else:
             learned = pretraining_in(folder.name)
             models.append(Model(folder, TrainingData(sequences, vocabulary, pretraining=learned)))
@@ -50,7 +53,14 @@ def main(
         run=manifest.parents[1],
         files=files,
         models=models,
-        data=Data(vocabulary, settings["protocol"], settings["seed"], own_words),
+        data=Data(
+            settings["run"],
+            settings["source"],
+            vocabulary,
+            settings["protocol"],
+            settings["seed"],
+            own_words,
+        ),
         config=settings,
         rules=rules,
         watch=Watch(read_splits(splits)["subject_id"].to_numpy(), rules),

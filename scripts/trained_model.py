@@ -6,8 +6,13 @@ from pathlib import Path
 from behrt import stage
 from behrt.evaluation.assessment import read_examined
 from behrt.evaluation.recalibration import fit_recalibration
+from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import read_config
+from behrt.learning.futures import rate_factors
+from behrt.learning.histories import load_histories
+from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
+from behrt.models import model_named
 from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
@@ -27,10 +32,14 @@ def main(
     data: str,
     minimum_visits: int,
     members: Sequence[Path] = (),
+    sequences: Sequence[Path] = (),
+    events: Sequence[Path] = (),
 ) -> None:
     """Write `folder`; `weights` and `members` are model.safetensors, each beside its config.json.
 
-    The recalibration is fitted on the tuning patients, as in the assessment of the run.
+    The recalibration is fitted on the tuning patients, as in the assessment of the run. Of a model
+    with trajectories, the rates are recalibrated on whole `sequences` of the same patients, with
+    the deaths among the `events`.
     """
     words = read_vocabulary(vocabulary)
     tuning = read_examined(examples, scores, len(words.phenotypes), TUNING, task.labelled)
@@ -46,6 +55,14 @@ def main(
         vocabulary=words.version,
         members=tuple(member.parent.name for member in members),
     )
+    factors = None
+    if config["kind"] in WITH_TRAJECTORIES:
+        histories = load_histories(
+            list(sequences), [], [TUNING], vocabulary, minimum_visits=1, events=events
+        )
+        asked = TrainingRun(weights.parent, Compute(config["seed"], precision="32-true"))
+        counts = model_named(config["kind"]).observed_and_expected(histories, asked)
+        factors = rate_factors(*counts)
     write_folder(
         folder,
         description,
@@ -53,6 +70,7 @@ def main(
         {member.parent.name: member.parent for member in members},
         vocabulary,
         fit_recalibration(tuning.scores, tuning.labels),
+        factors,
     )
     logger.info("%s for %s: its folder has %s", description.model, task.name, description.kind)
 

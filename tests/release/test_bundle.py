@@ -60,7 +60,7 @@ def gather(run: Path, files: list[Path], **changes: Any) -> dict[str, Any]:
         run=run,
         files=files,
         models=[],
-        data=Data(run / "vocabulary.json", "strict", 1, own_words=False),
+        data=Data("demo", "simulated", run / "vocabulary.json", "strict", 1, own_words=False),
         config=CONFIG | changes,
         rules=RULES,
         watch=Watch(np.array([3920054]), RULES),

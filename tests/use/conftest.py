@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from behrt.evaluation.recalibration import Recalibration, fit_recalibration
-from behrt.kinds import module_needs_training
+from behrt.kinds import WITH_TRAJECTORIES, module_needs_training
 from behrt.learning import artefacts
 from behrt.learning.artefacts import WEIGHTS
 from behrt.learning.examples import Examples
@@ -171,6 +171,7 @@ def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {member: folder / "models" / member for member in members},
             folder / "vocabulary.json",
             fit_recalibration(predicted[kind], labels),
+            np.linspace(0.5, 1.5, 14) if kind in WITH_TRAJECTORIES else None,
         )
     np.savez(folder / "predicted.npz", **predicted)
     return folder

@@ -11,14 +11,16 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
+import behrt
 from behrt.disclosure import Rules
 from behrt.evaluation.tidy import read_table
 from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, Finding, Watch, files_of_run, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
 
-from .conftest import TINY, Copy
+from .conftest import TINY, Copy, script
 from .test_run import TARGETS
+from .test_trained import prediction_times
 
 pytestmark = pytest.mark.workflow
 
@@ -116,7 +118,9 @@ def test_weights_are_released_on_demand_without_rows_of_few_patients(editable: C
     assert not re.search("Make the table|Draw the figure|Train|Pretrain", done.stdout)
     manifest = manifest_of(editable)
     released = {Path(name).parent.as_posix() for name in manifest["files"] if "models/" in name}
-    assert released == {"models/mlm", *(f"models/T2/{kind}" for kind in KINDS)}
+    folders = {"models/mlm", *(f"models/T2/{kind}" for kind in KINDS)}
+    assert released == folders | {"models/mlm/bert", "models/T2/behrt/bert"}
+    assert all(name in manifest["files"] for name in (f"{one}/trained.json" for one in folders))
     assert "models/T2/prevalence" in manifest["withheld"]
 
     words = json.loads((editable.results / "vocabulary.json").read_text())["phenotypes"]
@@ -141,3 +145,36 @@ def test_weights_are_released_on_demand_without_rows_of_few_patients(editable: C
     from_enough = {row.tobytes() for row in trained[enough].numpy()}
     assert len(ages) > len(enough) > 1
     assert {row.tobytes() for row in ages.numpy()} <= from_enough
+    predict_as_the_workflow(editable.results)
+
+
+def predict_as_the_workflow(results: Path) -> None:
+    """Release models with the lowest limit, and compare their predictions with the run's own.
+
+    They differ for patients of an age that no training patient had.
+    """
+    script("release").main(
+        files=[],
+        splits=results / "meds" / "metadata" / "subject_splits.parquet",
+        sequences=sorted((results / "sequences").glob("*.parquet")),
+        vocabulary=results / "vocabulary.json",
+        tasks=[results / "tasks" / "T2.parquet"],
+        weights=[
+            results / "models" / name / "model.safetensors"
+            for name in ("mlm", *(f"T2/{kind}" for kind in KINDS))
+        ],
+        recalibrations=[results / "assessment" / "T2" / "recalibration.json"],
+        manifest=results / "least" / "manifest.json",
+        settings=json.loads((results / "release" / "config.json").read_text()),
+        disclosure={"threshold": 1, "rounding": 1},
+    )
+    at = prediction_times(results, "T2")
+    for kind in KINDS:
+        model = behrt.load(results / "least" / "models" / "T2" / kind)
+        found = model.score(results / "meds", at, calibrated=False)
+        scores = pl.read_parquet(results / "predictions" / "T2" / f"{kind}.parquet")
+        both = found.rows.join(scores, on="subject_id", maintain_order="left")
+        far = np.abs(found.risks - both["scores"].to_numpy()).max(axis=1)
+        assert model.predict(results / "meds", at)["probability"].is_between(0, 1).all()
+        if kind != "forecast":  # its effects of pairs that no training patient had are erased
+            assert np.mean(far < 1e-6) > 0.9

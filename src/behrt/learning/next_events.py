@@ -51,7 +51,7 @@ def deaths_of(histories: Histories) -> np.ndarray:
 
 
 def log_rates_of_all(histories: Histories) -> np.ndarray:
-    """Return float64 (n_diseases + 2): log of visits, records of each disease, and deaths, per year.
+    """Return float64 (n_diseases + 2): log of visits, records and deaths, per year.
 
     Half an event is added for each disease and for death, so that the log is finite.
     """
@@ -82,7 +82,10 @@ def negative_log_likelihood(log_rates: Tensor, events: Tensor, years: Tensor) ->
 class NextEvents(Forecasting):
     """The negative log likelihood of the next visit and its diseases, or death.
 
-    It is the mean over the visits read. `model(**batch)` gives log rates (m, n_diseases + 2), of a
+    It is the sum over all visits of a batch's patients, estimated from those that are read, in
+    relation to the mean number of visits of a patient. A mean over the visits of each batch would
+    give more weight to patients with few visits, so that the rate of death would be too high.
+    `model(**batch)` gives log rates (m, n_diseases + 2), of a
     visit, of each disease and of death, per year; with `task`, the logits of a task
     (m, n_diseases). `histories` is what `next_events` returns.
     """
@@ -96,12 +99,21 @@ class NextEvents(Forecasting):
     ) -> Tensor:
         visits, patient = self.drawn(rows, generator)
         batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
+        log_rates = model(**batch).float()
+        events_and_years = fabric.to_device(self.events(visits))
+        losses = negative_log_likelihood(log_rates, *events_and_years)
+        every = np.diff(self.train.visit_offsets)
+        weights = every[rows][patient] / np.bincount(patient)[patient]
+        weights /= len(rows) * every.mean()
+        total: Tensor = (losses * fabric.to_device(torch.from_numpy(weights).float())).sum()
+        return total
+
+    def events(self, visits: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return what comes after visits, float32 (m, n_diseases + 2), and the years until then."""
         diseases = self.labels(visits, self.histories.label_ends[NEXT][visits])
         deaths = torch.from_numpy(self.deaths[visits]).float()[:, None]
         events = torch.cat([diseases.amax(1, keepdim=True), diseases, deaths], 1)
-        years = torch.from_numpy(self.years[visits]).float()
-        log_rates = model(**batch).float()
-        return negative_log_likelihood(log_rates, *fabric.to_device((events, years))).mean()
+        return events, torch.from_numpy(self.years[visits]).float()
 
     @cached_property
     def deaths(self) -> np.ndarray:

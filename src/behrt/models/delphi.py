@@ -22,8 +22,8 @@ first diagnosis of each disease is one event:
   patients, that made no difference beyond noise.
 * The time from the last visit to the end of follow-up counts as waiting time without an event.
   Delphi-2M learns until the last event.
-* Death is an event like a visit, and ends the history. There is no lifestyle. Layers are BEHRT's (normalisation after each sum), and the
-  rates start at those of the population.
+* Death is an event like a visit, and ends the history. There is no lifestyle.
+* Layers are BEHRT's (normalisation after each sum), and the rates start at those of the population.
 
 From top to bottom: the network, its inputs, training and prediction. The objective is in
 `behrt.learning.next_events`. In the comments on shapes, R is the number of rows, L their length, H
@@ -279,6 +279,55 @@ def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
     return predict_cuts(model, partial(cut_batch, settings), examples, task, run)
 
 
+def rates(examples: Examples, run: TrainingRun) -> np.ndarray:
+    """Return float32 (n, D + 2): rates per year after the last visit of each patient.
+
+    They are of a visit, of each disease and of death.
+    """
+    model, settings = load(run.folder)
+    log_rates = engine.outputs(model, partial(_last_cuts, settings), examples, run)
+    found: np.ndarray = np.exp(log_rates)
+    return found
+
+
+def observed_and_expected(histories: Histories, run: TrainingRun) -> tuple[np.ndarray, np.ndarray]:
+    """Return float64 (D + 2), twice: events after the visits of patients, and as many as expected.
+
+    Args:
+        histories: of patients whom the network has not learned from, with their deaths.
+        run: its folder holds the model.
+    """
+    model, settings = load(run.folder)
+    followed = next_events(histories)
+    objective = NextEvents(
+        followed.examples,
+        followed.examples,
+        partial(cut_batch, settings),
+        histories=followed,
+        tuning_of={},
+        cuts=None,
+        max_length=settings.max_length,
+    )
+    observed, expected = (np.zeros(followed.examples.n_diseases + 2) for _ in range(2))
+    with torch.no_grad():
+        for start in range(0, len(followed), engine.EVALUATION_BATCH):
+            rows = np.arange(start, min(start + engine.EVALUATION_BATCH, len(followed)))
+            visits, patient = objective.drawn(rows, np.random.default_rng(0))
+            events, years = objective.events(visits)
+            log_rates = model(**cut_batch(settings, followed.examples, rows, visits, patient))
+            observed += events.double().sum(0).numpy()
+            expected += (log_rates.double().exp() * years.double()[:, None]).sum(0).numpy()
+    return observed, expected
+
+
+def _last_cuts(
+    settings: Settings, examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+) -> dict[str, Tensor]:
+    """Return the network's arguments for the cut after the last visit of each patient."""
+    last = examples.visit_offsets[rows + 1] - 1
+    return cut_batch(settings, examples, rows, last, np.arange(len(rows)))
+
+
 class _Vectors(nn.Module):
     """A network that returns what its output layer reads."""
 
@@ -294,14 +343,7 @@ class _Vectors(nn.Module):
 def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
     """Return float32 (n, H), the vectors after the last visit of each patient."""
     model, settings = load(run.folder)
-
-    def collate(
-        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
-    ) -> dict[str, Tensor]:
-        last = examples.visit_offsets[rows + 1] - 1
-        return cut_batch(settings, examples, rows, last, np.arange(len(rows)))
-
-    return engine.outputs(_Vectors(model), collate, examples, run)
+    return engine.outputs(_Vectors(model), partial(_last_cuts, settings), examples, run)
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:

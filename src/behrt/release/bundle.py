@@ -8,24 +8,30 @@ from datetime import date
 from hashlib import sha256
 from itertools import compress, groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from safetensors.torch import load_file, save_file
 
 from behrt.disclosure import COUNTS, Rules
 from behrt.errors import InputError
+from behrt.evaluation.recalibration import Recalibration
 from behrt.evaluation.tidy import read_table
-from behrt.files import write_json
+from behrt.files import read_json, write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, SOLVED, Finding, Watch, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
-from behrt.release.weights import Support, erase, support_of, training_of
+from behrt.release.weights import Support, erase, patients_with, support_of, training_of
+from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.settings.behrt import Pretraining
 from behrt.tasks import tasks_of
-from behrt.training import TrainingData
+from behrt.training import TrainingData, training_examples
+from behrt.use.description import Description
+from behrt.use.folder import write_folder
 
 MANIFEST = "manifest.json"
 KINDS = (".csv", ".html", ".json", ".md", ".png", ".svg", ".txt")
@@ -70,12 +76,14 @@ class Model:
         data: what it was trained on; without a task, for a pretrained model.
         pretrained: the pretraining from whose weights training started; None for none.
         cuts: the most examples of a patient that it learned from.
+        recalibrations: the JSON file of the recalibrations of the task's models.
     """
 
     folder: Path
     data: TrainingData
     pretrained: Pretraining | None = None
     cuts: int | Literal["all"] = 1
+    recalibrations: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,16 @@ class Data:
     """What the models were trained on, to count the patients behind their weights.
 
     Attributes:
+        run: the name of the run.
+        source: "simulated", "cprd", "meds" or "omop".
         vocabulary: the words, which are released with the models.
         protocol: which patients are for training.
         seed: of the run.
         own_words: whether the words are the data's own codes, and not those of a public list.
     """
 
+    run: str
+    source: str
     vocabulary: Path
     protocol: str
     seed: int
@@ -183,7 +195,7 @@ def _choose(
 def _release_models(
     run: Path, models: Sequence[Model], data: Data, rules: Rules, out: Path
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Write the models' files without what was learned from too few patients.
+    """Write folders that `behrt.load` reads, without what was learned from too few patients.
 
     Args:
         models: the pretrained ones first.
@@ -191,7 +203,7 @@ def _release_models(
     Returns:
         The entries of the files that were written, and why models were withheld.
     """
-    words = read_vocabulary(data.vocabulary).phenotypes
+    words = read_vocabulary(data.vocabulary)
     entries: dict[str, dict[str, Any]] = {}
     withheld: dict[str, str] = {}
     pretrained: dict[str, Support] = {}
@@ -214,19 +226,52 @@ def _release_models(
             except InputError as error:
                 withheld[name] = error.problem
                 continue
-            (out / name).mkdir(parents=True)
-            save_file(weights, out / name / WEIGHTS)
-            erased = list(compress(words, support.diseases < max(rules.threshold, 1)))
-            entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": erased}
-            shutil.copyfile(model.folder / CONFIG, out / name / CONFIG)
-            entries[f"{name}/{CONFIG}"] = {}
+            few = support.diseases < max(rules.threshold, 1)
+            recalibration = _recalibration_of(model, data.seed, few, rules)
+            with TemporaryDirectory(dir=out) as erased:
+                save_file(weights, Path(erased) / WEIGHTS)
+                shutil.copyfile(model.folder / CONFIG, Path(erased) / CONFIG)
+                description = Description(
+                    model=model.folder.name,
+                    kind=kind,
+                    task=task,
+                    run=data.run,
+                    data=data.source,
+                    protocol=data.protocol,
+                    minimum_visits=learned.minimum_visits,
+                    vocabulary=words.version,
+                )
+                write_folder(
+                    out / name, description, Path(erased), {}, data.vocabulary, recalibration
+                )
             if (model.folder / METRICS).is_file():
                 _copy_metrics(model.folder / METRICS, out / name / METRICS)
-                entries[f"{name}/{METRICS}"] = {}
-    if entries:
-        shutil.copyfile(data.vocabulary, out / data.vocabulary.name)
-        entries[data.vocabulary.name] = {}
+            files = (path for path in sorted((out / name).rglob("*")) if path.is_file())
+            entries |= {path.relative_to(out).as_posix(): {} for path in files}
+            diseases = list(compress(words.phenotypes, few))
+            entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": diseases}
     return entries, withheld
+
+
+def _recalibration_of(
+    model: Model, seed: int, few: np.ndarray, rules: Rules
+) -> Recalibration | None:
+    """Return the recalibration of a model's scores; None for a pretrained model.
+
+    The intercept of a disease that too few training or tuning patients had is the mean of others.
+
+    Args:
+        few: bool (diseases), whether too few training patients had each disease.
+    """
+    if model.data.task is None or model.recalibrations is None:
+        return None
+    found = read_json(model.recalibrations)[model.folder.name]
+    tuning = training_examples(model.data, [TUNING], 1, seed)
+    patients = patients_with(tuning, tuning.label_offsets, tuning.labels)
+    few = few | (patients < max(rules.threshold, 1))
+    intercepts = np.array(found["intercepts"])
+    intercepts[few] = intercepts[~few].mean() if not few.all() else intercepts.mean()
+    return Recalibration(found["slope"], tuple(intercepts.tolist()), found["spread"])
 
 
 def _copy_metrics(source: Path, out: Path) -> None:

@@ -6,6 +6,7 @@
 | `model.safetensors`, `config.json` | weights and settings, as the run has them |
 | `vocabulary.json`, `tokens.csv` | the diseases in their order; the token of each |
 | `recalibration.json` | of a model of a task: turns scores into risks, fitted on tuning patients |
+| `rates.json` | of a model with trajectories: factors of its rates, fitted on tuning patients |
 | `members/<model>/` | of an ensemble: weights and settings of the models that it is made of |
 | `disease_vectors.csv` | of a model with a vector per disease: the vectors |
 | `positions.csv` | of a model with positions: their vectors, which are not among the weights |
@@ -37,6 +38,7 @@ from behrt.version import VERSION
 DESCRIPTION = "trained.json"
 VOCABULARY = "vocabulary.json"
 RECALIBRATION = "recalibration.json"
+RATES = "rates.json"
 MEMBERS = "members"
 VECTORS = "disease_vectors.csv"
 POSITIONS = "positions.csv"
@@ -53,6 +55,7 @@ def write_folder(
     members: Mapping[str, Path],
     vocabulary: Path,
     recalibration: Recalibration | None,
+    factors: np.ndarray | None = None,
 ) -> None:
     """Write the folder of a trained model.
 
@@ -63,6 +66,8 @@ def write_folder(
         members: of an ensemble, the same folder of each model that it is made of.
         vocabulary: the JSON file.
         recalibration: of its scores; None for a pretrained model.
+        factors: float64 (n_diseases + 2), of the rates of a visit, of each disease and of death;
+            None for a model without trajectories.
 
     Raises:
         InputError: the model or a member was trained with another vocabulary.
@@ -77,6 +82,8 @@ def write_folder(
     _copy(vocabulary, folder / VOCABULARY)
     if recalibration is not None:
         write_json(asdict(recalibration), folder / RECALIBRATION)
+    if factors is not None:
+        write_json({"factors": factors.tolist()}, folder / RATES)
     write_csv(_tokens(words), folder / "tokens.csv")
     if (vectors := disease_vectors(description.kind, model)) is not None:
         named = pl.DataFrame({"disease": words.phenotypes})
@@ -150,6 +157,19 @@ def read_recalibration(folder: Path) -> Recalibration:
     """Return the recalibration of a trained model."""
     found = read_json(folder / RECALIBRATION)
     return Recalibration(found["slope"], tuple(found["intercepts"]), found["spread"])
+
+
+def read_factors(folder: Path) -> np.ndarray:
+    """Return float64 (n_diseases + 2), the factors of the rates of a trained model.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    if not (folder / RATES).is_file():
+        raise InputError(
+            folder / RATES, "there is no such file, so rates cannot be recalibrated", _AGAIN
+        )
+    return np.array(read_json(folder / RATES)["factors"])
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,17 +11,30 @@ import polars as pl
 
 from behrt import logs
 from behrt.errors import InputError
+from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
 from behrt.learning.examples import Examples
+from behrt.learning.futures import joined, sample_futures
 from behrt.learning.run import Compute, TrainingRun
+from behrt.learning.visits import DAYS_A_YEAR
 from behrt.logs import logger
 from behrt.models import model_named
 from behrt.models.ensemble import WEIGHTS, pooled
 from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 from behrt.tasks import Task
 from behrt.use.description import Description
-from behrt.use.folder import MEMBERS, VOCABULARY, read_folder, read_recalibration
-from behrt.use.inputs import Data, read_inputs
+from behrt.use.folder import (
+    MEMBERS,
+    VOCABULARY,
+    read_factors,
+    read_folder,
+    read_recalibration,
+)
+from behrt.use.inputs import Data, Inputs, read_inputs
+from behrt.use.trajectories import Trajectories
+
+AT_ONCE = 20_000
+"""Futures sampled at a time: it bounds memory, and the draws depend on it."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +232,73 @@ class TrainedModel:
         vectors: np.ndarray = find(examples, _run(self.folder, self.compute))
         return vectors
 
+    def trajectories(
+        self,
+        data: Data,
+        at: pl.DataFrame | None = None,
+        *,
+        years: float = 10,
+        futures: int = 100,
+        seed: int = 0,
+        calibrated: bool = True,
+        shared_words: bool = False,
+    ) -> Trajectories:
+        """Return sampled futures of each patient: visits with their diseases, and death.
+
+        Death is an event that the model has learned from the deaths in its training data. The
+        same data, times, arguments and seed give the same futures.
+
+        Args:
+            data, at, shared_words: as of `predict`.
+            years: the time after the prediction that is sampled.
+            futures: the number of futures of each prediction.
+            seed: of the draws.
+            calibrated: multiply each rate by a factor, so that the number of events of each kind
+                is that of the run's tuning patients.
+
+        Raises:
+            InputError: as `predict`; or the kind of model has no trajectories.
+        """
+        kind = self.description.kind
+        if kind not in WITH_TRAJECTORIES:
+            raise InputError(
+                self.folder,
+                f"a model of kind {kind} does not predict when events come",
+                f"Use a model of kind {' or '.join(WITH_TRAJECTORIES)}",
+            )
+        if futures < 1 or not years > 0:
+            raise InputError("trajectories", "nothing is to be sampled", "Give positive numbers")
+        self._check_unchanged()
+        factors = read_factors(self.folder) if calibrated else 1.0
+        run, random = _run(self.folder, self.compute), np.random.default_rng(seed)
+
+        def rates(examples: Examples) -> np.ndarray:
+            found: np.ndarray = model_named(kind).rates(examples, run) * factors
+            return found
+
+        parts, refused = self._read(data, at, shared_words)
+        rows, place = _ordered([inputs.rows for inputs in parts])
+        start = rows["prediction_time"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
+        sampled, known, before = [], [], 0
+        for inputs in parts:
+            for first in range(0, len(inputs.rows), max(AT_ONCE // futures, 1)):
+                own = np.arange(first, min(first + max(AT_ONCE // futures, 1), len(inputs.rows)))
+                examples, now = inputs.examples.select(own), start[place[before + own]]
+                until = now + int(years * DAYS_A_YEAR)
+                found = sample_futures(rates, examples, now, until, futures, random)
+                sampled.append(replace(found, patient=place[before + own][found.patient]))
+            known.append(inputs.examples.known_matrix(np.arange(len(inputs.rows))))
+            before += len(inputs.rows)
+        return Trajectories(
+            rows,
+            start,
+            np.concatenate(known)[np.argsort(place)],
+            joined(sampled),
+            self.vocabulary.phenotypes,
+            years,
+            refused,
+        )
+
     def _of_all(
         self,
         data: Data,
@@ -227,37 +307,52 @@ class TrainedModel:
         values: Callable[[Examples], np.ndarray],
     ) -> tuple[pl.DataFrame, np.ndarray, dict[str, int]]:
         """Return the rows, the values of each, and what was left out."""
+        parts, left_out = self._read(data, at, shared_words)
+        rows, place = _ordered([inputs.rows for inputs in parts])
+        found = np.concatenate([values(inputs.examples) for inputs in parts])
+        return rows, found[np.argsort(place)], left_out
+
+    def _read(
+        self, data: Data, at: pl.DataFrame | None, shared_words: bool
+    ) -> tuple[list[Inputs], dict[str, int]]:
+        """Return the inputs of each file, and what was left out.
+
+        Raises:
+            InputError: there is nothing to predict from.
+        """
         refused: Counter[str] = Counter()
-        rows, found = [], []
-        for inputs in read_inputs(data, at, self.vocabulary, refused, shared_words):
-            rows.append(inputs.rows)
-            found.append(values(inputs.examples))
+        parts = list(read_inputs(data, at, self.vocabulary, refused, shared_words))
         left_out = {reason: number for reason, number in refused.items() if number}
         for reason, number in left_out.items():
             logger.warning("left out: %s %s", logs.count(number), reason)
-        if not rows:
+        if not parts:
             raise InputError(
                 "data",
                 "nothing can be predicted: " + (", ".join(left_out) or "there are no subjects"),
                 "Check the codes, the births and the prediction times",
             )
-        joined, values_of = pl.concat(rows), np.concatenate(found)
-        order = pl.arg_sort_by("subject_id", "prediction_time", maintain_order=True)
-        place = joined.select(order).to_series().to_numpy()
-        few = joined.filter(pl.col("visits") < self.description.minimum_visits)
-        if few.height:
+        least = self.description.minimum_visits
+        if few := sum(int((inputs.rows["visits"] < least).sum()) for inputs in parts):
             logger.warning(
                 "%s predictions are for histories with fewer than %d visits, for which the model "
                 "was not evaluated",
-                logs.count(few.height),
-                self.description.minimum_visits,
+                logs.count(few),
+                least,
             )
-        return joined[place], values_of[place], left_out
+        return parts, left_out
 
     def _check_unchanged(self) -> None:
         """Refuse a folder that has changed, because the weights are read for each prediction."""
         if read_folder(self.folder) != self.description:
             raise InputError(self.folder, "it has changed since it was loaded", "Load it again")
+
+
+def _ordered(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the rows of all parts by subject and time, and int64 (rows), the place of each."""
+    rows = pl.concat(parts)
+    order = pl.arg_sort_by("subject_id", "prediction_time", maintain_order=True)
+    ordered = rows.select(order).to_series().to_numpy()
+    return rows[ordered], np.argsort(ordered)
 
 
 def _run(folder: Path, compute: Compute) -> TrainingRun:
