@@ -126,6 +126,7 @@ INPUTS = {
         outcome=OUTCOMES,
         number=[*FEW_LABELS, ALL_LABELS],
     ),
+    "futures": "<results>/trajectories/incidence.parquet" if FORESEEING else None,
     # given by the user, or known of simulated patients
     "user_neighbours": config["neighbours"]["reference"],
     "user_sex_specific": config["sex_analysis"]["diseases"],
@@ -200,6 +201,7 @@ SETTINGS = {
     "searched": lambda product: product.each,
     "searched_task": lambda product: SEARCHED.get(product.each, {}).get("task"),
     "explained": EXPLAINED,
+    "foreseeing": FORESEEING,
 }
 
 

@@ -197,14 +197,34 @@ rule embedding_page:
 
 
 if EXPLAINED:
+    EXPLORER_FILES = dict(
+        sequences=SEQUENCES,
+        task_examples=f"<results>/tasks/{SHOWN_TASK}.parquet",
+        vocabulary="<results>/vocabulary.json",
+        weights=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/model.safetensors",
+        model_config=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/config.json",
+    )
+    EXPLORER_SETTINGS = dict(
+        run={
+            name: RUN[name]
+            for name in ("data", "disclosure", "protocol", "seed", "name")
+        },
+        task=plain(TASK[SHOWN_TASK]),
+        model=EXPLAINED,
+        patients=12,
+        diagnoses=[8, 16],
+        most_visits=14,
+        predictions=10,
+    )
+    EXPLORER_PAGE = [
+        "figures/pages/explorer.html",
+        "figures/pages/explorer.css",
+        "figures/pages/explorer.js",
+    ]
 
     rule explorer:
         input:
-            sequences=SEQUENCES,
-            task_examples=f"<results>/tasks/{SHOWN_TASK}.parquet",
-            vocabulary="<results>/vocabulary.json",
-            weights=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/model.safetensors",
-            model_config=f"<results>/models/{SHOWN_TASK}/{EXPLAINED}/config.json",
+            **EXPLORER_FILES,
         output:
             explorer=reported(
                 "<results>/figures/explorer.html",
@@ -221,24 +241,46 @@ if EXPLAINED:
             mem_mb=lambda wildcards, attempt: 8000 * attempt,
             runtime=60,
         params:
-            run={
-                name: RUN[name]
-                for name in ("data", "disclosure", "protocol", "seed", "name")
-            },
-            task=plain(TASK[SHOWN_TASK]),
-            model=EXPLAINED,
-            patients=12,
-            diagnoses=[8, 16],
-            most_visits=14,
-            predictions=10,
-            code=code_hash(
-                SCRIPTS / "explorer.py",
-                "figures/pages/explorer.html",
-                "figures/pages/explorer.css",
-                "figures/pages/explorer.js",
-            ),
+            **EXPLORER_SETTINGS,
+            code=code_hash(SCRIPTS / "explorer.py", *EXPLORER_PAGE),
             caption=lambda wildcards, output: caption_of(PAGE["explorer"]),
         message:
             "Write the explorer"
+        script:
+            "../scripts/explorer.py"
+
+
+if EXPLAINED and FORESEEING:
+
+    rule explorer_trajectories:
+        input:
+            **EXPLORER_FILES,
+            trained=f"<results>/trained/{SHOWN_TASK}/{FORESEEING}",
+        output:
+            explorer=reported(
+                "<results>/figures/explorer_trajectories.html",
+                lambda wildcards: PAGE["explorer_trajectories"],
+            ),
+        log:
+            "<logs>/explorer_trajectories.log",
+        benchmark:
+            "<benchmarks>/explorer_trajectories.jsonl"
+        conda:
+            "../envs/analysis.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 8000 * attempt,
+            runtime=60,
+        params:
+            **EXPLORER_SETTINGS,
+            futures=1000,
+            code=code_hash(
+                SCRIPTS / "explorer.py",
+                *EXPLORER_PAGE,
+                f"behrt.models.{EVERY_MODEL[FORESEEING]['kind']}",
+            ),
+            caption=lambda wildcards, output: caption_of(PAGE["explorer_trajectories"]),
+        message:
+            "Write the explorer with sampled futures"
         script:
             "../scripts/explorer.py"

@@ -6,7 +6,7 @@ import numpy as np
 
 from behrt import stage
 from behrt.evaluation.recalibration import fit_recalibration
-from behrt.figures.explorer import page
+from behrt.figures.explorer import YEARS, future_data, page
 from behrt.files import atomic
 from behrt.interpretation.integrated_gradients import STEPS
 from behrt.interpretation.patients import choose
@@ -19,6 +19,7 @@ from behrt.models import behrt
 from behrt.run import Run
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
+from behrt.use.model import load
 
 
 def main(
@@ -35,8 +36,13 @@ def main(
     diagnoses: list[int],
     most_visits: int,
     predictions: int,
+    trained: Path | None = None,
+    futures: int = 0,
 ) -> None:
-    """Write the page; `weights` and `model_config` are files of one folder."""
+    """Write the page; `weights` and `model_config` are files of one folder.
+
+    Futures, so many of each patient, are sampled from the model in the folder `trained`.
+    """
     names = read_vocabulary(vocabulary)
     check_vocabulary(weights.parent, names.version)
     asked = TrainingRun(weights.parent, Compute(run.seed, precision="32-true"))
@@ -64,9 +70,18 @@ def main(
         "slope": recalibration.slope,
         "spread": recalibration.spread,
     }
+    sampled = None
+    if trained is not None:
+        foreseeing = load(trained)
+        last = shown.visit_offsets[1:] - 1
+        start, months = (days[last].astype(np.int64) for days in (shown.visit_day, shown.visit_age))
+        found = foreseeing.futures_of(shown, start, YEARS, futures, np.random.default_rng(run.seed))
+        known = shown.known_matrix(np.arange(len(shown)))
+        sampled = future_data(found, start, known, months, predictions)
+        facts |= {"foreseeing": foreseeing.description.model, "futures": futures}
     with atomic(explorer) as temporary:
         averages = [run.disclosure.coarse_share(int(n), len(tuning)) for n in labels.sum(axis=0)]
-        text = page(histories, names, averages, facts)
+        text = page(histories, names, averages, facts, sampled)
         temporary.write_text(text, encoding="utf-8")
     logger.info(
         "explorer: %d simulated patients; recalibrated, slope %.3f, spread of intercepts %.3f",

@@ -51,7 +51,9 @@ def test_names_and_titles_are_unique() -> None:
         chosen = [product for product in PRODUCTS if product.kind == kind]
         assert len({product.name for product in chosen}) == len(chosen)
         assert len({product.title for product in chosen}) == len(chosen)
-        assert all(product.target in ("all", "paper", "outcomes") for product in chosen)
+        assert all(
+            product.target in ("all", "paper", "outcomes", "trajectories") for product in chosen
+        )
 
 
 def test_an_entry_gives_the_arguments_that_its_function_takes() -> None:

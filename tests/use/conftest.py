@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from behrt.learning.artefacts import WEIGHTS
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
 from behrt.learning.run import Compute, Optimisation, TrainingRun
-from behrt.models import ensemble, kinds, model_named
+from behrt.models import ensemble, model_named
 from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.settings.behrt import Settings
@@ -141,37 +142,47 @@ def fit_any(kind: str, train: Examples, tuning: Examples, run: TrainingRun) -> N
 
 
 @pytest.fixture(scope="session")
-def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a trained folder of every kind, each trained on the same patients."""
+def of_kind(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function from a kind to the folder of a small trained model, made at first use.
+
+    `predicted.npy` beside the folder has its scores of `examples_to_learn(…, 2)`, on which it is
+    recalibrated.
+    """
     folder = tmp_path_factory.mktemp("kinds")
     names = tuple(f"Disease {disease:02d}" for disease in range(12))
     vocabulary = Vocabulary(names, tuple("Chapter" for _ in names))
     write_vocabulary(vocabulary, folder / "vocabulary.json")
     train, tuning = (examples_to_learn(vocabulary, seed) for seed in (1, 2))
     labels = tuning.label_matrix(np.arange(len(tuning)))
-    predicted = {}
-    for kind in sorted(kinds(), key=lambda kind: kind == "ensemble"):
+
+    @cache
+    def make(kind: str) -> Path:
         facts = {"kind": kind, "vocabulary": vocabulary.version, "protocol": "strict"}
-        run = TrainingRun(folder / "models" / kind, Compute(1, precision="32-true"), facts=facts)
+        run = TrainingRun(
+            folder / "models" / kind / kind, Compute(1, precision="32-true"), facts=facts
+        )
         members = MEMBERS if kind == "ensemble" else ()
         if members:
-            scores = np.stack([predicted[member] for member in members])
+            scores = np.stack([np.load(make(name).parent / "predicted.npy") for name in members])
             settings = ensemble.Settings(of=members)
             weights = ensemble.fit(scores, tuning.subject_id, tuning, settings, run)
-            predicted[kind] = ensemble.pooled(scores, weights)
+            predicted = ensemble.pooled(scores, weights)
         else:
             fit_any(kind, train, tuning, run)
-            predicted[kind] = model_named(kind).predict(tuning, run)
+            predicted = model_named(kind).predict(tuning, run)
+        trained = folder / "trained" / kind / kind
         write_folder(
-            folder / "trained" / kind,
+            trained,
             Description(
                 kind, kind, TASK, "test", "simulated", "strict", 2, vocabulary.version, members
             ),
             run.folder,
-            {member: folder / "models" / member for member in members},
+            {name: folder / "models" / name / name for name in members},
             folder / "vocabulary.json",
-            fit_recalibration(predicted[kind], labels),
+            fit_recalibration(predicted, labels),
             np.linspace(0.5, 1.5, 14) if kind in WITH_TRAJECTORIES else None,
         )
-    np.savez(folder / "predicted.npz", **predicted)
-    return folder
+        np.save(trained.parent / "predicted.npy", predicted)
+        return trained
+
+    return make

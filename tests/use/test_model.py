@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -92,11 +92,12 @@ def test_several_times_of_a_subject_have_a_prediction_each(trained: Make) -> Non
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_a_model_of_every_kind_predicts_as_its_module_does(every_kind: Path, kind: str) -> None:
+def test_a_model_of_every_kind_predicts_as_its_module_does(
+    of_kind: Callable[[str], Path], kind: str
+) -> None:
     """In the same order, recalibrated as in the assessment; and its vectors, or a refusal."""
-    model, events = behrt.load(every_kind / "trained" / kind), draw_events(40, 2)
-    with np.load(every_kind / "predicted.npz") as predicted:
-        own = predicted[kind]
+    model, events = behrt.load(of_kind(kind)), draw_events(40, 2)
+    own = np.load(of_kind(kind).parent / "predicted.npy")
     assert model.score(events, calibrated=False).risks == pytest.approx(own, abs=1e-6)
     labels = examples_to_learn(model.vocabulary, 2).label_matrix(np.arange(40))
     risks = model.predict(events)["probability"].to_numpy().reshape(40, 12)

@@ -1,5 +1,6 @@
 """Futures of a trained model: their events, shares and times, and what is refused."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
@@ -19,8 +20,8 @@ AT = pl.DataFrame({"subject_id": [5, 2], "prediction_time": [datetime(2004, 1, 1
 
 
 @pytest.fixture
-def model(every_kind: Path) -> TrainedModel:
-    return behrt.load(every_kind / "trained" / "delphi")
+def model(of_kind: Callable[[str], Path]) -> TrainedModel:
+    return behrt.load(of_kind("delphi"))
 
 
 def test_futures_have_events_after_the_prediction_up_to_the_end(model: TrainedModel) -> None:

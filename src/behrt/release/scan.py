@@ -63,6 +63,7 @@ PATIENT_DATA = (
     "sequences",
     "source_events",
     "tasks",
+    "trajectories",
     "truth",
     "unmapped",
     "unmapped.parquet",

@@ -14,7 +14,7 @@ from behrt.errors import InputError
 from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
 from behrt.learning.examples import Examples
-from behrt.learning.futures import joined, sample_futures
+from behrt.learning.futures import Futures, joined, sample_futures
 from behrt.learning.run import Compute, TrainingRun
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.logs import logger
@@ -259,34 +259,20 @@ class TrainedModel:
         Raises:
             InputError: as `predict`; or the kind of model has no trajectories.
         """
-        kind = self.description.kind
-        if kind not in WITH_TRAJECTORIES:
-            raise InputError(
-                self.folder,
-                f"a model of kind {kind} does not predict when events come",
-                f"Use a model of kind {' or '.join(WITH_TRAJECTORIES)}",
-            )
-        if futures < 1 or not years > 0:
-            raise InputError("trajectories", "nothing is to be sampled", "Give positive numbers")
+        self._check_trajectories(years, futures)
         self._check_unchanged()
-        factors = read_factors(self.folder) if calibrated else 1.0
-        run, random = _run(self.folder, self.compute), np.random.default_rng(seed)
-
-        def rates(examples: Examples) -> np.ndarray:
-            found: np.ndarray = model_named(kind).rates(examples, run) * factors
-            return found
-
+        random = np.random.default_rng(seed)
         parts, refused = self._read(data, at, shared_words)
         rows, place = _ordered([inputs.rows for inputs in parts])
         start = rows["prediction_time"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
         sampled, known, before = [], [], 0
+        step = max(AT_ONCE // futures, 1)
         for inputs in parts:
-            for first in range(0, len(inputs.rows), max(AT_ONCE // futures, 1)):
-                own = np.arange(first, min(first + max(AT_ONCE // futures, 1), len(inputs.rows)))
-                examples, now = inputs.examples.select(own), start[place[before + own]]
-                until = now + int(years * DAYS_A_YEAR)
-                found = sample_futures(rates, examples, now, until, futures, random)
-                sampled.append(replace(found, patient=place[before + own][found.patient]))
+            for first in range(0, len(inputs.rows), step):
+                own = np.arange(first, min(first + step, len(inputs.rows)))
+                examples, to = inputs.examples.select(own), place[before + own]
+                found = self.futures_of(examples, start[to], years, futures, random, calibrated)
+                sampled.append(replace(found, patient=to[found.patient]))
             known.append(inputs.examples.known_matrix(np.arange(len(inputs.rows))))
             before += len(inputs.rows)
         return Trajectories(
@@ -298,6 +284,42 @@ class TrainedModel:
             years,
             refused,
         )
+
+    def futures_of(
+        self,
+        examples: Examples,
+        start: np.ndarray,
+        years: float,
+        futures: int,
+        random: np.random.Generator,
+        calibrated: bool = True,
+    ) -> Futures:
+        """Return sampled futures of examples, from the days `start` on, int64 (n).
+
+        The other arguments are those of `trajectories`.
+        """
+        self._check_trajectories(years, futures)
+        module, run = model_named(self.description.kind), _run(self.folder, self.compute)
+        factors = read_factors(self.folder) if calibrated else 1.0
+
+        def rates(examples: Examples) -> np.ndarray:
+            found: np.ndarray = module.rates(examples, run) * factors
+            return found
+
+        until = start + int(years * DAYS_A_YEAR)
+        return sample_futures(rates, examples, start, until, futures, random)
+
+    def _check_trajectories(self, years: float, futures: int) -> None:
+        """Refuse a kind of model without trajectories, and an empty sample."""
+        kind = self.description.kind
+        if kind not in WITH_TRAJECTORIES:
+            raise InputError(
+                self.folder,
+                f"a model of kind {kind} does not predict when events come",
+                f"Use a model of kind {' or '.join(WITH_TRAJECTORIES)}",
+            )
+        if futures < 1 or not years > 0:
+            raise InputError("trajectories", "nothing is to be sampled", "Give positive numbers")
 
     def _of_all(
         self,

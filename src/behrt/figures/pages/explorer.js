@@ -318,6 +318,20 @@
     }));
   };
 
+  const drawFutures = () => {
+    const { future } = patient();
+    if (!future) return;
+    const row = (name, shares) => html("tr", {}, html("td", {}, name),
+      ...[0, 4, 9].map((year) => html("td", {}, percent(shares[year]))));
+    byId("incidence").tBodies[0].replaceChildren(row("Death", future.death),
+      ...future.diseases.map((one) => row(data.diseases[one.disease].name, one.shares)));
+    byId("samples").replaceChildren(...future.samples.map((sample, i) => html("details", {},
+      html("summary", {}, `Future ${i + 1}: ${sample.filter((one) => one.diseases).length} visits` +
+        (sample.some((one) => !one.diseases) ? ", death" : "")),
+      html("ul", {}, ...sample.map((one) => html("li", {}, `age ${years(one.age)}: ` + (one.diseases
+        ? one.diseases.map((disease) => data.diseases[disease].name).join(", ") : "death")))))));
+  };
+
   const drawTables = (drawn) => {
     const { words } = patient();
     byId("links").tBodies[0].replaceChildren(...drawn.map((link) => html("tr", {},
@@ -400,6 +414,7 @@
     byId("visit").value = state.visit;
     drawHistory(drawn);
     drawPredictions();
+    drawFutures();
     drawTables(drawn);
     drawText(drawn);
   };
