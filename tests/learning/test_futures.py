@@ -11,6 +11,7 @@ from behrt.learning.futures import (
     Futures,
     cumulative_incidence,
     draw_visits,
+    draw_waiting,
     joined,
     rate_factors,
     sample_futures,
@@ -88,8 +89,9 @@ def test_waiting_times_are_those_of_competing_exponentials() -> None:
     """The second patient has had disease 1, after which visits are rarer and death is likelier."""
     rates = np.array([[1.0, 1.0, 0.0, 0.0, 0.0, 0.1], [0.2, 0.0, 0.2, 0.0, 0.0, 0.5]])
 
-    def rates_of(examples: Examples) -> np.ndarray:
-        return rates[examples.known_matrix(np.arange(len(examples)))[:, 1].astype(int)]
+    def rates_of(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+        rows = examples.known_matrix(np.arange(len(examples)))[:, 1].astype(int)
+        return rates[rows], np.zeros((len(examples), 2))
 
     start = np.full(2, START)
     examples = histories([(0, [0])], [(0, [1])])
@@ -106,6 +108,28 @@ def test_waiting_times_are_those_of_competing_exponentials() -> None:
         assert shares[patient, 4] == pytest.approx(1 - np.exp(-dying * years), abs=0.015)
     later = found.death[found.row] < found.day
     assert not later.any(), "nothing is recorded after death"
+
+
+def test_a_rate_that_changes_is_drawn_from_the_last_visit_on() -> None:
+    """The risk of death rises by a Gompertz law; sampling starts two years after the visit."""
+    start = np.array([START + 730])
+
+    def rates_of(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+        n = len(examples)
+        return np.tile([1e-9, 1e-9, 0, 0, 0, 0.02], (n, 1)), np.tile([0.0, 0.4], (n, 1))
+
+    found = sample_futures(
+        rates_of, histories([(0, [0])]), start, start + 3000, 20_000, np.random.default_rng(3)
+    )
+    days = np.array([500, 1500, 3000])
+    shares = cumulative_incidence(found, start, days, 4)[0, 4]
+    until = 2 + days / 365.25
+    expected = 0.02 / 0.4 * (np.exp(0.4 * until) - np.exp(0.4 * 2))
+    assert shares == pytest.approx(1 - np.exp(-expected), abs=0.012)
+    falling = draw_waiting(
+        np.full((20_000, 1), 0.2), np.full((20_000, 1), -0.4), np.random.default_rng(1)
+    )
+    assert np.isinf(falling).mean() == pytest.approx(np.exp(-0.5), abs=0.012)
 
 
 def test_incidence_counts_the_first_record_of_each_future() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import METRICS, WEIGHTS, read_config
@@ -17,9 +18,11 @@ from behrt.learning.examples import Examples
 from behrt.learning.histories import Histories
 from behrt.learning.next_events import (
     NextEvents,
+    expected_events,
     negative_log_likelihood,
     next_events,
     waiting_days,
+    years_weighed,
 )
 from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.models import delphi
@@ -46,7 +49,7 @@ def network(settings: Settings = SMALL) -> Delphi:
 
 
 def log_rates(examples: Examples, settings: Settings = SMALL) -> torch.Tensor:
-    """Return (visits, 14): the log rates after every visit."""
+    """Return (visits, 16): the log rates and slopes after every visit."""
     counts, patients = np.diff(examples.visit_offsets), np.arange(len(examples))
     visits, patient = np.arange(counts.sum()), np.repeat(patients, counts)
     with torch.no_grad():
@@ -138,7 +141,7 @@ def test_a_network_starts_by_raising_the_rates_of_diseases_on_record(
     model, examples = Delphi(settings, 12, TASKS), build_examples(draw_patients(50, 1))
     rows, last = np.arange(50), examples.visit_offsets[1:] - 1
     with torch.no_grad():
-        found = model.eval()(**cut_batch(settings, examples, rows, last, rows))[:, 1:-1].numpy()
+        found = model.eval()(**cut_batch(settings, examples, rows, last, rows))[:, 1:-3].numpy()
     known = examples.known_matrix(rows)
     assert found[known].mean() > found[~known].mean() + 0.5
 
@@ -163,7 +166,7 @@ def test_the_loss_of_two_visits_by_hand(build_examples: Build, died: bool) -> No
     rates = torch.linspace(0.1, 1.4, 14)  # a visit, 12 diseases and death, per year
     fabric = fabric_of(run_in(Path("unused")))
     loss = objective.loss(
-        lambda: rates.log().repeat(2, 1),  # type: ignore[arg-type]
+        lambda: F.pad(rates.log(), (0, 2)).repeat(2, 1),  # type: ignore[arg-type]
         fabric,
         np.array([0]),
         np.random.default_rng(1),
@@ -177,9 +180,26 @@ def test_the_most_likely_rate_is_events_per_time_also_where_follow_up_ends() -> 
     years, events = torch.tensor([0.5, 2.0, 1.5]), torch.tensor([[1.0], [1.0], [0.0]])
     rates = torch.linspace(0.1, 1, 91)
     likelihoods = [
-        negative_log_likelihood(rate.log().expand(3, 1), events, years).sum() for rate in rates
+        negative_log_likelihood(F.pad(rate.log().expand(3, 1), (0, 2)), events, years).sum()
+        for rate in rates
     ]
     assert float(rates[int(np.argmin(likelihoods))]) == pytest.approx(2 / 4)
+
+
+def test_rates_change_by_a_factor_per_year() -> None:
+    """Expected events are those of an integral, and the event counts with its rate at its time."""
+    found = torch.tensor([[np.log(0.4), np.log(0.3), np.log(0.1), -0.2, 0.3]], dtype=torch.float64)
+    years, times = torch.tensor([3.0], dtype=torch.float64), np.linspace(0, 3, 20_001)
+    expected = [
+        np.trapezoid(rate * np.exp(slope * times), times)
+        for rate, slope in ((0.4, -0.2), (0.3, -0.2), (0.1, 0.3))
+    ]
+    assert expected_events(found, years)[0].tolist() == pytest.approx(expected, rel=1e-6)
+    events = torch.tensor([[1.0, 1.0, 0.0]])
+    by_hand = sum(expected) - np.log(0.4) - np.log(0.3) + 2 * 0.2 * 3
+    assert float(negative_log_likelihood(found, events, years)) == pytest.approx(by_hand, rel=1e-6)
+    flat = years_weighed(torch.tensor([1e-5, 0.0, 1e-2]), 2.0)
+    assert flat.tolist() == pytest.approx([2.00002, 2.0, np.expm1(0.02) / 0.01], rel=1e-5)
 
 
 def test_nothing_beyond_the_end_of_follow_up_is_waited_for(build_examples: Build) -> None:

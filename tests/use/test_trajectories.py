@@ -69,7 +69,7 @@ def test_rates_are_recalibrated_unless_the_models_own_are_wanted(
     """The fixture's factors run from 0.5 of visits to 1.5 of deaths."""
     monkeypatch.setattr(
         "behrt.models.delphi.rates",
-        lambda examples, run: np.full((len(examples), 14), 0.2),
+        lambda examples, run: (np.full((len(examples), 14), 0.2), np.zeros((len(examples), 2))),
     )
     shares = [
         model.trajectories(EVENTS, AT, years=5, futures=4000, calibrated=calibrated)

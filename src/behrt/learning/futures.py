@@ -1,8 +1,8 @@
-"""Futures of patients, sampled visit by visit from the rates of competing exponential times.
+"""Futures of patients, sampled visit by visit from the rates of competing events.
 
-The rates after the last visit hold until the next event, which is a visit or death, whichever comes
-first. Then the rates are read again, from the history with the sampled visit. Nothing here needs
-torch.
+The next event is a visit or death, whichever comes first. Their rates change after the last visit
+by a constant factor per year. After a visit, the rates are read again, from the history with that
+visit. Nothing here needs torch.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,10 @@ import numpy as np
 from behrt.learning.examples import Examples
 from behrt.learning.visits import DAYS_A_YEAR
 
-Rates = Callable[[Examples], np.ndarray]
-"""Returns float (n, n_diseases + 2): rates per year of a visit, of each disease and of death."""
+Rates = Callable[[Examples], tuple[np.ndarray, np.ndarray]]
+"""Returns the rates per year after the last visit, of a visit, of each disease and of death, float
+(n, n_diseases + 2); and float (n, 2), the slopes per year of the log rates of a visit and each
+disease, and of death."""
 
 PRIOR_EVENTS = 20.0
 
@@ -55,8 +57,8 @@ def sample_futures(
     Args:
         rates: of the model.
         examples: histories up to `start`.
-        start, until: int64 (n), days since 1970-01-01. Exponential times have no memory, so that
-            nothing happened between the last visit and `start` changes no rate.
+        start, until: int64 (n), days since 1970-01-01. Nothing happened between the last visit and
+            `start`.
         copies: futures per patient.
         random: draws.
     """
@@ -66,23 +68,40 @@ def sample_futures(
     now = start[patient].astype(np.float64)
     found: list[np.ndarray] = []
     while len(future):
-        own = rates(histories).astype(np.float64)
-        visit, diseases, dying = own[:, 0], own[:, 1:-1], own[:, -1]
-        total = visit + dying
+        own, slopes = (array.astype(np.float64) for array in rates(histories))
+        last = histories.visit_day[histories.visit_offsets[1:] - 1]
+        elapsed = (now - last)[:, None] / DAYS_A_YEAR
+        waiting = draw_waiting(own[:, [0, -1]] * np.exp(slopes * elapsed), slopes, random)
+        dies = waiting[:, 1] < waiting[:, 0]
         # A visit is on a later day than the one before.
-        now = np.maximum(now + random.exponential(1 / total) * DAYS_A_YEAR, np.floor(now) + 1)
-        dies = random.random(len(future)) * total < dying
+        now = np.maximum(now + waiting.min(axis=1) * DAYS_A_YEAR, np.floor(now) + 1)
         ends = now >= until[patient[future]] + 1
         death[future[dies & ~ends]] = np.floor(now[dies & ~ends])
         left = ~dies & ~ends
         future, now = future[left], np.floor(now[left])
-        present = draw_visits(diseases[left] / visit[left, None], random)
+        present = draw_visits(own[left, 1:-1] / own[left, :1], random)
         row, disease = np.nonzero(present)
         found.append(np.stack([future[row], now[row].astype(np.int64), disease]))
         histories = with_visit(histories.select(np.flatnonzero(left)), now, present)
     row, day, disease = np.concatenate(found, axis=1) if found else np.zeros((3, 0), dtype=np.int64)
     order = np.argsort(row, kind="stable")
     return Futures(patient, death, row[order], day[order], disease[order])
+
+
+def draw_waiting(rates: np.ndarray, slopes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return float64 (n, events), the years until each event, infinity for none.
+
+    Args:
+        rates: float64 (n, events), per year now, above 0.
+        slopes: float64 (n, events), of their logarithms, per year.
+        random: draws.
+    """
+    expected = random.exponential(size=rates.shape) / rates  # years, if rates were constant
+    flat = np.abs(slopes) < 1e-9
+    grown = slopes * expected
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bent = np.where(grown > -1, np.log1p(grown) / slopes, np.inf)
+    return np.where(flat, expected, bent)
 
 
 def rate_factors(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -63,19 +63,45 @@ def log_rates_of_all(histories: Histories) -> np.ndarray:
     return rates
 
 
-def negative_log_likelihood(log_rates: Tensor, events: Tensor, years: Tensor) -> Tensor:
-    """Return (m): total rate · waiting time − the log rates of the events that come next.
+def years_weighed(slope: Tensor, years: Tensor | float) -> Tensor:
+    """Return the integral of exp(slope · time) from 0 to a number of years."""
+    change = slope * years
+    small = change.abs() < 1e-3
+    safe = torch.where(small, torch.ones_like(change), change)
+    return years * torch.where(small, 1 + change / 2, torch.expm1(safe) / safe)
 
-    Each event waits for an exponential time. So those that come next, after a time t, contribute
-    rate · exp(−rate · t) to the likelihood, and all others exp(−rate · t), also where follow-up
-    ends at t.
+
+def slopes_of_all(slopes: Tensor, events: int) -> Tensor:
+    """Return (m, events), the slope of every event, of (m, 2), those of visits and of death."""
+    return torch.cat([slopes[:, :1].expand(-1, events - 1), slopes[:, 1:]], 1)
+
+
+def expected_events(found: Tensor, years: Tensor) -> Tensor:
+    """Return (m, events): expected events in some years after a visit.
 
     Args:
-        log_rates: float32 (m, events), per year.
+        found: float32 (m, events + 2), log rates per year, and the slopes of the log rate of
+            visits and diseases and of that of death.
+        years: float32 (m).
+    """
+    weighed = years_weighed(found[:, -2:], years[:, None])
+    return found[:, :-2].exp() * slopes_of_all(weighed, found.shape[1] - 2)
+
+
+def negative_log_likelihood(found: Tensor, events: Tensor, years: Tensor) -> Tensor:
+    """Return (m): all expected events until then − the log rates of the events that come next.
+
+    Each event has the rate exp(log rate + slope · t) at time t. So those that come next, after a
+    time t, contribute their rate then, times exp(−expected events), to the likelihood, and all
+    others exp(−expected events), also where follow-up ends at t.
+
+    Args:
+        found: float32 (m, events + 2), as of `expected_events`.
         events: float32 (m, events), 1 for those that come next; none where follow-up ends.
         years: float32 (m), the waiting time.
     """
-    loss: Tensor = log_rates.exp().sum(1) * years - (events * log_rates).sum(1)
+    log_rates = found[:, :-2] + slopes_of_all(found[:, -2:], events.shape[1]) * years[:, None]
+    loss: Tensor = expected_events(found, years).sum(1) - (events * log_rates).sum(1)
     return loss
 
 
@@ -84,11 +110,15 @@ class NextEvents(Forecasting):
 
     It is the sum over all visits of a batch's patients, estimated from those that are read, in
     relation to the mean number of visits of a patient. A mean over the visits of each batch would
-    give more weight to patients with few visits, so that the rate of death would be too high.
-    `model(**batch)` gives log rates (m, n_diseases + 2), of a
-    visit, of each disease and of death, per year; with `task`, the logits of a task
-    (m, n_diseases). `histories` is what `next_events` returns.
+    give more weight to patients with few visits, and so would batches of patients with few visits,
+    whose gradients are scaled down less; the rate of death would be too high. `model(**batch)`
+    gives what `expected_events` takes, of a visit, of each disease and of death; with `task`, the
+    logits of a task (m, n_diseases). `histories` is what `next_events` returns.
     """
+
+    def order(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:
+        """Return the patients in a random order, int64 (n)."""
+        return generator.permutation(len(self.train))
 
     def data(self) -> dict[str, np.ndarray]:
         followed = {"follow_up_end": self.histories.follow_up_end, "deaths": self.deaths}
@@ -99,9 +129,8 @@ class NextEvents(Forecasting):
     ) -> Tensor:
         visits, patient = self.drawn(rows, generator)
         batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
-        log_rates = model(**batch).float()
         events_and_years = fabric.to_device(self.events(visits))
-        losses = negative_log_likelihood(log_rates, *events_and_years)
+        losses = negative_log_likelihood(model(**batch).float(), *events_and_years)
         every = np.diff(self.train.visit_offsets)
         weights = every[rows][patient] / np.bincount(patient)[patient]
         weights /= len(rows) * every.mean()

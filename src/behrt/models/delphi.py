@@ -1,9 +1,9 @@
 """Delphi: the next diseases and when they come, after Delphi-2M (Shmatko et al. 2025, Nature).
 
 From the record so far, an encoder predicts the rate of each disease. The rates are those of
-competing exponential waiting times: they hold until the next visit, and the smallest waiting time
-decides what comes next. The age of each diagnosis takes the place of its position. The tasks need
-no weights of their own: the rate of a disease gives its risk in any window, 1 − exp(−rate · time).
+competing waiting times, until the next visit; the smallest waiting time decides what comes next.
+The age of each diagnosis takes the place of its position. The tasks need no weights of their own:
+the rate of a disease gives its risk in any window, 1 − exp(−expected events).
 
 What is as in Delphi-2M: the loss, −log rate of what happens + total rate · waiting time; sines and
 cosines of age through a linear layer; sex as a word at the start; causal attention, in which the
@@ -23,6 +23,11 @@ first diagnosis of each disease is one event:
 * The time from the last visit to the end of follow-up counts as waiting time without an event.
   Delphi-2M learns until the last event.
 * Death is an event like a visit, and ends the history. There is no lifestyle.
+* A rate changes after a visit by a constant factor per year (a Gompertz law), since patients grow
+  older, and those who were ill get better. The network predicts one such slope for visits and all
+  diseases, and one for death. In Delphi-2M, a rate is constant until the next event.
+* The time since the start of follow-up is read, as `forecast` does: what is on record for the first
+  time soon after it began earlier.
 * Layers are BEHRT's (normalisation after each sum), and the rates start at those of the population.
 
 From top to bottom: the network, its inputs, training and prediction. The objective is in
@@ -46,7 +51,13 @@ from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
-from behrt.learning.next_events import NextEvents, log_rates_of_all, next_events
+from behrt.learning.next_events import (
+    NextEvents,
+    expected_events,
+    log_rates_of_all,
+    next_events,
+    years_weighed,
+)
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of_cuts
@@ -59,6 +70,9 @@ DAYS_A_MONTH = DAYS_A_YEAR / 12
 
 HIGHEST_PROBABILITY = 1 - 1e-4
 """The share of a disease in the rate of visits can exceed 1, as nothing ties the two."""
+
+STEEPEST = 0.5
+"""The largest change of a log rate per year."""
 
 DISEASE_ROWS = {"bias": 0, "words.weight": FIRST_DISEASE}
 """The tensors with one row per disease, and the first such row, which a release may erase."""
@@ -95,6 +109,8 @@ class Delphi(Encoder):
         self.visit_bias = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(n_diseases))
         self.death = nn.Linear(settings.hidden, 1)
+        self.slopes = nn.Linear(settings.hidden, 2)
+        self.followed = nn.Linear(1, settings.hidden, bias=False)
         self.apply(initialise)
         self.start_copying()
 
@@ -107,6 +123,7 @@ class Delphi(Encoder):
         nn.init.normal_(self.words.weight)
         nn.init.normal_(self.sexes.weight)
         nn.init.zeros_(self.death.weight)
+        nn.init.zeros_(self.slopes.weight)
         with torch.no_grad():
             self.words.weight[SEP] = 0  # its output is the rate of visits
             for layer in self.layers:
@@ -122,6 +139,7 @@ class Delphi(Encoder):
         patients: Tensor,
         read: Tensor,
         days: Tensor,
+        spans: Tensor,
         sexes: Tensor,
     ) -> Tensor:
         """Return (m, H), the vectors at the places `read`.
@@ -131,10 +149,12 @@ class Delphi(Encoder):
             ages: not used; they are in months.
             read: int64 (m), places in the rows laid end to end.
             days: int32 (R, L), the age in days.
+            spans: int32 (R, L), days since the start of follow-up, at least 0.
             sexes: int32 (R, L), as in `Examples`.
         """
         opening = tokens == CLS
         hidden = self.words(tokens) + self.age(age_waves(days, self.hidden))
+        hidden = hidden + self.followed((spans / DAYS_A_YEAR).log1p()[..., None])
         hidden = hidden + opening[..., None] * self.sexes(sexes)
         query, key = visits[:, None, :, None], visits[:, None, None, :]
         apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
@@ -144,34 +164,46 @@ class Delphi(Encoder):
         return self.read_out(hidden, apart | ~seen, read)
 
     def forward(self, task: str | None = None, **words: Tensor) -> Tensor:  # type: ignore[override]
-        """Return float32 (m, D + 2), log rates per year; or of a task, (m, D), logits.
+        """Return float32 (m, D + 4), log rates and slopes; or of a task, (m, D), logits.
 
-        The rates are of a visit, of each disease, and of death.
+        The log rates per year are of a visit, of each disease, and of death. The slopes, in
+        ±`STEEPEST`, are those per year of the log rates of a visit and each disease, and of death.
 
         Args:
             task: the name of a task, whose probabilities are returned as logits.
             **words: the arguments of `vectors`.
         """
         embeddings = self.words.weight
-        log_rates = full_precision_linear(
+        found = full_precision_linear(
             self.vectors(**words) * self.hidden**-0.5,
-            torch.cat([embeddings[[SEP]], embeddings[FIRST_DISEASE:], self.death.weight]),
-            torch.cat([self.visit_bias, self.bias, self.death.bias]),
+            torch.cat(
+                [
+                    embeddings[[SEP]],
+                    embeddings[FIRST_DISEASE:],
+                    self.death.weight,
+                    self.slopes.weight,
+                ]
+            ),
+            torch.cat([self.visit_bias, self.bias, self.death.bias, self.slopes.bias]),
         )
-        return log_rates if task is None else self.logits(log_rates[:, :-1], self.months[task])
+        log_rates, slopes = found[:, :-2], STEEPEST * torch.tanh(found[:, -2:])
+        if task is None:
+            return torch.cat([log_rates, slopes], 1)
+        return self.logits(log_rates[:, :-1], self.months[task], slopes[:, :1])
 
     @staticmethod
-    def logits(log_rates: Tensor, months: int | None) -> Tensor:
+    def logits(log_rates: Tensor, months: int | None, slope: Tensor | float = 0.0) -> Tensor:
         """Return (m, D), logits of the probability of each disease in a window.
 
         Args:
             log_rates: (m, 1 + D), of a visit and of each disease, per year.
             months: the window, None for the next visit.
+            slope: (m, 1), of the log rates, per year.
         """
         if months is None:
             probability = (log_rates[:, 1:] - log_rates[:, :1]).exp()
             return torch.logit(probability.clamp(max=HIGHEST_PROBABILITY))
-        expected = log_rates[:, 1:].exp() * (months / 12)
+        expected = log_rates[:, 1:].exp() * years_weighed(torch.as_tensor(slope), months / 12)
         return torch.expm1(expected.clamp(max=50.0)).log()  # the logit of 1 − exp(−expected)
 
 
@@ -194,8 +226,13 @@ def cut_batch(
     of_word = np.repeat(rows, np.diff(words.offsets))
     first = examples.visit_offsets[of_word]
     born = examples.visit_day[first] - np.rint(examples.visit_age[first] * DAYS_A_MONTH)
+    day = examples.visit_day[visit]
     batch = packed_rows(
-        words, read, days=examples.visit_day[visit] - born, sexes=examples.sex[of_word]
+        words,
+        read,
+        days=day - born,
+        spans=np.maximum(day - examples.follow_up_start[of_word], 0),
+        sexes=examples.sex[of_word],
     )
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
@@ -279,15 +316,15 @@ def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
     return predict_cuts(model, partial(cut_batch, settings), examples, task, run)
 
 
-def rates(examples: Examples, run: TrainingRun) -> np.ndarray:
-    """Return float32 (n, D + 2): rates per year after the last visit of each patient.
+def rates(examples: Examples, run: TrainingRun) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rates per year after the last visit of each patient, and their slopes.
 
-    They are of a visit, of each disease and of death.
+    The rates are of a visit, of each disease and of death, float32 (n, D + 2); the slopes of the
+    log rates, per year, are of a visit and each disease, and of death, float32 (n, 2).
     """
     model, settings = load(run.folder)
-    log_rates = engine.outputs(model, partial(_last_cuts, settings), examples, run)
-    found: np.ndarray = np.exp(log_rates)
-    return found
+    found = engine.outputs(model, partial(_last_cuts, settings), examples, run)
+    return np.exp(found[:, :-2]), found[:, -2:]
 
 
 def observed_and_expected(histories: Histories, run: TrainingRun) -> tuple[np.ndarray, np.ndarray]:
@@ -314,9 +351,9 @@ def observed_and_expected(histories: Histories, run: TrainingRun) -> tuple[np.nd
             rows = np.arange(start, min(start + engine.EVALUATION_BATCH, len(followed)))
             visits, patient = objective.drawn(rows, np.random.default_rng(0))
             events, years = objective.events(visits)
-            log_rates = model(**cut_batch(settings, followed.examples, rows, visits, patient))
+            found = model(**cut_batch(settings, followed.examples, rows, visits, patient))
             observed += events.double().sum(0).numpy()
-            expected += (log_rates.double().exp() * years.double()[:, None]).sum(0).numpy()
+            expected += expected_events(found, years).double().sum(0).numpy()
     return observed, expected
 
 

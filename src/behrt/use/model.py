@@ -302,9 +302,9 @@ class TrainedModel:
         module, run = model_named(self.description.kind), _run(self.folder, self.compute)
         factors = read_factors(self.folder) if calibrated else 1.0
 
-        def rates(examples: Examples) -> np.ndarray:
-            found: np.ndarray = module.rates(examples, run) * factors
-            return found
+        def rates(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+            found, slopes = module.rates(examples, run)
+            return found * factors, slopes
 
         until = start + int(years * DAYS_A_YEAR)
         return sample_futures(rates, examples, start, until, futures, random)
