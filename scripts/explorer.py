@@ -19,7 +19,7 @@ from behrt.models import behrt
 from behrt.run import Run
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
-from behrt.use.model import load
+from behrt.use.model import load_trained
 
 
 def main(
@@ -72,7 +72,7 @@ def main(
     }
     sampled = None
     if trained is not None:
-        foreseeing = load(trained)
+        foreseeing = load_trained(trained)
         last = shown.visit_offsets[1:] - 1
         start, months = (days[last].astype(np.int64) for days in (shown.visit_day, shown.visit_age))
         found = foreseeing.futures_of(shown, start, YEARS, futures, np.random.default_rng(run.seed))

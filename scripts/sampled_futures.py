@@ -16,7 +16,7 @@ from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import Coder
 from behrt.simulation.continuation import continue_process
 from behrt.simulation.world import make_world
-from behrt.use.model import load
+from behrt.use.model import load_trained
 from behrt.use.simulated_futures import choose_patients, true_incidence
 
 
@@ -42,7 +42,7 @@ def main(
 
     `trained` is a file of the trained folder.
     """
-    model = load(trained.parent, threads=threads)
+    model = load_trained(trained.parent, threads=threads)
     at = choose_patients(
         pl.read_parquet(sequences), model.description.minimum_visits, patients, seed
     )

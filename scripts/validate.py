@@ -15,7 +15,7 @@ from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tables import calibration as calibration_table
 from behrt.tables import metrics as metrics_table
 from behrt.use.folder import read_recalibration
-from behrt.use.model import load
+from behrt.use.model import load_trained
 from behrt.use.validation import predict_examples
 
 
@@ -33,7 +33,7 @@ def main(
     threads: int,
 ) -> None:
     """Write two tables; `trained` is the trained.json of the model's folder."""
-    model = load(trained.parent, threads=threads)
+    model = load_trained(trained.parent, threads=threads)
     about = model.description
     words = read_vocabulary(vocabulary)
     patients, scores = predict_examples(model, sequences, words, bootstrap.seed, shared_words)

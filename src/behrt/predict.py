@@ -13,6 +13,7 @@ from behrt.files import keep_private, write_csv, write_parquet
 from behrt.logs import logger
 from behrt.stage import log_error
 from behrt.use.model import load
+from behrt.use.outcome import OutcomeModel
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +45,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--vectors", action="store_true", help="write the vectors of the patients instead of risks"
     )
+    parser.add_argument(
+        "--trajectories",
+        type=int,
+        metavar="N",
+        help="sample N futures of each patient, and write the share of them with each event by "
+        "year instead of risks",
+    )
+    parser.add_argument(
+        "--events", action="store_true", help="write the events of the sampled futures themselves"
+    )
+    parser.add_argument("--years", type=float, default=10, help="of a future (default: 10)")
+    parser.add_argument("--seed", type=int, default=0, help="of the futures (default: 0)")
     parser.add_argument(
         "--uncalibrated", action="store_true", help="the probabilities of the model itself"
     )
@@ -77,6 +90,8 @@ def predict(given: argparse.Namespace) -> None:
     Raises:
         InputError: as `behrt.use.model.TrainedModel.predict`, or options that exclude each other.
     """
+    if given.events and given.trajectories is None:
+        raise InputError("--events", "they are those of futures", "Give --trajectories")
     if given.meds and len(given.disease or []) != 1:
         raise InputError(
             "--meds", "the prediction schema of MEDS has one outcome", "Give one --disease"
@@ -88,12 +103,29 @@ def predict(given: argparse.Namespace) -> None:
         raise InputError(given.out, "it is not a file that can be written", f"Give {wanted}")
     model = load(given.folder, threads=given.threads)
     at = read_times(given.at) if given.at else None
-    if given.vectors:
-        found = model.embed(given.data, at, shared_words=given.shared_words)
-    else:
-        predictions = model.score(
-            given.data, at, calibrated=not given.uncalibrated, shared_words=given.shared_words
+    calibrated = not given.uncalibrated
+    words = {"shared_words": given.shared_words}
+    if isinstance(model, OutcomeModel):
+        if given.vectors or given.disease or given.trajectories is not None:
+            raise InputError(
+                given.folder, "its model predicts one outcome", "Give --at and --out only"
+            )
+        found = model.predict(given.data, at, calibrated=calibrated, **words)
+    elif given.vectors:
+        found = model.embed(given.data, at, **words)
+    elif given.trajectories is not None:
+        futures = model.trajectories(
+            given.data,
+            at,
+            years=given.years,
+            futures=given.trajectories,
+            seed=given.seed,
+            calibrated=calibrated,
+            **words,
         )
+        found = futures.events() if given.events else futures.cumulative_incidence()
+    else:
+        predictions = model.score(given.data, at, calibrated=calibrated, **words)
         if given.meds:
             found = predictions.meds(given.disease[0])
         else:

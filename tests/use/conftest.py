@@ -1,7 +1,7 @@
 """Small trained models in folders of their own."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -20,6 +20,7 @@ from behrt.learning.artefacts import WEIGHTS
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
 from behrt.learning.run import Compute, Optimisation, TrainingRun
+from behrt.logs import logger
 from behrt.models import ensemble, model_named
 from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
@@ -31,6 +32,15 @@ from behrt.use.inputs import read_inputs
 
 Make = Callable[..., Path]
 TASK = Task("T2", 6)
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Undo the set-up of the log by a command."""
+    yield
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    logger.propagate = True
 
 
 @pytest.fixture

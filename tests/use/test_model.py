@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from behrt.evaluation.recalibration import fit_recalibration
 from behrt.files import read_json, write_json
 from behrt.kinds import WITH_VECTORS
 from behrt.learning.artefacts import read_weights
-from behrt.logs import logger
 from behrt.models import kinds
 from behrt.predict import main
 from behrt.sequences.vocabulary import FIRST_DISEASE, SPECIAL, Vocabulary
@@ -45,15 +44,6 @@ EVENTS = pl.DataFrame(
         ],
     }
 )
-
-
-@pytest.fixture
-def own_log() -> Iterator[None]:
-    """Undo the set-up of the log by a command."""
-    yield
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    logger.propagate = True
 
 
 def test_risks_are_recalibrated_unless_the_models_own_are_wanted(

@@ -10,6 +10,7 @@ import pytest
 
 import behrt
 from behrt.errors import InputError
+from behrt.predict import main
 from behrt.use.model import TrainedModel
 from behrt.use.trajectories import DEATH
 
@@ -79,6 +80,19 @@ def test_rates_are_recalibrated_unless_the_models_own_are_wanted(
         for calibrated in (True, False)
     ]
     assert shares == pytest.approx([1 - np.exp(-0.3 * 5), 1 - np.exp(-0.2 * 5)], abs=0.02)
+
+
+@pytest.mark.usefixtures("own_log")
+def test_the_command_writes_shares_or_events(model: TrainedModel, tmp_path: Path) -> None:
+    EVENTS.write_parquet(tmp_path / "data.parquet")
+    out = tmp_path / "out.parquet"
+    command = [str(model.folder), str(tmp_path / "data.parquet"), "--out", str(out)]
+    options = ["--trajectories", "9", "--years", "2", "--seed", "6"]
+    wanted = model.trajectories(EVENTS, years=2, futures=9, seed=6)
+    main([*command, *options])
+    assert pl.read_parquet(out).equals(wanted.cumulative_incidence())
+    main([*command, *options, "--events"])
+    assert pl.read_parquet(out).equals(wanted.events())
 
 
 def test_models_without_times_and_empty_samples_are_refused(

@@ -1,5 +1,6 @@
 """Training examples as flat integer arrays: visits of subjects, and diseases of visits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -124,6 +125,19 @@ class Examples:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array by name, for hashing and tests."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_diseases"}
+
+
+def concatenated(parts: Sequence[Examples]) -> Examples:
+    """Return the examples of several parts, at least one, one after the other."""
+    arrays: dict[str, np.ndarray] = {}
+    for name in parts[0].arrays():
+        each = [part.arrays()[name] for part in parts]
+        if name.endswith("_offsets"):
+            before = np.cumsum([0, *(offsets[-1] for offsets in each)])
+            ends = [offsets[1:] + start for offsets, start in zip(each, before, strict=False)]
+            each = [np.zeros(1, dtype=np.int64), *ends]
+        arrays[name] = np.concatenate(each)
+    return Examples(**arrays, n_diseases=parts[0].n_diseases)
 
 
 def require_examples(train: Examples, tuning: Examples) -> None:

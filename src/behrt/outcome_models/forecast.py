@@ -79,8 +79,10 @@ def fit(
         raise InputError("forecast", "the weights for all tasks are missing", "Train first")
     begin(run)
     config = artefacts.read_config(pretrained.parent)
-    task = max(config["tasks"], key=lambda name: config["tasks"][name] or 0)
-    weights = part_of(artefacts.read_weights(pretrained.parent), task)
+    weights = artefacts.read_weights(pretrained.parent)
+    if "tasks" in config:  # trained for several tasks; else it is the model of one
+        longest = max(config["tasks"], key=lambda name: config["tasks"][name] or 0)
+        weights = part_of(weights, longest)
     settings = Settings(**config["settings"])
     network = _network_of(weights, settings, config["n_diseases"])
     vectors = {id(part): _vectors(network, settings, part) for part in (train, tuning)}

@@ -19,6 +19,7 @@ class Description:
         minimum_visits: the fewest visits of the inputs that it was trained on.
         vocabulary: the version of the vocabulary.
         members: of an ensemble, the models that it is made of.
+        outcome: of a model of one outcome, its name; its module is in `behrt.outcome_models`.
     """
 
     model: str
@@ -30,3 +31,4 @@ class Description:
     minimum_visits: int
     vocabulary: str
     members: tuple[str, ...] = ()
+    outcome: str | None = None

@@ -85,7 +85,8 @@ def write_folder(
     if factors is not None:
         write_json({"factors": factors.tolist()}, folder / RATES)
     write_csv(_tokens(words), folder / "tokens.csv")
-    if (vectors := disease_vectors(description.kind, model)) is not None:
+    networks = description.outcome is None or description.kind == "behrt"
+    if networks and (vectors := disease_vectors(description.kind, model)) is not None:
         named = pl.DataFrame({"disease": words.phenotypes})
         write_csv(named.hstack(_columns(vectors)), folder / VECTORS)
     settings = read_config(model)["settings"]
@@ -150,7 +151,8 @@ def _needed(description: Description) -> set[str]:
     """Return the files that a prediction reads."""
     places = ["", *(f"{MEMBERS}/{member}/" for member in description.members)]
     names = {place + name for place in places for name in (CONFIG, WEIGHTS)}
-    return names | {VOCABULARY} | ({RECALIBRATION} if description.task else set())
+    recalibrated = description.task or description.outcome
+    return names | {VOCABULARY} | ({RECALIBRATION} if recalibrated else set())
 
 
 def read_recalibration(folder: Path) -> Recalibration:

@@ -1,28 +1,26 @@
 """A trained model, loaded from its folder: risks and vectors of patients of any place."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from behrt import logs
 from behrt.errors import InputError
 from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
 from behrt.learning.examples import Examples
 from behrt.learning.futures import Futures, joined, sample_futures
-from behrt.learning.run import Compute, TrainingRun
+from behrt.learning.run import Compute
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.logs import logger
 from behrt.models import model_named
 from behrt.models.ensemble import WEIGHTS, pooled
-from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
+from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
-from behrt.use.description import Description
 from behrt.use.folder import (
     MEMBERS,
     VOCABULARY,
@@ -30,7 +28,9 @@ from behrt.use.folder import (
     read_folder,
     read_recalibration,
 )
-from behrt.use.inputs import Data, Inputs, read_inputs
+from behrt.use.inputs import Data
+from behrt.use.loaded import LoadedModel, in_order, run_of
+from behrt.use.outcome import OutcomeModel, finetune
 from behrt.use.trajectories import Trajectories
 
 AT_ONCE = 20_000
@@ -108,20 +108,8 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A model in a folder that the workflow has made (`behrt.use.folder`).
-
-    Attributes:
-        folder: of the model.
-        description: what it is: name, kind, task, run, protocol.
-        vocabulary: the diseases that it reads and predicts.
-        compute: threads, precision and accelerator.
-    """
-
-    folder: Path
-    description: Description
-    vocabulary: Vocabulary
-    compute: Compute
+class TrainedModel(LoadedModel):
+    """A model of a task, or a pretrained one, in a folder that the workflow has made."""
 
     @property
     def task(self) -> Task:
@@ -179,7 +167,7 @@ class TrainedModel:
     ) -> Predictions:
         """Return the risks as an array, with what was left out; arguments as of `predict`."""
         title = self.task.title  # a pretrained model is refused
-        self._check_unchanged()
+        self.check_unchanged()
         recalibration = read_recalibration(self.folder) if calibrated else None
 
         def risks(examples: Examples) -> np.ndarray:
@@ -200,7 +188,7 @@ class TrainedModel:
         Raises:
             InputError: as `predict`, or the kind of model has no vectors of patients.
         """
-        self._check_unchanged()
+        self.check_unchanged()
         rows, vectors, _ = self._of_all(data, at, shared_words, self.vectors_of)
         array = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
         return rows.select("subject_id", "prediction_time").with_columns(vector=array)
@@ -229,7 +217,7 @@ class TrainedModel:
                 f"a model of kind {kind} has no vectors of patients",
                 "Use a network, such as a model of kind behrt or forecast",
             )
-        vectors: np.ndarray = find(examples, _run(self.folder, self.compute))
+        vectors: np.ndarray = find(examples, run_of(self.folder, self.compute))
         return vectors
 
     def trajectories(
@@ -260,10 +248,10 @@ class TrainedModel:
             InputError: as `predict`; or the kind of model has no trajectories.
         """
         self._check_trajectories(years, futures)
-        self._check_unchanged()
+        self.check_unchanged()
         random = np.random.default_rng(seed)
-        parts, refused = self._read(data, at, shared_words)
-        rows, place = _ordered([inputs.rows for inputs in parts])
+        parts, refused = self.read(data, at, shared_words)
+        rows, place = in_order([inputs.rows for inputs in parts])
         start = rows["prediction_time"].cast(pl.Date).cast(pl.Int32).to_numpy().astype(np.int64)
         sampled, known, before = [], [], 0
         step = max(AT_ONCE // futures, 1)
@@ -285,6 +273,12 @@ class TrainedModel:
             refused,
         )
 
+    def finetune(
+        self, data: Data, labels: pl.DataFrame | str | Path, folder: str | Path, **options: Any
+    ) -> OutcomeModel:
+        """Train a model of one outcome on labels of your own: see `behrt.use.outcome.finetune`."""
+        return finetune(self, data, labels, folder, **options)
+
     def futures_of(
         self,
         examples: Examples,
@@ -299,7 +293,7 @@ class TrainedModel:
         The other arguments are those of `trajectories`.
         """
         self._check_trajectories(years, futures)
-        module, run = model_named(self.description.kind), _run(self.folder, self.compute)
+        module, run = model_named(self.description.kind), run_of(self.folder, self.compute)
         factors = read_factors(self.folder) if calibrated else 1.0
 
         def rates(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
@@ -329,72 +323,25 @@ class TrainedModel:
         values: Callable[[Examples], np.ndarray],
     ) -> tuple[pl.DataFrame, np.ndarray, dict[str, int]]:
         """Return the rows, the values of each, and what was left out."""
-        parts, left_out = self._read(data, at, shared_words)
-        rows, place = _ordered([inputs.rows for inputs in parts])
+        parts, left_out = self.read(data, at, shared_words)
+        rows, place = in_order([inputs.rows for inputs in parts])
         found = np.concatenate([values(inputs.examples) for inputs in parts])
         return rows, found[np.argsort(place)], left_out
-
-    def _read(
-        self, data: Data, at: pl.DataFrame | None, shared_words: bool
-    ) -> tuple[list[Inputs], dict[str, int]]:
-        """Return the inputs of each file, and what was left out.
-
-        Raises:
-            InputError: there is nothing to predict from.
-        """
-        refused: Counter[str] = Counter()
-        parts = list(read_inputs(data, at, self.vocabulary, refused, shared_words))
-        left_out = {reason: number for reason, number in refused.items() if number}
-        for reason, number in left_out.items():
-            logger.warning("left out: %s %s", logs.count(number), reason)
-        if not parts:
-            raise InputError(
-                "data",
-                "nothing can be predicted: " + (", ".join(left_out) or "there are no subjects"),
-                "Check the codes, the births and the prediction times",
-            )
-        least = self.description.minimum_visits
-        if few := sum(int((inputs.rows["visits"] < least).sum()) for inputs in parts):
-            logger.warning(
-                "%s predictions are for histories with fewer than %d visits, for which the model "
-                "was not evaluated",
-                logs.count(few),
-                least,
-            )
-        return parts, left_out
-
-    def _check_unchanged(self) -> None:
-        """Refuse a folder that has changed, because the weights are read for each prediction."""
-        if read_folder(self.folder) != self.description:
-            raise InputError(self.folder, "it has changed since it was loaded", "Load it again")
-
-
-def _ordered(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, np.ndarray]:
-    """Return the rows of all parts by subject and time, and int64 (rows), the place of each."""
-    rows = pl.concat(parts)
-    order = pl.arg_sort_by("subject_id", "prediction_time", maintain_order=True)
-    ordered = rows.select(order).to_series().to_numpy()
-    return rows[ordered], np.argsort(ordered)
-
-
-def _run(folder: Path, compute: Compute) -> TrainingRun:
-    own = Compute(
-        read_config(folder)["seed"], compute.threads, compute.precision, compute.accelerator
-    )
-    return TrainingRun(folder, own)
 
 
 def _scores(folder: Path, compute: Compute, examples: Examples) -> np.ndarray:
     kind = read_config(folder)["kind"]
-    scores: np.ndarray = model_named(kind).predict(examples, _run(folder, compute))
+    scores: np.ndarray = model_named(kind).predict(examples, run_of(folder, compute))
     return scores
 
 
-def load(folder: str | Path, *, threads: int = 1, accelerator: str = "cpu") -> TrainedModel:
-    """Return the model in a folder that `snakemake trained` has made.
+def load(
+    folder: str | Path, *, threads: int = 1, accelerator: str = "cpu"
+) -> TrainedModel | OutcomeModel:
+    """Return the model in a folder that `snakemake trained`, `release` or `finetune` has made.
 
     Args:
-        folder: results/<run>/trained/<task>/<model>.
+        folder: results/<run>/trained/<task>/<model>, or the folder of a model of one outcome.
         threads: CPU threads for predictions.
         accelerator: "cpu" or "gpu".
 
@@ -407,4 +354,19 @@ def load(folder: str | Path, *, threads: int = 1, accelerator: str = "cpu") -> T
     check_vocabulary(folder, vocabulary.version)
     # In bfloat16, a risk would depend on the patients that are predicted together.
     compute = Compute(0, threads, "32-true", accelerator)
-    return TrainedModel(folder, description, vocabulary, compute)
+    of_kind = OutcomeModel if description.outcome else TrainedModel
+    return of_kind(folder, description, vocabulary, compute)
+
+
+def load_trained(folder: str | Path, *, threads: int = 1, accelerator: str = "cpu") -> TrainedModel:
+    """Return the model of a task, or a pretrained one, in a folder; arguments as of `load`.
+
+    Raises:
+        InputError: as `load`; or the model predicts one outcome.
+    """
+    model = load(folder, threads=threads, accelerator=accelerator)
+    if isinstance(model, OutcomeModel):
+        raise InputError(
+            folder, "its model predicts one outcome, and no diseases", "Give a model of a task"
+        )
+    return model

@@ -13,6 +13,8 @@ _ELIGIBLE = "They are those of all eligible patients, with and without a disease
 def readme(description: Description) -> str:
     """Return the README of a trained folder, in Markdown."""
     name = "readme.md" if description.task else "readme_pretrained.md"
+    if description.outcome:
+        name = "readme_outcome.md"
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     simulated = "The patients are simulated: the risks mean nothing for real patients."
     filled = text.format(
