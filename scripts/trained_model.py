@@ -6,13 +6,12 @@ from pathlib import Path
 from behrt import stage
 from behrt.evaluation.assessment import read_examined
 from behrt.evaluation.recalibration import fit_recalibration
-from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import read_config
 from behrt.learning.futures import rate_factors
 from behrt.learning.histories import load_histories
 from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
-from behrt.models import model_named
+from behrt.models import WITH_TRAJECTORIES, model_named
 from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task

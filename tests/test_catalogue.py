@@ -40,6 +40,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "ranks": 10,
         "maximum_length": 100,
         "explained": "behrt_mask",
+        "foreseeing": "delphi",
         "ceilings": True,
         "outcomes": {"death": "death within 90 days of a random visit"},
         **changes,
@@ -115,9 +116,10 @@ def test_captions_take_windows_from_the_tasks() -> None:
 
 
 def test_conditions_and_searches_choose_products() -> None:
-    holds = dict.fromkeys(("cprd", "explained", "outcomes", "searches", "windows"), False)
+    conditions = ("cprd", "explained", "outcomes", "searches", "trajectories", "windows")
+    holds = dict.fromkeys((*conditions, "explained_trajectories"), False)
     few = {product.name for product in products(holds, searches=[])}
-    assert not few & {"sex_agnostic_codes", "attention", "explorer", "metrics_all", "search"}
+    assert not few & {"attention", "explorer", "metrics_all", "search", "trajectories"}
     names = [product.name for product in products(searches=["mlm", "retain"])]
     assert {"search_mlm", "search_retain", "metrics_all"} <= {*names}
 

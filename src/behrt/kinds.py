@@ -46,9 +46,6 @@ WITH_VECTORS = (
 )
 """The kinds with vectors of patients: their modules have `embed`."""
 
-WITH_TRAJECTORIES = ("delphi",)
-"""The kinds that learn when events and deaths come, so that futures can be sampled."""
-
 JOINT = "x-joint"
 """States, in the schema, whether a kind is trained once, for all tasks."""
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from behrt.evaluation.recalibration import Recalibration, fit_recalibration
-from behrt.kinds import WITH_TRAJECTORIES, module_needs_training
+from behrt.kinds import module_needs_training
 from behrt.learning import artefacts
 from behrt.learning.artefacts import WEIGHTS
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
 from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.logs import logger
-from behrt.models import ensemble, model_named
+from behrt.models import WITH_TRAJECTORIES, ensemble, model_named
 from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.settings.behrt import Settings

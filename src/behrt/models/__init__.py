@@ -11,6 +11,11 @@ from types import ModuleType
 from behrt.errors import InputError
 
 
+WITH_TRAJECTORIES = ("delphi",)
+"""The kinds that learn when events and deaths come, so that futures can be sampled: their modules
+have `rates` and `observed_and_expected`."""
+
+
 def kinds() -> list[str]:
     """Return the kinds of model: the names of the modules here, without private ones."""
     return sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_")

@@ -10,14 +10,13 @@ import numpy as np
 import polars as pl
 
 from behrt.errors import InputError
-from behrt.kinds import WITH_TRAJECTORIES
 from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
 from behrt.learning.examples import Examples
 from behrt.learning.futures import Futures, joined, sample_futures
 from behrt.learning.run import Compute
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.logs import logger
-from behrt.models import model_named
+from behrt.models import WITH_TRAJECTORIES, model_named
 from behrt.models.ensemble import WEIGHTS, pooled
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
