@@ -7,7 +7,6 @@ from behrt import stage
 from behrt.evaluation.assessment import read_examined
 from behrt.evaluation.recalibration import fit_recalibration
 from behrt.learning.artefacts import read_config
-from behrt.learning.futures import rate_factors
 from behrt.learning.histories import load_histories
 from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
@@ -54,14 +53,13 @@ def main(
         vocabulary=words.version,
         members=tuple(member.parent.name for member in members),
     )
-    factors = None
+    rates = None
     if config["kind"] in WITH_TRAJECTORIES:
         histories = load_histories(
             list(sequences), [], [TUNING], vocabulary, minimum_visits=1, events=events
         )
         asked = TrainingRun(weights.parent, Compute(config["seed"], precision="32-true"))
-        counts = model_named(config["kind"]).observed_and_expected(histories, asked)
-        factors = rate_factors(*counts)
+        rates = model_named(config["kind"]).recalibrate(histories, asked)
     write_folder(
         folder,
         description,
@@ -69,7 +67,7 @@ def main(
         {member.parent.name: member.parent for member in members},
         vocabulary,
         fit_recalibration(tuning.scores, tuning.labels),
-        factors,
+        rates,
     )
     logger.info("%s for %s: its folder has %s", description.model, task.name, description.kind)
 

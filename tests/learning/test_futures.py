@@ -13,7 +13,6 @@ from behrt.learning.futures import (
     draw_visits,
     draw_waiting,
     joined,
-    rate_factors,
     sample_futures,
     some_disease,
     with_visit,
@@ -145,8 +144,3 @@ def test_incidence_counts_the_first_record_of_each_future() -> None:
     found = cumulative_incidence(both, start, days, 3)
     assert found[0].tolist() == [[0, 0.5, 0.5], [0, 0, 0], [0.5, 0.5, 0.5], [0, 0, 0.5]]
     assert not found[1].any()
-
-
-def test_factors_are_shrunk_towards_one() -> None:
-    found = rate_factors(np.array([0.0, 980.0, 20.0]), np.array([0.0, 480.0, 0.0]))
-    assert found.tolist() == [1, 2, 2]

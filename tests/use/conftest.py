@@ -19,6 +19,7 @@ from behrt.learning import artefacts
 from behrt.learning.artefacts import WEIGHTS
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
+from behrt.learning.rate_recalibration import RateRecalibration
 from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.logs import logger
 from behrt.models import WITH_TRAJECTORIES, ensemble, model_named
@@ -101,6 +102,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "skip_gram": {"size": 4, "epochs": 1, "penalties": [1]},
 }
 MEMBERS = ("deepr", "history")
+RATES = RateRecalibration(tuple(np.linspace(0.5, 1.5, 14).tolist()), ((0.0,) * 5,) * 4)
 
 
 def draw_events(patients: int, seed: int) -> pl.DataFrame:
@@ -190,7 +192,7 @@ def of_kind(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             {name: folder / "models" / name / name for name in members},
             folder / "vocabulary.json",
             fit_recalibration(predicted, labels),
-            np.linspace(0.5, 1.5, 14) if kind in WITH_TRAJECTORIES else None,
+            RATES if kind in WITH_TRAJECTORIES else None,
         )
         np.save(trained.parent / "predicted.npy", predicted)
         return trained

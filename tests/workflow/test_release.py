@@ -181,4 +181,5 @@ def predict_as_the_workflow(results: Path) -> None:
         assert kept.sum() > 20
         assert model.predict(results / "meds", at)["probability"].is_between(0, 1).all()
         if kind != "forecast":  # its effects of pairs that no training patient had are erased
-            assert np.mean(far < 1e-6) > 0.9
+            assert far.max() < 1e-3
+            assert np.mean(far < 1e-6) > 0.2

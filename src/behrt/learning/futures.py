@@ -18,8 +18,6 @@ Rates = Callable[[Examples], tuple[np.ndarray, np.ndarray]]
 (n, n_diseases + 2); and float (n, 2), the slopes per year of the log rates of a visit and each
 disease, and of death."""
 
-PRIOR_EVENTS = 20.0
-
 _LEAST = 1e-6
 _HALVINGS = 30
 
@@ -102,16 +100,6 @@ def draw_waiting(rates: np.ndarray, slopes: np.ndarray, random: np.random.Genera
     with np.errstate(divide="ignore", invalid="ignore"):
         bent = np.where(grown > -1, np.log1p(grown) / slopes, np.inf)
     return np.where(flat, expected, bent)
-
-
-def rate_factors(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return float64 (events), by which rates are multiplied so that they fit other patients.
-
-    It is the number of observed events relative to the expected one, shrunk towards 1 as by
-    `PRIOR_EVENTS` more of either.
-    """
-    factors: np.ndarray = (observed + PRIOR_EVENTS) / (expected + PRIOR_EVENTS)
-    return factors
 
 
 def draw_visits(shares: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -10,10 +10,9 @@ from types import ModuleType
 
 from behrt.errors import InputError
 
-
 WITH_TRAJECTORIES = ("delphi",)
 """The kinds that learn when events and deaths come, so that futures can be sampled: their modules
-have `rates` and `observed_and_expected`."""
+have `rates` and `recalibrate`."""
 
 
 def kinds() -> list[str]:

@@ -52,12 +52,16 @@ from behrt.learning.examples import Examples
 from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
 from behrt.learning.next_events import (
+    NEXT,
     NextEvents,
-    expected_events,
+    deaths_of,
     log_rates_of_all,
     next_events,
+    slopes_of_all,
+    waiting_days,
     years_weighed,
 )
+from behrt.learning.rate_recalibration import RateRecalibration, fit_rates
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of_cuts
@@ -73,6 +77,9 @@ HIGHEST_PROBABILITY = 1 - 1e-4
 
 STEEPEST = 0.5
 """The largest change of a log rate per year."""
+
+MOST_CUTS = 50_000
+"""Visits after which rates are compared with what came, at most."""
 
 DISEASE_ROWS = {"bias": 0, "words.weight": FIRST_DISEASE}
 """The tensors with one row per disease, and the first such row, which a release may erase."""
@@ -327,34 +334,23 @@ def rates(examples: Examples, run: TrainingRun) -> tuple[np.ndarray, np.ndarray]
     return np.exp(found[:, :-2]), found[:, -2:]
 
 
-def observed_and_expected(histories: Histories, run: TrainingRun) -> tuple[np.ndarray, np.ndarray]:
-    """Return float64 (D + 2), twice: events after the visits of patients, and as many as expected.
+def recalibrate(histories: Histories, run: TrainingRun) -> RateRecalibration:
+    """Return the recalibration of the rates on patients whom the network has not learned from.
 
     Args:
-        histories: of patients whom the network has not learned from, with their deaths.
+        histories: of the patients, with their deaths. Of many visits, a part is read.
         run: its folder holds the model.
     """
-    model, settings = load(run.folder)
     followed = next_events(histories)
-    objective = NextEvents(
-        followed.examples,
-        followed.examples,
-        partial(cut_batch, settings),
-        histories=followed,
-        tuning_of={},
-        cuts=None,
-        max_length=settings.max_length,
-    )
-    observed, expected = (np.zeros(followed.examples.n_diseases + 2) for _ in range(2))
-    with torch.no_grad():
-        for start in range(0, len(followed), engine.EVALUATION_BATCH):
-            rows = np.arange(start, min(start + engine.EVALUATION_BATCH, len(followed)))
-            visits, patient = objective.drawn(rows, np.random.default_rng(0))
-            events, years = objective.events(visits)
-            found = model(**cut_batch(settings, followed.examples, rows, visits, patient))
-            observed += events.double().sum(0).numpy()
-            expected += expected_events(found, years).double().sum(0).numpy()
-    return observed, expected
+    cuts = followed.cuts(NEXT)
+    cuts = cuts[:: max(1, -(-len(cuts) // MOST_CUTS))]
+    examples = followed.cut_after(cuts, NEXT)
+    found, slopes = rates(examples, run)
+    years = torch.from_numpy(waiting_days(followed)[cuts] / DAYS_A_YEAR)[:, None]
+    weighed = years_weighed(torch.from_numpy(slopes).double(), years)
+    labels = examples.label_matrix(np.arange(len(examples)))
+    events = np.column_stack([labels.any(axis=1), labels, deaths_of(followed)[cuts]])
+    return fit_rates(found, slopes_of_all(weighed, found.shape[1]).numpy(), events, examples)
 
 
 def _last_cuts(

@@ -6,7 +6,7 @@
 | `model.safetensors`, `config.json` | weights and settings, as the run has them |
 | `vocabulary.json`, `tokens.csv` | the diseases in their order; the token of each |
 | `recalibration.json` | of a model of a task: turns scores into risks, fitted on tuning patients |
-| `rates.json` | of a model with trajectories: factors of its rates, fitted on tuning patients |
+| `rates.json` | of a model with trajectories: recalibrates its rates, fitted on tuning patients |
 | `members/<model>/` | of an ensemble: weights and settings of the models that it is made of |
 | `disease_vectors.csv` | of a model with a vector per disease: the vectors |
 | `positions.csv` | of a model with positions: their vectors, which are not among the weights |
@@ -27,6 +27,7 @@ from behrt.errors import InputError
 from behrt.evaluation.recalibration import Recalibration
 from behrt.files import atomic, read_json, write_csv, write_json
 from behrt.learning.artefacts import CONFIG, WEIGHTS, check_vocabulary, read_config, read_weights
+from behrt.learning.rate_recalibration import RateRecalibration
 from behrt.models import model_named
 from behrt.sequences.vocabulary import SPECIAL, Vocabulary, read_vocabulary
 from behrt.tasks import Task
@@ -55,7 +56,7 @@ def write_folder(
     members: Mapping[str, Path],
     vocabulary: Path,
     recalibration: Recalibration | None,
-    factors: np.ndarray | None = None,
+    rates: RateRecalibration | None = None,
 ) -> None:
     """Write the folder of a trained model.
 
@@ -66,8 +67,7 @@ def write_folder(
         members: of an ensemble, the same folder of each model that it is made of.
         vocabulary: the JSON file.
         recalibration: of its scores; None for a pretrained model.
-        factors: float64 (n_diseases + 2), of the rates of a visit, of each disease and of death;
-            None for a model without trajectories.
+        rates: the recalibration of its rates; None for a model without trajectories.
 
     Raises:
         InputError: the model or a member was trained with another vocabulary.
@@ -82,8 +82,8 @@ def write_folder(
     _copy(vocabulary, folder / VOCABULARY)
     if recalibration is not None:
         write_json(asdict(recalibration), folder / RECALIBRATION)
-    if factors is not None:
-        write_json({"factors": factors.tolist()}, folder / RATES)
+    if rates is not None:
+        write_json(asdict(rates), folder / RATES)
     write_csv(_tokens(words), folder / "tokens.csv")
     networks = description.outcome is None or description.kind == "behrt"
     if networks and (vectors := disease_vectors(description.kind, model)) is not None:
@@ -161,8 +161,8 @@ def read_recalibration(folder: Path) -> Recalibration:
     return Recalibration(found["slope"], tuple(found["intercepts"]), found["spread"])
 
 
-def read_factors(folder: Path) -> np.ndarray:
-    """Return float64 (n_diseases + 2), the factors of the rates of a trained model.
+def read_rates(folder: Path) -> RateRecalibration:
+    """Return the recalibration of the rates of a trained model.
 
     Raises:
         InputError: the folder has none.
@@ -171,7 +171,10 @@ def read_factors(folder: Path) -> np.ndarray:
         raise InputError(
             folder / RATES, "there is no such file, so rates cannot be recalibrated", _AGAIN
         )
-    return np.array(read_json(folder / RATES)["factors"])
+    found = read_json(folder / RATES)
+    return RateRecalibration(
+        tuple(found["factors"]), tuple(tuple(row) for row in found["coefficients"])
+    )
 
 
 def _copy(source: Path, target: Path) -> None:

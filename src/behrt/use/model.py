@@ -23,8 +23,8 @@ from behrt.tasks import Task
 from behrt.use.folder import (
     MEMBERS,
     VOCABULARY,
-    read_factors,
     read_folder,
+    read_rates,
     read_recalibration,
 )
 from behrt.use.inputs import Data
@@ -240,8 +240,8 @@ class TrainedModel(LoadedModel):
             years: the time after the prediction that is sampled.
             futures: the number of futures of each prediction.
             seed: of the draws.
-            calibrated: multiply each rate by a factor, so that the number of events of each kind
-                is that of the run's tuning patients.
+            calibrated: recalibrate the rates, as the run's tuning patients need it
+                (`behrt.learning.rate_recalibration`).
 
         Raises:
             InputError: as `predict`; or the kind of model has no trajectories.
@@ -293,11 +293,11 @@ class TrainedModel(LoadedModel):
         """
         self._check_trajectories(years, futures)
         module, run = model_named(self.description.kind), run_of(self.folder, self.compute)
-        factors = read_factors(self.folder) if calibrated else 1.0
+        recalibration = read_rates(self.folder) if calibrated else None
 
         def rates(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
             found, slopes = module.rates(examples, run)
-            return found * factors, slopes
+            return recalibration.rates(found, examples) if recalibration else found, slopes
 
         until = start + int(years * DAYS_A_YEAR)
         return sample_futures(rates, examples, start, until, futures, random)
