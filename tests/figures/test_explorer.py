@@ -16,9 +16,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from behrt.evaluation.recalibration import Recalibration
-from behrt.figures.explorer import packed, page
+from behrt.figures.explorer import future_data, packed, page
 from behrt.interpretation.predictions import History, explain
 from behrt.learning.examples import Examples
+from behrt.learning.futures import Futures
 from behrt.learning.words import Words
 from behrt.models.behrt import Behrt
 from behrt.sequences.vocabulary import Vocabulary
@@ -130,6 +131,31 @@ def test_a_dozen_patients_of_the_paper_s_model_stay_small(shown: list[History]) 
     ]
     history = History(1, words, 0, weights, tuple(long))
     assert len(page([history] * 12, WORDS, [0.0] * 5, FACTS).encode()) < 3e6
+
+
+def test_futures_are_shares_of_new_diseases_and_visits_by_age(shown: list[History]) -> None:
+    futures = Futures(
+        patient=np.array([0, 0, 1, 1]),
+        death=np.array([np.inf, 800.0, np.inf, np.inf]),
+        row=np.array([0, 0, 0, 1, 2]),
+        day=np.array([375, 375, 3000, 400, 10]),
+        disease=np.array([1, 3, 3, 3, 0]),
+    )
+    known = np.array([[True, True, False, False, False], [True, False, False, False, False]])
+    start, ages = np.zeros(2, dtype=np.int64), np.array([600, 700])
+    found = future_data(futures, start, known, ages, 2)
+    assert found[0]["death"] == [0, 0] + [0.5] * 8
+    assert [one["disease"] for one in found[0]["diseases"]] == [3, 2]
+    assert found[0]["diseases"][0]["shares"] == [0] + [1] * 9
+    assert found[0]["samples"] == [
+        [{"age": 612, "diseases": [1, 3]}, {"age": 698, "diseases": [3]}],
+        [{"age": 613, "diseases": [3]}, {"age": 626, "diseases": None}],
+    ]
+    facts = {**FACTS, "foreseeing": "delphi", "futures": 2}
+    text = page(shown, WORDS, [0.1] * 5, facts, found)
+    assert "Sampled futures" in text
+    assert '"future"' in text
+    assert "Sampled futures" not in page(shown, WORDS, [0.1] * 5, FACTS)
 
 
 # --- In a browser -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Cuts of whole histories: by hand, and equal to the examples that a task draws."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,23 @@ def draw(patients: int) -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     return write(draw(150), tmp_path_factory.mktemp("sequences"), 2)
+
+
+def test_a_death_counts_up_to_the_end_of_follow_up(tmp_path: Path) -> None:
+    ends = {3: 9000, 6: 9000, 9: 9000, 12: 9000}
+    rows = [history(subject, [8000], [[1]], end) for subject, end in ends.items()]
+    sequences, vocabulary = write(rows, tmp_path, 1)
+    deaths = {6: 9000, 9: 9001, 12: 8500}
+    times = [datetime(1970, 1, 1, 5) + timedelta(days=day) for day in deaths.values()]
+    codes = ["MEDS_DEATH", "MEDS_DEATH", "MEDS_BIRTH"]
+    events = pl.DataFrame({"subject_id": [*deaths], "time": times, "code": codes})
+    events.write_parquet(tmp_path / "events.parquet")
+    given = (sequences, [Task("T1")], ["train"], vocabulary, 1)
+    found = load_histories(*given, [tmp_path / "events.parquet"])
+    assert found.died is not None
+    assert found.died.tolist() == [False, True, False, False]
+    assert found.select(np.array([1])).died is not None
+    assert load_histories(*given).died is None
 
 
 def assert_equal(one: Examples, other: Examples) -> None:

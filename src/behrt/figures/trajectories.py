@@ -12,6 +12,7 @@ from behrt.figures.labels import wrapped
 from behrt.figures.style import FAINT, PALETTE, QUIET, new_figure
 
 _COLUMNS = 4
+_LEAST = 0.004
 _SERIES = (("predicted", PALETTE[0], "-"), ("truth", PALETTE[1], (0, (4, 1.5))))
 
 
@@ -24,19 +25,21 @@ def draw(trajectories: pl.DataFrame) -> Figure:
     everybody = trajectories.filter(group="all")
     events = everybody["event"].unique(maintain_order=True).to_list()
     rows = -(-(len(events) + 1) // _COLUMNS)
-    figure = new_figure(1.9 * _COLUMNS, 1.75 * rows)
+    figure = new_figure(2.0 * _COLUMNS, 1.95 * rows)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     panels = [cast(Axes, axes) for axes in grid.ravel()]
     for axes, event in zip(panels, events, strict=False):
         _curves(axes, everybody.filter(event=event))
-        axes.set_title(wrapped(event.replace("_", ": "), 24), fontsize=7.5)
+        axes.set_title(wrapped(event.replace("_", ": "), 28), fontsize=7)
     panels[0].legend(loc="upper left")
     _groups(panels[len(events)], trajectories.filter(pl.col("group") != "all"))
     for axes in panels[len(events) + 1 :]:
         axes.set_visible(False)
     for row in range(rows):
         cast(Axes, grid[row, 0]).set_ylabel("Cumulative incidence")
-    figure.subplots_adjust(hspace=0.65, wspace=0.38)
+    for axes in panels[max(len(events) - _COLUMNS, 0) : len(events)]:
+        axes.set_xlabel("Years")
+    figure.subplots_adjust(hspace=0.6, wspace=0.42)
     return figure
 
 
@@ -52,7 +55,7 @@ def _curves(axes: Axes, rows: pl.DataFrame) -> None:
         middle, low, high = ([0.0, *rows[f"{name}{end}"]] for end in ("", "_low", "_high"))
         axes.fill_between(years, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(years, middle, color=colour, ls=line, label=name)
-    axes.set(xlim=(0, max(years)), xlabel="Years")
+    axes.set(xlim=(0, max(years)), xticks=[0, max(years) / 2, max(years)])
     axes.set_ylim(bottom=0)
     axes.grid(True, color=FAINT)
     if rows["event"][0] != "New diseases (number)":
@@ -65,8 +68,7 @@ def _groups(axes: Axes, rows: pl.DataFrame) -> None:
     predicted, truth, low, high = (
         shown[name].to_numpy() for name in ("predicted", "truth", "truth_low", "truth_high")
     )
-    most = 1.05 * max(predicted.max(initial=0.01), high.max(initial=0.01))
-    axes.plot([0, most], [0, most], color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    axes.plot([_LEAST, 1], [_LEAST, 1], color=QUIET, lw=0.8, ls=(0, (4, 3)), zorder=1)
     axes.errorbar(
         predicted,
         truth,
@@ -76,7 +78,8 @@ def _groups(axes: Axes, rows: pl.DataFrame) -> None:
         lw=0.7,
         color=PALETTE[2],
     )
-    axes.set(xlim=(0, most), ylim=(0, most), xlabel="Predicted", ylabel="Truth")
-    axes.set_title("Groups, all events", fontsize=7.5)
+    axes.set(xscale="log", yscale="log", xlim=(_LEAST, 1), ylim=(_LEAST, 1))
+    axes.set(xlabel="Predicted after ten years", ylabel="Truth")
+    axes.set_title("Fifths of the patients, all events", fontsize=7)
     axes.grid(True, color=FAINT)
     _percent(axes, "x", "y")
