@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -134,22 +134,26 @@ def predict(given: argparse.Namespace) -> None:
     logger.info("%s: %s rows", given.out.name, logs.count(found.height))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an InputError is one sentence, and the exit status 1.
+def run_command(command: Callable[[argparse.Namespace], None], given: argparse.Namespace) -> None:
+    """Run a command; an InputError is one sentence, and the exit status 1.
 
     The text of any other error is withheld, as `behrt.stage.log_error` does.
     """
-    given = _parser().parse_args(arguments)
     keep_private()
     logs.start(None)
     try:
-        predict(given)
+        command(given)
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
     except Exception as error:
         log_error(error)
         sys.exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; see `run_command`."""
+    run_command(predict, _parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

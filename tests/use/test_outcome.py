@@ -10,6 +10,7 @@ import pytest
 
 import behrt
 from behrt.errors import InputError
+from behrt.finetune import main as train
 from behrt.learning.examples import concatenated
 from behrt.predict import main
 from behrt.use.outcome import OutcomeModel
@@ -66,6 +67,23 @@ def test_a_model_learns_labels_and_is_loaded_from_its_folder(
     main([str(made.folder), str(tmp_path / "data.parquet"), "--at", str(labels), "--out", str(out)])
     risks = pl.read_parquet(out)["predicted_boolean_probability"]
     assert risks.equals(found["predicted_boolean_probability"])
+
+
+@pytest.mark.usefixtures("own_log")
+def test_the_command_writes_the_same_folder(
+    of_kind: Callable[[str], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start, data, labels = of_kind("forecast"), tmp_path / "data.parquet", tmp_path / "l.parquet"
+    EVENTS.write_parquet(data)
+    LABELS.write_parquet(labels)
+    command = [str(start), str(data), str(labels), "--name", "any", "--out"]
+    train([*command, str(tmp_path / "one")])
+    behrt.load(start).finetune(EVENTS, LABELS, tmp_path / "other", name="any")
+    for path in (tmp_path / "other").iterdir():
+        assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes(), path.name
+    with pytest.raises(SystemExit, match="1"):
+        train([*command, str(tmp_path / "one")])
+    assert "it exists already" in capfd.readouterr().err
 
 
 def test_labels_and_models_that_cannot_be_used_are_refused(trained: Make, tmp_path: Path) -> None:
