@@ -180,6 +180,6 @@ def predict_as_the_workflow(results: Path) -> None:
         far = np.abs(found.risks - both["scores"].to_numpy())[:, kept].max(axis=1)
         assert kept.sum() > 20
         assert model.predict(results / "meds", at)["probability"].is_between(0, 1).all()
-        if kind != "forecast":  # its effects of pairs that no training patient had are erased
+        if kind == "behrt":  # of others, more is erased that no training patient read
             assert far.max() < 1e-3
             assert np.mean(far < 1e-6) > 0.2
