@@ -7,16 +7,9 @@ trained for the tasks on all eligible patients. A variant of the run has its fil
 """
 
 
-def deaths_read(wildcards):
-    """Return the MEDS events as an input, for a kind that learns from deaths."""
-    if EVERY_MODEL[key_of(wildcards.joint)]["kind"] not in WITH_TRAJECTORIES:
-        return {}
-    return {"events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS)}
-
-
 rule joint:
     input:
-        unpack(deaths_read),
+        unpack(lambda wildcards: deaths_read(key_of(wildcards.joint))),
         sequences=SEQUENCES,
         examples=lambda wildcards: [
             f"<results>/tasks/{task.key}.parquet" for task in joint_tasks(wildcards)

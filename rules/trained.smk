@@ -7,19 +7,9 @@ trained/mlm/, the same of a pretrained model.
 """
 
 
-def patients_of_rates(wildcards):
-    """Return what the rates of a model with trajectories are recalibrated on."""
-    if EVERY_MODEL[wildcards.model]["kind"] not in WITH_TRAJECTORIES:
-        return {}
-    return {
-        "sequences": SEQUENCES,
-        "events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
-    }
-
-
 rule trained_model:
     input:
-        unpack(patients_of_rates),
+        unpack(lambda wildcards: patients_of_rates(wildcards.model)),
         weights="<results>/models/{task}/{model}/model.safetensors",
         model_config="<results>/models/{task}/{model}/config.json",
         members=lambda wildcards: [

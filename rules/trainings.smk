@@ -36,3 +36,16 @@ def compute_to_train(wildcards):
     """Return how a model is trained; a part of trained weights is taken on the CPU."""
     compute = compute_for(config, wildcards.model)
     return compute | {"accelerator": "cpu"} if wildcards.model in JOINT else compute
+
+
+def deaths_read(model):
+    """Return the MEDS events as an input, for a model that learns from deaths."""
+    if EVERY_MODEL[model]["kind"] not in WITH_TRAJECTORIES:
+        return {}
+    return {"events": expand("<results>/meds/data/{shard}.parquet", shard=SHARDS)}
+
+
+def patients_of_rates(model):
+    """Return what the rates of a model with trajectories are recalibrated on."""
+    found = deaths_read(model)
+    return {**found, "sequences": SEQUENCES} if found else {}
