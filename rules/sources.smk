@@ -3,8 +3,25 @@
 In: the files of the dataset and, with `caliber`, the phenotypes.
 Out: imported/<table>/<part>.parquet, the records of each file, with a manifest; words.parquet, what
 each code becomes; then the same files as CPRD's stages write: meds/, cohort/flow.parquet and
-unmapped.parquet.
+unmapped.parquet. With `inputs` beyond diagnoses, concepts/ has the same for them.
 """
+
+CONCEPTS = concepts_in(config["inputs"])
+INPUT_RECORDS = [
+    f"<results>/concepts/imported/{table}/{part}.parquet"
+    for table, part in INPUT_PARTS
+    if CONCEPTS
+]
+CONCEPT_SHARDS = (
+    expand("<results>/concepts/outcomes/{shard}.parquet", shard=SHARDS)
+    if CONCEPTS
+    else []
+)
+TEST_RANGES = (
+    {"tests": config["codes"]["tests"]}
+    if config["codes"]["tests"] and "tests" in CONCEPTS
+    else {}
+)
 
 IMPORTED_PARTS = [
     f"<results>/imported/{table}/{part}.parquet" for table, part in IMPORTED
@@ -90,11 +107,94 @@ rule words:
         "../scripts/words.py"
 
 
+if CONCEPTS:
+
+    rule import_inputs:
+        input:
+            **TEST_RANGES,
+            source=lambda wildcards: INPUT_PARTS[wildcards.table, wildcards.part].path,
+        output:
+            records="<results>/concepts/imported/{table}/{part}.parquet",
+            manifest="<results>/concepts/imported/{table}/{part}.json",
+        log:
+            "<logs>/import_inputs/{table}/{part}.log",
+        benchmark:
+            "<benchmarks>/import_inputs/{table}/{part}.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=120,
+        params:
+            content=lambda wildcards: content_of(
+                INPUT_PARTS[wildcards.table, wildcards.part].path,
+                *TEST_RANGES.values(),
+            ),
+            layout=config["source"],
+            table=lambda wildcards: wildcards.table,
+            shards=config["shards"],
+            maximum_refused=config["extract"]["maximum_refused"],
+            concepts=CONCEPTS,
+            bands=config["concepts"]["measurements"],
+            input_codes=config["meds"]["input_codes"],
+            columns=config["meds"]["columns"],
+            measurements=config["omop"]["measurements"],
+            blank=config["extract"]["blank"],
+            code=code_hash(SCRIPTS / "import_inputs.py"),
+        message:
+            "Read other inputs in {wildcards.table}, part {wildcards.part}"
+        script:
+            "../scripts/import_inputs.py"
+
+    rule input_words:
+        input:
+            **INPUT_DESCRIPTION,
+            records=INPUT_RECORDS,
+        output:
+            words="<results>/concepts/words.parquet",
+            descriptions="<results>/concepts/descriptions.parquet",
+        log:
+            "<logs>/input_words.log",
+        benchmark:
+            "<benchmarks>/input_words.jsonl"
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=120,
+        params:
+            content=lambda wildcards: content_of(*INPUT_DESCRIPTION.values()),
+            layout=config["source"],
+            shards=config["shards"],
+            level=config["concepts"]["medications"]["level"],
+            characters=config["concepts"]["procedures"]["level"],
+            code=code_hash(SCRIPTS / "input_words.py"),
+        message:
+            "Decide what the codes of other inputs become"
+        script:
+            "../scripts/input_words.py"
+
+
 rule import_events:
     input:
+        **(
+            {
+                "inputs": INPUT_RECORDS,
+                "input_words": "<results>/concepts/words.parquet",
+            }
+            if CONCEPTS
+            else {}
+        ),
         records=IMPORTED_PARTS,
         words="<results>/words.parquet",
     output:
+        **(
+            {"concept_outcomes": "<results>/concepts/outcomes/{shard}.parquet"}
+            if CONCEPTS
+            else {}
+        ),
         events="<results>/meds/data/{shard}.parquet",
         unmapped="<results>/unmapped/{shard}.parquet",
         counts="<results>/cohort/shards/{shard}_flow.parquet",
@@ -110,6 +210,7 @@ rule import_events:
         runtime=120,
     params:
         shard=lambda wildcards: int(wildcards.shard),
+        concepts=CONCEPTS,
         code=code_hash(SCRIPTS / "import_events.py"),
     message:
         "Turn the records of shard {wildcards.shard} into events"
@@ -119,11 +220,24 @@ rule import_events:
 
 rule import_metadata:
     input:
+        **(
+            {
+                "descriptions": "<results>/concepts/descriptions.parquet",
+                "concept_shards": CONCEPT_SHARDS,
+            }
+            if CONCEPTS
+            else {}
+        ),
         listed="<results>/listed.parquet",
         shards=expand("<results>/meds/data/{shard}.parquet", shard=SHARDS),
         unmapped=expand("<results>/unmapped/{shard}.parquet", shard=SHARDS),
         counts=expand("<results>/cohort/shards/{shard}_flow.parquet", shard=SHARDS),
     output:
+        **(
+            {"concept_outcomes": "<results>/concepts/outcomes.parquet"}
+            if CONCEPTS
+            else {}
+        ),
         codes="<results>/meds/metadata/codes.parquet",
         dataset="<results>/meds/metadata/dataset.json",
         unmapped_codes="<results>/unmapped.parquet",

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from behrt import logs, stage
+from behrt.concept_events import make_concept_events
 from behrt.concept_outcomes import share_mapped
 from behrt.concepts import concepts_in
 from behrt.cprd.concepts.codes import scan
-from behrt.cprd.concepts.events import make_concept_events
 from behrt.cprd.concepts.procedures import Level
 from behrt.files import write_parquet
 from behrt.logs import logger
@@ -45,7 +45,8 @@ def main(
     }
     frames = {path.stem: pl.read_parquet(path) for path in codes or []}
     rows = scan(database, inputs, level, measurements, parts, frames, shard)
-    made, counted = make_concept_events(cohort, rows)
+    window = pl.scan_parquet(cohort).select("subject_id", "follow_up_start", "follow_up_end")
+    made, counted = make_concept_events(window, rows)
     write_parquet(made, events)
     write_parquet(counted, outcomes)
     for concept in concepts_in(inputs):

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from behrt import stage
-from behrt.cprd.concepts.events import with_concepts
+from behrt.concept_events import with_concepts
 from behrt.cprd.events import EventSources, make_events
 from behrt.files import write_parquet
 from behrt.logs import logger

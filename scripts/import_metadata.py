@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import polars as pl
+
+from behrt import concept_outcomes as concepts
 from behrt import logs, stage
 from behrt.diagnosis_outcomes import add_outcomes, share_mapped
 from behrt.files import write_parquet
@@ -21,13 +24,25 @@ def main(
     unmapped_codes: Path,
     flow: Path,
     name: str,
+    descriptions: Path | None = None,
+    concept_shards: list[Path] | None = None,
+    concept_outcomes: Path | None = None,
 ) -> None:
-    """Describe the dataset called `name`."""
+    """Describe the dataset called `name`.
+
+    With inputs beyond diagnoses, `descriptions` are of their codes, and the shards' outcomes of
+    their records are added up.
+    """
     subjects = add_flows(counts)
     write_parquet(subjects, flow)
-    described = list_codes(read_listed(listed), shards)
+    named = pl.read_parquet(descriptions) if descriptions else None
+    described = list_codes(read_listed(listed), shards, named)
     write_codes(described, codes)
-    write_dataset(name, dataset)
+    write_dataset(name, dataset, units=descriptions is not None)
+    if concept_shards and concept_outcomes is not None:
+        found = concepts.add_outcomes(concept_shards)
+        concepts.require_mapped(found)
+        write_parquet(found, concept_outcomes)
     outcomes = add_outcomes(unmapped)
     write_parquet(outcomes, unmapped_codes)
     logger.info(

@@ -37,7 +37,7 @@ def main(
         write_parquet(records, concept_outcomes)
     listed = list_codes(describe_phenotypes(phenotypes), shards)
     write_codes(listed, codes)
-    write_dataset(name, dataset)
+    write_dataset(name, dataset, units=concept_outcomes is not None)
     write_parquet(outcomes, unmapped_codes)
     logger.info("meds: %d codes described", listed.height)
 

@@ -15,8 +15,11 @@ from behrt.concepts import INPUTS
 
 def main(meds: str) -> None:
     rules = {}
-    everything = {"database": "aurum", "inputs": list(INPUTS)}
-    for config in (everything, {"source": "meds", "meds": {"folder": meds}}):
+    inputs = {"inputs": list(INPUTS)}
+    for config in (
+        {"database": "aurum", **inputs},
+        {"source": "meds", "meds": {"folder": meds}, **inputs},
+    ):
         with SnakemakeApi(OutputSettings()) as api:
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=1),

@@ -49,8 +49,10 @@ def band(value: pl.Expr, edges: Sequence[float]) -> pl.Expr:
         edges: the lower edges of all bands but the first, ascending.
     """
     inner = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]
-    names = [f"BELOW_{edges[0]:g}", *inner, f"FROM_{edges[-1]:g}"]
-    return value.cut(list(edges), labels=names, left_closed=True).cast(pl.String)
+    name = pl.lit(f"FROM_{edges[-1]:g}")
+    for edge, below in reversed([*zip(edges, [f"BELOW_{edges[0]:g}", *inner], strict=True)]):
+        name = pl.when(value < edge).then(pl.lit(below)).otherwise(name)
+    return pl.when(value.is_not_nan()).then(name)
 
 
 def same_unit(unit: pl.Expr) -> pl.Expr:

@@ -44,7 +44,9 @@ def write_events(events: pl.DataFrame, path: Path) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
+def list_codes(
+    words: pl.DataFrame, shards: Sequence[Path], names: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """List every code of the dataset: code, description, parent_codes; sorted by code.
 
     All words of the vocabulary are listed, including those that no patient has.
@@ -52,6 +54,7 @@ def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
     Args:
         words: code, description String and parent_codes List(String) of the vocabulary.
         shards: the MEDS data.
+        names: code and description of other codes that the data may have.
     """
     seen = pl.scan_parquet(list(shards)).select("code").unique().collect(engine="streaming")
     fixed = pl.DataFrame({"code": list(_DESCRIPTIONS)})
@@ -61,9 +64,11 @@ def list_codes(words: pl.DataFrame, shards: Sequence[Path]) -> pl.DataFrame:
         pl.col("code").str.split("//").list.last(),
     )
     numbered = kind.str.to_titlecase() + " " + number
-    described = others.select(
+    given = pl.DataFrame(schema={"code": pl.String, "description": pl.String})
+    described = others.join(given if names is None else names, on="code", how="left").select(
         "code",
         description=pl.coalesce(
+            "description",
             describe(pl.col("code")),
             pl.col("code").replace_strict(_DESCRIPTIONS, default=numbered),
         ),

@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 import yaml
 
-from behrt.sources import meds, omop
+from behrt.settings.concepts import ConceptSettings
+from behrt.settings.sources import Meds, Omop
+from behrt.sources import meds, omop, omop_inputs
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA: dict[str, Any] = yaml.safe_load(
@@ -75,6 +77,7 @@ def bring_in(
     ambiguous: str | None = None,
     blank: Sequence[str] = (),
     structure: Mapping[str, str] | None = None,
+    concepts: Sequence[str] = (),
     **optional: Path,
 ) -> pl.DataFrame:
     """Run the scripts of a source's stages; return the MEDS rows of all shards, sorted."""
@@ -109,12 +112,16 @@ def bring_in(
         **(lists or {}),
         **optional,
     )
-    data, unmapped, counts = (
+    data, unmapped, counts, concept_shards = (
         [out / name / f"{shard:02d}.parquet" for shard in range(shards)]
-        for name in ("meds/data", "unmapped", "counts")
+        for name in ("meds/data", "unmapped", "counts", "concepts/outcomes")
     )
+    inputs = import_inputs(layout, folder, out, concepts, shards, maximum_refused, blank)
     for shard in range(shards):
+        if concepts:
+            inputs["concept_outcomes"] = concept_shards[shard]
         script("import_events")(
+            **inputs,
             records=records,
             words=words,
             events=data[shard],
@@ -132,8 +139,67 @@ def bring_in(
         unmapped_codes=out / "unmapped.parquet",
         flow=out / "flow.parquet",
         name="imported",
+        **(
+            {
+                "descriptions": out / "concepts/descriptions.parquet",
+                "concept_shards": concept_shards,
+                "concept_outcomes": out / "concepts/outcomes.parquet",
+            }
+            if concepts
+            else {}
+        ),
     )
     return pl.concat(map(pl.read_parquet, data)).sort("subject_id", "time", "code")
+
+
+def import_inputs(
+    layout: str,
+    folder: Path,
+    out: Path,
+    concepts: Sequence[str],
+    shards: int,
+    maximum_refused: float,
+    blank: Sequence[str],
+) -> dict[str, Any]:
+    """Run the scripts of inputs beyond diagnoses; return those arguments of import_events."""
+    if not concepts:
+        return {}
+    settings = ConceptSettings().model_dump()
+    if layout == "meds":
+        parts, described = meds.find_parts(folder), meds.find_description(folder)
+    else:
+        parts = omop_inputs.find_parts(folder, concepts)
+        described = omop.find_concepts(folder) | omop_inputs.find_ancestors(folder)
+    records = []
+    for part in parts:
+        records.append(out / "concepts/imported" / part.table / f"{part.part}.parquet")
+        script("import_inputs")(
+            source=part.path,
+            records=records[-1],
+            manifest=records[-1].with_suffix(".json"),
+            layout=layout,
+            table=part.table,
+            shards=shards,
+            maximum_refused=maximum_refused,
+            concepts=list(concepts),
+            bands=ConceptSettings().measurements,
+            input_codes=Meds().model_dump()["input_codes"],
+            columns=Meds().model_dump()["columns"],
+            measurements=Omop().model_dump()["measurements"],
+            blank=blank,
+        )
+    words = out / "concepts/words.parquet"
+    script("input_words")(
+        records=records,
+        words=words,
+        descriptions=out / "concepts/descriptions.parquet",
+        layout=layout,
+        shards=shards,
+        level=settings["medications"]["level"],
+        characters=settings["procedures"]["level"],
+        **described,
+    )
+    return {"concepts": concepts, "inputs": records, "input_words": words}
 
 
 def outcomes(out: Path) -> dict[tuple[str, str], int]:

@@ -235,6 +235,12 @@ class RunSettings(Section):
                         f"Give a CSV file that states which medcodeids are {concept}, or remove "
                         f"{concept} from `inputs`",
                     )
+        if self.source == "omop" and self.concepts.procedures.level == "caliber":
+            raise InputError(
+                "concepts.procedures.level",
+                "CALIBER's lists of procedures are not read with OMOP tables",
+                "Give 3 or 4",
+            )
         hospital = {"hes_hospital", "hes_diagnosis_hosp"}
         if "procedures" in self.inputs and hospital <= set(self.delivery.without):
             raise InputError(

@@ -1,9 +1,10 @@
 """The tables of the OMOP common data model (CDM 5) as records."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
@@ -39,6 +40,7 @@ _PLACES = {
     9202: "OUTPATIENT",
 }
 _ID = "person_id"
+_DECIMALS = ("value_as_number", "range_low", "range_high")
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def find_table(folder: Path, table: str) -> list[Path]:
     Raises:
         InputError: something bears the table's name and is not read, or the table is there twice.
     """
-    others = _OTHER_TABLES if table == CONCEPT else ()
+    others = _OTHER_TABLES.get(table, ())
     entries = [
         entry
         for entry in sorted(folder.iterdir())
@@ -133,7 +135,11 @@ def find_table(folder: Path, table: str) -> list[Path]:
     return files
 
 
-_OTHER_TABLES = ("concept_ancestor", "concept_class", "concept_relationship", "concept_synonym")
+_OTHER_TABLES = {
+    CONCEPT: ("concept_ancestor", "concept_class", "concept_relationship", "concept_synonym"),
+    "observation": ("observation_period",),
+}
+"""Tables whose names begin with that of another one."""
 
 
 def find_concepts(folder: Path) -> dict[str, list[Path]]:
@@ -174,13 +180,35 @@ def read_batches(
         InputError: the file cannot be read, or a column is missing or of an unusable type.
     """
     layout = HOSPITAL if table == ADMISSIONS else TABLES[table]
-    required = layout.required + ((code,) if table == "condition_occurrence" else ())
-    columns = {name: _names_of(name) for name in (*required, *layout.optional)}
-    if table == "person":
-        columns["birth_date"] = ("birth_datetime",)
-    for batch in read_columns(path, columns, required, tally, blank):
+    if table == "condition_occurrence":
+        layout = replace(layout, required=(*layout.required, code))
+    further = {"birth_date": ("birth_datetime",)} if table == "person" else {}
+    for rows in read_rows(path, layout, tally, blank, further):
+        yield layout.records(rows)
+
+
+def read_rows(
+    path: Path,
+    layout: OmopTable,
+    tally: Tally,
+    blank: Sequence[str] = (),
+    further: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file that can be used, batch by batch, as `OmopTable.records` takes them.
+
+    Args:
+        path, tally, blank: as `read_batches` takes them.
+        layout: of the table.
+        further: other columns that are read if the table has them, and their names in it.
+
+    Raises:
+        InputError: as `read_batches` does.
+    """
+    columns = {name: _names_of(name) for name in (*layout.required, *layout.optional)}
+    columns |= further
+    for batch in read_columns(path, columns, layout.required, tally, blank):
         typed, texts = _typed(batch, columns, path)
-        yield layout.records(_kept(typed, texts, layout, tally))
+        yield _kept(typed, texts, layout, tally)
 
 
 def _names_of(column: str) -> tuple[str, ...]:
@@ -190,8 +218,10 @@ def _names_of(column: str) -> tuple[str, ...]:
 
 
 def _kind(column: str) -> Kind:
-    if column == SOURCE_VALUE:
+    if column.endswith("_source_value"):
         return "text"
+    if column in _DECIMALS:
+        return "decimal"
     return "date" if column.endswith("_date") else "number"
 
 

@@ -255,11 +255,15 @@ def seen(rows: pl.DataFrame, first: pl.Expr, last: pl.Expr | None = None) -> pl.
 
 
 def write_records(
-    batches: Iterable[pl.DataFrame], path: Path, shards: int, check: Callable[[], None]
+    batches: Iterable[pl.DataFrame],
+    path: Path,
+    shards: int,
+    check: Callable[[], None],
+    schema: type[dy.Schema] = Records,
 ) -> None:
     """Write batches of records, each sorted by shard, so that one shard can be read at a time.
 
-    The file has the columns of `Records` and `shard` (UInt16). Only one batch is held in memory.
+    The file has the columns of the schema and `shard` (UInt16). Only one batch is held in memory.
     The same batches give the same bytes.
 
     Args:
@@ -267,16 +271,17 @@ def write_records(
         path: of the Parquet file.
         shards: number of shards.
         check: is called after the last batch; if it raises, no file is written.
+        schema: of the records.
     """
-    empty = Records.create_empty().with_columns(shard=pl.lit(0, pl.UInt16))
+    empty = schema.create_empty().with_columns(shard=pl.lit(0, pl.UInt16))
     with (
         atomic(path) as temporary,
         pq.ParquetWriter(temporary, empty.to_arrow().schema, compression="zstd") as writer,
     ):
         for batch in progress(batches, label=path.stem, unit="batches"):
-            records = Records.validate(batch.select(Records.column_names()))
+            records = schema.validate(batch.select(schema.column_names()))
             sharded = records.with_columns(shard=shard_of(pl.col("subject_id"), shards))
-            ordered = sharded.sort("shard", *Records.column_names())
+            ordered = sharded.sort("shard", *schema.column_names())
             writer.write_table(
                 ordered.to_arrow().cast(empty.to_arrow().schema), row_group_size=_ROW_GROUP_ROWS
             )

@@ -1,4 +1,4 @@
-"""Values of a table's cells: whole numbers and dates, as databases and pandas write them."""
+"""Values of a table's cells: numbers and dates, as databases and pandas write them."""
 
 from typing import Literal
 
@@ -6,10 +6,11 @@ import polars as pl
 
 from behrt.errors import InputError
 
-Kind = Literal["number", "date", "text"]
+Kind = Literal["number", "decimal", "date", "text"]
 
 _LARGEST_FLOAT = 2.0**53  # above it, a float no longer holds every whole number
 _WHOLE = r"^-?[0-9]{1,19}(\.0*)?$"
+_DECIMAL = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 _DASHED = r"^[0-9]{4}([-/])[0-9]{2}([-/])[0-9]{2}([T ].*)?$"
 _PLAIN = r"^[0-9]{8}(\.0*)?$"
 
@@ -18,8 +19,9 @@ def read_values(cells: pl.Series, kind: Kind, where: str) -> pl.DataFrame:
     """Return the values of a column, and the text of each cell that cannot be read.
 
     Whole numbers may be floats or decimals without a fraction, as pandas writes a column with
-    gaps. Dates begin with the year, and may be followed by a time of day; other orders are refused,
-    because a day and a month can be exchanged. A blank cell has neither a value nor a text.
+    gaps. Other numbers have a decimal point. Dates begin with the year, and may be followed by a
+    time of day; other orders are refused, because a day and a month can be exchanged. A blank cell
+    has neither a value nor a text.
 
     Args:
         cells: the column, of any type that a Parquet or text file has.
@@ -27,7 +29,8 @@ def read_values(cells: pl.Series, kind: Kind, where: str) -> pl.DataFrame:
         where: the file, for the error.
 
     Returns:
-        value (Int64, Date or String) and unreadable (String, null where the cell can be read).
+        value (Int64, Float64, Date or String) and unreadable (String, null where the cell can be
+        read).
 
     Raises:
         InputError: the column has a type that cannot hold such values.
@@ -38,7 +41,7 @@ def read_values(cells: pl.Series, kind: Kind, where: str) -> pl.DataFrame:
     >>> [unreadable for _, unreadable in read_values(days, "date", "x.csv").rows()]
     [None, None, '01/02/2010']
     """
-    reader = {"number": _number, "date": _date, "text": _text}[kind]
+    reader = {"number": _number, "decimal": _decimal, "date": _date, "text": _text}[kind]
     value = reader(cells, where)
     kept = cells.to_frame().select(value.alias("value"), cell=pl.col(cells.name))
     cell = pl.col("cell")
@@ -65,6 +68,18 @@ def _number(cells: pl.Series, where: str) -> pl.Expr:
     if kind.is_integer() or kind == pl.Null:
         return cell.cast(pl.Int64, strict=False)
     raise InputError(where, f"column {cells.name} is of type {kind}", "Write it as whole numbers")
+
+
+def _decimal(cells: pl.Series, where: str) -> pl.Expr:
+    kind, cell = cells.dtype, pl.col(cells.name)
+    if kind == pl.String:
+        text = cell.str.strip_chars()
+        number = pl.when(text.str.contains(_DECIMAL)).then(text).cast(pl.Float64, strict=False)
+    elif kind.is_numeric() or kind == pl.Null:
+        number = cell.cast(pl.Float64)
+    else:
+        raise InputError(where, f"column {cells.name} is of type {kind}", "Write it as numbers")
+    return pl.when(number.is_finite()).then(number)
 
 
 def _date(cells: pl.Series, where: str) -> pl.Expr:

@@ -118,7 +118,7 @@ def scan_gold(
     status: Mapping[int, str],
     settings: MeasurementSettings,
 ) -> pl.LazyFrame:
-    """Scan one shard's measurements of GOLD as `behrt.cprd.concepts.events` counts them.
+    """Scan one shard's measurements of GOLD as `behrt.concept_events` counts them.
 
     A row has no day if its adid is 0, or if no Clinical row has the patient and the adid, or
     several on different days. A systolic pressure that is not above the diastolic one is

@@ -9,7 +9,7 @@ from behrt.cprd.shards import scan_shard
 
 
 def scan_prescriptions(parts: Sequence[Path], shard: int, products: pl.DataFrame) -> pl.LazyFrame:
-    """Scan one shard's prescriptions as `behrt.cprd.concepts.events` counts them.
+    """Scan one shard's prescriptions as `behrt.concept_events` counts them.
 
     A product that the dictionary lacks, or has without a code at the level of the run, is unmapped.
 

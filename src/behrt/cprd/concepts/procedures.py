@@ -32,7 +32,7 @@ def read_listed(folder: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
 def scan_procedures(
     parts: Sequence[Path], shard: int, level: Level, listed: pl.DataFrame | None = None
 ) -> pl.LazyFrame:
-    """Scan one shard's procedures as `behrt.cprd.concepts.events` counts them.
+    """Scan one shard's procedures as `behrt.concept_events` counts them.
 
     The day is that of the procedure (evdate); where it is blank, the first day of the episode
     (epistart), else that of admission (admidate). A procedure that HES marks as missing or not

@@ -267,7 +267,7 @@ def scan_gold(
     operator: Mapping[int, str],
     qualifier: Mapping[int, str],
 ) -> pl.LazyFrame:
-    """Scan one shard's tests of CPRD GOLD as `behrt.cprd.concepts.events` counts them.
+    """Scan one shard's tests of CPRD GOLD as `behrt.concept_events` counts them.
 
     Args:
         parts: extracted parts of Test.

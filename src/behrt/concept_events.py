@@ -1,7 +1,6 @@
 """The cohort's events beyond diagnoses in one shard, and the outcome of every record of them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import dataframely as dy
 import polars as pl
@@ -26,7 +25,7 @@ EVENTS = pl.Schema(
 
 
 def make_concept_events(
-    cohort: Path, rows: Mapping[str, pl.LazyFrame]
+    window: pl.LazyFrame, rows: Mapping[str, pl.LazyFrame]
 ) -> tuple[pl.DataFrame, dy.DataFrame[ConceptOutcomes]]:
     """Make one shard's events beyond diagnoses.
 
@@ -34,7 +33,7 @@ def make_concept_events(
     with the same value or both without, are one event. One concept after the other is in memory.
 
     Args:
-        cohort: the cohort's patients of the shard.
+        window: subject_id, follow_up_start, follow_up_end of the shard's patients in the cohort.
         rows: the records of each concept: subject_id, day, code (String, null for none), events
             (MEDS codes, List(String), null for none), value (Float32), unit, and outcome, which
             counts where none of `behrt.concept_outcomes.FIRST` does.
@@ -43,7 +42,6 @@ def make_concept_events(
         The events: subject_id, time, code, numeric_value, unit; sorted by all, without duplicates.
         The outcomes of the records.
     """
-    window = pl.scan_parquet(cohort).select("subject_id", "follow_up_start", "follow_up_end")
     made = [pl.DataFrame(schema=EVENTS)]
     counted: list[pl.DataFrame] = [ConceptOutcomes.create_empty()]
     for concept, records in rows.items():
@@ -85,7 +83,7 @@ def with_concepts(events: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
     """Return a shard's events with those beyond diagnoses.
 
     Args:
-        events: subject_id, time, code, as `behrt.cprd.events.make_events` makes them.
+        events: subject_id, time, code.
         concepts: what `make_concept_events` returns.
     """
     return pl.concat([events, concepts], how="diagonal").sort(list(EVENTS))
