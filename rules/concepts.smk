@@ -19,7 +19,8 @@ CONCEPT_CODES = [
     )
 ]
 PROCEDURE_LISTS = (
-    {"lists": config["caliber"] or "<results>/caliber"}
+    # by content, below: the date of a folder does not depend on its files
+    {"lists": ancient(config["caliber"]) if config["caliber"] else "<results>/caliber"}
     if "procedures" in CONCEPTS
     and config["concepts"]["procedures"]["level"] == "caliber"
     else {}
@@ -30,8 +31,7 @@ if CONCEPTS:
     rule concept_codes:
         input:
             **OBSERVATION_LISTS,
-            # by content, below: the date of a folder does not depend on its files
-            **{name: ancient(path) for name, path in PROCEDURE_LISTS.items()},
+            **PROCEDURE_LISTS,
             look_ups=[file.path for file in CONCEPT_LOOK_UPS.values()],
         output:
             codes=CONCEPT_CODES,

@@ -32,7 +32,13 @@ if SIMULATED:
     )
     DELIVERY_FILES = [part.path for part in DELIVERED]
     CONCEPT_LOOK_UPS = {
-        name: LookUpFile(DELIVERY / concept_look_ups(DATABASE.name)[name], name=name)
+        name: LookUpFile(
+            Path(
+                config["concepts"]["look_ups"].get(name)
+                or DELIVERY / concept_look_ups(DATABASE.name)[name]
+            ),
+            name=name,
+        )
         for name in needed(DATABASE.name, config["inputs"])
     }
 else:

@@ -373,6 +373,8 @@ def test_the_check_of_a_delivery_shows_what_becomes_of_its_records(
     delivery = (write_gold if database == "gold" else write_aurum)(tmp_path / "delivery")
     report = check(delivery, check_settings(tmp_path, database), tmp_path / "work")
     assert report["errors"] == []
+    lists = [] if database == "gold" else ["lookups/measurements.csv", "lookups/tests.csv"]
+    assert report["not_recognised"]["first"] == lists
     assert report["concepts"]["medications"] == {
         "rows_read": 10,
         "shares": {"no code": 0.1, "no date": 0.1, "unmapped": 0.1, "mapped": 0.7},

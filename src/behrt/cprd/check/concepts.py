@@ -21,7 +21,7 @@ def look_at_concepts(
     folder: Path,
     settings: CheckSettings,
     problems: list[InputError],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], set[str]]:
     """Count what would become of the records read of each input, of all patients and days.
 
     Args:
@@ -31,15 +31,19 @@ def look_at_concepts(
         problems: receives what would stop the run.
 
     Returns:
-        For each input: rows_read, and the share of the rows by outcome.
+        For each input: rows_read, and the share of the rows by outcome. The files, below the
+        folder, that are look-ups.
     """
     found: dict[str, Any] = {}
+    files: set[str] = set()
     named = {str(name): path for name, path in settings.concepts.look_ups.items()}
     for concept in concepts_in(settings.inputs):
         inputs = ["diagnoses", concept]
         level = settings.concepts.procedures.level
         try:
             look_ups = find_look_ups(folder, settings.database.name, inputs, named)
+            paths = (file.path for file in look_ups.values())
+            files |= {p.relative_to(folder).as_posix() for p in paths if p.is_relative_to(folder)}
             frames, _ = codes.read(
                 settings.database.name,
                 inputs,
@@ -84,7 +88,7 @@ def look_at_concepts(
                 if counts[outcome]
             },
         }
-    return found
+    return found, files
 
 
 def _outcomes(rows: pl.LazyFrame) -> dict[str, int]:

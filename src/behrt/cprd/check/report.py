@@ -83,13 +83,13 @@ def check(folder: Path, settings: CheckSettings, work: Path) -> dict[str, Any]:
     ]
     lists, useless = _lists(samples, settings, work, problems)
     codes = _codes(samples, settings, lists, problems)
-    concepts = look_at_concepts(samples, folder, settings, problems)
+    concepts, look_ups = look_at_concepts(samples, folder, settings, problems)
     selected = estimate_cohort(samples, settings, lists, work, problems)
     report = {
         "tables": {name: _source_table(samples[name], settings) for name in sorted(samples)},
         "missing": missing,
         "missing_parts": _gaps(found.parts),
-        "not_recognised": _first(found.others),
+        "not_recognised": _first([name for name in found.others if name not in look_ups]),
         "passed_over": _first(found.passed_over),
         "duplicated": _duplicated([sample for group in samples.values() for sample in group]),
         "without_patient_row": _without_patient_row(samples, settings),
