@@ -18,16 +18,16 @@ def test_weights_rebuild_what_each_layer_made_of_them(classifier: Behrt, words: 
     values: list[Tensor] = []
     contexts: list[Tensor] = []
 
-    def keep(into: list[Tensor], take: int) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            into.append((inputs[0], output)[take])
+    def keep_values(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        values.append(layer.query_key_value(inputs[0]))
 
-        return hook
+    def keep_context(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        contexts.append(inputs[0])
 
     layers: Any = classifier.encoder.layers
     for layer in layers:
-        layer.query_key_value.register_forward_hook(keep(values, 1))
-        layer.attention_output.register_forward_hook(keep(contexts, 0))
+        layer.register_forward_pre_hook(keep_values)
+        layer.attention_output.register_forward_pre_hook(keep_context)
     n = len(words.tokens)
     with torch.no_grad():
         classifier(**batch_of(words, np.arange(n)))

@@ -336,12 +336,26 @@ def test_packed_rows_equal_an_independent_bert_one_patient_at_a_time() -> None:
             torch.testing.assert_close(packed[own], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("read", [[3], [17, 2, 9, 10], [12, 13], [], [*range(24)]])
+def test_last_layer_computes_the_words_that_are_read_out_as_it_computes_all(
+    read: list[int],
+) -> None:
+    torch.manual_seed(1)
+    layer = shaken(SMALL).encoder.layers[-1]
+    hidden, places = torch.randn(3, 8, 32), torch.tensor(read, dtype=torch.int64)
+    bias = torch.zeros(3, 1, 8, 8).masked_fill(torch.rand(3, 1, 8, 8) < 0.4, -1e4)
+    angles = torch.randn(3, 1, 8, 4)
+    for rotation in (None, (angles.cos(), angles.sin())):
+        expected = layer(hidden, bias, None, rotation).flatten(0, 1)[places]
+        torch.testing.assert_close(layer(hidden, bias, places, rotation), expected)
+
+
 def test_fused_attention_is_the_same_attention() -> None:
     torch.manual_seed(0)
     qkv, bias = torch.randn(2, 7, 48), torch.randn(2, 1, 7, 7)
-    query, key, value = qkv.view(2, 7, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    query, key, value = encoder.split_heads(qkv, 3, 4)
     expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    ours = encoder.attention(qkv, bias, 4, 0.0, training=False)
+    ours = encoder.attention(query, key, value, bias, 0.0, training=False)
     torch.testing.assert_close(ours, expected.transpose(1, 2).reshape(2, 7, 16))
 
 

@@ -29,7 +29,7 @@ def attention_of(model: Behrt, words: Words) -> np.ndarray:
     def catch(layer: nn.Module, arguments: tuple[Tensor, Tensor, Tensor | None]) -> None:
         assert isinstance(layer, Layer)
         hidden, bias, *_ = arguments
-        query, key, _ = split_heads(layer.query_key_value(hidden), layer.heads)
+        query, key, _ = split_heads(layer.query_key_value(hidden), 3, layer.heads)
         caught.append(attention_weights(query, key, bias))
 
     hooks = [layer.register_forward_pre_hook(catch) for layer in model.encoder.layers]

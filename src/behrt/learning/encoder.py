@@ -35,43 +35,61 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
     return weights
 
 
-def split_heads(query_key_value: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return queries, keys and values, (R, A, L, H / A) each, of (R, L, 3 H)."""
-    rows, length, width = query_key_value.shape
-    parts = query_key_value.view(rows, length, 3, heads, width // (3 * heads))
-    query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-    return query, key, value
+def split_heads(values: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """Return N parts, such as queries, keys and values, (R, A, L, H / A) each, of (R, L, N H)."""
+    rows, length, width = values.shape
+    by_head = values.view(rows, length, parts, heads, width // (parts * heads))
+    return by_head.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def attention(
-    query_key_value: Tensor,
-    bias: Tensor,
-    heads: int,
-    rate: float,
-    training: bool,
-    rotation: tuple[Tensor, Tensor] | None = None,
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, rate: float, training: bool
 ) -> Tensor:
-    """Return scaled dot-product attention (R, L, H) of (R, L, 3 H).
+    """Return scaled dot-product attention (R, W, H).
 
     Args:
-        query_key_value: (R, L, 3 H), each of the three by head.
-        bias: (R, 1, L, L), as in `attention_weights`.
-        heads: the number of heads.
+        query: (R, A, W, H / A), of all words or of some.
+        key, value: (R, A, L, H / A).
+        bias: (R, 1, W, L), as in `attention_weights`.
         rate: dropout of the attention weights.
         training: whether dropout is applied.
-        rotation: of queries and keys, as in `rotate`; None for none.
     """
-    query, key, value = split_heads(query_key_value, heads)  # (R, A, L, H / A) each
-    if rotation is not None:
-        query, key = rotate(query, rotation), rotate(key, rotation)
-    if query_key_value.device.type == "cuda":
+    if query.device.type == "cuda":
         context = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
         )
     else:  # faster than the fused kernels at these head sizes
         context = dropout(attention_weights(query, key, bias), rate, training) @ value
-    joined: Tensor = context.transpose(1, 2).flatten(2)  # (R, A, L, H / A) -> (R, L, H)
+    joined: Tensor = context.transpose(1, 2).flatten(2)  # (R, A, W, H / A) -> (R, W, H)
     return joined
+
+
+def by_row(read: Tensor, rows: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return the places that are read out, row by row, and where each of them is among these.
+
+    >>> places, slots = by_row(torch.tensor([9, 1, 8]), rows=3, length=4)
+    >>> places.tolist(), slots.tolist()
+    ([[1, 0], [4, 4], [9, 8]], [4, 0, 5])
+
+    Args:
+        read: int64 (m), places in the rows laid end to end.
+        rows, length: of the rows.
+
+    Returns:
+        int64 (R, W), the places in each row, and its first place as often as it takes to have W of
+        them in every row; int64 (m), where each of `read` is among them, laid end to end.
+    """
+    row = read // length
+    count = torch.bincount(row, minlength=rows)
+    order = torch.argsort(row, stable=True)
+    number = torch.empty_like(read)
+    number[order] = (
+        torch.arange(len(read), device=read.device) - (count.cumsum(0) - count)[row[order]]
+    )
+    width = int(count.max())
+    places = torch.arange(rows, device=read.device)[:, None].repeat(1, width) * length
+    places[row, number] = read
+    return places, row * width + number
 
 
 class Layer(nn.Module):
@@ -97,12 +115,26 @@ class Layer(nn.Module):
         rotation: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Return the layer's output (R, L, H), or (m, H) at the places `read` only."""
-        query_key_value = self.query_key_value(hidden)  # (R, L, 3 H)
-        context = attention(  # (R, L, H)
-            query_key_value, bias, self.heads, self.attention_dropout, self.training, rotation
-        )
+        slots, turn = read, rotation
+        if read is None or hidden.device.type == "cuda":
+            query, key, value = split_heads(self.query_key_value(hidden), 3, self.heads)
+        else:  # Only words that are read out need a query. A GPU would have to wait for `by_row`.
+            size = hidden.shape[-1]
+            places, slots = by_row(read, *hidden.shape[:2])
+            weight, offset = self.query_key_value.weight, self.query_key_value.bias
+            asking = F.linear(hidden.flatten(0, 1)[places], weight[:size], offset[:size])
+            answering = F.linear(hidden, weight[size:], offset[size:])
+            (query,) = split_heads(asking, 1, self.heads)  # (R, A, W, H / A)
+            key, value = split_heads(answering, 2, self.heads)
+            bias = bias.flatten(0, 2)[places][:, None]  # (R, 1, W, L)
+            if rotation is not None:
+                cosine, sine = rotation
+                turn = cosine.flatten(0, 2)[places][:, None], sine.flatten(0, 2)[places][:, None]
+        if turn is not None and rotation is not None:
+            query, key = rotate(query, turn), rotate(key, rotation)
+        context = attention(query, key, value, bias, self.attention_dropout, self.training)
         if read is not None:
-            context, hidden = context.flatten(0, 1)[read], hidden.flatten(0, 1)[read]  # (m, H)
+            context, hidden = context.flatten(0, 1)[slots], hidden.flatten(0, 1)[read]  # (m, H)
         attended = dropout(self.attention_output(context), self.hidden_dropout, self.training)
         hidden = self.attention_norm(hidden + attended)
         output = self.outer(F.gelu(self.inner(hidden)))  # H -> intermediate -> H
