@@ -21,6 +21,7 @@ def test_each_resample_draws_as_many_patients_as_there_are() -> None:
 def test_draws_depend_on_seed_and_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_draws(50, 20)
     monkeypatch.setattr(bootstrap, "_WEIGHTS_AT_ONCE", 150)
+    monkeypatch.setattr(bootstrap, "_MOST_KEPT", 999)  # one fewer than 50 patients 20 times
     np.testing.assert_array_equal(all_draws(50, 20), whole)
     assert len(next(bootstrap.draws(50, Bootstrap(20, 1), "T1"))) == 3
     assert (all_draws(50, 20, seed=2) != whole).any()

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from behrt.evaluation.metrics import (
     disease_metrics,
+    rank,
     sample_average_precision,
     sample_metrics,
 )
@@ -69,6 +70,8 @@ def test_diseases_equal_scikit_learn_under_any_weights(
     np.testing.assert_allclose(
         np.concatenate(disease_metrics(scores, labels)), expected(scores, labels), atol=1e-12
     )
+    ranking = rank(scores, labels, np.arange(len(scores)), len(scores))
+    np.testing.assert_array_equal(ranking.auroc(weights), ranking.metrics(weights)[1])
 
 
 def test_a_case_by_hand() -> None:

@@ -18,14 +18,12 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from behrt.evaluation.bootstrap import Bootstrap, draws, resampled_means
+from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, resampled_means
 from behrt.evaluation.metrics import Ranking, rank
 from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
 
 AVERAGES = ("sample", "macro", "micro", "weighted")
-_DRAWS_AT_ONCE = 64
-"""Resamples per step, so that their weights fit in the processor's cache."""
 _EXACT_FLOAT32 = 2**24
 
 
@@ -207,8 +205,8 @@ def _of_diseases(
     values, with_metric = _over_patients(one_disease, everything, np.ones((patients, 1), dtype))
     drawn = []
     for weights in draws(patients, bootstrap, task):
-        for start in range(0, len(weights), _DRAWS_AT_ONCE):
-            some: np.ndarray = weights[start : start + _DRAWS_AT_ONCE].T.astype(dtype, order="C")
+        for start in range(0, len(weights), DRAWS_AT_ONCE):
+            some: np.ndarray = weights[start : start + DRAWS_AT_ONCE].T.astype(dtype, order="C")
             drawn.append(_over_patients(one_disease, everything, some)[0])
             bar.update(some.shape[1])
     resampled = np.concatenate(drawn, axis=2)

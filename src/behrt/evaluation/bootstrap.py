@@ -6,11 +6,15 @@ same draws, so differences are paired.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 LEVEL = 0.95
+DRAWS_AT_ONCE = 64
+"""Resamples per step of a computation, so that their weights fit in the processor's cache."""
 _WEIGHTS_AT_ONCE = 4_000_000
+_MOST_KEPT = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Bootstrap:
 def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray]:
     """Yield how often each patient is drawn, in chunks of resamples, so memory is bounded.
 
+    The draws of few patients are kept, because models and metrics are resampled one by one.
+
     Args:
         patients: number of patients, and of draws per resample.
         bootstrap: number of resamples, and the seed.
@@ -37,6 +43,20 @@ def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray
     Yields:
         float64 (r, patients), whole numbers; the r add up to the number of resamples.
     """
+    if patients * bootstrap.resamples > _MOST_KEPT:
+        yield from _drawn(patients, bootstrap, name)
+    else:
+        for chunk in _kept(patients, bootstrap, name):
+            yield chunk.astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept(patients: int, bootstrap: Bootstrap, name: str) -> list[np.ndarray]:
+    dtype = np.min_scalar_type(patients)
+    return [chunk.astype(dtype) for chunk in _drawn(patients, bootstrap, name)]
+
+
+def _drawn(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray]:
     generator = np.random.default_rng([bootstrap.seed, *name.encode()])
     step = max(1, _WEIGHTS_AT_ONCE // max(patients, 1))
     for start in range(0, bootstrap.resamples, step):

@@ -21,7 +21,7 @@ import polars as pl
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
 from behrt.evaluation.metrics import add_up
 from behrt.evaluation.recalibration import EDGE
 from behrt.logs import progress
@@ -43,7 +43,6 @@ GROUPS = 10
 _CELL = 0.02
 _KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 _CURVE_POINTS = 40
-_DRAWS_AT_ONCE = 64
 _MOST_STEPS = 25
 _CONVERGED = 1e-8
 
@@ -251,8 +250,8 @@ class CellMeasures:
         resampled: list[list[np.ndarray]] = [[], [], []]
         with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
             for weights in draws(patients, bootstrap, task):
-                for start in range(0, len(weights), _DRAWS_AT_ONCE):
-                    some = np.ascontiguousarray(weights[start : start + _DRAWS_AT_ONCE].T)
+                for start in range(0, len(weights), DRAWS_AT_ONCE):
+                    some = np.ascontiguousarray(weights[start : start + DRAWS_AT_ONCE].T)
                     for part, values in zip(resampled, self.measure(some), strict=True):
                         part.append(values)
                     bar.update(some.shape[1])

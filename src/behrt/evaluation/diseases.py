@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
-from behrt.evaluation.metrics import disease_metrics
+from behrt.evaluation.metrics import disease_metrics, rank
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 from behrt.sequences.vocabulary import Vocabulary
@@ -108,16 +108,19 @@ def score_diseases(
     """
     resampled = np.full((2, bootstrap.resamples, len(chosen)), np.nan)
     done = 0
+    everyone = np.arange(len(labels))
+    rankings = [
+        rank(scores[:, disease], labels[:, disease], everyone, len(everyone)) for disease in chosen
+    ]
     with progress(total=bootstrap.resamples, label="diseases", unit="resamples") as bar:
         for weights in draws(len(labels), bootstrap, task):
-            transposed = np.ascontiguousarray(weights.T)
-            rows = slice(done, done + len(weights))
-            for column, disease in enumerate(chosen):
-                resampled[:, rows, column] = disease_metrics(
-                    scores[:, disease], labels[:, disease], transposed
-                )
-            done += len(weights)
-            bar.update(len(weights))
+            for start in range(0, len(weights), DRAWS_AT_ONCE):
+                some = np.ascontiguousarray(weights[start : start + DRAWS_AT_ONCE].T)
+                rows = slice(done, done + some.shape[1])
+                for column, ranking in enumerate(rankings):
+                    resampled[:, rows, column] = ranking.metrics(some)
+                done += some.shape[1]
+                bar.update(some.shape[1])
     estimates, moved, kinds = estimate(labels, scores, chosen, rules)
     # The middle of an interval would show what the estimate does not.
     return estimates, resampled + moved[:, np.newaxis], kinds

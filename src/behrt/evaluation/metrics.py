@@ -112,21 +112,32 @@ class Ranking:
             float64 (r) each. NaN where undefined: positives without weight, and for the AUROC
             also negatives without weight.
         """
-        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
-        positives = np.asarray(self.positives @ weights, dtype=np.float64)
-        from_the_top = np.cumsum(negatives[::-1], axis=0)[::-1]
-        negatives_at_least, negatives_above = from_the_top[1::2], from_the_top[2::2]
+        positives, negatives, from_the_top = self._weighted(weights)
         positives_at_least = np.cumsum(positives[::-1], axis=0)[::-1]
-        all_positives, all_negatives = positives.sum(axis=0), negatives.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            precision = positives_at_least / (positives_at_least + negatives_at_least)
+            precision = positives_at_least / (positives_at_least + from_the_top[1::2])
             # A group without weight may have nothing at or above it.
             counted = np.where(positives > 0, positives * precision, 0.0).sum(axis=0)
-            average_precision = counted / all_positives
-            misranked = 0.5 * (positives * (negatives_at_least + negatives_above)).sum(axis=0)
-            pairs = all_positives * all_negatives
-            auroc = (pairs - misranked) / pairs
-        return average_precision, auroc
+            average_precision = counted / positives.sum(axis=0)
+        return average_precision, _auroc(positives, negatives, from_the_top)
+
+    def auroc(self, weights: np.ndarray) -> np.ndarray:
+        """Return the AUROC under each weighting, as `metrics`."""
+        return _auroc(*self._weighted(weights))
+
+    def _weighted(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return float64 (…, r): positives, negatives, and negatives from each segment up."""
+        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
+        positives = np.asarray(self.positives @ weights, dtype=np.float64)
+        return positives, negatives, np.cumsum(negatives[::-1], axis=0)[::-1]
+
+
+def _auroc(positives: np.ndarray, negatives: np.ndarray, from_the_top: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        misranked = 0.5 * (positives * (from_the_top[1::2] + from_the_top[2::2])).sum(axis=0)
+        pairs = positives.sum(axis=0) * negatives.sum(axis=0)
+        auroc: np.ndarray = (pairs - misranked) / pairs
+    return auroc
 
 
 def rank(

@@ -95,11 +95,18 @@ class _Groups:
         with np.errstate(invalid="ignore", divide="ignore"):
             for values in self.values:
                 defined = ~np.isnan(values)
-                total = self.members @ (np.where(defined, values, 0.0)[:, np.newaxis] * weights)
-                found.append(total / (self.members @ (defined[:, np.newaxis] * weights)))
-            observed = self.members @ (self.observed[:, np.newaxis] * weights)
-            found.append(observed / (self.members @ (self.expected[:, np.newaxis] * weights)))
+                total = self._total(np.where(defined, values, 0.0), weights)
+                found.append(total / self._total(defined.astype(np.float64), weights))
+            observed = self._total(self.observed, weights)
+            found.append(observed / self._total(self.expected, weights))
         return np.stack(found)
+
+    def _total(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return float64 (groups, r): the weighted sums of values (patients)."""
+        of_group = self.members.copy()
+        of_group.data = values[of_group.indices]
+        total: np.ndarray = of_group @ weights
+        return total
 
     def support(self) -> np.ndarray:
         """Return int64 (metrics, groups): the patients of each measure."""
@@ -120,7 +127,11 @@ class _Groups:
 def _resample(measure: _Groups, patients: int, bootstrap: Bootstrap, task: str) -> np.ndarray:
     """Return float64 (metrics, groups, resamples)."""
     return np.concatenate(
-        [measure.measure(weights.T) for weights in draws(patients, bootstrap, task)], axis=2
+        [
+            measure.measure(np.ascontiguousarray(weights.T))
+            for weights in draws(patients, bootstrap, task)
+        ],
+        axis=2,
     )
 
 
