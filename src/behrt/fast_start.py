@@ -1,6 +1,8 @@
 """Imports that a job does without."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def without_unused_imports() -> None:
@@ -9,3 +11,15 @@ def without_unused_imports() -> None:
     dataframely imports SQLAlchemy, which Snakemake needs. That is half of the start of most jobs.
     """
     sys.modules.setdefault("sqlalchemy", None)  # type: ignore[arg-type]
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """Import, in this context, as if some packages were not there, unless they are imported."""
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]

@@ -14,20 +14,22 @@ model.safetensors.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import lightgbm
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_matrix, hstack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from behrt import logs
+from behrt import fast_start, logs
 from behrt.learning.case_control import CaseControl, TrainingSets
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
 from behrt.learning.features import ages, counts, observed, record_times
 from behrt.learning.run import TrainingRun
 from behrt.settings.base import Count, NotNegative, Positive
+
+with fast_start.without("pandas", "sklearn"):  # it imports both, and needs neither here
+    import lightgbm
 
 PREVALENCE = "prevalence"
 LOG_SHARE = "log_share"

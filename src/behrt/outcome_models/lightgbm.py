@@ -7,15 +7,18 @@ read: the settings `controls`, `diseases` and `minimum_labels` are not used.
 
 import json
 
-import lightgbm
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from threadpoolctl import threadpool_limits
 
+from behrt import fast_start
 from behrt.learning.artefacts import read_config, read_weights, write_model
 from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
 from behrt.learning.run import TrainingRun, read_settings
 from behrt.models.lightgbm import Settings, features, parameters_of
+
+with fast_start.without("pandas", "sklearn"):
+    import lightgbm
 
 __all__ = ["Settings", "fit", "predict", "read"]
 
