@@ -500,7 +500,7 @@ def test_forecasting_is_learned_and_resumes_with_the_same_bytes(
 
     def train(folder: Path) -> dict[str, bytes]:
         run = replace(run_in(folder), checkpoint_seconds=0)
-        training = Optimisation(epochs=3, batch_size=32, learning_rate=1e-2)
+        training = Optimisation(epochs=3, batch_size=32, learning_rate=1e-2, optimiser="muon")
         behrt.pretrain_to_forecast(chains, chains, SMALL, training, run)
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 

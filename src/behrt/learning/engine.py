@@ -9,15 +9,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -28,9 +27,13 @@ from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, checkpoint
 from behrt.learning.device import begin, device_of, precision_of
 from behrt.learning.examples import Examples, require_examples
+from behrt.learning.muon import Muon
 from behrt.learning.run import Optimisation, TrainingRun, generator, read_settings
 from behrt.logs import logger
 from behrt.settings.base import Section
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 __all__ = [
     "Classification",
@@ -91,12 +94,12 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         """Return the mean loss, a scalar, of the training examples at `rows`."""
 
     @abstractmethod
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning examples, with the one that chooses the epoch.
 
         An undefined metric is None; the one that chooses the epoch is always defined.
@@ -115,16 +118,16 @@ class Classification(Objective):
     higher = True
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         batch = fabric.to_device(self.collate(self.train, rows, generator))
         labels = fabric.to_device(torch.from_numpy(self.train.label_matrix(rows)))
         return F.binary_cross_entropy_with_logits(model(**batch).float(), labels.float())
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
         for rows, output in batched_outputs(
-            model, fabric, self.collate, self.tuning, EVALUATION_BATCH
+            model, fabric.device, self.collate, self.tuning, EVALUATION_BATCH
         ):
             logits[rows] = output
         labels = self.tuning.label_matrix(np.arange(len(self.tuning)))
@@ -158,33 +161,40 @@ def score_spread(scores: np.ndarray, prevalence: np.ndarray) -> float:
 
 
 def batched_outputs(
-    model: nn.Module, fabric: Fabric, collate: Collate, examples: Examples, batch_size: int
+    model: nn.Module,
+    device: torch.device,
+    collate: Collate,
+    examples: Examples,
+    batch_size: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield rows and the model's output for them, float32 (rows, …), without randomness."""
     model.eval()
     with torch.no_grad():
         for start in range(0, len(examples), batch_size):
             rows = np.arange(start, min(start + batch_size, len(examples)), dtype=np.int64)
-            batch = fabric.to_device(collate(examples, rows, None))
-            yield rows, model(**batch).float().cpu().numpy()
+            batch = collate(examples, rows, None)
+            output = model(**{name: values.to(device) for name, values in batch.items()})
+            yield rows, output.float().cpu().numpy()
 
 
-def _optimiser(model: nn.Module, optimisation: Optimisation) -> torch.optim.AdamW:
+def _optimisers(model: nn.Module, optimisation: Optimisation) -> list[torch.optim.Optimizer]:
+    rate, decay = optimisation.learning_rate, optimisation.weight_decay
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {
-                "params": [parameter for parameter in parameters if parameter.ndim > 1],
-                "weight_decay": optimisation.weight_decay,
-            },
-            {
-                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
-                "weight_decay": 0.0,
-            },
-        ],
-        lr=optimisation.learning_rate,
-        fused=True,
-    )
+    inner: list[Tensor] = []
+    if optimisation.optimiser == "muon":
+        inner = [
+            layer.weight
+            for name, layer in model.named_modules()
+            if isinstance(layer, nn.Linear) and not name.endswith("classifier")
+        ]
+    held = set(inner)
+    others = [parameter for parameter in parameters if parameter not in held]
+    groups = [
+        {"params": [one for one in others if one.ndim > 1], "weight_decay": decay},
+        {"params": [one for one in others if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=rate, fused=True)
+    return [adam, Muon(inner, rate, decay)] if inner else [adam]
 
 
 def _tokens(examples: Examples) -> np.ndarray:
@@ -227,7 +237,7 @@ class _Training:
         self.fabric = fabric_of(run)
         # Fabric's wrapper sets precision and device; it shares its weights with `model`.
         self.wrapped = self.fabric.setup_module(model)
-        self.optimiser = _optimiser(model, optimisation)
+        self.optimisers = _optimisers(model, optimisation)
         self.progress = _Progress()
         self.batches = -(-len(objective.train) // optimisation.batch_size)
         self.tokens = _tokens(objective.train)
@@ -238,7 +248,7 @@ class _Training:
         state = {
             "fingerprint": self.fingerprint,
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "generator": torch.get_rng_state(),
             "progress": vars(self.progress),
         }
@@ -252,7 +262,8 @@ class _Training:
         if state is None:
             return
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         torch.set_rng_state(state["generator"])
         if self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["generator_cuda"])
@@ -268,15 +279,17 @@ class _Training:
         """Train on one batch; return its loss."""
         epoch, step = self.progress.epoch, self.progress.step
         steps = self.batches * self.optimisation.epochs
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.optimisation.rate(epoch * self.batches + step, steps)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.optimisation.rate(epoch * self.batches + step, steps)
+            optimiser.zero_grad(set_to_none=True)
         # Stream 0 of an epoch draws its order, stream 1 + step what a batch draws.
         draw = generator(self.run, epoch, 1 + step)
         loss = self.objective.loss(self.wrapped, self.fabric, rows, draw)
-        self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         nn.utils.clip_grad_norm_(list(self.model.parameters()), self.optimisation.gradient_norm)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         return loss.detach()
 
     def epoch(self, bar: "tqdm[Any]") -> float:
@@ -307,7 +320,7 @@ class _Training:
     def end_epoch(self, loss: float) -> None:
         """Add the line of the epoch, keep its weights if they are the best so far, and save."""
         progress = self.progress
-        rate = self.optimiser.param_groups[0]["lr"]
+        rate = self.optimisers[0].param_groups[0]["lr"]
         metrics = self.objective.evaluate(self.wrapped, self.fabric)
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
         figures = {"train_loss": loss, **metrics, "learning_rate": rate}
@@ -346,8 +359,11 @@ class _Training:
         return self.run.unpromising(scores)
 
 
-def fabric_of(run: TrainingRun) -> Fabric:
-    """Return the lightning-fabric object that sets the device and the precision."""
+def fabric_of(run: TrainingRun) -> "Fabric":
+    """Return the lightning-fabric object that sets the device and the precision of a training."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
         accelerator=device_of(run),
@@ -355,6 +371,16 @@ def fabric_of(run: TrainingRun) -> Fabric:
         precision=precision_of(run),
         plugins=[LightningEnvironment()],  # one process, also inside a SLURM allocation
     )
+
+
+@contextmanager
+def prepared(model: nn.Module, run: TrainingRun) -> Iterator[torch.device]:
+    """Move a trained model to the device of the run, which is returned, and set the precision."""
+    device = torch.device(device_of(run))
+    model.to(device)
+    mixed = precision_of(run) == "bf16-mixed"
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        yield device
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -481,11 +507,12 @@ def predict(
 ) -> np.ndarray:
     """Return float32 (n, n_diseases): the probability of each disease, in the examples' order."""
     begin(run)
-    fabric = fabric_of(run)
     scores = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
-    wrapped = fabric.setup_module(model)
-    with logs.progress(total=len(examples), label="predict", unit="patients") as bar:
-        for rows, logits in batched_outputs(wrapped, fabric, collate, examples, batch_size):
+    with (
+        prepared(model, run) as device,
+        logs.progress(total=len(examples), label="predict", unit="patients") as bar,
+    ):
+        for rows, logits in batched_outputs(model, device, collate, examples, batch_size):
             scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
             bar.update(len(rows))
     return scores
@@ -494,7 +521,6 @@ def predict(
 def outputs(model: nn.Module, collate: Collate, examples: Examples, run: TrainingRun) -> np.ndarray:
     """Return float32 (n, …): what a network returns for each example, without randomness."""
     begin(run)
-    fabric = fabric_of(run)
-    wrapped = fabric.setup_module(model)
-    found = batched_outputs(wrapped, fabric, collate, examples, EVALUATION_BATCH)
-    return np.concatenate([output for _, output in found])
+    with prepared(model, run) as device:
+        found = batched_outputs(model, device, collate, examples, EVALUATION_BATCH)
+        return np.concatenate([output for _, output in found])

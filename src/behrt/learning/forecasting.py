@@ -4,21 +4,23 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts
-from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, fabric_of
+from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, prepared
 from behrt.learning.examples import Examples, ragged_ranges
 from behrt.learning.histories import NO_CUT, Histories
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 CutBatch = Callable[[Examples, np.ndarray, np.ndarray, np.ndarray], dict[str, Tensor]]
 """Returns a batch, the model's keyword arguments, of cuts of some patients.
@@ -109,7 +111,7 @@ class Forecasting(Objective):
         return visits[fits], patient[fits]
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         visits, patient = self.drawn(rows, generator)
         batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
@@ -131,11 +133,13 @@ class Forecasting(Objective):
         labels[np.repeat(np.arange(len(visits)), np.diff(offsets)), self.train.codes[positions]] = 1
         return torch.from_numpy(labels)
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning examples: means over tasks, then those of each task."""
         of_tasks = {}
         for task, examples in self.tuning_of.items():
-            logits = torch.from_numpy(last_logits(model, fabric, self.collate, examples, task))
+            logits = torch.from_numpy(
+                last_logits(model, fabric.device, self.collate, examples, task)
+            )
             labels = examples.label_matrix(np.arange(len(examples)))
             loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).float())
             precision, auroc = sample_metrics(torch.sigmoid(logits).numpy(), labels)
@@ -158,7 +162,7 @@ def fewest(tuning: Mapping[str, Examples]) -> Examples:
 
 def last_logits(
     model: nn.Module,
-    fabric: Fabric,
+    device: torch.device,
     collate: CutBatch,
     examples: Examples,
     task: str,
@@ -171,7 +175,8 @@ def last_logits(
         for start in range(0, len(examples), EVALUATION_BATCH):
             rows = np.arange(start, min(start + EVALUATION_BATCH, len(examples)))
             last = examples.visit_offsets[rows + 1] - 1
-            batch = fabric.to_device(collate(examples, rows, last, rows - start))
+            batch = collate(examples, rows, last, rows - start)
+            batch = {name: values.to(device) for name, values in batch.items()}
             logits[rows] = model(**batch, task=task).float().cpu().numpy()
             advance(len(rows))
     return logits
@@ -181,10 +186,11 @@ def predict_cuts(
     model: nn.Module, collate: CutBatch, examples: Examples, task: str, run: TrainingRun
 ) -> np.ndarray:
     """Return float32 (n, n_diseases): the probabilities after each patient's last visit."""
-    fabric = fabric_of(run)
-    wrapped = fabric.setup_module(model)
-    with logs.progress(total=len(examples), label="predict", unit="patients") as bar:
-        logits = last_logits(wrapped, fabric, collate, examples, task, bar.update)
+    with (
+        prepared(model, run) as device,
+        logs.progress(total=len(examples), label="predict", unit="patients") as bar,
+    ):
+        logits = last_logits(model, device, collate, examples, task, bar.update)
     probabilities: np.ndarray = torch.sigmoid(torch.from_numpy(logits)).numpy()
     return probabilities
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt.learning import engine
@@ -14,6 +14,9 @@ from behrt.learning.engine import Objective
 from behrt.learning.examples import Examples
 from behrt.learning.words import Words, mask_words, packed_rows, words_of
 from behrt.settings.behrt import Masking
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 
 def batch_of(words: Words, read: np.ndarray) -> dict[str, Tensor]:
@@ -43,13 +46,13 @@ class MaskedLanguage(Objective):
         return batch_of(words, places), torch.from_numpy(targets)
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
         logits = model(**batch)  # (m, D), for the m masked words
         return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning patients, whose masked words are the same in each epoch.
 
         Accuracy counts the most likely disease. Precision is micro-averaged over diseases at a

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning.forecasting import Forecasting
 from behrt.learning.histories import Histories
 from behrt.learning.visits import DAYS_A_YEAR
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 NEXT = "next"
 """Names the label of `next_events`."""
@@ -125,7 +128,7 @@ class NextEvents(Forecasting):
         return {**super().data(), **followed}
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         visits, patient = self.drawn(rows, generator)
         batch = fabric.to_device(self.collate(self.train, rows, visits, patient))

@@ -1,11 +1,11 @@
 """The objective of BEHRT's pretraining by forecasting: predict each visit from earlier ones."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt.learning import engine
@@ -14,6 +14,9 @@ from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
 from behrt.learning.words import Words, words_of
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK, SEP
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 
 def with_masked_visits(words: Words, n_diseases: int) -> tuple[Words, np.ndarray, np.ndarray]:
@@ -68,7 +71,7 @@ class NextVisit(Objective):
         return batch_of(words, read), torch.from_numpy(labels)
 
     def _total(
-        self, model: nn.Module, fabric: Fabric, examples: Examples, rows: np.ndarray
+        self, model: nn.Module, fabric: "Fabric", examples: Examples, rows: np.ndarray
     ) -> tuple[Tensor, int]:
         """Return the loss, a mean over diseases and a sum over visits, and the number of visits."""
         batch, labels = fabric.to_device(self._batch(examples, rows))
@@ -77,12 +80,12 @@ class NextVisit(Objective):
         return losses.mean(1).sum(), len(labels)
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         total, visits = self._total(model, fabric, self.train, rows)
         return total / max(visits, 1)
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the loss of the tuning patients."""
         model.eval()
         totals = []

@@ -9,11 +9,11 @@ at the log-odds of the event.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from behrt.errors import InputError
@@ -29,6 +29,9 @@ from behrt.models.behrt import pretrained_weights
 from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.behrt import Settings
 from behrt.settings.training import Optimisation
+
+if TYPE_CHECKING:  # its import takes longer than many predictions
+    from lightning_fabric import Fabric
 
 __all__ = ["Settings", "fit", "predict"]
 
@@ -103,7 +106,7 @@ class Event(Objective):
         return {**super().data(), **labels}
 
     def loss(
-        self, model: nn.Module, fabric: Fabric, rows: np.ndarray, generator: np.random.Generator
+        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         logits = model(**fabric.to_device(self.collate(self.train, rows, generator))).float()
         labels, weights = (
@@ -114,9 +117,9 @@ class Event(Objective):
         mean: Tensor = losses / self.learned.weight.mean()
         return mean
 
-    def evaluate(self, model: nn.Module, fabric: Fabric) -> dict[str, float | None]:
+    def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         batches = engine.batched_outputs(
-            model, fabric, self.collate_checked, self.tuning, EVALUATION_BATCH
+            model, fabric.device, self.collate_checked, self.tuning, EVALUATION_BATCH
         )
         logits = np.concatenate([output for _, output in batches])
         return {"tuning_loss": weighted_log_loss(_probabilities(logits), self.checked)}

@@ -108,7 +108,7 @@ class Pretrain(Section):
     """The sizes of the pretrained BEHRT, which every BEHRT of the run has by default."""
 
     training: Optimisation
-    """How MLM is optimised (AdamW)."""
+    """How MLM is optimised."""
 
     forecast: Optimisation | None = None
     """How pretraining by forecasting is optimised; null takes `training`."""

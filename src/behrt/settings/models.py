@@ -47,7 +47,7 @@ class ModelEntry(Section):
     """Sizes and switches: the `Settings` of the kind's module."""
 
     training: Optimisation | None = None
-    """How the model is optimised (AdamW), for the kinds that need it."""
+    """How the model is optimised, for the kinds that need it."""
 
     cuts: Count | Literal["all"] = 1
     """Visits of each training patient after which the model learns to predict. 1 is the paper's:

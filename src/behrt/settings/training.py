@@ -9,7 +9,7 @@ Accelerator = Literal["cpu", "gpu"]
 
 
 class Optimisation(Section):
-    """How a model is optimised: AdamW (Loshchilov and Hutter 2019) with a warm-up.
+    """How a model is optimised: with AdamW (Loshchilov and Hutter 2019), by default, and a warm-up.
 
     The paper's BertAdam is Adam with decoupled weight decay and without bias correction. AdamW has
     the correction, which differs only in the first steps, during the warm-up. As in BERT, biases
@@ -37,6 +37,11 @@ class Optimisation(Section):
     schedule: Literal["constant", "linear"] = "linear"
     """`linear` lowers the learning rate to 0 at the last step; `constant` keeps it, as the paper's
     released code does."""
+
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """`muon` takes fewer epochs: it orthogonalises the steps of the weight matrices inside the
+    network (Jordan et al. 2024). Embeddings, biases, normalisation and the output layer are still
+    optimised by AdamW."""
 
     gradient_norm: Positive = 1.0
     """Gradients are scaled down to this Euclidean norm."""
