@@ -133,7 +133,8 @@ def test_a_dozen_patients_of_the_paper_s_model_stay_small(shown: list[History]) 
     assert len(page([history] * 12, WORDS, [0.0] * 5, FACTS).encode()) < 3e6
 
 
-def test_futures_are_shares_of_new_diseases_and_visits_by_age(shown: list[History]) -> None:
+def futures_of_both() -> list[dict[str, Any]]:
+    """Return what the page shows of two futures of each patient, of whom one dies."""
     futures = Futures(
         patient=np.array([0, 0, 1, 1]),
         death=np.array([np.inf, 800.0, np.inf, np.inf]),
@@ -143,7 +144,14 @@ def test_futures_are_shares_of_new_diseases_and_visits_by_age(shown: list[Histor
     )
     known = np.array([[True, True, False, False, False], [True, False, False, False, False]])
     start, ages = np.zeros(2, dtype=np.int64), np.array([600, 700])
-    found = future_data(futures, start, known, ages, 2)
+    return future_data(futures, start, known, ages, 2)
+
+
+FUTURES = {**FACTS, "foreseeing": "delphi", "futures": 2}
+
+
+def test_futures_are_shares_of_new_diseases_and_visits_by_age() -> None:
+    found = futures_of_both()
     assert found[0]["death"] == [0, 0] + [0.5] * 8
     assert [one["disease"] for one in found[0]["diseases"]] == [3, 2]
     assert found[0]["diseases"][0]["shares"] == [0] + [1] * 9
@@ -151,11 +159,6 @@ def test_futures_are_shares_of_new_diseases_and_visits_by_age(shown: list[Histor
         [{"age": 612, "diseases": [1, 3]}, {"age": 698, "diseases": [3]}],
         [{"age": 613, "diseases": [3]}, {"age": 626, "diseases": None}],
     ]
-    facts = {**FACTS, "foreseeing": "delphi", "futures": 2}
-    text = page(shown, WORDS, [0.1] * 5, facts, found)
-    assert "Sampled futures" in text
-    assert '"future"' in text
-    assert "Sampled futures" not in page(shown, WORDS, [0.1] * 5, FACTS)
 
 
 # --- In a browser -----------------------------------------------------------------------------
@@ -277,3 +280,21 @@ def test_picks_are_followed_offline(
     }
     assert path.as_uri() in asked
     assert all(url.startswith(("file://", "data:")) for url in asked), asked
+
+
+@pytest.mark.browser
+def test_futures_are_beside_the_risks(
+    browser: webdriver.Chrome, shown: list[History], tmp_path: Path
+) -> None:
+    path = tmp_path / "explorer.html"
+    assert "Sampled futures" not in page(shown, WORDS, [0.1] * 5, FACTS)
+    path.write_text(page(shown, WORDS, [0.1] * 5, FUTURES, futures_of_both()))
+    browser.get(path.as_uri())
+    rows = browser.find_elements(By.CSS_SELECTOR, "#incidence tbody tr")
+    assert rows[0].text == "Death 0.0 % 50 % 50 %"
+    assert rows[1].text == f"{NAMES[3]} 0.0 % 100 % 100 %"
+    samples = browser.find_elements(By.CSS_SELECTOR, "#samples details")
+    assert [one.text for one in samples] == ["Future 1: visits 2", "Future 2: visits 1, then death"]
+    samples[1].find_element(By.TAG_NAME, "summary").click()
+    assert samples[1].text.splitlines()[1:] == [f"age 51: {NAMES[3]}", "age 52: death"]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []

@@ -326,8 +326,8 @@
     byId("incidence").tBodies[0].replaceChildren(row("Death", future.death),
       ...future.diseases.map((one) => row(data.diseases[one.disease].name, one.shares)));
     byId("samples").replaceChildren(...future.samples.map((sample, i) => html("details", {},
-      html("summary", {}, `Future ${i + 1}: ${sample.filter((one) => one.diseases).length} visits` +
-        (sample.some((one) => !one.diseases) ? ", death" : "")),
+      html("summary", {}, `Future ${i + 1}: visits ${sample.filter((one) => one.diseases).length}` +
+        (sample.some((one) => !one.diseases) ? ", then death" : "")),
       html("ul", {}, ...sample.map((one) => html("li", {}, `age ${years(one.age)}: ` + (one.diseases
         ? one.diseases.map((disease) => data.diseases[disease].name).join(", ") : "death")))))));
   };
