@@ -3,7 +3,8 @@
 In: a trained model, its predictions and the task's labels, on whose tuning patients risks are
 recalibrated as in the assessment; of an ensemble, the models that it is made of.
 Out: trained/<task>/<model>/, which behrt.load and python -m behrt.predict read (behrt.use.folder);
-trained/mlm/, the same of a pretrained model.
+trained/mlm/, the same of a pretrained model; trained/outcomes/<outcome>/<model>/, of a model of one
+outcome.
 """
 
 
@@ -79,6 +80,38 @@ rule pretrained_model:
         "Gather the pretrained {wildcards.pretraining} in a folder"
     script:
         "../scripts/pretrained_model.py"
+
+
+rule trained_outcome:
+    input:
+        weights=f"<results>/outcomes/{{outcome}}/models/{ALL_LABELS}/{{model}}/model.safetensors",
+        model_config=f"<results>/outcomes/{{outcome}}/models/{ALL_LABELS}/{{model}}/config.json",
+        predictions=f"<results>/outcomes/{{outcome}}/predictions/{ALL_LABELS}/{{model}}.parquet",
+        vocabulary="<results>/vocabulary.json",
+    output:
+        folder=directory("<results>/trained/outcomes/{outcome}/{model}"),
+    log:
+        "<logs>/trained_outcome/{outcome}/{model}.log",
+    benchmark:
+        "<benchmarks>/trained_outcome/{outcome}/{model}.jsonl"
+    wildcard_constraints:
+        outcome="|".join(OUTCOMES) or "$^",
+        model="|".join(OUTCOME_MODELS),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=30,
+    params:
+        outcome=lambda wildcards: wildcards.outcome,
+        run=config["run"],
+        data=config["source"],
+        code=code_hash(SCRIPTS / "trained_outcome.py", "behrt.models.behrt"),
+    message:
+        "Gather {wildcards.model} for {wildcards.outcome} in a folder"
+    script:
+        "../scripts/trained_outcome.py"
 
 
 rule trained:

@@ -60,7 +60,7 @@ def test_a_model_learns_labels_and_is_loaded_from_its_folder(
     assert high > low + 0.2
     again = behrt.load(tmp_path / "ours" / "any").predict(EVENTS, LABELS)
     assert again.equals(found)
-    assert "predicts the probability of the outcome" in (made.folder / "README.md").read_text()
+    assert "the outcome `any`, of kind" in (made.folder / "README.md").read_text()
 
     EVENTS.write_parquet(tmp_path / "data.parquet")
     out = tmp_path / "risks.parquet"

@@ -14,7 +14,7 @@ import polars as pl
 
 from behrt import hashing, logs
 from behrt.errors import InputError
-from behrt.evaluation.recalibration import fit_recalibration
+from behrt.evaluation.predicted import Predicted, fit_recalibration
 from behrt.learning.artefacts import WEIGHTS, read_config
 from behrt.learning.examples import concatenated
 from behrt.learning.outcomes import OutcomeExamples
@@ -42,7 +42,7 @@ _SUBJECT, _TIME, _LABEL = COLUMNS
 
 @dataclass(frozen=True)
 class OutcomeModel(LoadedModel):
-    """A model of one outcome, in a folder that `finetune` has made."""
+    """A model of one outcome, in a folder that `finetune` or the workflow has made."""
 
     def predict(
         self,
@@ -157,11 +157,17 @@ def finetune(
             run.folder,
             {},
             model.folder / VOCABULARY,
-            fit_recalibration(probability[:, None], tuning.label[:, None]),
+            fit_recalibration(_predicted(probability, tuning)),
         )
     patients = (logs.count(part.examples.n_subjects) for part in (train, tuning))
     logger.info("%s: fine-tuned on %s subjects, recalibrated on %s", name, *patients)
     return OutcomeModel(folder, read_folder(folder), model.vocabulary, model.compute)
+
+
+def _predicted(probability: np.ndarray, given: OutcomeExamples) -> Predicted:
+    patient, examples = given.examples.subjects(), given.examples
+    risk = probability.astype(np.float64)
+    return Predicted(patient, examples.n_subjects, risk, given.label, given.weight)
 
 
 def _labels(given: pl.DataFrame | str | Path) -> pl.DataFrame:

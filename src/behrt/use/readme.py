@@ -20,6 +20,7 @@ def readme(description: Description) -> str:
     filled = text.format(
         model=description.model,
         kind=description.kind,
+        outcome=description.outcome,
         run=description.run,
         data="simulated" if description.data == "simulated" else description.data.upper(),
         protocol=description.protocol,
