@@ -55,8 +55,8 @@ def test_a_model_learns_labels_and_is_loaded_from_its_folder(
         *("predicted_boolean_value", "predicted_boolean_probability"),
     ]
     assert found["boolean_value"].equals(LABELS["boolean_value"])
-    told = found.group_by("boolean_value").agg(pl.col("predicted_boolean_probability").mean())
-    low, high = told.sort("boolean_value")["predicted_boolean_probability"]
+    means = found.group_by("boolean_value").agg(pl.col("predicted_boolean_probability").mean())
+    low, high = means.sort("boolean_value")["predicted_boolean_probability"]
     assert high > low + 0.2
     again = behrt.load(tmp_path / "ours" / "any").predict(EVENTS, LABELS)
     assert again.equals(found)

@@ -45,6 +45,7 @@ _PLACES = (
     ("caliber_release",),
     ("codes", "crosswalk"),
     ("codes", "snomed"),
+    ("codes", "tests"),
     ("delivery",),
     ("meds", "folder"),
     ("model",),
