@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import behrt
+from behrt import models
 from behrt.errors import InputError
 from behrt.predict import main
 from behrt.use.model import TrainedModel
@@ -93,6 +94,14 @@ def test_the_command_writes_shares_or_events(model: TrainedModel, tmp_path: Path
     assert pl.read_parquet(out).equals(wanted.cumulative_incidence())
     main([*command, *options, "--events"])
     assert pl.read_parquet(out).equals(wanted.events())
+
+
+def test_the_kinds_with_trajectories_are_listed() -> None:
+    """Found in the text of the modules: importing all of them takes seconds."""
+    modules = {path.stem: path.read_text() for path in Path(models.__file__).parent.glob("*.py")}
+    wanted = ("\ndef rates(", "\ndef recalibrate(")
+    found = {kind for kind, text in modules.items() if all(name in text for name in wanted)}
+    assert found == set(models.WITH_TRAJECTORIES)
 
 
 def test_models_without_times_and_empty_samples_are_refused(
