@@ -8,7 +8,7 @@ from behrt.cprd.concepts.look_ups import LookUpFile, find_look_ups, needed
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import find_parts, list_files, path_of, require
 from behrt.errors import InputError
-from behrt.simulation.paths import concept_look_ups, simulated_parts
+from behrt.simulation.paths import look_up_files, simulated_parts
 
 DATABASE = DATABASES[config["database"]]
 WITHOUT = config["delivery"]["without"]
@@ -35,7 +35,7 @@ if SIMULATED:
         name: LookUpFile(
             Path(
                 config["concepts"]["look_ups"].get(name)
-                or DELIVERY / concept_look_ups(DATABASE.name)[name]
+                or DELIVERY / look_up_files(DATABASE.name, config["inputs"])[name]
             ),
             name=name,
         )
@@ -88,7 +88,7 @@ CONCEPTS = concepts_in(config["inputs"])
 # The code lists of CPRD Aurum's observations, which a simulated delivery has.
 OBSERVATION_LISTS = {
     f"{concept.removesuffix('s')}_codes": config["concepts"][concept]["codes"]
-    or str(DELIVERY / concept_look_ups(DATABASE.name)[concept])
+    or str(DELIVERY / look_up_files(DATABASE.name, [concept])[concept])
     for concept in CONCEPTS
     if DATABASE.name == "aurum" and concept in ("tests", "measurements")
 }

@@ -54,15 +54,6 @@ _CONCEPT_LOOK_UPS = {
 }
 
 
-def concept_look_ups(database: str) -> dict[str, str]:
-    """Return the paths, relative to the delivery, of the look-ups of inputs beyond diagnoses.
-
-    The keys are those of `behrt.cprd.concepts.look_ups`. `tests` and `measurements` are the code
-    lists of CPRD Aurum's observations.
-    """
-    return _CONCEPT_LOOK_UPS[database]
-
-
 def numbered_file(database: str, table: str, part: str) -> str:
     """Return the path, relative to the delivery, of one part of a table of the database."""
     return f"{database}/simulated_Extract_{table.capitalize()}_{part}.zip"
@@ -82,9 +73,13 @@ def linked_files(database: str, inputs: Collection[str] = ()) -> dict[str, str]:
 
 
 def look_up_files(database: str, inputs: Collection[str]) -> dict[str, str]:
-    """Return the path, relative to the delivery, of each of `concept_look_ups` that inputs need."""
+    """Return the path, relative to the delivery, of each look-up that inputs beyond diagnoses need.
+
+    The keys are those of `behrt.cprd.concepts.look_ups`. `tests` and `measurements` are the code
+    lists of CPRD Aurum's observations.
+    """
     needed = {look_up for name in inputs for look_up in _NEEDED_LOOK_UPS.get(name, ())}
-    return {name: path for name, path in concept_look_ups(database).items() if name in needed}
+    return {name: path for name, path in _CONCEPT_LOOK_UPS[database].items() if name in needed}
 
 
 def look_up_file(database: str) -> str:

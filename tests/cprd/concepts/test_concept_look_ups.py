@@ -14,7 +14,7 @@ from behrt.cprd.concepts.look_ups import (
 )
 from behrt.cprd.concepts.numbers import code, number, units
 from behrt.errors import InputError
-from behrt.simulation.paths import concept_look_ups
+from behrt.simulation.paths import look_up_files
 
 ALL = ["diagnoses", "medications", "procedures", "tests", "measurements"]
 
@@ -68,7 +68,7 @@ def test_a_simulated_delivery_names_every_look_up_that_is_needed() -> None:
     for database, by_concept in NEEDED.items():
         wanted = {name for names in by_concept.values() for name in names}
         assert wanted == set(needed(database, ALL))
-        assert wanted <= set(concept_look_ups(database))
+        assert wanted <= set(look_up_files(database, ALL))
 
 
 def write(folder: Path, text: bytes) -> LookUpFile:
