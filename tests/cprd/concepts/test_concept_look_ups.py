@@ -62,6 +62,15 @@ def test_a_look_up_that_is_missing_or_twice_is_refused_with_what_to_do(tmp_path:
         find_look_ups(tmp_path, "gold", ALL, named)
     with pytest.raises(InputError, match=r"concepts\.look_ups\.SUM: there is no file nowhere"):
         find_look_ups(tmp_path, "gold", inputs, {"SUM": "nowhere"})
+    packed = tmp_path / "own.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("units of 2021.txt", "Code\tUnit\n1\t%\n")
+    file = find_look_ups(tmp_path, "gold", inputs, {"SUM": str(packed)})["SUM"]
+    assert read_codes(file) == {1: "%"}
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("more.txt", "")
+    with pytest.raises(InputError, match="holds 2 .txt files, not one"):
+        find_look_ups(tmp_path, "gold", inputs, {"SUM": str(packed)})
 
 
 def test_a_simulated_delivery_names_every_look_up_that_is_needed() -> None:

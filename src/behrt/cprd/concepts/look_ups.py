@@ -112,10 +112,27 @@ def find_look_ups(
                 f"there is no file {named[name]}",
                 "Correct the path",
             )
-        found[name].append(LookUpFile(Path(named[name]), None, name))
+        found[name].append(LookUpFile(Path(named[name]), _only_text(Path(named[name])), name))
     for name, files in found.items():
         _require_one(name, files, folder, database, wanted[name])
     return {name: files[0] for name, files in found.items()}
+
+
+def _only_text(path: Path) -> str | None:
+    """Return the name of the .txt in a zip; None for a file that is not a zip.
+
+    Raises:
+        InputError: it cannot be opened, or does not hold one .txt.
+    """
+    if path.suffix.lower() != ".zip":
+        return None
+    with open_archive(path) as archive:
+        names = [name for name in archive.namelist() if name.lower().endswith(".txt")]
+    if len(names) != 1:
+        raise InputError(
+            path, f"holds {len(names)} .txt files, not one", "Unpack it, and name the file"
+        )
+    return names[0]
 
 
 def _require_one(
