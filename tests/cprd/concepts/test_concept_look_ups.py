@@ -69,7 +69,7 @@ def test_a_look_up_that_is_missing_or_twice_is_refused_with_what_to_do(tmp_path:
     assert read_codes(file) == {1: "%"}
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr("more.txt", "")
-    with pytest.raises(InputError, match="holds 2 .txt files, not one"):
+    with pytest.raises(InputError, match=r"holds 2 \.txt files, not one"):
         find_look_ups(tmp_path, "gold", inputs, {"SUM": str(packed)})
 
 
