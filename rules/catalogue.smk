@@ -41,6 +41,12 @@ def training_files(name):
     ]
 
 
+INPUTS_FOLDERS = [
+    inputs_folder(name, config["inputs"])
+    for name in combinations_of_inputs(config["inputs"])
+]
+INPUTS_YARDSTICKS = ["prevalence", *ORACLE]
+
 # None where a run has no such input.
 INPUTS = {
     "flow": "<results>/cohort/flow.parquet",
@@ -90,6 +96,17 @@ INPUTS = {
         for task in config["ablation"]["tasks"]
         for model in ablated_models(config)
         for embeddings in COMBINATIONS
+    ],
+    "inputs_metrics": lambda product: [
+        f"<results>/{folder}evaluation/{task}/{model}.parquet"
+        for task in config["ablation"]["tasks"]
+        for model in models_ablated_by_inputs(config)
+        for folder in INPUTS_FOLDERS
+    ],
+    "yardstick_metrics": lambda product: [
+        f"<results>/evaluation/{task}/{yardstick}.parquet"
+        for task in config["ablation"]["tasks"]
+        for yardstick in INPUTS_YARDSTICKS
     ],
     "protocol_metrics": [
         f"<results>/{folder}evaluation/{task}/{REFERENCE}.parquet"
@@ -193,6 +210,9 @@ SETTINGS = {
     ],
     "ablated_tasks": config["ablation"]["tasks"],
     "ablated_models": config["ablation"]["models"],
+    "inputs_models": config["ablation"]["inputs_models"],
+    "inputs": config["inputs"],
+    "inputs_yardsticks": INPUTS_YARDSTICKS,
     "protocols": list(COMPARED_PROTOCOLS),
     "permutations": config["neighbours"]["permutations"],
     "score": config["sex_analysis"]["score"],

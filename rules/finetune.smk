@@ -40,6 +40,9 @@ rule finetune:
             ),
             "training": training_for(config, wildcards.model, wildcards.task),
             "cuts": EVERY_MODEL[wildcards.model]["cuts"],
+            "inputs": VARIANTS[wildcards.variant].inputs(
+                inputs_for(config, wildcards.model)
+            ),
         },
         task=lambda wildcards: plain(TASK[wildcards.task]),
         minimum_visits=config["examples"]["minimum_visits"],

@@ -39,6 +39,9 @@ rule joint:
             "settings": settings_for(config, key_of(wildcards.joint), ""),
             "training": training_for(config, key_of(wildcards.joint), ""),
             "cuts": EVERY_MODEL[key_of(wildcards.joint)]["cuts"],
+            "inputs": VARIANTS[wildcards.variant].inputs(
+                inputs_for(config, key_of(wildcards.joint))
+            ),
         },
         tasks=lambda wildcards: plain(joint_tasks(wildcards)),
         protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,

@@ -40,6 +40,7 @@ rule pretrain:
             "training": pretraining_training(
                 config, pretraining_in(wildcards.pretraining)
             ),
+            "inputs": VARIANTS[wildcards.variant].inputs(inputs_for(config, "mlm")),
         },
         pretraining=lambda wildcards: pretraining_in(wildcards.pretraining),
         masking=config["pretrain"]["masking"],

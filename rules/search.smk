@@ -35,7 +35,7 @@ rule search_round:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {
             part: SEARCHED[wildcards.searched][part]
-            for part in ("kind", "settings", "training", "cuts")
+            for part in ("kind", "settings", "training", "cuts", "inputs")
         },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
         trials=config["search"]["trials"],
@@ -86,7 +86,7 @@ rule search_trial:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {
             part: SEARCHED[wildcards.searched][part]
-            for part in ("kind", "settings", "training", "cuts")
+            for part in ("kind", "settings", "training", "cuts", "inputs")
         },
         space=lambda wildcards: SEARCHED[wildcards.searched]["space"],
         task=plain(TASK[config["search"]["task"]]),

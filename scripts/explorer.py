@@ -11,7 +11,7 @@ from behrt.files import atomic
 from behrt.interpretation.integrated_gradients import STEPS
 from behrt.interpretation.patients import choose
 from behrt.interpretation.predictions import explain
-from behrt.learning.artefacts import check_vocabulary
+from behrt.learning.artefacts import check_vocabulary, inputs_of
 from behrt.learning.load import load_examples
 from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
@@ -46,10 +46,11 @@ def main(
     names = read_vocabulary(vocabulary)
     check_vocabulary(weights.parent, names.version)
     asked = TrainingRun(weights.parent, Compute(run.seed, precision="32-true"))
-    tuning = load_examples(sequences, task_examples, "tuning", vocabulary, labelled=False)
+    inputs = inputs_of(weights.parent)
+    tuning = load_examples(sequences, task_examples, "tuning", vocabulary, False, inputs)
     labels = tuning.label_matrix(np.arange(len(tuning)))
     recalibration = fit_recalibration(behrt.predict(tuning, asked), labels)
-    held_out = load_examples(sequences, task_examples, "held_out", vocabulary, labelled=False)
+    held_out = load_examples(sequences, task_examples, "held_out", vocabulary, False, inputs)
     shown = held_out.select(choose(held_out, run.seed, patients, diagnoses, most_visits))
     network, settings = behrt.load(weights.parent)
     histories = explain(

@@ -18,6 +18,7 @@ from behrt.outcome_models import outcome_model
 from behrt.outcomes.diseases import phenotypes_of
 from behrt.sequences.frames import HELD_OUT, TUNING
 from behrt.sequences.vocabulary import read_vocabulary
+from behrt.training import facts_of_words
 
 
 def main(
@@ -45,7 +46,7 @@ def main(
     """
     recipe = apply_chosen(tuned, weights.parent.name, recipe)
     words, splits = read_vocabulary(vocabulary), protocol_named(protocol)
-    everybody = load_outcome(sequences, labels, vocabulary)
+    everybody = load_outcome(sequences, labels, vocabulary, recipe.inputs)
     learned, choosing = (everybody.of(some) for some in (splits.training, splits.choosing))
     if number is not None:
         share = min(number / len(learned), 1.0)
@@ -55,8 +56,8 @@ def main(
     facts = {
         "kind": recipe.kind,
         "outcome": outcome,
-        "vocabulary": words.version,
         "protocol": protocol,
+        **facts_of_words(words, recipe.inputs),
         "labels": str(number or "all"),
     }
     run = TrainingRun(weights.parent, compute, facts=facts)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from behrt import stage
-from behrt.learning.artefacts import check_vocabulary
+from behrt.learning.artefacts import check_vocabulary, inputs_of
 from behrt.learning.load import load_examples
 from behrt.learning.predictions import write_predictions
 from behrt.learning.run import Compute, TrainingRun
@@ -27,7 +27,14 @@ def main(
 ) -> None:
     """Predict; `weights` and `model_config` are files of one folder."""
     check_vocabulary(weights.parent, read_vocabulary(vocabulary).version)
-    patients = load_examples(sequences, examples, [TUNING, HELD_OUT], vocabulary, task.labelled)
+    patients = load_examples(
+        sequences,
+        examples,
+        [TUNING, HELD_OUT],
+        vocabulary,
+        task.labelled,
+        inputs_of(weights.parent),
+    )
     predicted = model_named(kind).predict(patients, TrainingRun(weights.parent, compute))
     write_predictions(patients.subject_id, predicted, scores)
     logger.info("%s: %d diseases predicted for %s", kind, predicted.shape[1], task.name)

@@ -1,5 +1,6 @@
 """Gather the files that may leave a secure environment, scan them, and write the manifest."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def main(
         if task in data:
             entry = settings["models"][folder.name]
             start = entry["pretrained"] or None
-            models.append(Model(folder, data[task], start, entry["cuts"], recalibration.get(task)))
+            learned_from = replace(data[task], inputs=entry["inputs"])
+            told = recalibration.get(task)
+            models.append(Model(folder, learned_from, start, entry["cuts"], told))
         else:
             learned = pretraining_in(folder.name)
             models.append(Model(folder, TrainingData(sequences, vocabulary, pretraining=learned)))

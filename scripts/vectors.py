@@ -6,7 +6,7 @@ import polars as pl
 
 from behrt import stage
 from behrt.files import write_parquet
-from behrt.learning.artefacts import check_vocabulary
+from behrt.learning.artefacts import check_vocabulary, inputs_of
 from behrt.learning.load import load_examples
 from behrt.learning.run import Compute, TrainingRun
 from behrt.logs import logger
@@ -29,7 +29,9 @@ def main(
 ) -> None:
     """Write `vectors`; `weights` and `model_config` are files of one folder."""
     check_vocabulary(weights.parent, read_vocabulary(vocabulary).version)
-    patients = load_examples(sequences, examples, HELD_OUT, vocabulary, task.labelled)
+    patients = load_examples(
+        sequences, examples, HELD_OUT, vocabulary, task.labelled, inputs_of(weights.parent)
+    )
     found = model_named(kind).embed(patients, TrainingRun(weights.parent, compute))
     size = found.shape[1]
     frame = pl.DataFrame(

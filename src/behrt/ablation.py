@@ -1,8 +1,10 @@
-"""The combinations of embeddings that the ablation compares (paper, Table S8)."""
+"""The combinations that ablations compare: of embeddings (paper, Table S8), and of inputs."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from behrt.concepts import DIAGNOSES, concepts_in
 
 EMBEDDINGS = ("age", "segment", "position")
 """The embeddings that BEHRT adds to that of the disease, which is always on."""
@@ -34,3 +36,19 @@ ALL_EMBEDDINGS = COMBINATIONS[-1]
 def ablated(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a BEHRT's settings with the embeddings of one combination."""
     return {**settings, **switches_of(name)}
+
+
+def combinations_of_inputs(inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the combinations of inputs that are compared, by name: the last is the run itself.
+
+    They are diagnoses only, diagnoses with each other input, and all.
+
+    >>> list(combinations_of_inputs(["diagnoses", "medications", "tests"]))
+    ['diagnoses', 'diagnoses_medications', 'diagnoses_tests', 'diagnoses_medications_tests']
+
+    Args:
+        inputs: of the run.
+    """
+    concepts = concepts_in(inputs)
+    compared = [(), *((concept,) for concept in concepts), tuple(concepts)]
+    return {"_".join((DIAGNOSES, *more)): (DIAGNOSES, *more) for more in compared}

@@ -9,7 +9,7 @@ from typing import Any
 from behrt.ablation import EMBEDDINGS
 from behrt.disclosure import rules_of
 from behrt.errors import InputError
-from behrt.kinds import ENSEMBLE, Kinds
+from behrt.kinds import ALL_INPUTS, ENSEMBLE, WITHOUT_INPUTS, Kinds
 from behrt.settings.base import check_part
 from behrt.settings.base import read as read_section
 from behrt.settings.behrt import PRETRAINING_FOLDERS, Pretraining
@@ -72,6 +72,8 @@ def _check_model(config: Mapping[str, Any], section: str, name: str, kinds: Kind
         raise InputError(f"{where}.training", f"kind {kind} {problem}", fix)
     if kinds.is_joint(kind):
         _check_joint(config, name, model, where)
+    if model["inputs"] is not None:
+        _check_inputs(config, kind, model["inputs"], f"{where}.inputs")
     kinds.check_settings(kind, model["settings"], f"{where}.settings", whole=False)
     for task, special in model["tasks"].items():
         place = f"{where}.tasks.{task}"
@@ -79,6 +81,18 @@ def _check_model(config: Mapping[str, Any], section: str, name: str, kinds: Kind
         check_part(Optimisation, special["training"], f"{place}.training")
     for task in ("", *model["tasks"]):
         kinds.check_settings(kind, settings_for(config, name, task), f"{where}.settings")
+
+
+def _check_inputs(config: Mapping[str, Any], kind: str, inputs: list[str], where: str) -> None:
+    """Refuse inputs that the run or the kind of model does not read."""
+    if missing := [name for name in inputs if name not in config["inputs"]]:
+        raise InputError(
+            where, f"the run does not read {missing[0]}", f"Add {missing[0]} to `inputs` of the run"
+        )
+    if kind in WITHOUT_INPUTS:
+        raise InputError(where, f"kind {kind} reads no words of visits", "Remove it")
+    if kind in ALL_INPUTS and len(inputs) < len(config["inputs"]):
+        raise InputError(where, f"kind {kind} reads all inputs of the run", "Remove it")
 
 
 def _check_joint(
@@ -262,7 +276,7 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     Returns:
         kind, task ("MLM" for pretraining), settings, training (as configured, with the search's own
-        number of epochs), cuts, and space.
+        number of epochs), cuts, inputs, and space.
 
     Raises:
         InputError: a name is not that of a model that can be searched, or, with `tune`, a BEHRT
@@ -299,6 +313,7 @@ def searches_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "settings": settings,
             "training": training,
             "cuts": 1 if name == "mlm" else models[name]["cuts"],
+            "inputs": inputs_for(config, name),
             "space": {part: space.get(part, {}) for part in ("settings", "training")},
         }
     return found
@@ -346,6 +361,17 @@ def training_for(config: Mapping[str, Any], model: str, task: str) -> dict[str, 
     return {**chosen["training"], **special.get("training", {})}
 
 
+def inputs_for(config: Mapping[str, Any], model: str) -> list[str]:
+    """Return the inputs that a model reads: its own, or else those of the run.
+
+    Args:
+        config: the whole configuration.
+        model: a model's name, or "mlm" for pretraining.
+    """
+    own = None if model == "mlm" else every_model_of(config)[model]["inputs"]
+    return list(own or config["inputs"])
+
+
 def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Return how a model is trained and used, as `behrt.learning.run.Compute` takes it.
 
@@ -389,6 +415,26 @@ def ablated_models(config: Mapping[str, Any]) -> list[str]:
                         "Turn it on, or remove the model",
                     )
     return list(config["ablation"]["models"])
+
+
+def models_ablated_by_inputs(config: Mapping[str, Any]) -> list[str]:
+    """Return the models that are compared with and without inputs beyond diagnoses, in order.
+
+    Raises:
+        InputError: one is not a model of the run, does not read inputs, or has inputs of its own,
+            so that the run itself would not be the combination of all.
+    """
+    models = models_of(config)
+    for name in config["ablation"]["inputs_models"]:
+        where = "config, ablation.inputs_models"
+        if name not in models:
+            raise InputError(where, f"there is no model {name!r}", nearest(name, list(models)))
+        kind = models[name]["kind"]
+        if kind in (*WITHOUT_INPUTS, *ALL_INPUTS):
+            raise InputError(where, f"kind {kind} cannot read some inputs only", "Remove it")
+        if models[name]["inputs"] is not None:
+            raise InputError(where, f"{name!r} has inputs of its own", "Remove one of the two")
+    return list(config["ablation"]["inputs_models"])
 
 
 def disclosure_of(config: Mapping[str, Any]) -> dict[str, int]:
@@ -439,7 +485,7 @@ AGE_SEX = "age_sex"
 
 
 def outcome_models_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return how each model is trained for an outcome, by name: the kind, settings and training.
+    """Return how each model is trained for an outcome, by name, as a recipe.
 
     Raises:
         InputError: `evaluation.outcome_models` names one that is not there, or cannot learn them.
@@ -460,6 +506,7 @@ def outcome_models_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "kind": every[name]["kind"],
             "settings": settings_for(config, name, ""),
             "training": training_for(config, name, ""),
+            "inputs": inputs_for(config, name),
         }
         for name in named
     }

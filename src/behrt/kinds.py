@@ -31,6 +31,12 @@ TRAINING = "x-training"
 ENSEMBLE = "ensemble"
 """The kind of model that is made of the predictions of others."""
 
+WITHOUT_INPUTS = (ENSEMBLE, "history", "prevalence")
+"""The kinds that read no words of visits; `history` reads which diseases are known."""
+
+ALL_INPUTS = ("delphi",)
+"""The kinds that read all inputs of the run, since a model of some has visits without a word."""
+
 WITH_VECTORS = (
     "bag_of_words",
     "behrt",

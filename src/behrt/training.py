@@ -1,10 +1,11 @@
 """Train one model: what pretraining, training for tasks and the trials of a search share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from behrt.concepts import DIAGNOSES
 from behrt.learning.examples import Examples
 from behrt.learning.histories import load_cuts, load_histories
 from behrt.learning.load import load_examples
@@ -12,7 +13,7 @@ from behrt.learning.protocol import Protocol, protocol_named
 from behrt.learning.recipe import Recipe
 from behrt.learning.run import Compute, TrainingRun, read_settings
 from behrt.models import model_named
-from behrt.sequences.vocabulary import read_vocabulary
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary
 from behrt.settings.behrt import Pretraining
 from behrt.tasks import Task
 
@@ -29,6 +30,7 @@ class TrainingData:
             before it (`forecast`).
         examples: the task's examples; not read for pretraining.
         minimum_visits: the fewest visits of an input of the task.
+        inputs: what is read; None for all inputs of the run.
     """
 
     sequences: list[Path]
@@ -37,6 +39,7 @@ class TrainingData:
     examples: Path | None = None
     minimum_visits: int = 1
     pretraining: Pretraining = "mlm"
+    inputs: Sequence[str] | None = None
 
     def learners(self, protocol: Protocol) -> tuple[str, ...]:
         """Return the splits whose patients are learned from.
@@ -73,10 +76,26 @@ def training_examples(
             data.minimum_visits,
             most,
             seed,
+            data.inputs,
         )
     examples = data.examples if data.task else None
     labelled = data.task is None or data.task.labelled
-    return load_examples(data.sequences, examples, list(splits), data.vocabulary, labelled)
+    return load_examples(
+        data.sequences, examples, list(splits), data.vocabulary, labelled, data.inputs
+    )
+
+
+def facts_of_words(words: Vocabulary, inputs: Sequence[str] | None) -> dict[str, Any]:
+    """Return the entries of a model's config.json that state what it reads.
+
+    They are the version of the vocabulary and, if it has words of other concepts than diagnoses,
+    the number of each, and the inputs that the model reads.
+    """
+    version = {"vocabulary": words.version}
+    if not words.concepts:
+        return version
+    read = [DIAGNOSES, *words.concepts] if inputs is None else list(inputs)
+    return {**version, "concepts": words.concepts, "inputs": read}
 
 
 def train(
@@ -113,12 +132,13 @@ def train(
         "kind": recipe.kind,
         **({"task": data.task.name, "cuts": recipe.cuts} if data.task else {}),
         "protocol": protocol,
-        "vocabulary": read_vocabulary(data.vocabulary).version,
+        **facts_of_words(read_vocabulary(data.vocabulary), recipe.inputs),
     }
     run = TrainingRun(folder, compute, facts=facts, unpromising=unpromising)
     if data.task and hasattr(model, "take_task"):  # trained once for all tasks
         model.take_task(pretrained, run)
         return
+    data = replace(data, inputs=recipe.inputs)
     learned = training_examples(data, data.learners(splits), recipe.cuts, compute.seed)
     choosing = training_examples(data, splits.choosing, 1, compute.seed)
     if data.task:
@@ -168,14 +188,16 @@ def train_jointly(
         "tasks": {task.name: task.months for task in tasks},
         "cuts": recipe.cuts,
         "protocol": protocol,
-        "vocabulary": read_vocabulary(vocabulary).version,
+        **facts_of_words(read_vocabulary(vocabulary), recipe.inputs),
     }
     run = TrainingRun(folder, compute, facts=facts)
     histories = load_histories(
         sequences, tasks, list(splits.training), vocabulary, minimum_visits=1, events=events
-    )
+    ).only(recipe.inputs)
     tuning = {
-        task.name: load_examples(sequences, path, list(splits.choosing), vocabulary, task.labelled)
+        task.name: load_examples(
+            sequences, path, list(splits.choosing), vocabulary, task.labelled, recipe.inputs
+        )
         for task, path in zip(tasks, examples, strict=True)
     }
     cuts = None if recipe.cuts == "all" else recipe.cuts

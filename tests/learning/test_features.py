@@ -59,7 +59,7 @@ def test_times_of_records_by_hand() -> None:
     found = examples([[(0, [2, 4]), (487, [2]), (973, [1]), (974, [5])], [(9, [3])]], start=-487)
     times = record_times(found)
     assert times.row.tolist() == [0, 0, 0, 0, 1]
-    assert times.disease.tolist() == [1, 2, 4, 5, 3]
+    assert times.word.tolist() == [1, 2, 4, 5, 3]
     assert times.last == pytest.approx([1 / 30.4375, 16, 32, 0, 0])
     assert times.first == pytest.approx([1 / 30.4375, 32, 32, 0, 0])
     assert observed(found).tolist() == [[48, 4], [pytest.approx(496 / 30.4375), 1]]
@@ -110,7 +110,7 @@ def test_features_depend_on_the_visits_up_to_the_cut_only(
         times = record_times(rows)
         assert (times.first >= times.last).all()
         assert (times.last >= 0).all()
-        assert times.disease.tolist() == rows.known.tolist()
+        assert times.word.tolist() == rows.known.tolist()
         assert times.matrix(np.ones(len(times.row))).nnz == counts(rows).nnz
     for other in found[1:]:
         for table, same in zip(found[0], other, strict=True):
@@ -134,7 +134,7 @@ def test_a_training_set_has_all_cases_some_controls_and_the_related_diseases() -
     assert strength[3].argmax() == 0
     run = TrainingRun(folder=None, compute=Compute(1))  # type: ignore[arg-type]
     chosen = TrainingSets(train, CaseControl(controls=10, diseases=1), run).of(3)
-    assert chosen.diseases.tolist() == [0]
+    assert chosen.words.tolist() == [0]
     assert np.array_equal(chosen.rows[chosen.label], np.flatnonzero(case))
     share = np.exp(chosen.log_share)
     wanted = max(LEAST_CONTROLS, 10 * case.sum())

@@ -1,6 +1,6 @@
 """Small examples for the models' tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -21,9 +21,16 @@ def _flat(lists: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
     return np.array([value for values in lists for value in values], dtype=dtype)
 
 
-def build(patients: Sequence[Patient], n_diseases: int = N_DISEASES) -> Examples:
+def build(
+    patients: Sequence[Patient],
+    n_diseases: int = N_DISEASES,
+    concepts: Mapping[str, int] | None = None,
+) -> Examples:
     visits = [visit for _, history, _ in patients for visit in history]
-    known = [sorted({c for _, codes in history for c in codes}) for _, history, _ in patients]
+    known = [
+        sorted({c for _, codes in history for c in codes if c < n_diseases})
+        for _, history, _ in patients
+    ]
     labels = [sorted(labels) for _, _, labels in patients]
     return Examples(
         subject_id=np.arange(len(patients)),
@@ -39,6 +46,7 @@ def build(patients: Sequence[Patient], n_diseases: int = N_DISEASES) -> Examples
         known_offsets=_offsets(known),
         known=_flat(known, np.int16),
         n_diseases=n_diseases,
+        concepts=concepts or {},
     )
 
 

@@ -36,7 +36,7 @@ OPTIMISATION = Optimisation(epochs=12, batch_size=32, learning_rate=0.01, patien
 def untrained(kind: ModuleType, examples: Examples) -> nn.Module:
     """Return a model whose classifier does not hide what lies below it."""
     torch.manual_seed(0)
-    model = NETWORKS[kind](SETTINGS[kind], examples.n_diseases)
+    model = NETWORKS[kind](SETTINGS[kind], examples.n_diseases, examples.n_words)
     model.prepare(examples)
     nn.init.normal_(model.classifier.weight)
     return model.eval()

@@ -79,7 +79,7 @@ def test_months_are_counted_back_from_the_last_visit(
         return pooled(states, months, lengths)
 
     monkeypatch.setattr("behrt.models.deepcare.pooled", look)
-    DeepCare(settings, 12)(**collate(settings, examples, np.arange(2), None))
+    DeepCare(settings, 12, 12)(**collate(settings, examples, np.arange(2), None))
     np.testing.assert_allclose(seen[0], [396, 365, 0, 61, 0], atol=1e-3)
 
 

@@ -111,7 +111,7 @@ def test_training_draws_an_order_within_each_visit(build_examples: Build) -> Non
 
 def test_diseases_under_the_least_uses_become_one_word(build_examples: Build) -> None:
     train = build_examples([(1, [(0, [0, 1]), (20, [0, 1, 2])], [7]), (1, [(0, [0])], [8])])
-    model = Deepr(SMALL.model_copy(update={"minimum_uses": 2}), train.n_diseases)
+    model = Deepr(SMALL.model_copy(update={"minimum_uses": 2}), train.n_diseases, train.n_words)
     model.prepare(train)
     assert model.word[:FIRST_DISEASE].tolist() == list(range(FIRST_DISEASE))
     assert model.word[FIRST_DISEASE:].tolist() == diseases(0, 1) + [RAREWORD] * 10
@@ -131,7 +131,7 @@ def test_equals_a_convolution_over_padded_sentences(
     examples = build_examples([*draw_patients(20, 1), (1, [(0, [2])], [1])])
     settings = Settings(embedding_size=8, filters=4, widths=widths, dropout=0.0)
     torch.manual_seed(1)
-    model = Deepr(settings, examples.n_diseases)
+    model = Deepr(settings, examples.n_diseases, examples.n_words)
     words = split_words(settings, examples)
     pooled = []
     for convolution in model.convolutions:
@@ -162,7 +162,7 @@ def test_padding_never_wins(build_examples: Build) -> None:
     """A window of padding alone would score the bias, 5; every window with a word scores less."""
     examples = build_examples([(1, [(0, [1])], []), (1, [(5 * i, [1, 2]) for i in range(9)], [])])
     settings = Settings(embedding_size=8, filters=4, widths=(3,), dropout=0.0)
-    model = Deepr(settings, examples.n_diseases)
+    model = Deepr(settings, examples.n_diseases, examples.n_words)
     nn.init.ones_(model.embedding.weight[PAD + 1 :])
     nn.init.constant_(model.convolutions[0].weight, -1.0)
     nn.init.constant_(model.convolutions[0].bias, 5.0)

@@ -18,7 +18,7 @@ def test_equals_gated_units_on_each_history(
     examples = build_examples(draw_patients(12, 1))
     settings = Settings(embedding_size=6, hidden_size=5, layers=2, sex_size=2, dropout=0.0)
     torch.manual_seed(0)
-    model = DoctorAI(settings, examples.n_diseases)
+    model = DoctorAI(settings, examples.n_diseases, examples.n_words)
     torch.nn.init.normal_(model.embedding_bias)
     actual = model(**collate(settings, examples, np.arange(12), None))
     for row in range(12):

@@ -154,7 +154,7 @@ def test_what_is_on_record_by_hand(build_examples: Build) -> None:
     found = on_record(examples, np.array([0, 1, 1]), np.array([0, 2, 3])).arrays()
     assert {name: array.tolist() for name, array in found.items()} == {
         "cut": [0, 1, 1, 2, 2, 2],
-        "disease": [9, 3, 5, 1, 3, 5],
+        "word": [9, 3, 5, 1, 3, 5],
         "visits_with": [1, 1, 2, 1, 1, 2],
         "since_first": [0, 30, 30, 0, 90, 90],
         "since_last": [0, 30, 0, 0, 90, 60],
@@ -163,7 +163,7 @@ def test_what_is_on_record_by_hand(build_examples: Build) -> None:
 
 def test_effects_add_odds_by_hand() -> None:
     """Of three diseases, 0 and 2 are on record, 6 and 24 months ago: knots 3 and 5."""
-    effects = Effects(3)
+    effects = Effects(3, 3)
     for table in effects.parameters():
         table.requires_grad_(False).copy_(torch.randn(table.shape) / 50)
     lags = between(torch.tensor([6.0, 24.0]), forecast.MONTHS)

@@ -69,7 +69,7 @@ def test_attention_sums_to_one_in_each_history(
     build_examples: Build, draw_patients: Callable[..., list]
 ) -> None:
     examples = build_examples(draw_patients(30, 1))
-    model = Retain(SMALL, examples.n_diseases)
+    model = Retain(SMALL, examples.n_diseases, examples.n_words)
     inputs = batch(SMALL, examples)
     lengths = inputs["lengths"].tolist()
     del inputs["sex"]
@@ -86,7 +86,7 @@ def test_context_by_hand(build_examples: Build) -> None:
     """Logits are the classifier of sum(alpha * beta * v), with v a sum of embeddings, and sex."""
     examples = build_examples([(2, [(0, [1, 2]), (40, [3])], []), (1, [(3, [4])], [])])
     torch.manual_seed(0)
-    model = Retain(SMALL, examples.n_diseases)
+    model = Retain(SMALL, examples.n_diseases, examples.n_words)
     inputs = batch(SMALL, examples)
     alpha, beta = model.attention(**{n: t for n, t in inputs.items() if n != "sex"})
     table = model.summed_embedding.weight
@@ -97,7 +97,7 @@ def test_context_by_hand(build_examples: Build) -> None:
 
 def test_time_has_three_forms(build_examples: Build) -> None:
     examples = build_examples([(1, [(0, [1]), (731, [2])], [])])
-    model = Retain(SMALL, examples.n_diseases)
+    model = Retain(SMALL, examples.n_diseases, examples.n_words)
     seen = []
     model.readers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model(**batch(SMALL, examples))

@@ -30,7 +30,7 @@ def read_embeddings(weights: Path, vocabulary: Vocabulary) -> np.ndarray:
             f"it embeds {len(words)} words, but the vocabulary has {len(vocabulary)}",
             again,
         )
-    return words[FIRST_DISEASE:]
+    return words[FIRST_DISEASE : FIRST_DISEASE + len(vocabulary.phenotypes)]
 
 
 def keep_told(

@@ -45,8 +45,9 @@ def _examples(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFram
     """Return `sequences` with `input_visits`, `diseases` (of the label), and `used`."""
     if task is None:
         visits = pl.col("visit_day").list.len().cast(pl.Int16)
+        used = pl.col("code").list.len() > 0
         return sequences.with_columns(
-            input_visits=visits, diseases=pl.lit(None, pl.UInt32), used=visits > 0
+            input_visits=visits, diseases=pl.lit(None, pl.UInt32), used=used
         )
     diseases = pl.col("label").list.len()
     labels = task.select("subject_id", "input_visits", diseases=diseases, used=diseases > 0)
@@ -72,7 +73,7 @@ def tally(sequences: pl.DataFrame, task: pl.DataFrame | None) -> pl.DataFrame:
     last_visit = pl.col("input_visits") - 1
     visits = (
         used.select("subject_id", "split", "input_visits", "visit")
-        .explode("visit")
+        .explode("visit")  # null, and left out, for a patient without a diagnosis
         .filter(pl.col("visit") <= last_visit)
         .group_by("subject_id", "split", "visit")
         .agg(diagnoses=pl.len())

@@ -197,7 +197,7 @@ def draw_diagnoses(
 
     ceiling = sum(tall)
     for patient, title, own, head, height in zip(patients, who, sides, squares, tall, strict=True):
-        names = [_short(vocabulary.phenotypes[disease]) for disease in patient.diseases]
+        names = [_short(vocabulary.names[disease]) for disease in patient.diseases]
         top = ceiling - _TOP
         _text(axes, 0.05, ceiling - 0.12, title, fontsize=9, weight="bold")
         _columns(axes, left, top, patient, names)

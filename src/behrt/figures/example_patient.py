@@ -82,6 +82,7 @@ def choose_simulated(events: list[Path], sequences: list[Path], seed: int) -> li
     kept = (
         diagnoses.select("subject_id", "visit_day", "code", "visit")
         .explode("code", "visit")
+        .drop_nulls("code")
         .group_by("subject_id", day=pl.col("visit_day").list.get(pl.col("visit")))
         .agg(diseases=pl.col("code").sort())
     )

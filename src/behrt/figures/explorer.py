@@ -142,28 +142,34 @@ def page(
         sampled = list(futures)
     shown = sorted(
         {
-            disease
+            word
             for history, future in zip(histories, sampled, strict=True)
-            for disease in (
+            for word in (
                 *(history.words.tokens[history.words.tokens >= FIRST_DISEASE] - FIRST_DISEASE),
                 *(prediction.disease for prediction in history.predictions),
                 *_diseases_of(future),
             )
         }
     )
-    marks = chapter_marks(vocabulary.chapters)
+    concepts = [
+        concept.capitalize()
+        for concept, number in vocabulary.concepts.items()
+        for _ in range(number)
+    ]
+    chapters = [*vocabulary.chapters, *concepts]
+    marks = chapter_marks(vocabulary.chapters) | chapter_marks(concepts)
     layers, heads = histories[0].attention.shape[:2]
     data = {
         "layers": layers,
         "heads": heads,
         "facts": facts,
         "diseases": {
-            str(disease): {
-                "name": vocabulary.phenotypes[disease].replace("_", ": "),
-                "chapter": vocabulary.chapters[disease],
-                "average": averages[disease],
+            str(word): {
+                "name": vocabulary.names[word].replace("_", ": "),
+                "chapter": chapters[word],
+                "average": averages[word] if word < len(averages) else None,
             }
-            for disease in shown
+            for word in shown
         },
         "chapters": {
             chapter: {"colour": mark.colour, "marker": mark.marker}

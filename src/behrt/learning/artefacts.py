@@ -58,6 +58,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG)
 
 
+def inputs_of(folder: Path) -> list[str] | None:
+    """Return the inputs that a trained model reads; None where there are diagnoses only."""
+    inputs: list[str] | None = read_config(folder).get("inputs")
+    return inputs
+
+
 def read_weights(folder: Path) -> dict[str, np.ndarray]:
     """Read a trained model's weights by name."""
     weights: dict[str, np.ndarray] = load_file(folder / WEIGHTS)

@@ -1,9 +1,9 @@
-"""Small training sets for models of one disease: its cases, some controls, related diseases.
+"""Small training sets for models of one disease: its cases, some controls, related words.
 
 Few examples have a given disease as a label, and most diseases on record have nothing to do with
 it. So a model of one disease learns nearly as much from all examples with the label (cases), a
-random sample of the others (controls) and the diseases that are most associated with it, in a
-fraction of the time.
+random sample of the others (controls) and the diseases (and other words) that are most associated
+with it, in a fraction of the time.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from behrt.learning.examples import Examples
+from behrt.learning.examples import Examples, word_types
 from behrt.learning.run import TrainingRun, generator
 from behrt.settings.base import Count, Section
 
@@ -31,7 +31,7 @@ class CaseControl(Section):
 
     diseases: Count | None = None
     """Diseases that are read from the history: those most associated with the label in the training
-    examples. null is all."""
+    examples. As many words of each other input are read. null is all."""
 
     @property
     def is_sampled(self) -> bool:
@@ -46,7 +46,7 @@ class TrainingSet:
     Attributes:
         rows: int64, of the training examples, ascending.
         label: bool (rows), whether the disease is in the label.
-        diseases: int64, whose records are read, ascending.
+        words: int64, whose records are read, ascending.
         log_share: the logarithm of the share of controls that are among the rows. It is added to
             the log-odds that a model predicts, since a sample of controls changes only their
             intercept (Prentice and Pyke 1979).
@@ -54,19 +54,19 @@ class TrainingSet:
 
     rows: np.ndarray
     label: np.ndarray
-    diseases: np.ndarray
+    words: np.ndarray
     log_share: float
 
-    def columns(self, n_diseases: int, blocks: int, width: int) -> np.ndarray:
-        """Return int32: the columns of features that concern the diseases, or no disease.
+    def columns(self, n_words: int, blocks: int, width: int) -> np.ndarray:
+        """Return int32: the columns of features that concern the words, or no word.
 
         Args:
-            n_diseases: the columns of a block, one per disease.
+            n_words: the columns of a block, one per word.
             blocks: how many blocks come first.
             width: all columns.
         """
-        read = np.add.outer(np.arange(blocks) * n_diseases, self.diseases).ravel()
-        return np.concatenate([read, np.arange(blocks * n_diseases, width)]).astype(np.int32)
+        read = np.add.outer(np.arange(blocks) * n_words, self.words).ravel()
+        return np.concatenate([read, np.arange(blocks * n_words, width)]).astype(np.int32)
 
 
 class TrainingSets:
@@ -82,6 +82,8 @@ class TrainingSets:
         self._train, self._settings, self._run = train, settings, run
         self._row = np.repeat(np.arange(len(train)), np.diff(train.label_offsets))
         self._association = association(train)
+        types = word_types(train.n_diseases, train.concepts)
+        self._words_of_types = [np.flatnonzero(types == kind) for kind in np.unique(types)]
 
     def of(self, disease: int) -> TrainingSet:
         """Return the training set of a disease."""
@@ -94,27 +96,31 @@ class TrainingSets:
             share = min(1.0, wanted / max(len(label) - cases, 1))
             drawn = generator(self._run, disease).random(len(label)) < share
             rows = np.flatnonzero(label | drawn)
-        ranked = np.argsort(-self._association[disease], kind="stable")
-        read = np.sort(ranked[: self._settings.diseases])
+        strength = -self._association[disease]
+        ranked = (
+            words[np.argsort(strength[words], kind="stable")] for words in self._words_of_types
+        )
+        read = np.sort(np.concatenate([words[: self._settings.diseases] for words in ranked]))
         return TrainingSet(rows, label[rows], read, float(np.log(share)))
 
 
 def association(train: Examples) -> np.ndarray:
-    """Return float32 (n_diseases, n_diseases): how far each disease on record goes with each label.
+    """Return float32 (n_diseases, n_words): how far each word on record goes with each label.
 
-    Of the label in the row and the disease on record in the column it is |observed − expected| /
+    Of the label in the row and the word on record in the column it is |observed − expected| /
     √(expected + 1), where both are numbers of examples that have the two, and expected are those if
     the two were independent.
     """
-    labelled = _indicators(train, train.label_offsets, train.labels)
-    known = _indicators(train, train.known_offsets, train.known)
-    both = (labelled.T @ known).toarray()
-    expected = np.outer(labelled.sum(axis=0), known.sum(axis=0)) / max(len(train), 1)
+    labelled = _indicators(train.label_offsets, train.labels, train.n_diseases)
+    words, offsets = train.recorded(np.arange(len(train)))
+    recorded = _indicators(offsets, words, train.n_words)
+    both = (labelled.T @ recorded).toarray()
+    expected = np.outer(labelled.sum(axis=0), recorded.sum(axis=0)) / max(len(train), 1)
     strength: np.ndarray = np.abs(both - expected) / np.sqrt(expected + 1)
     return strength
 
 
-def _indicators(examples: Examples, offsets: np.ndarray, diseases: np.ndarray) -> csr_array:
-    ones = np.ones(len(diseases), dtype=np.float32)
-    shape = (len(examples), examples.n_diseases)
-    return csr_array((ones, diseases.astype(np.int64), offsets), shape=shape)
+def _indicators(offsets: np.ndarray, words: np.ndarray, number: int) -> csr_array:
+    """Return float32 (examples, number): 1 for each word of an example."""
+    ones = np.ones(len(words), dtype=np.float32)
+    return csr_array((ones, words.astype(np.int64), offsets), shape=(len(offsets) - 1, number))

@@ -1,16 +1,23 @@
-"""The encoder of BEHRT (Li et al. 2020): BERT's layers on embeddings of diseases, age and visits.
+"""The encoder of BEHRT (Li et al. 2020): BERT's layers on embeddings of words, age and visits.
+
+If there are words of other concepts than diagnoses, there is one more embedding, of a word's type:
+diagnosis, medication, procedure, test, measurement, or special token.
 
 In the comments on shapes, R is the number of rows, L their length, H `hidden`, A `heads` and m the
 number of words that are read out.
 """
 
 import math
+from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from behrt.concepts import INPUTS
 from behrt.learning.dropout import dropout
+from behrt.learning.examples import word_types
 from behrt.learning.time_scales import rotate
 from behrt.learning.words import AGES
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
@@ -147,11 +154,18 @@ class Encoder(nn.Module):
     """Embeddings and layers: from packed words to the hidden vectors of some of them."""
 
     positions: Tensor | None
+    type_of: Tensor
 
-    def __init__(self, settings: Sizes, n_diseases: int) -> None:
+    def __init__(
+        self, settings: Sizes, n_diseases: int, concepts: Mapping[str, int] | None = None
+    ) -> None:
+        """Draw the weights; `concepts` is the number of words of each other concept."""
         super().__init__()
         self.hidden_dropout = settings.hidden_dropout
-        self.words = nn.Embedding(FIRST_DISEASE + n_diseases, settings.hidden)
+        types = token_types(n_diseases, concepts or {})
+        self.words = nn.Embedding(len(types), settings.hidden)
+        self.types = nn.Embedding(1 + len(INPUTS), settings.hidden) if concepts else None
+        self.register_buffer("type_of", torch.from_numpy(types), persistent=False)
         self.ages = nn.Embedding(AGES, settings.hidden) if settings.age else None
         self.segments = nn.Embedding(2, settings.hidden) if settings.segment else None
         # Not part of the state: it depends on no data, and lengths may differ between models.
@@ -186,6 +200,8 @@ class Encoder(nn.Module):
     def embedded(self, tokens: Tensor, ages: Tensor, visits: Tensor) -> Tensor:
         """Return the sum of the embeddings of each word (R, L, H)."""
         hidden: Tensor = self.words(tokens)
+        if self.types is not None:
+            hidden = hidden + self.types(self.type_of[tokens])
         if self.ages is not None:
             hidden = hidden + self.ages(ages)
         if self.segments is not None:
@@ -223,6 +239,16 @@ class Encoder(nn.Module):
             hidden = layer(hidden, bias, None, rotation)  # (R, L, H)
         output: Tensor = last(hidden, bias, read, rotation)  # (m, H): only where it is read out
         return output
+
+
+def token_types(n_diseases: int, concepts: Mapping[str, int]) -> np.ndarray:
+    """Return int64 (tokens): 0 for special tokens, then the kinds of `behrt.concepts.INPUTS`.
+
+    >>> token_types(2, {"tests": 1}).tolist()
+    [0, 0, 0, 0, 0, 1, 1, 4]
+    """
+    special = np.zeros(FIRST_DISEASE, dtype=np.int64)
+    return np.concatenate([special, 1 + word_types(n_diseases, concepts)])
 
 
 def not_before(tokens: Tensor, visits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The inputs of simple models: counts of diseases, times since their records, age and sex."""
+"""The inputs of simple models: counts of words, times since their records, age and sex."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,18 @@ DAYS_PER_MONTH = 365.25 / 12
 
 
 def counts(examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): the number of input visits with each disease."""
+    """Return float32 (n, n_words): the number of input visits with each word."""
     codes = np.diff(examples.code_offsets[examples.visit_offsets])
     rows = np.repeat(np.arange(len(examples)), codes)
     ones = np.ones(len(rows), dtype=np.float32)
-    shape = (len(examples), examples.n_diseases)
+    shape = (len(examples), examples.n_words)
     return csr_array(coo_array((ones, (rows, examples.codes)), shape=shape))
+
+
+def examples_with(examples: Examples) -> np.ndarray:
+    """Return int64 (n_words): the number of examples with each word."""
+    words, _ = examples.recorded(np.arange(len(examples)))
+    return np.bincount(words, minlength=examples.n_words)
 
 
 def ages(examples: Examples) -> np.ndarray:
@@ -47,35 +53,35 @@ def demographics(examples: Examples) -> csr_array:
 
 @dataclass(frozen=True)
 class RecordTimes:
-    """When each disease on record was first and last recorded, one entry per row and disease.
+    """When each word on record was first and last recorded, one entry per row and word.
 
     Times are months of 30.4375 days before the last input visit, 0 at that visit.
 
     Attributes:
         row: int64 (entries), ascending.
-        disease: int64 (entries), ascending within a row.
+        word: int64 (entries), ascending within a row.
         last, first: float64 (entries), months since the last and since the first record.
-        shape: the number of rows, and of diseases.
+        shape: the number of rows, and of words.
     """
 
     row: np.ndarray
-    disease: np.ndarray
+    word: np.ndarray
     last: np.ndarray
     first: np.ndarray
     shape: tuple[int, int]
 
     def matrix(self, values: np.ndarray) -> csr_array:
-        """Return float32 `shape`: the values of the entries, 0 for a disease not on record."""
+        """Return float32 `shape`: the values of the entries, 0 for a word not on record."""
         held = np.asarray(values, dtype=np.float32)
-        return csr_array(coo_array((held, (self.row, self.disease)), shape=self.shape))
+        return csr_array(coo_array((held, (self.row, self.word)), shape=self.shape))
 
 
 def record_times(examples: Examples) -> RecordTimes:
-    """Return when each disease was first and last recorded in the input visits."""
+    """Return when each word was first and last recorded in the input visits."""
     found = on_record(examples, examples.visit_offsets[:-1], examples.visit_offsets[1:] - 1)
     last, first = (days / DAYS_PER_MONTH for days in (found.since_last, found.since_first))
-    shape = (len(examples), examples.n_diseases)
-    return RecordTimes(found.cut, found.disease, last, first, shape)
+    shape = (len(examples), examples.n_words)
+    return RecordTimes(found.cut, found.word, last, first, shape)
 
 
 def observed(examples: Examples) -> np.ndarray:

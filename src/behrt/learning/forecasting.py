@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +106,24 @@ class Forecasting(Objective):
             visits, patient = visits[chosen], patient[chosen]
 
         last = visits[np.searchsorted(patient, patient, side="right") - 1]
-        diseases = train.code_offsets[last + 1] - train.code_offsets[visits]
-        words = 1 + diseases + last - visits + 1  # CLS, and one SEP per visit
+        codes = train.code_offsets[last + 1] - train.code_offsets[visits]
+        words = 1 + codes + self._separators(visits, last) + 1  # CLS, and one SEP per visit
         fits = (words <= self.max_length) | (visits == last)
         return visits[fits], patient[fits]
+
+    @cached_property
+    def _visits_before(self) -> np.ndarray:
+        """Int64 (visits + 1): the visits with a word before each."""
+        return np.concatenate([[0], (np.diff(self.train.code_offsets) > 0).cumsum()])
+
+    def _separators(self, visits: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Return int64 (m), at most so many separators are between a cut and the last one.
+
+        A visit without a word has one only if it is a cut.
+        """
+        before = self._visits_before
+        between: np.ndarray = before[last] - before[visits]
+        return between if before[-1] == len(before) - 1 else between + (self.cuts or 0)
 
     def loss(
         self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
@@ -129,8 +144,15 @@ class Forecasting(Objective):
         """Return float32 (m, n_diseases): the diseases of the visits after each cut to the end."""
         first = self.train.code_offsets[visits + 1]
         positions, offsets = ragged_ranges(first, self.train.code_offsets[ends] - first)
+        cuts, codes = (
+            np.repeat(np.arange(len(visits)), np.diff(offsets)),
+            self.train.codes[positions],
+        )
+        if self.train.concepts:
+            diseases = codes < self.train.n_diseases
+            cuts, codes = cuts[diseases], codes[diseases]
         labels = np.zeros((len(visits), self.train.n_diseases), dtype=np.float32)
-        labels[np.repeat(np.arange(len(visits)), np.diff(offsets)), self.train.codes[positions]] = 1
+        labels[cuts, codes] = 1
         return torch.from_numpy(labels)
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:

@@ -6,7 +6,7 @@ draws, as the paper does; here a model may learn from several or all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,13 @@ class Histories:
         died = None if self.died is None else self.died[rows]
         return Histories(examples, self.follow_up_end[rows], ends, died)
 
+    def only(self, inputs: Sequence[str] | None) -> "Histories":
+        """Return the histories with the words of some inputs only; None for all.
+
+        Every visit remains, also without a word, because a prediction may be made after it.
+        """
+        return replace(self, examples=self.examples.without_words(inputs))
+
     def cut_after(self, visits: np.ndarray, task: str) -> Examples:
         """Return one row per cut: the history up to a visit, and the task's label.
 
@@ -116,6 +123,7 @@ class Histories:
             known_offsets=known_offsets,
             known=known,
             n_diseases=whole.n_diseases,
+            concepts=whole.concepts,
         )
 
     def _distinct(self, first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,8 +131,11 @@ class Histories:
         whole = self.examples
         starts = whole.code_offsets[first]
         positions, offsets = ragged_ranges(starts, whole.code_offsets[end] - starts)
-        ranges = np.repeat(np.arange(len(first)), np.diff(offsets))
-        pairs = np.sort(ranges * whole.n_diseases + whole.codes[positions])
+        ranges, codes = np.repeat(np.arange(len(first)), np.diff(offsets)), whole.codes[positions]
+        if whole.concepts:
+            diseases = codes < whole.n_diseases
+            ranges, codes = ranges[diseases], codes[diseases]
+        pairs = np.sort(ranges * whole.n_diseases + codes)
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
         counts = np.bincount(pairs // whole.n_diseases, minlength=len(first))
         return (pairs % whole.n_diseases).astype(np.int16), np.concatenate([[0], counts.cumsum()])
@@ -164,7 +175,10 @@ def load_histories(
         .sort("subject_id")
         .collect()
     )
-    visits = subjects.explode("day")
+    # The words of a visit are sorted, and the diseases come first.
+    diagnosed = examples.codes[examples.code_offsets[:-1]] < examples.n_diseases
+    diagnosed_before = np.concatenate([[0], diagnosed.cumsum()])
+    visits = subjects.explode("day").with_columns(diagnosed=pl.Series(diagnosed))
     starts = np.repeat(examples.visit_offsets[:-1], np.diff(examples.visit_offsets))
     ends = {}
     for task in tasks:
@@ -173,7 +187,7 @@ def load_histories(
         end = placed["label_end"].fill_null(NO_CUT).to_numpy()
         counts = (end != NO_CUT) & (place >= minimum_visits)
         if task.labelled:
-            counts &= end > place
+            counts &= diagnosed_before[starts + end] > diagnosed_before[starts + place]
         ends[task.name] = np.where(counts, starts + end, NO_CUT)
     died = _died(subjects, events) if events else None
     return Histories(examples, subjects["follow_up_end"].to_numpy(), ends, died)
@@ -206,6 +220,7 @@ def load_cuts(
     minimum_visits: int,
     cuts: int | None,
     seed: int,
+    inputs: Sequence[str] | None = None,
 ) -> Examples:
     """Return several examples per subject, in order of subject_id and time.
 
@@ -217,6 +232,7 @@ def load_cuts(
         cuts: the most cuts of a subject, drawn without replacement from those that count; None for
             all. A subject's draw depends on its id, the seed and the task's key only.
         seed: of the run.
+        inputs: what is read, as `Examples.only` takes it. The cuts are the same for all inputs.
 
     Raises:
         InputError: as `load_examples`.
@@ -225,7 +241,7 @@ def load_cuts(
     visits = histories.cuts(task.name)
     if cuts is not None:
         visits = _drawn(histories.examples, visits, cuts, seed, task.key)
-    return histories.cut_after(visits, task.name)
+    return histories.cut_after(visits, task.name).only(inputs)
 
 
 def _drawn(examples: Examples, visits: np.ndarray, cuts: int, seed: int, key: str) -> np.ndarray:

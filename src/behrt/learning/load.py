@@ -1,5 +1,6 @@
 """Read stored sequences and a task's examples as arrays for training."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def load_examples(
     split: str | list[str],
     vocabulary: Path,
     labelled: bool = True,
+    inputs: Sequence[str] | None = None,
 ) -> Examples:
     """Return the subjects of a split in order of subject_id, whatever the shards.
 
@@ -38,11 +40,13 @@ def load_examples(
             input visits are returned; None for whole histories without labels, of subjects with at
             least one visit.
         split: one of train, tuning, held_out, or several of them.
-        vocabulary: the JSON file, which gives the number of diseases.
+        vocabulary: the JSON file, which gives the number of diseases and of other words.
         labelled: whether subjects without a label are left out, as in the paper.
+        inputs: what is read, as `Examples.only` takes it; None for all words. The examples of a
+            task are the same for all inputs; whole histories without a word are left out.
 
     Raises:
-        InputError: an unknown split; a subject or visit of the task that is in no shard; a code
+        InputError: an unknown split; a subject or visit of the task that is in no shard; a word
             that is not in the vocabulary.
     """
     splits = [split] if isinstance(split, str) else split
@@ -50,11 +54,15 @@ def load_examples(
         raise InputError(
             "split", f"there is no split {sorted(unknown)}", f"Choose from {', '.join(SPLITS)}"
         )
-    n_diseases = len(read_vocabulary(vocabulary).phenotypes)
+    words = read_vocabulary(vocabulary)
+    others = ("concept", "concept_visit") if words.concepts else ()
     frame = (
         pl.scan_parquet(sequences)
         .filter(pl.col("split").is_in(splits))
-        .select("subject_id", "sex", "follow_up_start", "visit_day", "visit_age", "code", "visit")
+        .select(
+            *("subject_id", "sex", "follow_up_start", "visit_day", "visit_age", "code", "visit"),
+            *others,
+        )
     )
     if tasks is None:
         frame = frame.filter(pl.col("visit_day").list.len() > 0)
@@ -79,24 +87,34 @@ def load_examples(
             "it has a subject or a visit that is not in the sequences",
             "Draw the tasks again from these sequences",
         )
-    if (table["code"].list.max() >= n_diseases).any():
-        raise InputError(
-            vocabulary,
-            f"it has {n_diseases} phenotypes, and the sequences have a higher index",
-            "Build the sequences again with this vocabulary",
-        )
-    return examples_of(table, n_diseases)
+    n_diseases = len(words.phenotypes)
+    for column, kind, number in (
+        ("code", "phenotypes", n_diseases),
+        *((name, "words", len(words.names)) for name in others[:1]),
+    ):
+        if (table[column].list.max() >= number).any():
+            raise InputError(
+                vocabulary,
+                f"it has {number} {kind}, and the sequences have a higher index",
+                "Build the sequences again with this vocabulary",
+            )
+    examples = examples_of(table, n_diseases, words.concepts)
+    return examples.only(inputs, keep_last=tasks is not None)
 
 
-def examples_of(table: pl.DataFrame, n_diseases: int) -> Examples:
+def examples_of(
+    table: pl.DataFrame, n_diseases: int, concepts: Mapping[str, int] | None = None
+) -> Examples:
     """Return the rows of a frame as arrays.
 
     Args:
         table: the columns of `behrt.sequences.frames.Sequences` that describe visits, subject_id,
-            sex and follow_up_start. With input_visits, label and known, as
+            sex and follow_up_start; those of other words are read, too, if there are any. With
+            input_visits, label and known, as
             `behrt.sequences.frames.TaskExamples` has them, only the input visits are returned;
             without them, whole histories without labels.
         n_diseases: the number of phenotypes, more than every index of one.
+        concepts: the number of words of each other concept.
     """
     all_visit_offsets, visit_day = _ragged(table["visit_day"])
     _, visit_age = _ragged(table["visit_age"])
@@ -110,14 +128,24 @@ def examples_of(table: pl.DataFrame, n_diseases: int) -> Examples:
     row_of_visit = np.repeat(rows, held)
     row_of_code = np.repeat(rows, np.diff(all_code_offsets))
     keep_visit = np.arange(len(visit_day)) - all_visit_offsets[row_of_visit] < taken[row_of_visit]
-    keep_code = visit_of_code < taken[row_of_code]
     visit_offsets = _offsets(taken)
+    diseases, row_of_disease = codes, row_of_code
+    if "concept" in table.columns:
+        other_offsets, others = _ragged(table["concept"])
+        row_of_code = np.concatenate([row_of_code, np.repeat(rows, np.diff(other_offsets))])
+        visit_of_code = np.concatenate([visit_of_code, _ragged(table["concept_visit"])[1]])
+        codes = np.concatenate([codes, others])
+        order = np.lexsort((codes, visit_of_code, row_of_code))
+        codes, row_of_code, visit_of_code = (
+            array[order] for array in (codes, row_of_code, visit_of_code)
+        )
+    keep_code = visit_of_code < taken[row_of_code]
     codes = codes[keep_code]
     code_visit = visit_offsets[row_of_code[keep_code]] + visit_of_code[keep_code]
     code_offsets = _offsets(np.bincount(code_visit, minlength=int(visit_offsets[-1])))
     if whole:
         label_offsets, labels = np.zeros(len(table) + 1, dtype=np.int64), codes[:0]
-        pairs = np.sort(row_of_code * n_diseases + codes)  # far faster than np.unique
+        pairs = np.sort(row_of_disease * n_diseases + diseases)  # far faster than np.unique
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
         known_offsets = _offsets(np.bincount(pairs // n_diseases, minlength=len(table)))
         known = (pairs % n_diseases).astype(np.int16)
@@ -138,4 +166,5 @@ def examples_of(table: pl.DataFrame, n_diseases: int) -> Examples:
         known_offsets=known_offsets,
         known=known,
         n_diseases=n_diseases,
+        concepts=concepts or {},
     )

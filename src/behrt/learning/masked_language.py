@@ -41,7 +41,7 @@ class MaskedLanguage(Objective):
     ) -> tuple[dict[str, Tensor], Tensor]:
         words = words_of(examples, rows, self.max_length, closing_mask=False)
         words, places, targets = mask_words(
-            words, self.masking, examples.n_diseases, generator, self.special_targets
+            words, self.masking, examples.n_words, generator, self.special_targets
         )
         return batch_of(words, places), torch.from_numpy(targets)
 
@@ -49,14 +49,14 @@ class MaskedLanguage(Objective):
         self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
     ) -> Tensor:
         batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
-        logits = model(**batch)  # (m, D), for the m masked words
+        logits = model(**batch)  # (m, words of the vocabulary), for the m masked words
         return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning patients, whose masked words are the same in each epoch.
 
-        Accuracy counts the most likely disease. Precision is micro-averaged over diseases at a
-        threshold of 0.5 (paper, Methods), and None if no disease reaches it.
+        Accuracy counts the most likely word. Precision is micro-averaged over words at a threshold
+        of 0.5 (paper, Methods), and None if no word reaches it.
         """
         model.eval()
         loss = words = right = confident = confident_and_right = 0.0
@@ -66,11 +66,11 @@ class MaskedLanguage(Objective):
                 batch, targets = fabric.to_device(self._batch(self.tuning, rows, generator))
                 logits = model(**batch)
                 loss += float(F.cross_entropy(logits, targets, reduction="sum"))
-                probability, disease = logits.softmax(-1).max(-1)
+                probability, likeliest = logits.softmax(-1).max(-1)
                 words += len(targets)
-                right += float((disease == targets).sum())
+                right += float((likeliest == targets).sum())
                 confident += float((probability > 0.5).sum())
-                confident_and_right += float(((probability > 0.5) & (disease == targets)).sum())
+                confident_and_right += float(((probability > 0.5) & (likeliest == targets)).sum())
         return {
             "tuning_loss": loss / max(words, 1),
             "tuning_accuracy": right / max(words, 1),

@@ -56,12 +56,15 @@ def deaths_of(histories: Histories) -> np.ndarray:
 def log_rates_of_all(histories: Histories) -> np.ndarray:
     """Return float64 (n_diseases + 2): log of visits, records and deaths, per year.
 
-    Half an event is added for each disease and for death, so that the log is finite.
+    A visit counts if it has a diagnosis. Half an event is added for each disease and for death, so
+    that the log is finite.
     """
     train = histories.examples
-    records = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
+    records = np.bincount(train.codes, minlength=train.n_words)[: train.n_diseases] + 0.5
     deaths = deaths_of(histories).sum() + 0.5
-    events = np.concatenate([[len(train.visit_day)], records, [deaths]])
+    # The words of a visit are sorted, and the diseases come first.
+    visits = (train.codes[train.code_offsets[:-1]] < train.n_diseases).sum()
+    events = np.concatenate([[visits], records, [deaths]])
     rates: np.ndarray = np.log(events / (waiting_days(histories).sum() / DAYS_A_YEAR))
     return rates
 
@@ -114,9 +117,10 @@ class NextEvents(Forecasting):
     It is the sum over all visits of a batch's patients, estimated from those that are read, in
     relation to the mean number of visits of a patient. A mean over the visits of each batch would
     give more weight to patients with few visits, and so would batches of patients with few visits,
-    whose gradients are scaled down less; the rate of death would be too high. `model(**batch)`
-    gives what `expected_events` takes, of a visit, of each disease and of death; with `task`, the
-    logits of a task (m, n_diseases). `histories` is what `next_events` returns.
+    whose gradients are scaled down less; the rate of death would be too high. A next visit without
+    a diagnosis, which other inputs make, is not an event: it only ends the waiting time.
+    `model(**batch)` gives what `expected_events` takes, of a visit, of each disease and of death;
+    with `task`, the logits of a task (m, n_diseases). `histories` is what `next_events` returns.
     """
 
     def order(self, batch_size: int, generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # its import takes longer than many predictions
     from lightning_fabric import Fabric
 
 
-def with_masked_visits(words: Words, n_diseases: int) -> tuple[Words, np.ndarray, np.ndarray]:
+def with_masked_visits(words: Words, n_words: int) -> tuple[Words, np.ndarray, np.ndarray]:
     """Return words with a MASK in front of each visit but the first, in place of that visit.
 
     The MASK has the place of the visit that it predicts and the age of the visit before, as the one
@@ -36,7 +36,7 @@ def with_masked_visits(words: Words, n_diseases: int) -> tuple[Words, np.ndarray
     ([3], [[False, False, True]])
 
     Returns:
-        The words; int64 (m), the places of MASK among them; bool (m, n_diseases), the diseases of
+        The words; int64 (m), the places of MASK among them; bool (m, n_words), the words of
         the visit that each stands for.
     """
     ends = np.flatnonzero(words.tokens == SEP)  # of visits
@@ -46,18 +46,18 @@ def with_masked_visits(words: Words, n_diseases: int) -> tuple[Words, np.ndarray
     ages = np.insert(words.ages, followed + 1, words.ages[followed])
     offsets = words.offsets + np.searchsorted(followed, words.offsets)
     read = np.flatnonzero(tokens == MASK)
-    diseases = np.flatnonzero((tokens >= FIRST_DISEASE) & (visits > 0))
-    labels = np.zeros((len(read), n_diseases), dtype=bool)
-    labels[np.searchsorted(read, diseases) - 1, tokens[diseases] - FIRST_DISEASE] = True
+    later = np.flatnonzero((tokens >= FIRST_DISEASE) & (visits > 0))
+    labels = np.zeros((len(read), n_words), dtype=bool)
+    labels[np.searchsorted(read, later) - 1, tokens[later] - FIRST_DISEASE] = True
     return Words(offsets, tokens, ages, visits), read, labels
 
 
 @dataclass(frozen=True)
 class NextVisit(Objective):
-    """The diseases of every visit but the first, from the visits before it, on whole histories.
+    """The words of every visit but the first, from the visits before it, on whole histories.
 
-    `model(causal=True, **batch)` gives logits (m, n_diseases). The loss is binary cross-entropy,
-    mean over visits and diseases, as in fine-tuning.
+    `model(causal=True, **batch)` gives logits (m, n_words). The loss is binary cross-entropy, mean
+    over visits and words, as in fine-tuning.
     """
 
     max_length: int
@@ -67,13 +67,13 @@ class NextVisit(Objective):
 
     def _batch(self, examples: Examples, rows: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
         words = words_of(examples, rows, self.max_length, closing_mask=False)
-        words, read, labels = with_masked_visits(words, examples.n_diseases)
+        words, read, labels = with_masked_visits(words, examples.n_words)
         return batch_of(words, read), torch.from_numpy(labels)
 
     def _total(
         self, model: nn.Module, fabric: "Fabric", examples: Examples, rows: np.ndarray
     ) -> tuple[Tensor, int]:
-        """Return the loss, a mean over diseases and a sum over visits, and the number of visits."""
+        """Return the loss, a mean over words and a sum over visits, and the number of visits."""
         batch, labels = fabric.to_device(self._batch(examples, rows))
         logits = model(causal=True, **batch)
         losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")

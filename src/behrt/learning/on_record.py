@@ -1,4 +1,4 @@
-"""The diseases on record of a patient at a cut: how often, and how long ago.
+"""The words on record of a patient at a cut: how often, and how long ago.
 
 Nothing here needs torch.
 """
@@ -12,18 +12,18 @@ from behrt.learning.examples import Examples, ragged_ranges
 
 @dataclass(frozen=True)
 class OnRecord:
-    """The diseases of the history of each cut, one entry per cut and disease, sorted by both.
+    """The words of the history of each cut, one entry per cut and word, sorted by both.
 
     Attributes:
         cut: int64 (entries), which cut.
-        disease: int64 (entries), the phenotype index.
-        visits_with: int64 (entries), the visits with the disease, at least 1.
+        word: int64 (entries), its index in the vocabulary; those of diseases are the lowest.
+        visits_with: int64 (entries), the visits with the word, at least 1.
         since_first, since_last: int64 (entries), days from the first and the last of them to the
             last visit before the cut, at least 0.
     """
 
     cut: np.ndarray
-    disease: np.ndarray
+    word: np.ndarray
     visits_with: np.ndarray
     since_first: np.ndarray
     since_last: np.ndarray
@@ -45,16 +45,16 @@ def on_record(examples: Examples, starts: np.ndarray, visits: np.ndarray) -> OnR
     entries, offsets = ragged_ranges(first, examples.code_offsets[visits + 1] - first)
     visit = np.searchsorted(examples.code_offsets, entries, side="right") - 1
     cut = np.repeat(np.arange(len(visits)), np.diff(offsets))
-    key = cut * examples.n_diseases + examples.codes[entries]
+    key = cut * examples.n_words + examples.codes[entries]
     order = np.argsort(key, kind="stable")  # within a key, the visits stay in order of time
     key, day = key[order], examples.visit_day[visit[order]].astype(np.int64)
     begins = np.flatnonzero(np.diff(key, prepend=-1))
     ends = np.append(begins[1:], len(key))
-    cut, disease = np.divmod(key[begins], examples.n_diseases)
+    cut, word = np.divmod(key[begins], examples.n_words)
     now = examples.visit_day[visits].astype(np.int64)[cut]
     return OnRecord(
         cut=cut,
-        disease=disease,
+        word=word,
         visits_with=ends - begins,
         since_first=now - day[begins],
         since_last=now - day[ends - 1],

@@ -78,13 +78,19 @@ class OutcomeExamples:
         return float(np.log(share / (1 - share)))
 
 
-def load_outcome(sequences: list[Path], labels: Path, vocabulary: Path) -> OutcomeExamples:
+def load_outcome(
+    sequences: list[Path],
+    labels: Path,
+    vocabulary: Path,
+    inputs: Sequence[str] | None = None,
+) -> OutcomeExamples:
     """Return the predictions of all splits, in order of subject and time, whatever the shards.
 
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
         labels: of the outcome (`behrt.outcomes.frames.OutcomeLabels`).
-        vocabulary: the JSON file, which gives the number of diseases.
+        vocabulary: the JSON file, which gives the number of diseases and of other words.
+        inputs: what is read, as `Examples.only` takes it.
 
     Raises:
         InputError: there is a prediction of a subject or visit that is in no shard.
@@ -103,7 +109,7 @@ def load_outcome(sequences: list[Path], labels: Path, vocabulary: Path) -> Outco
     ends = np.arange(1, len(whole.visit_day) + 1)
     histories = Histories(whole, np.zeros(len(whole), dtype=np.int32), {_ONE: ends})
     return OutcomeExamples(
-        histories.cut_after(whole.visit_offsets[row] + visits - 1, _ONE),
+        histories.cut_after(whole.visit_offsets[row] + visits - 1, _ONE).only(inputs),
         chosen["prediction_time"].to_numpy(),
         chosen["boolean_value"].to_numpy(),
         chosen["weight"].to_numpy(),

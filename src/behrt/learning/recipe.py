@@ -1,6 +1,6 @@
 """What is trained and how, as one value: a kind of model, its settings and its optimisation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -21,18 +21,20 @@ class Recipe:
         training: entries of `Optimisation`, or None for a model without an optimiser.
         cuts: visits of each training patient after which it learns to predict; 1 is the one that
             the task draws, "all" every one with something to predict.
+        inputs: what is read of the inputs of the run; None for all of them.
     """
 
     kind: str
     settings: Mapping[str, Any]
     training: Mapping[str, Any] | None = None
     cuts: int | Literal["all"] = 1
+    inputs: Sequence[str] | None = None
 
     def changed(self, settings: Mapping[str, Any], training: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with other values for some settings and entries of training.
 
-        >>> Recipe("deepr", {"filters": 9}, {"epochs": 2}).changed({"filters": 8}, {})
-        Recipe(kind='deepr', settings={'filters': 8}, training={'epochs': 2}, cuts=1)
+        >>> Recipe("deepr", {"filters": 9}, {"epochs": 2}).changed({"filters": 8}, {}).settings
+        {'filters': 8}
         """
         changed = None if self.training is None else {**self.training, **training}
         return replace(self, settings={**self.settings, **settings}, training=changed)

@@ -3,11 +3,11 @@
 A model's file defines what is specific to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -43,13 +43,14 @@ class Trained(Generic[Settings]):
     Attributes:
         kind: its name.
         settings: its `Settings`.
-        network: returns the network for settings and a number of diseases, with random weights.
+        network: returns the network for settings, the number of diseases and the number of words
+            (diseases and words of other inputs), with random weights.
         collate: returns a batch, the network's keyword arguments, of the examples at some rows.
     """
 
     kind: str
     settings: type[Settings]
-    network: Callable[[Settings, int], Classifier]
+    network: Callable[[Settings, int, int], Classifier]
     collate: Callable[
         [Settings, Examples, np.ndarray, np.random.Generator | None], dict[str, Tensor]
     ]
@@ -74,7 +75,7 @@ class Trained(Generic[Settings]):
             )
         refuse_pretrained(self.kind, pretrained)
         engine.begin(run)
-        network = self.network(settings, train.n_diseases)
+        network = self.network(settings, train.n_diseases, train.n_words)
         network.prepare(train)
         collate = partial(self.collate, settings)
         engine.fit_classifier(
@@ -92,11 +93,12 @@ class Trained(Generic[Settings]):
         return engine.outputs(_ClassifierInput(network), collate, examples, run)
 
     def _load(self, run: TrainingRun) -> tuple[nn.Module, engine.Collate]:
-        network, settings = engine.load(
-            run.folder,
-            self.settings,
-            lambda own, config: cast(nn.Module, self.network(own, config["n_diseases"])),
-        )
+        def made(own: Settings, config: Mapping[str, Any]) -> nn.Module:
+            n_diseases = config["n_diseases"]
+            n_words = n_diseases + sum(config.get("concepts", {}).values())
+            return cast(nn.Module, self.network(own, n_diseases, n_words))
+
+        network, settings = engine.load(run.folder, self.settings, made)
         return network, partial(self.collate, settings)
 
 

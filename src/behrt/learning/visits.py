@@ -17,8 +17,8 @@ def visit_batch(examples: Examples, rows: np.ndarray, maximum_visits: int) -> di
     The first visit of a history counts as one day after a previous one.
 
     Returns:
-        codes: int64, the diseases of all visits.
-        code_offsets: int64 (visits), where the diseases of each visit start.
+        codes: int64, the words of all visits.
+        code_offsets: int64 (visits), where the words of each visit start.
         gap_days: int64 (visits), days since the previous visit, at least 1.
         lengths: int64 (n), visits per history.
         sex: int64 (n).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from behrt.errors import InputError
-from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.examples import Examples, ragged_ranges, ragged_take
 from behrt.learning.packing import pack
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 from behrt.settings.behrt import Masking, Settings
@@ -46,29 +46,44 @@ def words_of(
     rows: np.ndarray,
     max_length: int,
     closing_mask: bool,
-    ends: np.ndarray | None = None,
 ) -> Words:
     """Return CLS v1 SEP v2 SEP … vn SEP for each patient at `rows`.
 
     CLS has the age and index of the first visit, SEP those of the visit before it. A history longer
     than `max_length` keeps the latest whole visits that fit. If the latest visit is longer,
-    its first diseases in sorted order are kept.
+    its first words in the order of the vocabulary are kept, diseases before others.
 
     Args:
         examples: the patients.
         rows: int64 (patients), indices of patients.
         max_length: words per patient, at most.
         closing_mask: append MASK SEP as visit n + 1, at the age of visit n.
-        ends: int64 (patients), where the visits that are read end, by their number in `examples`;
-            None for all visits.
 
     Raises:
         InputError: a patient has no visit.
     """
-    starts = examples.visit_offsets[rows]
-    ends = examples.visit_offsets[rows + 1] if ends is None else ends
-    visits, visit_offsets = ragged_ranges(starts, ends - starts)
+    visits, visit_offsets = ragged_take(examples.visit_offsets, rows)
+    words, _ = _words_of_visits(examples, visits, visit_offsets, max_length, closing_mask)
+    return words
+
+
+def _words_of_visits(
+    examples: Examples,
+    visits: np.ndarray,
+    visit_offsets: np.ndarray,
+    max_length: int,
+    closing_mask: bool,
+) -> tuple[Words, np.ndarray]:
+    """Return what `words_of` does of some visits, and those that fit, int64, by their number.
+
+    Args:
+        examples: the patients.
+        visits: int64, visits by their number in `examples`, in order of patient and time.
+        visit_offsets: int64 (patients + 1), the visits of each patient.
+        max_length, closing_mask: as for `words_of`.
+    """
     counts = np.diff(visit_offsets)
+    rows = np.arange(len(counts))
     if not counts.all():
         raise InputError("examples", "a patient has no visit", "Draw the tasks again")
     space = max_length - 1 - 2 * closing_mask
@@ -104,7 +119,7 @@ def words_of(
         for place, token in ((offsets[1:] - 2, MASK), (offsets[1:] - 1, SEP)):
             tokens[place] = token
             ages[place], index_of_word[place] = age_of_visit[first + counts - 1], counts
-    return Words(offsets, tokens, ages, index_of_word)
+    return Words(offsets, tokens, ages, index_of_word), visits
 
 
 def words_of_cuts(
@@ -116,7 +131,10 @@ def words_of_cuts(
 ) -> tuple[Words, np.ndarray, np.ndarray]:
     """Return the words of some patients up to their last cut, and where each cut is.
 
-    The words of all cuts of a patient must fit `max_length`.
+    The words of all cuts of a patient must fit `max_length`. A visit without a word, which a model
+    of some inputs may have, is left out. But if a cut follows it, it is one MASK, with the index
+    of the visit with words that comes next: the cut is read there, and no other word may see it
+    (`behrt.learning.encoder.not_before`).
 
     Args:
         examples: the patients.
@@ -128,15 +146,28 @@ def words_of_cuts(
 
     Returns:
         The words; int64 (words), the visit of each, by its number in `examples`; int64 (cuts), the
-        place of the cut's SEP among the words.
+        place of the cut's SEP or MASK among the words.
     """
+    starts = examples.visit_offsets[rows]
     ends = visits[np.searchsorted(patient, np.arange(len(rows)), side="right") - 1] + 1
-    words = words_of(examples, rows, max_length, False, ends)
-    kept = words.visits[words.offsets[1:] - 1] + 1  # visits of each patient that fit
-    first = ends - kept
+    chosen, offsets = ragged_ranges(starts, ends - starts)
+    empty = examples.code_offsets[chosen + 1] == examples.code_offsets[chosen]
+    if some_empty := bool(empty.any()):
+        kept = ~empty | np.isin(chosen, visits)
+        offsets = np.concatenate([[0], kept.cumsum()])[offsets]
+        chosen = chosen[kept]
+    words, fitting = _words_of_visits(examples, chosen, offsets, max_length, False)
+    counts = words.visits[words.offsets[1:] - 1] + 1  # visits of each patient that fit
     separators = np.flatnonzero(words.tokens == SEP)  # one per visit
-    read = separators[(kept.cumsum() - kept - first)[patient] + visits]
-    visit = np.repeat(first, np.diff(words.offsets)) + words.visits
+    order = np.argsort(fitting)
+    read = separators[order[np.searchsorted(fitting, visits, sorter=order)]]
+    first = np.repeat(counts.cumsum() - counts, np.diff(words.offsets))
+    visit = fitting[first + words.visits]
+    if some_empty:
+        empty = examples.code_offsets[fitting + 1] == examples.code_offsets[fitting]
+        words.tokens[separators[empty]] = MASK
+        before = np.concatenate([[0], empty.cumsum()])
+        words.visits[:] -= before[first + words.visits] - before[first]
     return words, visit, read
 
 
@@ -156,45 +187,46 @@ def words_to_predict(
 
 def patients_cut(examples: Examples, settings: Settings, closing_mask: bool) -> int:
     """Return the number of patients whose latest visit has more words than fit."""
-    diseases = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
-    cut = diseases > settings.max_length - 2 - 2 * closing_mask
+    words = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
+    cut = words > settings.max_length - 2 - 2 * closing_mask
     return len(np.unique(examples.subject_id[cut]))
 
 
 def mask_words(
     words: Words,
     masking: Masking,
-    n_diseases: int,
+    n_words: int,
     generator: np.random.Generator,
     special_targets: bool = False,
 ) -> tuple[Words, np.ndarray, np.ndarray]:
-    """Mask some diseases: paper, Methods, "Pre-training BEHRT using masked language model".
+    """Mask some words: paper, Methods, "Pre-training BEHRT using masked language model".
 
-    With `special_targets`, CLS and SEP are masked like diseases, as in the released code.
+    With `special_targets`, CLS and SEP are masked like other words, as in the released code.
 
     >>> tokens = np.array([CLS, FIRST_DISEASE, FIRST_DISEASE + 2, SEP])
     >>> words = Words(np.array([0, 4]), tokens, np.full(4, 616), np.zeros(4, dtype=np.int64))
     >>> everything = Masking(mask=1, random=0)
-    >>> masked, places, diseases = mask_words(words, everything, 3, np.random.default_rng(0))
-    >>> masked.tokens.tolist(), places.tolist(), diseases.tolist()
+    >>> masked, places, targets = mask_words(words, everything, 3, np.random.default_rng(0))
+    >>> masked.tokens.tolist(), places.tolist(), targets.tolist()
     ([1, 3, 3, 2], [1, 2], [0, 2])
 
     Returns:
-        The words with some diseases replaced (their places, and CLS and SEP, do not change); the
-        places of the replaced words (int64); the diseases that were there (int64, phenotype
-        indices; those of CLS and SEP follow, in the order of `SPECIAL_TARGETS`).
+        The words with some replaced (places do not change, nor CLS and SEP without
+        `special_targets`); the places of the replaced words (int64); the words that were there
+        (int64, indices below `n_words`; those of CLS and SEP follow, in the order of
+        `SPECIAL_TARGETS`).
     """
     special = np.isin(words.tokens, SPECIAL_TARGETS) & special_targets
-    diseases = np.flatnonzero((words.tokens >= FIRST_DISEASE) | special)
-    draw = generator.random(len(diseases))
-    hidden = diseases[draw < masking.mask + masking.random]
-    replaced = diseases[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
+    maskable = np.flatnonzero((words.tokens >= FIRST_DISEASE) | special)
+    draw = generator.random(len(maskable))
+    hidden = maskable[draw < masking.mask + masking.random]
+    replaced = maskable[(draw >= masking.mask) & (draw < masking.mask + masking.random)]
     targets = words.tokens[hidden] - FIRST_DISEASE
     for place, token in enumerate(SPECIAL_TARGETS):
-        targets[words.tokens[hidden] == token] = n_diseases + place
+        targets[words.tokens[hidden] == token] = n_words + place
     tokens = words.tokens.copy()
     tokens[hidden] = MASK
-    tokens[replaced] = FIRST_DISEASE + generator.integers(n_diseases, size=len(replaced))
+    tokens[replaced] = FIRST_DISEASE + generator.integers(n_words, size=len(replaced))
     return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
 
 

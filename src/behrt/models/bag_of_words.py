@@ -1,10 +1,10 @@
 """Patient vectors from a bag of words (TF-IDF) with a linear head.
 
-A history is a document and its diseases are the words. Each count is weighted by how few training
-patients have the disease (scikit-learn's smooth inverse document frequency), and a patient's
-vector is scaled to length 1. Nguyen et al. (2017, arXiv 1607.07519, section IV) compare Deepr with
-this text classifier. Sex and age at the last input visit are added to the vector, as in the other
-models with a linear head, so that these models differ only in the vectors.
+A history is a document of its diseases (and words of other inputs). Each count is weighted by how
+few training patients have the word (scikit-learn's smooth inverse document frequency), and a
+patient's vector is scaled to length 1. Nguyen et al. (2017, arXiv 1607.07519, section IV) compare
+Deepr with this text classifier. Sex and age at the last input visit are added to the vector, as in
+the other models with a linear head, so that these models differ only in the vectors.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from behrt.learning.artefacts import read_weights
 from behrt.learning.device import begin
 from behrt.learning.estimated import Estimated, Weights
 from behrt.learning.examples import Examples
-from behrt.learning.features import counts, demographics
+from behrt.learning.features import counts, demographics, examples_with
 from behrt.learning.linear import Penalties, fit_head, head_scores
 from behrt.learning.run import TrainingRun
 from behrt.settings.base import Section
@@ -30,13 +30,12 @@ class Settings(Section):
 
 
 def rarity(train: Examples) -> np.ndarray:
-    """Return float32 (n_diseases): log((1 + n) / (1 + patients with the disease)) + 1."""
-    patients = np.bincount(train.known, minlength=train.n_diseases)
-    return (np.log((1 + len(train)) / (1 + patients)) + 1).astype(np.float32)
+    """Return float32 (n_words): log((1 + n) / (1 + patients with the word)) + 1."""
+    return (np.log((1 + len(train)) / (1 + examples_with(train))) + 1).astype(np.float32)
 
 
 def vectors(rarity: np.ndarray, examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): counts times rarity, scaled to length 1 for each patient."""
+    """Return float32 (n, n_words): counts times rarity, scaled to length 1 for each patient."""
     weighed = counts(examples) @ diags_array(rarity)
     lengths = np.sqrt(np.asarray((weighed * weighed).sum(axis=1)).ravel())
     scale = 1 / np.where(lengths > 0, lengths, 1)
@@ -48,7 +47,7 @@ def _features(rarity: np.ndarray, examples: Examples) -> csr_array:
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
-    """Count patients with each disease, and fit the head."""
+    """Count patients with each word, and fit the head."""
     weighed = rarity(train)
     head = fit_head(partial(_features, weighed), train, tuning, settings.penalties)
     return {"rarity": weighed, **head}

@@ -4,12 +4,14 @@ From top to bottom: the network, pretraining, fine-tuning and prediction. The en
 models have too, is in `behrt.learning.encoder`, the words that it reads in `behrt.learning.words`,
 the objectives of pretraining in `behrt.learning.masked_language` (the paper's) and
 `behrt.learning.next_visit` (forecasting), the settings in `behrt.settings.behrt`. In the comments
-on shapes, H is `hidden`, D the number of diseases and m the number of words that are read out.
+on shapes, H is `hidden`, D the number of diseases, or in pretraining of all words, and m the number
+of words that are read out.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from behrt import logs
 from behrt.errors import InputError
 from behrt.learning import artefacts, engine
 from behrt.learning.dropout import dropout
-from behrt.learning.encoder import Encoder, full_precision_linear, initialise
+from behrt.learning.encoder import Encoder, full_precision_linear, initialise, token_types
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import MaskedLanguage, batch_of
@@ -44,22 +46,27 @@ DISEASE_ROWS = {
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
 DISEASE_VECTORS = "encoder.words.weight"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
+
+BIAS = "head.bias"
+"""The tensor with one number per word in pretraining, and per disease in a classifier."""
 
 # --- The network ------------------------------------------------------------------------------
 
 
 class MaskedHead(nn.Module):
-    """BERT's head for masked words: a transform, the disease embeddings as decoder, and a bias.
+    """BERT's head for masked words: a transform, the word embeddings as decoder, and a bias.
 
-    Special tokens have a logit only with `special_targets`, after those of the diseases.
+    The first `n_targets` words of the vocabulary have a logit; special tokens have one, after
+    those, only with `special_targets`.
     """
 
-    def __init__(self, settings: Settings, n_diseases: int, special_targets: bool = False) -> None:
+    def __init__(self, settings: Settings, n_targets: int, special_targets: bool = False) -> None:
         super().__init__()
+        self.n_targets = n_targets
         self.transform = nn.Linear(settings.hidden, settings.hidden)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12)
-        self.bias = nn.Parameter(torch.zeros(n_diseases))
+        self.bias = nn.Parameter(torch.zeros(n_targets))
         self.special_bias = (
             nn.Parameter(torch.zeros(len(SPECIAL_TARGETS))) if special_targets else None
         )
@@ -67,7 +74,7 @@ class MaskedHead(nn.Module):
     def forward(self, hidden: Tensor, words: nn.Embedding) -> Tensor:
         """Return float32 logits (m, D) of the hidden vectors (m, H)."""
         hidden = self.norm(F.gelu(self.transform(hidden)))  # (m, H)
-        weight: Tensor = words.weight[FIRST_DISEASE:]  # (D, H)
+        weight: Tensor = words.weight[FIRST_DISEASE : FIRST_DISEASE + self.n_targets]  # (D, H)
         bias: Tensor = self.bias
         if self.special_bias is not None:
             weight = torch.cat([weight, words.weight[list(SPECIAL_TARGETS)]])
@@ -93,14 +100,27 @@ class PooledHead(nn.Module):
 class Behrt(nn.Module):
     """An encoder with one head: masked (`mask`) or pooled (`cls`).
 
-    `special_targets` is for pretraining, whose head is masked.
+    Args:
+        settings: sizes and switches.
+        n_diseases: the number of diseases, which a classifier predicts.
+        special_targets: of pretraining, whose head is masked.
+        concepts: the number of words of each other concept.
+        every_word: whether all words are predicted, as in pretraining.
     """
 
-    def __init__(self, settings: Settings, n_diseases: int, special_targets: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        n_diseases: int,
+        special_targets: bool = False,
+        concepts: Mapping[str, int] | None = None,
+        every_word: bool = False,
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(settings, n_diseases)
+        self.encoder = Encoder(settings, n_diseases, concepts)
         if settings.readout == "mask":
-            self.head: MaskedHead | PooledHead = MaskedHead(settings, n_diseases, special_targets)
+            targets = n_diseases + sum((concepts or {}).values()) * every_word
+            self.head: MaskedHead | PooledHead = MaskedHead(settings, targets, special_targets)
         else:
             self.head = PooledHead(settings, n_diseases)
         self.apply(initialise)
@@ -136,17 +156,17 @@ def pretrain(
 ) -> None:
     """Train the encoder and the masked head; write the three files into `run.folder`.
 
-    The loss is cross-entropy over diseases at the masked words; its value on the tuning patients
-    chooses the epoch. The bias of the head starts at the log of each disease's share of all
-    diagnoses, so that the weights only have to learn differences from it. `settings.readout` is not
+    The loss is cross-entropy over all words at the masked words; its value on the tuning patients
+    chooses the epoch. The bias of the head starts at the log of each word's share of all words of
+    visits, so that the weights only have to learn differences from it. `settings.readout` is not
     used. `special_targets` masks CLS and SEP too, as the paper's released code does, but not the
     paper.
     """
     _warn_of_cut_visits(train, settings, closing_mask=False)
     settings = settings.model_copy(update={"readout": "mask"})
     engine.begin(run)
-    model = Behrt(settings, train.n_diseases, special_targets)
-    counts = np.bincount(train.codes, minlength=train.n_diseases) + 0.5
+    model = Behrt(settings, train.n_diseases, special_targets, train.concepts, every_word=True)
+    counts = np.bincount(train.codes, minlength=train.n_words) + 0.5
     _set(model.output_bias, np.log(counts / counts.sum()))
     if isinstance(model.head, MaskedHead) and model.head.special_bias is not None:
         # One CLS per patient, one SEP per visit.
@@ -178,14 +198,14 @@ def pretrain_to_forecast(
     Each visit but the first is predicted by a MASK in its place, which sees the visits before it
     only; `pretrain` sees whole histories. The result has the same weights as that of `pretrain`.
     The value of the loss on the tuning patients chooses the epoch. The bias of the head starts at
-    the log-odds of each disease in a visit. `settings.readout` is not used.
+    the log-odds of each word in a visit. `settings.readout` is not used.
     """
     _warn_of_cut_visits(train, settings, closing_mask=False)
     settings = settings.model_copy(update={"readout": "mask"})
     engine.begin(run)
-    model = Behrt(settings, train.n_diseases)
+    model = Behrt(settings, train.n_diseases, concepts=train.concepts, every_word=True)
     visits = len(train.visit_day)
-    share = (np.bincount(train.codes, minlength=train.n_diseases) + 0.5) / (visits + 1)
+    share = (np.bincount(train.codes, minlength=train.n_words) + 0.5) / (visits + 1)
     _set(model.output_bias, np.log(share / (1 - share)))
     objective = NextVisit(train, tuning, _collate(settings), max_length=settings.max_length)
     engine.fit(model, objective, optimisation, run, settings)
@@ -219,7 +239,7 @@ def fit(
         raise InputError("training", "it is missing", "Kind behrt needs `training`")
     _warn_of_cut_visits(train, settings, closing_mask=settings.readout == "mask")
     engine.begin(run)
-    model = Behrt(settings, train.n_diseases)
+    model = Behrt(settings, train.n_diseases, concepts=train.concepts)
     if pretrained is not None:
         _load_pretrained(model, settings, pretrained)
     _set(model.output_bias, train.prior_log_odds())
@@ -228,7 +248,13 @@ def fit(
 
 def load(folder: Path) -> tuple[Behrt, Settings]:
     """Return the network that `pretrain` or `fit` wrote into a folder, and its settings."""
-    return engine.load(folder, Settings, lambda own, config: Behrt(own, config["n_diseases"]))
+
+    def network(own: Settings, config: Mapping[str, Any]) -> Behrt:
+        pretrained = "task" not in config
+        concepts = config.get("concepts")
+        return Behrt(own, config["n_diseases"], concepts=concepts, every_word=pretrained)
+
+    return engine.load(folder, Settings, network)
 
 
 def predict(examples: Examples, run: TrainingRun) -> np.ndarray:
@@ -252,6 +278,9 @@ def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict
         read["encoder.ages.weight"] = ValueRows(patients, words.ages, ordered=True)
     if settings.segment:
         read["encoder.segments.weight"] = ValueRows(patients, words.visits % 2)
+    if examples.concepts:
+        types = token_types(examples.n_diseases, examples.concepts)
+        read["encoder.types.weight"] = ValueRows(patients, types[words.tokens])
     return read
 
 
@@ -306,10 +335,14 @@ def _load_pretrained(model: Behrt, settings: Settings, pretrained: Path) -> None
     """
     own = model.state_dict()
     wanted = {name for name in own if name.startswith("encoder.") or settings.readout == "mask"}
-    weights = pretrained_weights(pretrained, settings, {name: own[name] for name in wanted})
-    loaded = {name: weights[name] for name in wanted}
+    alike = {name: own[name] for name in wanted - {BIAS}}
+    weights = pretrained_weights(pretrained, settings, alike)
+    loaded = {name: weights[name] for name in alike}
+    if BIAS in wanted:
+        loaded[BIAS] = weights[BIAS][: len(own[BIAS])]  # of all words; the diseases come first
     if settings.readout == "cls":
-        diseases = weights["encoder.words.weight"][FIRST_DISEASE:]
+        n_diseases = len(model.output_bias)
+        diseases = weights["encoder.words.weight"][FIRST_DISEASE : FIRST_DISEASE + n_diseases]
         loaded["head.pooler.weight"] = weights["head.transform.weight"]
         loaded["head.pooler.bias"] = weights["head.transform.bias"]
         loaded["head.classifier.weight"] = diseases * weights["head.norm.weight"]
@@ -324,7 +357,7 @@ def _set(parameter: nn.Parameter, values: np.ndarray) -> None:
 def _warn_of_cut_visits(examples: Examples, settings: Settings, closing_mask: bool) -> None:
     if cut := patients_cut(examples, settings, closing_mask):
         logger.warning(
-            "%s patients have more diseases in their latest visit than fit max_length %d: the "
+            "%s patients have more words in their latest visit than fit max_length %d: the "
             "last in the order of the vocabulary are left out",
             logs.count(cut),
             settings.max_length,

@@ -47,7 +47,7 @@ class Settings(Section):
 
 
 def ever(examples: Examples) -> csr_array:
-    """Return float32 (n, n_diseases): 1 where the input history has the disease."""
+    """Return float32 (n, n_words): 1 where the input history has the word."""
     return csr_array(counts(examples) > 0).astype(np.float32)
 
 

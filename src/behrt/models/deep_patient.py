@@ -5,8 +5,8 @@ Electronic Health Records", Scientific Reports 6:26094. Autoencoders are trained
 other without labels; each is trained to restore an input of which some numbers were set to 0 (5 %
 in the original). The last one's hidden layer is a patient's vector.
 
-Deviations: inputs are only counts of diseases, cut at their 99th percentile and scaled to 0 … 1
-(the original also had drugs, procedures, laboratory tests and notes); encoder and decoder share
+Deviations: inputs are counts of diseases (and of words of other inputs), cut at their 99th
+percentile and scaled to 0 … 1 (the original also had notes); encoder and decoder share
 their weights; Adam optimises them; logistic regressions replace the random forests; sex and age at
 the last input visit are added to the vector.
 """
@@ -57,19 +57,17 @@ class Settings(Section):
 
 
 def highest_counts(train: Examples) -> np.ndarray:
-    """Return float32 (n_diseases): the 99th percentile of each count other than 0."""
+    """Return float32 (n_words): the 99th percentile of each count other than 0."""
     counted = counts(train).tocsc()
-    highest = np.ones(train.n_diseases, dtype=np.float32)
-    for disease, (start, end) in enumerate(
-        zip(counted.indptr[:-1], counted.indptr[1:], strict=True)
-    ):
+    highest = np.ones(train.n_words, dtype=np.float32)
+    for word, (start, end) in enumerate(zip(counted.indptr[:-1], counted.indptr[1:], strict=True)):
         if end > start:
-            highest[disease] = np.percentile(counted.data[start:end], PERCENTILE)
+            highest[word] = np.percentile(counted.data[start:end], PERCENTILE)
     return highest
 
 
 def inputs(highest: np.ndarray, examples: Examples) -> Tensor:
-    """Return float32 (n, n_diseases): counts, 0 … 1."""
+    """Return float32 (n, n_words): counts, 0 … 1."""
     return torch.from_numpy(np.minimum(counts(examples).toarray() / highest, 1))
 
 
@@ -95,7 +93,7 @@ def _train_layer(
 ) -> None:
     """Learn one more autoencoder on what those below it make of the inputs; add its encoder."""
     highest = weights["highest"]
-    size = train.n_diseases if layer == 0 else settings.hidden
+    size = train.n_words if layer == 0 else settings.hidden
     encoder = nn.Linear(size, settings.hidden)
     nn.init.xavier_uniform_(encoder.weight)
     nn.init.zeros_(encoder.bias)

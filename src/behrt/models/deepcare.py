@@ -1,6 +1,6 @@
 """DeepCare: an LSTM that forgets with time, and pools recent states (Pham et al. 2016).
 
-Source: arXiv 1602.00357. A visit is the mean of its diseases' embeddings. The forget gate reads the
+Source: arXiv 1602.00357. A visit is the mean of its words' embeddings. The forget gate reads the
 time since the previous visit through (days/60), (days/180)² and (days/365)³ ("parametric time").
 States are averaged with weights that fall with their age, over the last 12 months, the last 24 and
 all, and a network with one hidden layer predicts from the three averages.
@@ -115,9 +115,9 @@ def pooled(states: Tensor, months: Tensor, lengths: Tensor) -> Tensor:
 class DeepCare(nn.Module):
     """Visits to logits."""
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Settings, n_diseases: int, n_words: int) -> None:
         super().__init__()
-        self.embedding = nn.EmbeddingBag(n_diseases, settings.embedding_size, mode="mean")
+        self.embedding = nn.EmbeddingBag(n_words, settings.embedding_size, mode="mean")
         self.reader = TimedLSTM(settings.embedding_size, settings.hidden_size)
         self.sex = nn.Embedding(3, settings.sex_size)
         self.inner = nn.Linear(

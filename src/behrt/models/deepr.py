@@ -1,10 +1,10 @@
 """Deepr: a convolution over one sentence of codes and time gaps (Nguyen et al. 2017).
 
-Source: arXiv 1607.07519. A history becomes one sentence: the diseases of each visit in random
-order, and between two visits a word for the time that passed. Diseases that are rare in training
-share one word, RAREWORD. Each filter returns how well the best-fitting window of the sentence
-matches it, and a linear layer predicts from these values. Sex, which the original did not use, is
-embedded and added to them.
+Source: arXiv 1607.07519. A history becomes one sentence: the diseases (and words of other inputs)
+of each visit in random order, and between two visits a word for the time that passed. Those that
+are rare in training share one word, RAREWORD. Each filter returns how well the best-fitting window
+of the sentence matches it, and a linear layer predicts from these values. Sex, which the original
+did not use, is embedded and added to them.
 """
 
 from typing import Annotated, cast
@@ -33,7 +33,7 @@ DISEASE_ROWS = {
 }
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 DISEASE_VECTORS = "embedding.weight"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
 RARE_VALUES = {"word": RAREWORD}
 """The value of the rows of rare diseases in a released model, where it is not 0."""
 GAP_EDGES = np.array([1, 3, 6, 12]) * 365.25 / 12
@@ -62,7 +62,8 @@ class Settings(Section):
     """Words per patient, at most. The latest whole visits that fit are kept."""
 
     minimum_uses: Annotated[int, Field(ge=0)] = 100
-    """Diseases with fewer uses in the training inputs share one word, RAREWORD."""
+    """Diseases, and words of other inputs, with fewer uses in the training inputs share one word,
+    RAREWORD."""
 
 
 def gap_words(days: np.ndarray) -> np.ndarray:
@@ -97,14 +98,14 @@ def sentences(
 
     The diseases of a visit are in random order, or in ascending order without a generator, so that
     the sentence depends only on the contents of each visit. If the latest visit is longer
-    than a sentence, its last diseases in that order are kept.
+    than a sentence, its last diseases in that order are kept. A history without any is RAREWORD.
     """
     visits, visit_offsets = latest_visits(examples, rows, settings.maximum_words)
     positions, code_offsets = ragged_take(examples.code_offsets, visits)
     codes = examples.codes[positions].astype(np.int64)
     visit = np.repeat(np.arange(len(visits)), np.diff(code_offsets))
     if generator is None:
-        order = np.argsort(visit * examples.n_diseases + codes, kind="stable")
+        order = np.argsort(visit * examples.n_words + codes, kind="stable")
     else:
         order = np.argsort(visit + generator.random(len(visit)))
 
@@ -122,7 +123,11 @@ def sentences(
     ends = word_offsets[visit_offsets[1:]]
     lengths = np.minimum(ends - word_offsets[visit_offsets[:-1]], settings.maximum_words)
     kept, offsets = ragged_ranges(ends - lengths, lengths)
-    return words[kept], offsets
+    words = words[kept]
+    if not lengths.all():
+        words = np.insert(words, offsets[:-1][lengths == 0], RAREWORD)
+        offsets = np.concatenate([[0], np.maximum(lengths, 1).cumsum()])
+    return words, offsets
 
 
 def collate(
@@ -147,7 +152,7 @@ def collate(
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
     """Return which words that are not diseases, and which sexes, the patients at `rows` read."""
     words, offsets = sentences(settings, examples, rows, None)
-    uses = np.bincount(examples.codes, minlength=examples.n_diseases)
+    uses = np.bincount(examples.codes, minlength=examples.n_words)
     frequent = np.concatenate([np.ones(FIRST_DISEASE, bool), uses >= settings.minimum_uses])
     words = np.where(frequent[words], words, RAREWORD)
     other = words < FIRST_DISEASE
@@ -162,10 +167,10 @@ class Deepr(nn.Module):
 
     word: torch.Tensor
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Settings, n_diseases: int, n_words: int) -> None:
         super().__init__()
-        n_words = FIRST_DISEASE + n_diseases
-        self.embedding = nn.Embedding(n_words, settings.embedding_size, padding_idx=PAD)
+        n_entries = FIRST_DISEASE + n_words
+        self.embedding = nn.Embedding(n_entries, settings.embedding_size, padding_idx=PAD)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(settings.embedding_size, settings.filters, width) for width in settings.widths
         )
@@ -174,12 +179,12 @@ class Deepr(nn.Module):
         self.minimum_uses = settings.minimum_uses
         features = len(settings.widths) * settings.filters + settings.sex_size
         self.classifier = nn.Linear(features, n_diseases)
-        self.register_buffer("word", torch.arange(n_words))
+        self.register_buffer("word", torch.arange(n_entries))
 
     @torch.no_grad()
     def prepare(self, train: Examples) -> None:
         """Find the rare diseases, and start the classifier at the prevalence of the labels."""
-        uses = np.bincount(train.codes, minlength=train.n_diseases)
+        uses = np.bincount(train.codes, minlength=train.n_words)
         self.word[FIRST_DISEASE:][torch.from_numpy(uses < self.minimum_uses)] = RAREWORD
         start_at_prevalence(self.classifier, train)
 

@@ -22,6 +22,8 @@ first diagnosis of each disease is one event:
   patients, that made no difference beyond noise.
 * The time from the last visit to the end of follow-up counts as waiting time without an event.
   Delphi-2M learns until the last event.
+* Medications, procedures, tests and measurements can be inputs, but have no rate. A next visit
+  without a diagnosis ends the waiting time only, and is no event.
 * Death is an event like a visit, and ends the history. There is no lifestyle.
 * A rate changes after a visit by a constant factor per year (a Gompertz law), since patients grow
   older, and those who were ill get better. The network predicts one such slope for visits and all
@@ -46,7 +48,13 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
-from behrt.learning.encoder import Encoder, Layer, full_precision_linear, initialise
+from behrt.learning.encoder import (
+    Encoder,
+    Layer,
+    full_precision_linear,
+    initialise,
+    token_types,
+)
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.forecasting import fewest, predict_cuts, write_model_of_task
@@ -64,7 +72,7 @@ from behrt.learning.next_events import (
 from behrt.learning.rate_recalibration import RateRecalibration, fit_rates
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
-from behrt.learning.words import packed_rows, words_of_cuts
+from behrt.learning.words import packed_rows, words_of, words_of_cuts
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, SEP
 from behrt.settings.behrt import Sizes
 from behrt.settings.delphi import Settings
@@ -85,7 +93,7 @@ DISEASE_ROWS = {"bias": 0, "words.weight": FIRST_DISEASE}
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
 DISEASE_VECTORS = "words.weight"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
 
 # --- The network ------------------------------------------------------------------------------
 
@@ -104,11 +112,16 @@ class Delphi(Encoder):
     """Words with ages to the log rates of a visit, of each disease and of death, per year."""
 
     def __init__(
-        self, settings: Settings, n_diseases: int, months: Mapping[str, int | None]
+        self,
+        settings: Settings,
+        n_diseases: int,
+        months: Mapping[str, int | None],
+        concepts: Mapping[str, int] | None = None,
     ) -> None:
         """Make a network; `months` are the windows of the tasks, None for the next visit."""
         sizes = Sizes(**settings.model_dump(), age=False, segment=False, position=False)
-        super().__init__(sizes, n_diseases)
+        super().__init__(sizes, n_diseases, concepts)
+        self.n_diseases = n_diseases
         self.months = dict(months)
         self.hidden = settings.hidden
         self.age = nn.Linear(settings.hidden, settings.hidden, bias=False)
@@ -160,7 +173,8 @@ class Delphi(Encoder):
             sexes: int32 (R, L), as in `Examples`.
         """
         opening = tokens == CLS
-        hidden = self.words(tokens) + self.age(age_waves(days, self.hidden))
+        # No other embedding is on, but that of types if there are other words than diseases.
+        hidden = self.embedded(tokens, ages, visits) + self.age(age_waves(days, self.hidden))
         hidden = hidden + self.followed((spans / DAYS_A_YEAR).log1p()[..., None])
         hidden = hidden + opening[..., None] * self.sexes(sexes)
         query, key = visits[:, None, :, None], visits[:, None, None, :]
@@ -180,7 +194,7 @@ class Delphi(Encoder):
             task: the name of a task, whose probabilities are returned as logits.
             **words: the arguments of `vectors`.
         """
-        embeddings = self.words.weight
+        embeddings = self.words.weight[: FIRST_DISEASE + self.n_diseases]
         found = full_precision_linear(
             self.vectors(**words) * self.hidden**-0.5,
             torch.cat(
@@ -274,7 +288,7 @@ def fit_jointly(
     engine.begin(run)
     histories = next_events(histories)
     train = histories.examples
-    model = Delphi(settings, train.n_diseases, run.facts["tasks"])
+    model = Delphi(settings, train.n_diseases, run.facts["tasks"], train.concepts)
     with torch.no_grad():
         rates = torch.from_numpy(log_rates_of_all(histories))
         model.visit_bias.copy_(rates[:1])
@@ -311,7 +325,12 @@ def load(folder: Path) -> tuple[Delphi, Settings]:
     return engine.load(
         folder,
         Settings,
-        lambda own, config: Delphi(own, config["n_diseases"], {config["task"]: config["months"]}),
+        lambda own, config: Delphi(
+            own,
+            config["n_diseases"],
+            {config["task"]: config["months"]},
+            config.get("concepts"),
+        ),
     )
 
 
@@ -380,5 +399,10 @@ def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
-    """Return which sexes the patients at `rows` read."""
-    return {"sexes.weight": ValueRows(rows, examples.sex[rows].astype(np.int64))}
+    """Return which sexes and types of words the patients at `rows` read."""
+    read = {"sexes.weight": ValueRows(rows, examples.sex[rows].astype(np.int64))}
+    if examples.concepts:
+        words = words_of(examples, rows, settings.max_length, False)
+        types = token_types(examples.n_diseases, examples.concepts)[words.tokens]
+        read["types.weight"] = ValueRows(np.repeat(rows, np.diff(words.offsets)), types)
+    return read

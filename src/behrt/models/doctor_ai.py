@@ -1,6 +1,6 @@
 """Doctor AI: gated recurrent units over visits (Choi et al. 2016, arXiv 1511.05942).
 
-A visit is the sum of its diseases' embeddings through tanh, together with the time since the
+A visit is the sum of its words' embeddings through tanh, together with the time since the
 previous visit; stacked GRUs read visit after visit, and the prediction is made from the last state.
 
 Deviations: the original predicts the next visit after every visit, by softmax, and the time until
@@ -53,9 +53,9 @@ def collate(
 class DoctorAI(nn.Module):
     """Visits to logits."""
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Settings, n_diseases: int, n_words: int) -> None:
         super().__init__()
-        self.embedding = nn.EmbeddingBag(n_diseases, settings.embedding_size, mode="sum")
+        self.embedding = nn.EmbeddingBag(n_words, settings.embedding_size, mode="sum")
         self.embedding_bias = nn.Parameter(torch.zeros(settings.embedding_size))
         self.readers = nn.ModuleList(
             nn.GRU(size, settings.hidden_size)

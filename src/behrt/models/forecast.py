@@ -26,7 +26,13 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
-from behrt.learning.encoder import Encoder, full_precision_linear, initialise
+from behrt.learning.encoder import (
+    Encoder,
+    full_precision_linear,
+    initialise,
+    not_before,
+    token_types,
+)
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples, ragged_take
 from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
@@ -72,7 +78,7 @@ DISEASE_ROWS = {
 with one row per pair of diseases are in `value_rows`."""
 
 DISEASE_VECTORS = "encoder.words.weight"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
 
 READ_BY_ENCODER = (
     *("tokens", "ages", "visits", "patients", "read"),
@@ -86,8 +92,10 @@ READ_BY_ENCODER = (
 class TimedEncoder(Encoder):
     """BEHRT's encoder with sex and time, in which a word reads its own and earlier visits only."""
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
-        super().__init__(settings, n_diseases)
+    def __init__(
+        self, settings: Settings, n_diseases: int, concepts: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(settings, n_diseases, concepts)
         self.periods = settings.hidden // settings.heads // 2 if settings.rotary else 0
         self.sexes = nn.Embedding(3, settings.hidden) if settings.sex else None
         self.times = nn.Linear(2, settings.hidden, bias=False) if settings.time else None
@@ -121,47 +129,49 @@ class TimedEncoder(Encoder):
             times = torch.stack([gaps / 30.0, spans / DAYS_A_YEAR], -1).log1p()  # (R, L, 2)
             hidden = hidden + self.times(times)
         apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
-        later = visits[:, None, :, None] < visits[:, None, None, :]
+        if self.types is None:
+            later = visits[:, None, :, None] < visits[:, None, None, :]
+        else:  # a visit without a word that is read is one MASK
+            later = not_before(tokens, visits)
         rotation = rotation_of(days, self.periods) if self.periods else None
         return self.read_out(hidden, apart | later, read, rotation)
 
 
 class Effects(nn.Module):
-    """What each disease on record adds to the odds of every disease.
+    """What each word on record, a disease or another, adds to the odds of every disease.
 
-    The added odds have one strength per pair of diseases. How they change with the time since a
-    record depends on either disease of the pair, not on the pair, which would take more patients to
-    learn.
+    The added odds have one strength per pair. How they change with the time since a record depends
+    on either part of the pair, not on the pair, which would take more patients to learn.
     """
 
-    def __init__(self, n_diseases: int) -> None:
+    def __init__(self, n_diseases: int, n_words: int) -> None:
         super().__init__()
         self.n_diseases = n_diseases
-        # Row d * n_diseases + e is the effect of disease d on disease e.
-        self.pairs = nn.Embedding(n_diseases**2, 1)
-        self.recorded = nn.Embedding(n_diseases, len(MONTHS))
+        # Row w * n_diseases + e is the effect of word w on disease e.
+        self.pairs = nn.Embedding(n_words * n_diseases, 1)
+        self.recorded = nn.Embedding(n_words, len(MONTHS))
         self.caused = nn.Embedding(n_diseases, len(MONTHS))
 
-    def forward(self, cut: Tensor, disease: Tensor, lags: Tensor, cuts: int) -> Tensor:
+    def forward(self, cut: Tensor, word: Tensor, lags: Tensor, cuts: int) -> Tensor:
         """Return float32 (m, D), the sum of the added odds.
 
         Args:
-            cut, disease: int64 (E), the diseases on record at each cut, in order of the cuts.
+            cut, word: int64 (E), the words on record at each cut, in order of the cuts.
             lags: float32 (E, K), the time since a record of them, as `between` returns it.
             cuts: m.
         """
         diseases, knots = self.n_diseases, lags.shape[1]
         changes = (
-            self.pairs.weight.view(diseases, 1, diseases)
-            + self.recorded.weight.view(diseases, knots, 1)
+            self.pairs.weight.view(-1, 1, diseases)
+            + self.recorded.weight.view(-1, knots, 1)
             + self.caused.weight.t().view(1, knots, diseases)
-        )  # (D, K, D)
+        )  # (words, K, D)
         odds = (LEAST_EFFECT + EFFECT_STEPS * changes).exp()
         # At most two knots of a record count, so this takes a fraction of a dense product's time.
         record, knot = lags.nonzero(as_tuple=True)
         starts = torch.searchsorted(cut[record], torch.arange(cuts, device=cut.device))
         added: Tensor = F.embedding_bag(
-            disease[record] * knots + knot,
+            word[record] * knots + knot,
             odds.view(-1, diseases),
             starts,
             mode="sum",
@@ -238,11 +248,19 @@ class Heads(nn.ModuleDict):
 class Forecast(nn.Module):
     """An encoder, effects, and one head per task."""
 
-    def __init__(self, settings: Settings, n_diseases: int, tasks: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        n_diseases: int,
+        tasks: Sequence[str],
+        concepts: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = TimedEncoder(settings, n_diseases)
-        # By the time since the first record of a disease, and by that since the last.
-        effects = {name: Effects(n_diseases) for name in ("first", "last")}
+        self.n_diseases = n_diseases
+        self.encoder = TimedEncoder(settings, n_diseases, concepts)
+        # By the time since the first record of a word, and by that since the last.
+        n_words = n_diseases + sum((concepts or {}).values())
+        effects = {name: Effects(n_diseases, n_words) for name in ("first", "last")}
         self.effects = nn.ModuleDict(effects) if settings.effects else None
         self.heads = Heads({task: Head(settings, n_diseases) for task in tasks})
         self.apply(initialise)
@@ -253,7 +271,7 @@ class Forecast(nn.Module):
     def forward(
         self,
         cut: Tensor,
-        disease: Tensor,
+        word: Tensor,
         visits_with: Tensor,
         since_first: Tensor,
         since_last: Tensor,
@@ -263,18 +281,18 @@ class Forecast(nn.Module):
         """Return float32 logits, (tasks * m, D), those of a task together, or (m, D) of one task.
 
         Args:
-            cut, disease, visits_with, since_first, since_last: int64 (E), as in `OnRecord`.
+            cut, word, visits_with, since_first, since_last: int64 (E), as in `OnRecord`.
             task: the name of a task; None for all.
             **words: the arguments of `TimedEncoder.forward`.
         """
-        read = (cut, disease, visits_with, since_first, since_last)
+        read = (cut, word, visits_with, since_first, since_last)
         return self.logits(self.encoder(**words), *read, task)
 
     def logits(
         self,
         hidden: Tensor,
         cut: Tensor,
-        disease: Tensor,
+        word: Tensor,
         visits_with: Tensor,
         since_first: Tensor,
         since_last: Tensor,
@@ -290,11 +308,14 @@ class Forecast(nn.Module):
             added = None
             if self.effects is not None:
                 odds = [
-                    self.effects[name](cut, disease, lags, len(hidden))
+                    self.effects[name](cut, word, lags, len(hidden))
                     for name, lags in (("first", first), ("last", last))
                 ]
                 added = (odds[0] + odds[1] + 1e-9).log()
-            return torch.cat([head(hidden, added, cut, disease, times) for head in heads])
+            if self.encoder.types is not None:  # the history of a disease is its own records
+                diseases = word < self.n_diseases
+                cut, word, times = cut[diseases], word[diseases], times[diseases]
+            return torch.cat([head(hidden, added, cut, word, times) for head in heads])
 
 
 # --- Its inputs -------------------------------------------------------------------------------
@@ -310,13 +331,14 @@ def cut_batch(
     """Return the network's arguments for some cuts of the patients at `rows`.
 
     The arguments are those of `behrt.learning.forecasting.CutBatch`. The words of all cuts of a
-    patient must fit `max_length`. What is on record is taken from the whole history.
+    patient must fit `max_length`. What is on record is taken from the whole history. A visit
+    without a word is not a visit: see `words_of_cuts`.
     """
     words, visit, read = words_of_cuts(examples, rows, settings.max_length, visits, patient)
     of_word = np.repeat(np.arange(len(rows)), np.diff(words.offsets))
     starts = examples.visit_offsets[rows]
     day = examples.visit_day[visit]
-    before = examples.visit_day[np.maximum(visit - 1, starts[of_word])]
+    before = examples.visit_day[_previous_visits(examples, rows, visit, of_word)]
     batch = packed_rows(
         words,
         read,
@@ -327,6 +349,30 @@ def cut_batch(
     )
     batch |= on_record(examples, starts[patient], visits).arrays()
     return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def _previous_visits(
+    examples: Examples, rows: np.ndarray, visits: np.ndarray, of_visit: np.ndarray
+) -> np.ndarray:
+    """Return int64 (n): the last visit with a word before each, or the visit itself without one.
+
+    Args:
+        examples: the patients.
+        rows: int64 (patients), indices of patients.
+        visits: int64 (n), visits by their number in `examples`.
+        of_visit: int64 (n), each visit's patient, its place in `rows`.
+    """
+    starts = examples.visit_offsets[rows][of_visit]
+    if not examples.concepts:
+        directly: np.ndarray = np.maximum(visits - 1, starts)
+        return directly
+    of_rows, offsets = ragged_take(examples.visit_offsets, rows)
+    filled = examples.code_offsets[of_rows + 1] > examples.code_offsets[of_rows]
+    latest = np.maximum.accumulate(np.where(filled, np.arange(len(filled)), -1))
+    place = offsets[of_visit] + visits - starts
+    before = np.append(-1, latest)[place]  # of the visits before, in order of `rows`
+    latest_filled: np.ndarray = np.where(before >= offsets[of_visit], of_rows[before], visits)
+    return latest_filled
 
 
 # --- Training and prediction ------------------------------------------------------------------
@@ -358,12 +404,13 @@ def fit_jointly(
         raise InputError("training", "it is missing", "Kind forecast needs `training`")
     histories = histories.with_cuts()
     engine.begin(run)
-    model = Forecast(settings, histories.examples.n_diseases, list(tuning))
+    train = histories.examples
+    model = Forecast(settings, train.n_diseases, list(tuning), train.concepts)
     for task, head in model.heads.items():
         assert isinstance(head, Head)
         head.start(histories.cut_after(histories.latest_cuts(task), task))
     objective = Forecasting(
-        histories.examples,
+        train,
         fewest(tuning),
         partial(cut_batch, settings),
         histories=histories,
@@ -401,7 +448,9 @@ def part_of(weights: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarra
 def load(folder: Path) -> tuple[Forecast, Settings]:
     """Return the network of one task that `take_task` wrote into a folder, and its settings."""
     return engine.load(
-        folder, Settings, lambda own, config: Forecast(own, config["n_diseases"], [TASK])
+        folder,
+        Settings,
+        lambda own, config: Forecast(own, config["n_diseases"], [TASK], config.get("concepts")),
     )
 
 
@@ -427,9 +476,9 @@ def embed(examples: Examples, run: TrainingRun) -> np.ndarray:
 
 
 def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict[str, ValueRows]:
-    """Return which ages, segments, sexes and pairs of diseases the patients at `rows` read.
+    """Return which ages, segments, sexes and pairs of words the patients at `rows` read.
 
-    A pair is a disease on record and a disease of the label.
+    A pair is a word on record and a disease of the label.
     """
     words = words_of(examples, rows, settings.max_length, False)
     patients = np.repeat(rows, np.diff(words.offsets))
@@ -440,12 +489,15 @@ def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict
         read["encoder.segments.weight"] = ValueRows(patients, words.visits % 2)
     if settings.sex:
         read["encoder.sexes.weight"] = ValueRows(rows, examples.sex[rows].astype(np.int64))
+    if examples.concepts:
+        types = token_types(examples.n_diseases, examples.concepts)
+        read["encoder.types.weight"] = ValueRows(patients, types[words.tokens])
     if settings.effects:
-        recorded, offsets = ragged_take(examples.known_offsets, rows)
-        patient = np.repeat(rows, np.diff(offsets))  # of each disease on record
+        recorded, offsets = examples.recorded(rows)
+        patient = np.repeat(rows, np.diff(offsets))  # of each word on record
         caused, offsets = ragged_take(examples.label_offsets, patient)
-        disease = np.repeat(examples.known[recorded].astype(np.int64), np.diff(offsets))
-        pair = disease * examples.n_diseases + examples.labels[caused]
+        word = np.repeat(recorded, np.diff(offsets))
+        pair = word * examples.n_diseases + examples.labels[caused]
         with_both = ValueRows(np.repeat(patient, np.diff(offsets)), pair)
         read |= {f"effects.{name}.pairs.weight": with_both for name in ("first", "last")}
     return read

@@ -1,10 +1,10 @@
 """Gradient boosting (LightGBM, Ke et al. 2017), one model per disease, on counts, age and sex.
 
-Features are the number of input visits with each disease, the age at the last input visit in
-months, and sex as a category. With `times` they are also, for the last and for the first record of
-each disease, 1 / (1 + months since then), which is 0 if there is no record; and the months since
-the start of follow-up and the number of visits. Trees depend on the order of values only, so a
-disease that was never recorded is next to one that was recorded long ago.
+Features are the number of input visits with each disease (or word of another input), the age at the
+last input visit in months, and sex as a category. With `times` they are also, for the last and for
+the first record of each of them, 1 / (1 + months since then), which is 0 if there is no record; and
+the months since the start of follow-up and the number of visits. Trees depend on the order of
+values only, so a word that was never recorded is next to one that was recorded long ago.
 
 A disease that fewer than `minimum_labels` training examples have as a label gets no trees: its
 score is its prevalence. The trees are stored as LightGBM's text, byte for byte, in
@@ -61,7 +61,7 @@ def features(examples: Examples, times: bool) -> csr_matrix:
     """Return float32: counts, with `times` recencies and observation, then age in months and sex.
 
     Returns:
-        (n, n_diseases + 2), or with `times` (n, 3 n_diseases + 4).
+        (n, n_words + 2), or with `times` (n, 3 n_words + 4).
     """
     people = [ages(examples), examples.sex]
     parts = [counts(examples)]
@@ -122,7 +122,7 @@ def _on_samples(
 
     def grow(disease: int) -> tuple[lightgbm.Booster, Weights]:
         chosen = sets.of(disease)
-        columns = chosen.columns(train.n_diseases, 3 if settings.times else 1, table.shape[1])
+        columns = chosen.columns(train.n_words, 3 if settings.times else 1, table.shape[1])
         binned = lightgbm.Dataset(
             table[chosen.rows][:, columns],
             label=chosen.label.astype(np.float32),

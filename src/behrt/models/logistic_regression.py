@@ -1,11 +1,11 @@
 """Logistic regression, one per disease, on counts of diseases with age and sex.
 
 The simplest model that uses other diseases. Its features are the logarithm of 1 + the number of
-input visits with each disease, sex, and 5-year bands of the age at the last input visit. It does
-not use the order of visits or the time between them, unless `times` is on: then it also reads, for
-the last and for the first record of each disease, exp(−months since then / m) with m = 1, 3, 12 and
-48, and the logarithms of 1 + the months since the start of follow-up and of 1 + the number of
-visits. All diseases have the same ridge penalty.
+input visits with each disease (or word of another input), sex, and 5-year bands of the age at the
+last input visit. It does not use the order of visits or the time between them, unless `times` is
+on: then it also reads, for the last and for the first record of each of them, exp(−months since
+then / m) with m = 1, 3, 12 and 48, and the logarithms of 1 + the months since the start of
+follow-up and of 1 + the number of visits. All diseases have the same ridge penalty.
 """
 
 from functools import partial
@@ -44,7 +44,7 @@ def features(examples: Examples, times: bool = False) -> csr_array:
     """Return float32: log(1 + counts), with `times` the decays of records, then demographics.
 
     Returns:
-        (n, n_diseases + 25), or with `times` (n, 9 n_diseases + 27).
+        (n, n_words + 25), or with `times` (n, 9 n_words + 27).
     """
     parts = [counts(examples).log1p()]
     others = [demographics(examples)]
@@ -76,7 +76,7 @@ def _fit_on_samples(
         bias = train.prior_log_odds().astype(np.float64)
         for disease in logs.progress(fitted, label="regressions", unit="diseases"):
             learned = sets.of(int(disease))
-            columns = learned.columns(train.n_diseases, blocks, given.shape[1])
+            columns = learned.columns(train.n_words, blocks, given.shape[1])
             regression = LogisticRegression(C=1 / penalty, max_iter=STEPS)
             regression.fit(given[learned.rows][:, columns], learned.label)
             weight[columns, disease] = regression.coef_[0]

@@ -28,7 +28,7 @@ DISEASE_ROWS = {
 """The tensors with one row per disease, and the first such row, which a release may erase."""
 
 DISEASE_VECTORS = "summed_embedding.weight"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
 
 
 class Settings(Section):
@@ -123,11 +123,11 @@ class Readers(nn.Module):
 class Retain(nn.Module):
     """Visits to logits."""
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(self, settings: Settings, n_diseases: int, n_words: int) -> None:
         super().__init__()
         size = settings.embedding_size
-        self.read_embedding = nn.EmbeddingBag(n_diseases, size, mode="sum")
-        self.summed_embedding = nn.EmbeddingBag(n_diseases, size, mode="sum")
+        self.read_embedding = nn.EmbeddingBag(n_words, size, mode="sum")
+        self.summed_embedding = nn.EmbeddingBag(n_words, size, mode="sum")
         self.readers = Readers(2, size + 3, settings.hidden_size)
         self.alpha = nn.Linear(2 * settings.hidden_size, 1)
         self.beta = nn.Linear(2 * settings.hidden_size, size)
@@ -173,7 +173,7 @@ class Retain(nn.Module):
         """Return the logits (n, n_diseases).
 
         Args:
-            codes: int64, the diseases of all visits, history after history.
+            codes: int64, the words of all visits, history after history.
             code_offsets: int64 (visits), where the diseases of each visit start.
             gap_days: int64 (visits), days since the visit before, at least 1.
             lengths: int64 (n), visits per history.

@@ -5,9 +5,10 @@ on Heart Failure Prediction", arXiv 1602.03686. Vectors of diseases are trained 
 negative sampling (Mikolov et al. 2013, in gensim), with a history as a sentence; a patient's vector
 is the sum of those of all recorded diseases, and a logistic regression predicts from it.
 
-Deviations: diseases are the only concepts (the original also had medications and procedures); the
-diseases of a visit are in the order of the vocabulary; sums are divided by 1 + the number of
-diseases; sex and age at the last input visit are added to the vector; the head predicts all
+Words of other inputs are read as diseases are; the original, too, had medications and procedures.
+
+Deviations: the words of a visit are in the order of the vocabulary; sums are divided by 1 + the
+number of words; sex and age at the last input visit are added to the vector; the head predicts all
 diseases.
 """
 
@@ -27,7 +28,7 @@ from behrt.learning.run import TrainingRun
 from behrt.settings.base import Count, Section
 
 DISEASE_VECTORS = "diseases"
-"""The tensor whose last rows are the vectors of the diseases, for a trained folder."""
+"""The tensor whose last rows are the vectors of the words, for a trained folder."""
 
 
 class Settings(Section):
@@ -50,7 +51,7 @@ class Settings(Section):
 
 
 def disease_vectors(train: Examples, settings: Settings, seed: int) -> np.ndarray:
-    """Return float32 (n_diseases, size), zeros for a disease that no training history has."""
+    """Return float32 (n_words, size), zeros for a word that no training history has."""
     ends = train.code_offsets[train.visit_offsets]
     sentences = [[str(code) for code in train.codes[a:b]] for a, b in pairwise(ends)]
     learned = Word2Vec(
@@ -64,14 +65,14 @@ def disease_vectors(train: Examples, settings: Settings, seed: int) -> np.ndarra
         seed=seed,
         workers=1,  # several would race
     ).wv
-    vectors = np.zeros((train.n_diseases, settings.size), dtype=np.float32)
-    for disease in np.unique(train.codes):
-        vectors[disease] = learned[str(disease)]
+    vectors = np.zeros((train.n_words, settings.size), dtype=np.float32)
+    for word in np.unique(train.codes):
+        vectors[word] = learned[str(word)]
     return vectors
 
 
 def patient_vectors(diseases: np.ndarray, examples: Examples) -> np.ndarray:
-    """Return float32 (n, size): the sum of the vectors of a patient's diseases over 1 + number."""
+    """Return float32 (n, size): the sum of the vectors of a patient's words over 1 + number."""
     counted = counts(examples)
     number = np.asarray(counted.sum(axis=1)).reshape(-1, 1)
     return np.asarray(counted @ diseases / (1 + number), dtype=np.float32)

@@ -7,6 +7,7 @@ the masked head are the embeddings of the diseases; for another event they start
 at the log-odds of the event.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +43,13 @@ class OutcomeNetwork(nn.Module):
     In the comments on shapes, m is the number of predictions and H `hidden`.
     """
 
-    def __init__(self, settings: Settings, n_diseases: int) -> None:
+    def __init__(
+        self, settings: Settings, n_diseases: int, concepts: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__()
         self.masked = settings.readout == "mask"
         self.hidden_dropout = settings.hidden_dropout
-        self.encoder = Encoder(settings, n_diseases)
+        self.encoder = Encoder(settings, n_diseases, concepts)
         self.transform = nn.Linear(settings.hidden, settings.hidden)
         self.norm = nn.LayerNorm(settings.hidden, eps=1e-12) if self.masked else None
         self.event = nn.Linear(settings.hidden, 1)
@@ -155,7 +158,7 @@ def fit(
     if optimisation is None:
         raise InputError("training", "it is missing", "Kind behrt needs `training`")
     engine.begin(run)
-    network = OutcomeNetwork(settings, train.examples.n_diseases)
+    network = OutcomeNetwork(settings, train.examples.n_diseases, train.examples.concepts)
     if pretrained is not None:
         _start_from(network, settings, pretrained, diseases)
     with torch.no_grad():
@@ -185,7 +188,9 @@ def _start_from(
 def predict(given: OutcomeExamples, run: TrainingRun) -> np.ndarray:
     """Return float32 (n), the probabilities of the event."""
     network, settings = engine.load(
-        run.folder, Settings, lambda own, config: OutcomeNetwork(own, config["n_diseases"])
+        run.folder,
+        Settings,
+        lambda own, config: OutcomeNetwork(own, config["n_diseases"], config.get("concepts")),
     )
     logits = engine.outputs(network, collate_of(settings, given), given.examples, run)
     return _probabilities(logits)

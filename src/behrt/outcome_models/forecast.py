@@ -8,6 +8,7 @@ sex, and the logarithm of 1 + the months since the last visit.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,8 +56,10 @@ def _features(
     return np.concatenate([(vectors - mean) / spread, people, gap], axis=1)
 
 
-def _network_of(weights: Mapping[str, np.ndarray], settings: Settings, n_diseases: int) -> Forecast:
-    network = Forecast(settings, n_diseases, [TASK])
+def _network_of(
+    weights: Mapping[str, np.ndarray], settings: Settings, config: Mapping[str, Any]
+) -> Forecast:
+    network = Forecast(settings, config["n_diseases"], [TASK], config.get("concepts"))
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network
 
@@ -84,7 +87,7 @@ def fit(
         longest = max(config["tasks"], key=lambda name: config["tasks"][name] or 0)
         weights = part_of(weights, longest)
     settings = Settings(**config["settings"])
-    network = _network_of(weights, settings, config["n_diseases"])
+    network = _network_of(weights, settings, config)
     vectors = {id(part): _vectors(network, settings, part) for part in (train, tuning)}
     mean = vectors[id(train)].mean(axis=0)
     spread = np.maximum(vectors[id(train)].std(axis=0), LEAST_SPREAD)
@@ -109,6 +112,6 @@ def predict(given: OutcomeExamples, run: TrainingRun) -> np.ndarray:
     config, weights = artefacts.read_config(run.folder), artefacts.read_weights(run.folder)
     settings = Settings(**config["settings"])
     own = {n.removeprefix(NETWORK): a for n, a in weights.items() if n.startswith(NETWORK)}
-    vectors = _vectors(_network_of(own, settings, config["n_diseases"]), settings, given)
+    vectors = _vectors(_network_of(own, settings, config), settings, given)
     read = partial(_features, vectors, weights["knots"], weights["mean"], weights["spread"])
     return predict_regression(read, given, run)

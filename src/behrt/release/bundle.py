@@ -214,6 +214,11 @@ def _release_models(
         if task is None and data.own_words and (training.diseases < rules.threshold).any():
             reason = "the vocabulary holds codes of too few patients: raise codes.minimum_patients"
             return {}, {"models": reason}
+        if task is None and (training.others < rules.threshold).any():
+            reason = (
+                "the vocabulary holds words of too few patients: raise concepts.minimum_patients"
+            )
+            return {}, {"models": reason}
         for model in alike:
             name = model.folder.relative_to(run).as_posix()
             try:

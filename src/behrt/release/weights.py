@@ -26,6 +26,7 @@ from behrt.models import model_named
 from behrt.training import TrainingData, training_examples
 
 _PATIENTS_AT_ONCE = 65_536
+_NO_OTHERS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class Support:
         diseases: int64 (diseases), as in `Training`.
         rows: by tensor, the readers of the row of each value.
         chose: patients who chose the epoch.
+        others: int64 (other words), as in `Training`.
     """
 
     diseases: np.ndarray
     rows: Mapping[str, ReaderCounts]
     chose: int
+    others: np.ndarray = _NO_OTHERS
 
     def and_before(self, pretrained: "Support") -> "Support":
         """Return the support of a model that started from pretrained weights: the lesser numbers.
@@ -66,7 +69,12 @@ class Support:
             shared = min(len(readers.patients), len(before))  # no patient read the rows beyond
             patients = np.minimum(readers.patients[:shared], before[:shared])
             rows[name] = ReaderCounts(patients, readers.ordered)
-        return Support(np.minimum(self.diseases, pretrained.diseases), rows, self.chose)
+        return Support(
+            np.minimum(self.diseases, pretrained.diseases),
+            rows,
+            self.chose,
+            np.minimum(self.others, pretrained.others),
+        )
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,13 @@ class Training:
             had it in their history or those who had it in their label, whichever are fewer; of
             pretraining, those who had it at all.
         chose: patients who chose the epoch.
+        others: int64 (other words), the patients with each word of another input in their history.
     """
 
     examples: Examples
     diseases: np.ndarray
     chose: int
+    others: np.ndarray = _NO_OTHERS
 
 
 def training_of(
@@ -102,7 +112,17 @@ def training_of(
     patients = patients_with(train, train.known_offsets, train.known)
     if data.task:
         patients = np.minimum(patients, patients_with(train, train.label_offsets, train.labels))
-    return Training(train, patients, len(training_examples(data, splits.choosing, 1, seed)))
+    others = _patients_with_words(train)[train.n_diseases :]
+    chose = len(training_examples(data, splits.choosing, 1, seed))
+    return Training(train, patients, chose, others)
+
+
+def _patients_with_words(examples: Examples) -> np.ndarray:
+    """Return int64 (words): the different patients with each word in their history."""
+    words, offsets = examples.recorded(np.arange(len(examples)))
+    subjects = np.repeat(examples.subjects(), np.diff(offsets))
+    pairs = np.unique(subjects * examples.n_words + words)
+    return np.bincount(pairs % examples.n_words, minlength=examples.n_words)
 
 
 def patients_with(examples: Examples, offsets: np.ndarray, diseases: np.ndarray) -> np.ndarray:
@@ -118,7 +138,8 @@ def support_of(model: Path, training: Training) -> Support:
     Raises:
         InputError: the kind does not state which rows of its weights are of one disease or value.
     """
-    return Support(training.diseases, _readers(model, training.examples), training.chose)
+    readers = _readers(model, training.examples)
+    return Support(training.diseases, readers, training.chose, training.others)
 
 
 def _readers(model: Path, train: Examples) -> dict[str, ReaderCounts]:
@@ -170,9 +191,10 @@ def erase(
 ) -> dict[str, torch.Tensor]:
     """Return a model's weights without what was learned from fewer patients than the threshold.
 
-    Embeddings and output weights of rare diseases become 0, their output biases the lowest of any
-    other disease: the model does not distinguish them from one another, and ranks them last. Of a
-    tensor whose rows are of similar values, as ages are, a row that too few patients read becomes
+    Embeddings and output weights of rare diseases (and words) become 0, their output biases the
+    lowest of any other disease: the model does not distinguish them from one another, and ranks
+    them last. Of a tensor whose rows are of similar values, as ages are, a row that too few
+    patients read becomes
     a copy of the nearest that enough read; of another, it becomes 0.
 
     Args:
@@ -188,6 +210,7 @@ def erase(
     module = _releasable(kind)
     least = max(threshold, 1)
     rare = support.diseases < least
+    rare_words = np.concatenate([rare, support.others < least])
     if not set(module.DISEASE_ROWS) & set(weights):
         raise InputError(kind, "its weights have no rows of diseases", "Release it without weights")
     if support.chose < threshold:
@@ -197,9 +220,9 @@ def erase(
     erased = {name: tensor.clone() for name, tensor in weights.items()}
     for name in set(module.DISEASE_ROWS) & set(weights):
         diseases = erased[name][module.DISEASE_ROWS[name] :]
-        if len(diseases) != len(rare):
+        if len(diseases) not in (len(rare), len(rare_words)):
             raise InputError(name, f"it has {len(diseases)} rows for {len(rare)} diseases", "Train")
-        chosen = torch.from_numpy(rare)
+        chosen = torch.from_numpy(rare if len(diseases) == len(rare) else rare_words)
         rest = diseases[~chosen].min() if diseases.ndim == 1 else 0.0
         diseases[chosen] = getattr(module, "RARE_VALUES", {}).get(name, rest)
     for name in set(support.rows) & set(weights):

@@ -172,6 +172,10 @@ class Ablation(Section):
     models: Distinct[str] = ("behrt",)
     """Models of kind behrt. Each costs seven more trainings per task."""
 
+    inputs_models: Distinct[str] = ("forecast", "lightgbm_times")
+    """Models that are trained again with diagnoses only, and with diagnoses and one other input, if
+    the run reads other inputs (target `ablation_inputs`)."""
+
 
 class Neighbours(Section):
     """What the nearest diseases of the embedding are compared with."""

@@ -12,6 +12,7 @@ from pydantic import (
 
 from behrt.errors import InputError
 from behrt.settings.base import Count, Distinct, Section
+from behrt.settings.concepts import Inputs
 from behrt.settings.refusal import nearest
 from behrt.settings.training import Optimisation
 
@@ -54,6 +55,10 @@ class ModelEntry(Section):
     the visit that the task draws. With more, they are drawn from all visits that have something to
     predict, and `all` is all of them. A model that is trained once, for all tasks, draws other
     ones in each epoch."""
+
+    inputs: Inputs | None = None
+    """What the model reads, some of the run's `inputs`; null for all of them. It predicts the same
+    examples, whatever it reads."""
 
     tasks: dict[str, ForTask] = {}
     """What differs for one task, in settings or training, by the name of the task."""

@@ -8,7 +8,8 @@ a `BertModel` computes what BEHRT's encoder does, if it gets the sum of word and
     bert(inputs_embeds=words, position_ids=visits, token_type_ids=visits % 2)
 
 `ages` is the tensor `age_embeddings.weight` of `ages.safetensors`. An embedding that a model is
-without (`age`, `segment` or `position` is false) is zero.
+without (`age`, `segment` or `position` is false) is zero. If BEHRT reads other words than
+diagnoses, `word_embeddings` has the sum of the embeddings of a word and of its type.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,9 @@ def position_table(max_length: int, hidden: int) -> np.ndarray:
     return table
 
 
-def bert_weights(weights: Mapping[str, np.ndarray], settings: Sizes) -> dict[str, np.ndarray]:
+def bert_weights(
+    weights: Mapping[str, np.ndarray], settings: Sizes, types: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Return the weights of a BEHRT by the names that a `BertModel` has for them.
 
     The pooling layer of the read-out `cls` is among them. The other parts of the heads have no
@@ -55,10 +58,15 @@ def bert_weights(weights: Mapping[str, np.ndarray], settings: Sizes) -> dict[str
     Args:
         weights: of a model of kind `behrt`.
         settings: the same model's.
+        types: int64 (tokens), the type of each, as `behrt.learning.encoder.token_types` returns
+            them, if the model has an embedding of types.
     """
+    words = weights["encoder.words.weight"]
+    if types is not None:
+        words = words + weights["encoder.types.weight"][types]
     positions = position_table(settings.max_length, settings.hidden)
     found = {
-        "embeddings.word_embeddings.weight": weights["encoder.words.weight"],
+        "embeddings.word_embeddings.weight": words,
         "embeddings.token_type_embeddings.weight": weights.get(
             "encoder.segments.weight", np.zeros((2, settings.hidden), dtype=np.float32)
         ),
@@ -85,8 +93,12 @@ def write_bert(model: Path, folder: Path) -> None:
         model: the folder of a trained model of kind `behrt`.
         folder: of which `bert/` is made.
     """
-    settings, weights = Settings(**read_config(model)["settings"]), read_weights(model)
-    found = bert_weights(weights, settings)
+    from behrt.learning.encoder import token_types  # imports torch
+
+    read, weights = read_config(model), read_weights(model)
+    settings, concepts = Settings(**read["settings"]), read.get("concepts")
+    types = token_types(read["n_diseases"], concepts) if concepts else None
+    found = bert_weights(weights, settings, types)
     ages = weights.get("encoder.ages.weight", np.zeros((AGES, settings.hidden), dtype=np.float32))
     _write(found, folder / FOLDER / WEIGHTS)
     _write({AGE_TABLE: ages}, folder / FOLDER / "ages.safetensors")

@@ -4,7 +4,7 @@
 |---|---|
 | `trained.json` | what the model is, and the SHA-256 of every other file |
 | `model.safetensors`, `config.json` | weights and settings, as the run has them |
-| `vocabulary.json`, `tokens.csv` | the diseases in their order; the token of each |
+| `vocabulary.json`, `tokens.csv` | the diseases, and other words, in order; the token of each |
 | `recalibration.json` | of a model of a task: turns scores into risks, fitted on tuning patients |
 | `rates.json` | of a model with trajectories: recalibrates its rates, fitted on tuning patients |
 | `members/<model>/` | of an ensemble: weights and settings of the models that it is made of |
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from behrt.concepts import concept_of
 from behrt.errors import InputError
 from behrt.evaluation.recalibration import Recalibration
 from behrt.files import atomic, read_json, write_csv, write_json
@@ -105,13 +106,17 @@ def write_folder(
 def disease_vectors(kind: str, model: Path) -> np.ndarray | None:
     """Return float32 (n_diseases, size), or None for a kind without a vector per disease.
 
-    A kind names the tensor in `DISEASE_VECTORS`; its last rows are those of the diseases.
+    A kind names the tensor in `DISEASE_VECTORS`; its last rows are those of the words, the diseases
+    first.
     """
     tensor = getattr(model_named(kind), "DISEASE_VECTORS", None)
     if tensor is None:
         return None
-    vectors: np.ndarray = read_weights(model)[tensor][-read_config(model)["n_diseases"] :]
-    return vectors
+    config, vectors = read_config(model), read_weights(model)[tensor]
+    n_diseases: int = config["n_diseases"]
+    first = len(vectors) - n_diseases - sum(config.get("concepts", {}).values())
+    of_diseases: np.ndarray = vectors[first : first + n_diseases]
+    return of_diseases
 
 
 def read_folder(folder: Path) -> Description:
@@ -203,6 +208,10 @@ def _columns(vectors: np.ndarray) -> list[pl.Series]:
 
 
 def _tokens(vocabulary: Vocabulary) -> pl.DataFrame:
-    words = [*SPECIAL, *vocabulary.phenotypes]
-    chapters = [*(None for _ in SPECIAL), *vocabulary.chapters]
+    words = [*SPECIAL, *vocabulary.phenotypes, *vocabulary.concept_codes]
+    chapters = [
+        *(None for _ in SPECIAL),
+        *vocabulary.chapters,
+        *map(concept_of, vocabulary.concept_codes),
+    ]
     return pl.DataFrame({"token": range(len(words)), "word": words, "chapter": chapters})

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from meds.schema import birth_code, code_metadata_filepath, data_subdirectory, death_code
 
+from behrt.concepts import PREFIXES
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.load import examples_of
@@ -27,6 +28,7 @@ FIRST_EVENT = "FIRST_EVENT"
 """
 
 UNKNOWN_WORDS = "diagnoses of words that the model does not know"
+UNKNOWN_OTHERS = "records of other inputs of words that the model does not know"
 UNDATED = "diagnoses without a time"
 BEFORE_BIRTH = "diagnoses before the year of birth"
 OUTSIDE_FOLLOW_UP = "diagnoses outside follow-up"
@@ -40,7 +42,7 @@ class Inputs:
     """Histories, one row per prediction.
 
     Attributes:
-        rows: subject_id Int64, prediction_time Datetime, visits Int64 (days with a diagnosis up to
+        rows: subject_id Int64, prediction_time Datetime, visits Int64 (days with a word up to
             that time), and further columns of the times that were given; sorted by the first two.
         examples: the same rows as arrays; their subject_id is the number of the row.
     """
@@ -58,11 +60,11 @@ def read_inputs(
 ) -> Iterator[Inputs]:
     """Yield the inputs of each file of a dataset.
 
-    An input is the diagnoses at or before its prediction time; sex, birth and the start of
-    follow-up are those of the subject. A visit is a calendar day with a diagnosis. Events that are
-    not words of a vocabulary (`CALIBER//…`, `CODE//…`) only decide when follow-up starts, if the
-    data have no FOLLOW_UP//START. Diagnoses count from FOLLOW_UP//START to FOLLOW_UP//END or death,
-    first and last day included, where the data have these.
+    An input is the diagnoses (and words of other inputs that the model has) at or before its
+    prediction time; sex, birth and the start of follow-up are those of the subject. A visit is a
+    calendar day with one. Events that are not words of a vocabulary only decide when follow-up
+    starts, if the data have no FOLLOW_UP//START. Words count from FOLLOW_UP//START to
+    FOLLOW_UP//END or death, first and last day included, where the data have these.
 
     Args:
         data: MEDS events: subject_id, time, code.
@@ -133,7 +135,7 @@ def _check_vocabulary(codes: Path, vocabulary: Vocabulary) -> None:
     described = read_metadata(codes)
     if described.filter(is_word(pl.col("code"))).is_empty():
         return  # its diagnoses, if it has any, are refused one by one
-    other = build_vocabulary(described, codes)
+    other, vocabulary = build_vocabulary(described, codes), vocabulary.of_diseases()
     if other.version == vocabulary.version:
         return
     shared = len(set(other.phenotypes) & set(vocabulary.phenotypes))
@@ -196,7 +198,7 @@ def _inputs(
         .filter(earlier | (pl.col("code") == birth_code))
         .select("time", "code", subject_id="row")
     )
-    read = before.filter(is_word(pl.col("code")))["subject_id"].unique().sort()
+    read = before.filter(_is_read(vocabulary))["subject_id"].unique().sort()
     refused[NO_DIAGNOSIS] += at.height - len(read)
     splits = pl.DataFrame([read]).with_columns(split=pl.lit(HELD_OUT))
     histories = build_sequences(
@@ -205,12 +207,20 @@ def _inputs(
     rows = at[read].with_columns(visits=histories["visit_day"].list.len().cast(pl.Int64))
     first = ["subject_id", "prediction_time", "visits"]
     return Inputs(
-        rows.select(*first, pl.exclude(first)), examples_of(histories, len(vocabulary.phenotypes))
+        rows.select(*first, pl.exclude(first)),
+        examples_of(histories, len(vocabulary.phenotypes), vocabulary.concepts),
     )
 
 
+def _is_read(vocabulary: Vocabulary) -> pl.Expr:
+    """Return whether a code is a diagnosis, or of another input that the vocabulary has."""
+    prefixes = [PREFIXES[concept] for concept in vocabulary.concepts]
+    others = [pl.col("code").str.starts_with(prefix) for prefix in prefixes]
+    return pl.any_horizontal(is_word(pl.col("code")), *others)
+
+
 def _diagnoses(events: pl.DataFrame, vocabulary: Vocabulary, refused: Counter[str]) -> pl.DataFrame:
-    """Return the diagnoses that count, and count the others."""
+    """Return the words that count, and count the others."""
     code, day = pl.col("code"), pl.col("time").dt.date()
     follow_up = events.group_by("subject_id").agg(
         start=day.filter(code == FOLLOW_UP_START).min(),
@@ -218,10 +228,13 @@ def _diagnoses(events: pl.DataFrame, vocabulary: Vocabulary, refused: Counter[st
             day.filter(code == FOLLOW_UP_END).max(), day.filter(code == death_code).min()
         ),
     )
-    left = events.filter(is_word(code)).join(follow_up, on="subject_id", maintain_order="left")
+    left = events.filter(_is_read(vocabulary)).join(
+        follow_up, on="subject_id", maintain_order="left"
+    )
     known = pl.Series(vocabulary.phenotypes, dtype=pl.String).implode()
     for reason, wanted in (
-        (UNKNOWN_WORDS, word_of(pl.col("code")).is_in(known)),
+        (UNKNOWN_WORDS, ~is_word(code) | word_of(code).is_in(known)),
+        (UNKNOWN_OTHERS, is_word(code) | code.is_in(list(vocabulary.concept_codes))),
         (UNDATED, pl.col("time").is_not_null()),
         (BEFORE_BIRTH, pl.col("time").dt.year() >= pl.col("birth").dt.year()),
         (

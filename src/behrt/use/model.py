@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from behrt.errors import InputError
-from behrt.learning.artefacts import check_vocabulary, read_config, read_weights
+from behrt.learning.artefacts import check_vocabulary, inputs_of, read_config, read_weights
 from behrt.learning.examples import Examples
 from behrt.learning.futures import Futures, joined, sample_futures
 from behrt.learning.run import Compute
@@ -216,7 +216,8 @@ class TrainedModel(LoadedModel):
                 f"a model of kind {kind} has no vectors of patients",
                 "Use a network, such as a model of kind behrt or forecast",
             )
-        vectors: np.ndarray = find(examples, run_of(self.folder, self.compute))
+        read = examples.only(inputs_of(self.folder))
+        vectors: np.ndarray = find(read, run_of(self.folder, self.compute))
         return vectors
 
     def trajectories(
@@ -329,8 +330,8 @@ class TrainedModel(LoadedModel):
 
 
 def _scores(folder: Path, compute: Compute, examples: Examples) -> np.ndarray:
-    kind = read_config(folder)["kind"]
-    scores: np.ndarray = model_named(kind).predict(examples, run_of(folder, compute))
+    kind, read = read_config(folder)["kind"], examples.only(inputs_of(folder))
+    scores: np.ndarray = model_named(kind).predict(read, run_of(folder, compute))
     return scores
 
 

@@ -8,7 +8,8 @@ import polars as pl
 
 from behrt.errors import InputError
 from behrt.learning.load import examples_of
-from behrt.sequences.frames import Sequences
+from behrt.logs import logger
+from behrt.sequences.frames import ConceptSequences, DiagnosisSequences, Sequences
 from behrt.sequences.tasks import draw_examples
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.use.model import TrainedModel
@@ -23,16 +24,24 @@ def with_words_of(
         sequences: as `behrt.sequences.frames.Sequences`, in the words of `own`.
         own: the vocabulary of the histories.
         model: the vocabulary of the model.
-        shared_words: whether words that the model does not know may be left out. A visit without
-            another word is then no visit.
+        shared_words: whether diseases that the model does not know may be left out. Words of other
+            inputs that it does not know always are. A visit without another word is then no visit.
 
     Raises:
-        InputError: the vocabularies differ, and `shared_words` is false; or they share no word.
+        InputError: the diseases differ, and `shared_words` is false, or they share none; or the
+            model has words of an input that the run does not read.
     """
     if own.version == model.version:
         return sequences
+    if missing := [concept for concept in model.concepts if concept not in own.concepts]:
+        raise InputError(
+            "config, inputs",
+            f"the model was trained with {missing[0]}, which this run does not read",
+            f"Add {missing[0]} to inputs",
+        )
     shared = sorted(set(own.phenotypes) & set(model.phenotypes))
-    if not shared or not shared_words:
+    same = own.of_diseases().version == model.of_diseases().version
+    if not shared or not (same or shared_words):
         raise InputError(
             "config, model",
             f"its vocabulary is {model.version}, and that of this run {own.version}: {len(shared)} "
@@ -41,35 +50,48 @@ def with_words_of(
             "Map the data with the same code lists (`caliber`), or set shared_words to true to "
             "predict from the words that both have",
         )
+    known = {word: index for index, word in enumerate((*model.phenotypes, *model.concept_codes))}
     words = pl.DataFrame(
-        {
-            "code": [own.phenotypes.index(word) for word in shared],
-            "new": [model.phenotypes.index(word) for word in shared],
-        },
+        [
+            (index, known[word])
+            for index, word in enumerate((*own.phenotypes, *own.concept_codes))
+            if word in known
+        ],
         schema={"code": pl.Int16, "new": pl.Int16},
+        orient="row",
     )
-    visit = pl.col("visit")
-    diagnoses = (
-        sequences.select("subject_id", "visit_day", "visit_age", "code", "visit")
-        .explode("code", "visit", empty_as_null=False, keep_nulls=False)
+    visit, disease = pl.col("visit"), pl.col("new") < len(model.phenotypes)
+    recorded = (
+        sequences.select("subject_id", "visit_day", "visit_age", code=code, visit=of_code).explode(
+            "code", "visit", empty_as_null=False, keep_nulls=False
+        )
+        for code, of_code in (("code", "visit"), ("concept", "concept_visit"))
+        if code in sequences.columns
+    )
+    found = (
+        pl.concat(recorded)
         .with_columns(pl.col("visit_day", "visit_age").list.get(visit))
         .join(words, on="code")
         .sort("subject_id", "visit", "new")
         .with_columns(visit=visit.rle_id().over("subject_id").cast(pl.Int16))
     )
     first = visit.is_first_distinct()
-    histories = diagnoses.group_by("subject_id", maintain_order=True).agg(
-        visit_day=pl.col("visit_day").filter(first),
-        visit_age=pl.col("visit_age").filter(first),
-        code="new",
-        visit="visit",
-    )
-    lists = ["visit_day", "visit_age", "code", "visit"]
+    lists = {
+        "visit_day": pl.col("visit_day").filter(first),
+        "visit_age": pl.col("visit_age").filter(first),
+        "code": pl.col("new").filter(disease),
+        "visit": visit.filter(disease),
+    }
+    if model.concepts:
+        lists["concept"] = pl.col("new").filter(~disease)
+        lists["concept_visit"] = visit.filter(~disease)
+    histories = found.group_by("subject_id", maintain_order=True).agg(**lists)
+    fixed = [name for name in Sequences.column_names() if name not in lists]
     return (
-        sequences.drop(lists)
+        sequences.select(fixed)
         .join(histories, on="subject_id", how="left", maintain_order="left")
-        .with_columns(pl.col(lists).fill_null([]))
-        .select(sequences.columns)
+        .with_columns(pl.col(*lists).fill_null([]))
+        .select(*Sequences.column_names(), *(name for name in lists if name.startswith("concept")))
     )
 
 
@@ -101,17 +123,27 @@ def predict_examples(
         InputError: as `with_words_of`; the model is only pretrained; no patient has an example.
     """
     task, words = model.task, model.vocabulary
+    if words.concepts:
+        shared = set(words.concept_codes) & set(vocabulary.concept_codes)
+        logger.info(
+            "other inputs: this run has %d of the %d words of the model, and %d others",
+            len(shared),
+            len(words.concept_codes),
+            len(vocabulary.concept_codes) - len(shared),
+        )
     parts = []
     for shard in sequences:
         read = with_words_of(pl.read_parquet(shard), vocabulary, words, shared_words)
-        histories = Sequences.validate(read)
+        schema = ConceptSequences if words.concepts else DiagnosisSequences
+        histories = schema.validate(read)
         drawn = draw_examples(histories, task, model.description.minimum_visits, seed).filter(
             (pl.col("label").list.len() > 0) | (not task.labelled)
         )
         if drawn.is_empty():
             continue
         rows = drawn.drop("split").join(histories, on="subject_id", maintain_order="left")
-        parts.append((drawn, model.scores_of(examples_of(rows, len(words.phenotypes)))))
+        examples = examples_of(rows, len(words.phenotypes), words.concepts)
+        parts.append((drawn, model.scores_of(examples)))
     if not parts:
         raise InputError(
             task.name,
