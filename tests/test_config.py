@@ -365,6 +365,21 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
             {"concepts": {"look_ups": {"UNITS": "units.txt"}}},
             r"concepts.look_ups: there is no 'UNITS'",
         ),
+        (
+            {"models": {"lightgbm": {"inputs": ["diagnoses", "tests"]}}},
+            r"models.lightgbm.inputs: the run does not read tests. Add tests to `inputs`",
+        ),
+        (
+            {"models": {"history": {"inputs": ["diagnoses"]}}},
+            r"models.history.inputs: kind history",
+        ),
+        (
+            {
+                "inputs": ["diagnoses", "tests"],
+                "more_models": {"delphi": {"inputs": ["diagnoses"]}},
+            },
+            r"more_models.delphi.inputs: kind delphi reads all inputs of the run",
+        ),
         ({"outcomes": {"mine": {"months": 6}}}, r"outcomes.mine: it has no event to predict"),
         (
             {"outcomes": {"mine": {"disease": "Gout", "event": "death", "days": 1}}},

@@ -2,9 +2,9 @@
 
 import pytest
 
-from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS
+from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS, combinations_of_inputs
 from behrt.learning.protocol import COMPARED, PROTOCOLS
-from behrt.variants import ablation_folder, protocol_folder, variants_of
+from behrt.variants import ablation_folder, inputs_folder, protocol_folder, variants_of
 
 
 @pytest.mark.parametrize("own", ["strict", "paper"])
@@ -16,6 +16,17 @@ def test_the_run_itself_is_one_combination_and_one_protocol(own: str) -> None:
     folders += [protocol_folder(protocol, own) for protocol in COMPARED]
     assert set(folders) | {""} == set(variants)
     assert len(variants) == 1 + 7 + len(set(COMPARED) - {own})
+
+
+def test_the_combinations_of_inputs_are_variants_but_all_of_them() -> None:
+    inputs = ["diagnoses", "medications", "tests"]
+    folders = [inputs_folder(name, inputs) for name in combinations_of_inputs(inputs)]
+    assert folders[-1] == ""
+    more = variants_of("strict", inputs)
+    assert set(more) - set(variants_of("strict")) == set(folders[:-1])
+    read = {folder: variant.inputs(inputs) for folder, variant in more.items() if variant.read}
+    assert list(read.values()) == [["diagnoses"], inputs[:2], ["diagnoses", "tests"]]
+    assert more[""].inputs(inputs) == inputs
 
 
 def test_a_variant_changes_one_thing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, load_cuts, load_histories
 from behrt.learning.load import load_examples
-from behrt.sequences.frames import Sequences
+from behrt.sequences.frames import ConceptSequences, Sequences
 from behrt.sequences.tasks import draw_task
 from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
 from behrt.tasks import ELIGIBLE, Task
@@ -69,6 +69,32 @@ def draw(patients: int) -> list[dict[str, object]]:
         end = (days[-1] if days else 8000) + int(generator.integers(0, 500))
         rows.append(history(subject, days, codes, end))
     return rows
+
+
+@pytest.fixture(scope="module")
+def with_others(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    """Return histories in which a third of the visits is of one other word only."""
+    generator, folder = np.random.default_rng(12), tmp_path_factory.mktemp("others")
+    rows = []
+    for row in draw(150):
+        visits = len(row["visit_day"])  # type: ignore[arg-type]
+        empty = generator.random(visits) < 1 / 3
+        pairs = [
+            (code, visit)
+            for code, visit in zip(row["code"], row["visit"], strict=True)  # type: ignore[call-overload]
+            if not empty[visit]
+        ]
+        others = [6 + int(word) for word in generator.integers(0, 2, visits)]
+        rows.append(
+            row
+            | {"code": [code for code, _ in pairs], "visit": [visit for _, visit in pairs]}
+            | {"concept": others, "concept_visit": list(range(visits))}
+        )
+    frame = pl.DataFrame(rows, schema=ConceptSequences.create_empty().schema)
+    ConceptSequences.validate(frame).write_parquet(folder / "0.parquet")
+    vocabulary = Vocabulary(NAMES, ("Chapter",) * 6, ("MEDICATION//a", "TEST//b"), ("a", "b"))
+    write_vocabulary(vocabulary, folder / "vocabulary.json")
+    return [folder / "0.parquet"], folder / "vocabulary.json"
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +157,24 @@ def test_where_labels_end_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-@pytest.mark.parametrize("split", ["train", "tuning"])
+@pytest.mark.parametrize(
+    ("split", "name", "inputs"),
+    [
+        ("train", "shards", None),
+        ("tuning", "shards", None),
+        ("train", "with_others", None),
+        ("train", "with_others", ["diagnoses", "tests"]),
+    ],
+)
 def test_all_cuts_hold_the_drawn_example_of_every_patient(
-    shards: Shards, task: Task, split: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    task: Task,
+    split: str,
+    name: str,
+    inputs: list[str] | None,
+    tmp_path: Path,
 ) -> None:
-    sequences, vocabulary = shards
+    sequences, vocabulary = request.getfixturevalue(name)
     drawn = tmp_path / "examples.parquet"
     draw_task(sequences, task, 4, 2020).write_parquet(drawn)
     one = load_examples(sequences, drawn, split, vocabulary, task.labelled)
@@ -147,6 +186,10 @@ def test_all_cuts_hold_the_drawn_example_of_every_patient(
         for subject, visits in zip(cuts.subject_id, np.diff(cuts.visit_offsets), strict=True)
     ]
     assert_equal(one, cuts.select(np.flatnonzero(same)))
+    read = load_examples(sequences, drawn, split, vocabulary, task.labelled, inputs)
+    assert_equal(read, one.only(inputs))
+    some = load_cuts(sequences, task, [split], vocabulary, 4, None, 2020, inputs)
+    assert_equal(some, cuts.only(inputs))
 
 
 def test_drawn_cuts_are_some_of_all_and_do_not_depend_on_other_patients(

@@ -1,5 +1,6 @@
 """Examples read back from files: what was stored, cut to the input, in order of subject."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.load import load_examples
-from behrt.sequences.frames import Sequences, TaskExamples
-from behrt.sequences.vocabulary import Vocabulary, write_vocabulary
+from behrt.sequences.frames import ConceptSequences, Sequences, TaskExamples
+from behrt.sequences.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 
 WORDS = Vocabulary(("Acne", "Asthma", "Gout", "Stroke"), ("Skin", "Lungs", "Joints", "Brain"))
 
@@ -167,3 +168,91 @@ def test_an_unknown_split_is_refused(files: tuple[list[Path], Path, Path]) -> No
     shards, tasks, vocabulary = files
     with pytest.raises(InputError, match="there is no split"):
         load_examples(shards, tasks, "test", vocabulary)
+
+
+@pytest.fixture
+def with_others(tmp_path: Path, files: tuple[list[Path], Path, Path]) -> tuple[Path, Path]:
+    """Return the shards as one, with three words of other inputs, and the vocabulary with them.
+
+    Subject 3 has word 5 at the first visit and word 4 at the second, and a visit of word 6 between
+    them; subject 4, who has no diagnosis, has a visit of word 4.
+    """
+    _, _, path = files
+    rows = [sequence(subject, *HISTORIES[subject]) for subject in (1, 2)]
+    others: dict[str, list[int]] = {"concept": [], "concept_visit": []}
+    rows = [row | others for row in rows]
+    third = sequence(3, "train", [[0, 2], [], [1], [0]])
+    rows.append(third | {"concept": [5, 6, 4], "concept_visit": [0, 1, 2]})
+    rows.append(sequence(4, "train", [[]]) | {"concept": [4], "concept_visit": [0]})
+    frame = pl.DataFrame(rows, schema=ConceptSequences.create_empty().schema)
+    shard = tmp_path / "others.parquet"
+    ConceptSequences.validate(frame).write_parquet(shard)
+    vocabulary = replace(
+        read_vocabulary(path),
+        concept_codes=("MEDICATION//a", "MEDICATION//b", "TEST//c"),
+        concept_names=("a", "b", "c"),
+    )
+    write_vocabulary(vocabulary, tmp_path / "others.json")
+    return shard, tmp_path / "others.json"
+
+
+def test_words_of_other_inputs_follow_the_diseases_of_a_visit(
+    with_others: tuple[Path, Path],
+) -> None:
+    shard, vocabulary = with_others
+    examples = load_examples([shard], None, "train", vocabulary)
+    assert examples.subject_id.tolist() == [1, 3, 4]
+    assert visits_of(examples, 1) == [[0, 2, 5], [6], [1, 4], [0]]
+    assert visits_of(examples, 2) == [[4]]
+    assert (examples.n_diseases, examples.n_words) == (4, 7)
+    assert examples.concepts == {"medications": 2, "tests": 1}
+    # What is known are diseases.
+    assert examples.known_matrix(np.arange(3)).sum(axis=1).tolist() == [3, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "third"),
+    [
+        (["diagnoses"], [[0, 2], [1], [0]]),
+        (["diagnoses", "tests"], [[0, 2], [6], [1], [0]]),
+        (["diagnoses", "medications"], [[0, 2, 5], [1, 4], [0]]),
+    ],
+)
+def test_some_inputs_leave_out_visits_without_a_word(
+    with_others: tuple[Path, Path], inputs: list[str], third: list[list[int]], tmp_path: Path
+) -> None:
+    shard, vocabulary = with_others
+    whole = load_examples([shard], None, "train", vocabulary, inputs=inputs)
+    assert visits_of(whole, 1) == third
+    assert whole.subject_id.tolist() == [1, 3] + [4] * ("medications" in inputs)
+    tasks = pl.DataFrame(
+        {
+            "subject_id": [3, 4],
+            "split": ["train", "train"],
+            "input_visits": [2, 1],
+            "label": [[0], [1]],
+            "known": [[0, 2], []],
+        },
+        schema=TaskExamples.create_empty().schema,
+    )
+    tasks.write_parquet(tmp_path / "task.parquet")
+    cut = load_examples([shard], tmp_path / "task.parquet", "train", vocabulary, inputs=inputs)
+    assert cut.subject_id.tolist() == [3, 4]  # the same examples
+    kept = [third[0], [6] if "tests" in inputs else []]
+    assert visits_of(cut, 0) == kept  # the last visit is kept, as its day is that of the prediction
+    assert visits_of(cut, 1) == [[4] if "medications" in inputs else []]
+    assert cut.visit_day[:2].tolist() == [103, 203]
+    assert cut.labels.tolist() == [0, 1]
+
+
+def test_diagnoses_only_equal_a_run_without_other_inputs(
+    files: tuple[list[Path], Path, Path], with_others: tuple[Path, Path]
+) -> None:
+    shards, _, vocabulary = files
+    without = load_examples(shards, None, ["train", "tuning"], vocabulary)
+    with_them = load_examples(
+        [with_others[0]], None, ["train", "tuning"], with_others[1], inputs=["diagnoses"]
+    )
+    for name, array in without.arrays().items():
+        if name not in ("visit_day", "visit_age"):  # subject 3 has a visit more
+            assert np.array_equal(array, getattr(with_them, name)), name

@@ -6,9 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS
+from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS, combinations_of_inputs
+from behrt.disclosure import Rules
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import Bootstrap
+from behrt.run import Run
+from behrt.tables import ablation_inputs
 from behrt.tables.ablation import tabulate
 
 
@@ -54,3 +57,24 @@ def test_other_patients_are_refused(tmp_path: Path) -> None:
     write(paths[3], 0, range(1, 61))
     with pytest.raises(InputError, match="patients are not those"):
         tabulate(paths, ["T2"], ["behrt"], Bootstrap(50, 1), 5)
+
+
+@pytest.mark.parametrize("yardsticks", [["prevalence"], ["prevalence", "oracle"]])
+def test_every_input_is_compared_with_diagnoses_only(tmp_path: Path, yardsticks: list[str]) -> None:
+    inputs, names = ["diagnoses", "medications", "tests"], ["T1", "T2"]
+    combinations = list(combinations_of_inputs(inputs))
+    files = [
+        write(tmp_path / task / name / "forecast.parquet", i / 100)
+        for task in names
+        for i, name in enumerate(combinations)
+    ]
+    others = [write(tmp_path / t / f"{y}.parquet", 0.2) for t in names for y in yardsticks]
+    rules = Rules(threshold=5, rounding=1)
+    run = Run("simulated", rules, "strict", 50, 1)
+    table = ablation_inputs.table(run, files, others, inputs, names, ["forecast"], yardsticks)
+    one = table.filter(task="T2", label_set="all", metric="APS")
+    assert one["inputs"].to_list() == [*combinations, *yardsticks]
+    assert one["difference"].to_list()[1:4] == pytest.approx([0.01, 0.02, 0.03], abs=6e-5)
+    assert one["difference"][0] is None
+    assert one["patients"].to_list() == [60] * len(one)
+    assert not any(name.startswith("achieved") for name in table.columns)

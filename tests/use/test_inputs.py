@@ -1,6 +1,7 @@
 """MEDS data as inputs: what counts at a prediction time, and what is left out and counted."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from behrt.use.inputs import (
     NO_SUBJECT,
     OUTSIDE_FOLLOW_UP,
     UNDATED,
+    UNKNOWN_OTHERS,
     UNKNOWN_WORDS,
     Inputs,
     read_inputs,
@@ -88,6 +90,23 @@ def test_without_times_the_input_is_the_whole_history(vocabulary: Vocabulary) ->
     assert inputs.examples.follow_up_start.tolist() == [
         (day - datetime(1970, 1, 1)).days for day in first_days
     ]
+    assert refused == {}
+
+
+def test_words_of_other_inputs_that_the_model_has_are_read(vocabulary: Vocabulary) -> None:
+    known = replace(vocabulary, concept_codes=("TEST//HbA1c//HIGH",), concept_names=("high",))
+    others: list[Event] = [
+        (7, "2001-05-02", "TEST//HbA1c//HIGH"),
+        (7, "2002-05-02", "TEST//HbA1c//HIGH"),
+        (7, "2002-05-03", "TEST//HbA1c//DONE"),  # not known
+        (7, "2002-05-04", "MEDICATION//a"),  # no input of the model
+    ]
+    inputs, refused = read(frame(EVENTS + others), known)
+    assert histories(inputs)[0] == [(616, [1, 3, 12]), (628, [12]), (636, [3])]
+    assert inputs.examples.concepts == {"tests": 1}
+    assert refused == {UNKNOWN_OTHERS: 1}
+    without, refused = read(frame(EVENTS + others), vocabulary)
+    assert histories(without)[0] == [(616, [1, 3]), (636, [3])]
     assert refused == {}
 
 

@@ -1,10 +1,12 @@
 """Histories in the words of a model of another vocabulary."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from behrt.errors import InputError
-from behrt.sequences.frames import Sequences
+from behrt.sequences.frames import ConceptSequences, Sequences
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.use.validation import with_words_of
 
@@ -44,3 +46,33 @@ def test_a_vocabulary_without_a_shared_word_is_refused() -> None:
 
 def test_the_same_vocabulary_changes_nothing() -> None:
     assert with_words_of(histories(), OWN, OWN, shared_words=False).equals(histories())
+
+
+OTHERS = replace(
+    MODEL,
+    concept_codes=("MEDICATION//a", "TEST//b", "TEST//c"),
+    concept_names=("a", "b", "c"),
+)
+OWN_OTHERS = replace(MODEL, concept_codes=("MEDICATION//b", "TEST//c"), concept_names=("b", "c"))
+
+
+def with_others() -> pl.DataFrame:
+    """Return `histories` with medication b (word 4) on the first day, test c (5) on all three."""
+    others = {"concept": [[4, 5, 5, 5], [], []], "concept_visit": [[0, 0, 1, 2], [], []]}
+    types = {"concept": pl.List(pl.Int16), "concept_visit": pl.List(pl.Int16)}
+    return histories().hstack(pl.DataFrame(others, schema=types))
+
+
+def test_words_of_other_inputs_that_the_model_does_not_know_are_left_out() -> None:
+    """The diseases are the same, so the words need not be."""
+    found = with_words_of(with_others(), OWN_OTHERS, OTHERS, shared_words=False)
+    assert ConceptSequences.is_valid(found)
+    row = found.row(0, named=True)
+    assert (row["concept"], row["concept_visit"]) == ([6, 6, 6], [0, 1, 2])
+    diagnoses = with_words_of(with_others(), OWN_OTHERS, MODEL, shared_words=False)
+    assert diagnoses.equals(histories())
+
+
+def test_an_input_of_the_model_that_the_run_does_not_read_is_refused() -> None:
+    with pytest.raises(InputError, match="config, inputs: the model was trained with medications"):
+        with_words_of(histories(), MODEL, OTHERS, shared_words=True)
