@@ -52,9 +52,8 @@ def test_names_and_titles_are_unique() -> None:
         chosen = [product for product in PRODUCTS if product.kind == kind]
         assert len({product.name for product in chosen}) == len(chosen)
         assert len({product.title for product in chosen}) == len(chosen)
-        assert all(
-            product.target in ("all", "paper", "outcomes", "trajectories") for product in chosen
-        )
+        targets = ("all", "paper", "outcomes", "trajectories", "ablation_inputs")
+        assert all(product.target in targets for product in chosen)
 
 
 def test_an_entry_gives_the_arguments_that_its_function_takes() -> None:
@@ -99,7 +98,7 @@ def test_captions_describe_the_oracle_only_where_the_run_has_one() -> None:
     captions = [product.captioned(settings(product)) for product in PRODUCTS]
     without = [product.captioned(settings(product, ceilings=False)) for product in PRODUCTS]
     named = "oracle_records"
-    assert sum(named in caption for caption in captions) == 4
+    assert sum(named in caption for caption in captions) == 5
     assert not any(named in caption for caption in without)
 
 
@@ -117,9 +116,10 @@ def test_captions_take_windows_from_the_tasks() -> None:
 
 def test_conditions_and_searches_choose_products() -> None:
     conditions = ("cprd", "explained", "outcomes", "searches", "trajectories", "windows")
-    holds = dict.fromkeys((*conditions, "explained_trajectories"), False)
+    holds = dict.fromkeys((*conditions, "explained_trajectories", "concepts"), False)
     few = {product.name for product in products(holds, searches=[])}
     assert not few & {"attention", "explorer", "metrics_all", "search", "trajectories"}
+    assert "ablation_inputs" not in few
     names = [product.name for product in products(searches=["mlm", "retain"])]
     assert {"search_mlm", "search_retain", "metrics_all"} <= {*names}
 

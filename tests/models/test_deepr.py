@@ -50,13 +50,13 @@ def test_a_history_is_one_sentence_with_gap_words(build_examples: Build) -> None
     examples = build_examples(
         [
             (1, [(0, [3, 5]), (20, [1]), (420, [0, 2])], []),
-            (1, [], []),
+            (1, [(7, [])], []),
             (1, [(7, [4])], []),
         ]
     )
     assert split_words(SMALL, examples) == [
         [*diseases(3, 5), UP_TO_1, *diseases(1), BEYOND, *diseases(0, 2)],
-        [],
+        [RAREWORD],  # a visit without a word that is read
         diseases(4),
     ]
 
@@ -71,7 +71,11 @@ def test_rows_may_be_taken_in_any_order(build_examples: Build) -> None:
 def test_a_long_sentence_is_cut_at_a_visits_edge(build_examples: Build) -> None:
     first, second, last = diseases(3, 5), diseases(1, 6), diseases(0, 2)
     examples = build_examples(
-        [(1, [], []), (1, [(0, [3, 5]), (20, [1, 6]), (420, [0, 2])], []), (1, [(7, [4])], [])]
+        [
+            (1, [(7, [])], []),
+            (1, [(0, [3, 5]), (20, [1, 6]), (420, [0, 2])], []),
+            (1, [(7, [4])], []),
+        ]
     )
     whole = [*first, UP_TO_1, *second, BEYOND, *last]
     for maximum, kept in (
@@ -84,7 +88,7 @@ def test_a_long_sentence_is_cut_at_a_visits_edge(build_examples: Build) -> None:
         (1, last[-1:]),  # one visit alone is too long
     ):
         cut = split_words(Settings(maximum_words=maximum), examples)
-        assert cut == [[], kept, diseases(4)], maximum
+        assert cut == [[RAREWORD], kept, diseases(4)], maximum
 
 
 def test_no_order_within_visits_changes_what_a_cut_sentence_holds(build_examples: Build) -> None:

@@ -35,8 +35,16 @@ MASKED = SMALL.model_copy(update={"readout": "mask"})
 NETWORKS: dict[str, tuple[str, Any, Callable[[Any, int], nn.Module]]] = {
     "cls": ("behrt", SMALL, behrt.Behrt),
     "mask": ("behrt", MASKED, behrt.Behrt),
-    "deepr": ("deepr", deepr.Settings(embedding_size=4, filters=3, minimum_uses=1), deepr.Deepr),
-    "retain": ("retain", retain.Settings(embedding_size=4, hidden_size=3), retain.Retain),
+    "deepr": (
+        "deepr",
+        deepr.Settings(embedding_size=4, filters=3, minimum_uses=1),
+        lambda settings, n: deepr.Deepr(settings, n, n),
+    ),
+    "retain": (
+        "retain",
+        retain.Settings(embedding_size=4, hidden_size=3),
+        lambda settings, n: retain.Retain(settings, n, n),
+    ),
     "delphi": (
         "delphi",
         delphi.Settings(**SIZES),

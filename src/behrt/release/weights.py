@@ -9,7 +9,7 @@ weights. (Ritchie et al., "Machine learning models in trusted research environme
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +26,10 @@ from behrt.models import model_named
 from behrt.training import TrainingData, training_examples
 
 _PATIENTS_AT_ONCE = 65_536
-_NO_OTHERS = np.zeros(0, dtype=np.int64)
+
+
+def _no_others() -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Support:
     diseases: np.ndarray
     rows: Mapping[str, ReaderCounts]
     chose: int
-    others: np.ndarray = _NO_OTHERS
+    others: np.ndarray = field(default_factory=_no_others)
 
     def and_before(self, pretrained: "Support") -> "Support":
         """Return the support of a model that started from pretrained weights: the lesser numbers.
@@ -93,7 +96,7 @@ class Training:
     examples: Examples
     diseases: np.ndarray
     chose: int
-    others: np.ndarray = _NO_OTHERS
+    others: np.ndarray = field(default_factory=_no_others)
 
 
 def training_of(
