@@ -15,7 +15,7 @@ import polars as pl
 from behrt import hashing, logs
 from behrt.errors import InputError
 from behrt.evaluation.predicted import Predicted, fit_recalibration
-from behrt.learning.artefacts import WEIGHTS, read_config
+from behrt.learning.artefacts import WEIGHTS, inputs_of, read_config
 from behrt.learning.examples import concatenated
 from behrt.learning.outcomes import OutcomeExamples
 from behrt.learning.run import TrainingRun, read_settings
@@ -138,6 +138,7 @@ def finetune(
         "outcome": name,
         "vocabulary": model.vocabulary.version,
         "protocol": model.description.protocol,
+        **{name: config[name] for name in ("concepts", "inputs") if name in config},
     }
     chosen, optimisation = config["settings"] | dict(settings or {}), None
     if kind == "behrt":
@@ -197,6 +198,7 @@ def _predictions(
     parts, _ = model.read(data, at, shared_words)
     rows, place = in_order([inputs.rows for inputs in parts])
     examples = concatenated([inputs.examples for inputs in parts]).select(np.argsort(place))
+    examples = examples.only(inputs_of(model.folder))
     label = rows[_LABEL].cast(pl.Boolean).to_numpy() if _LABEL in rows.columns else None
     return rows, OutcomeExamples(
         examples=replace(examples, subject_id=rows[_SUBJECT].to_numpy()),
