@@ -133,7 +133,7 @@ def finetune(
         if len(np.unique(part.label)) < 2:
             raise InputError("labels", "too few subjects have the outcome, or not", "Give more")
     module = outcome_model(kind)
-    facts = {
+    facts: dict[str, Any] = {
         "kind": kind,
         "outcome": name,
         "vocabulary": model.vocabulary.version,
