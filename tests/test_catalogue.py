@@ -43,6 +43,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "foreseeing": "delphi",
         "ceilings": True,
         "outcomes": {"death": "death within 90 days of a random visit"},
+        "outcome_reference": "behrt_mask",
         **changes,
     }
 
