@@ -40,9 +40,9 @@ def main(
 ) -> None:
     """Write `incidence`: of each patient, the shares of futures with each event by each year.
 
-    `trained` is a file of the trained folder.
+    `trained` is the folder of the model.
     """
-    model = load_trained(trained.parent, threads=threads)
+    model = load_trained(trained, threads=threads)
     at = choose_patients(
         pl.read_parquet(sequences), model.description.minimum_visits, patients, seed
     )
