@@ -291,6 +291,15 @@ def test_the_standard_tests_are_of_different_entity_types_and_have_plausible_lim
             assert math.isfinite(conversion.factor), unit
 
 
+def test_a_test_without_a_unit_says_so() -> None:
+    values = {"unit": "", "units": {"Ratio": {}}, "lowest": 0.5, "highest": 20}
+    tests = {"INR": LaboratoryTest.model_validate(values)}
+    units = laboratory.certain_units(tests, {0: "No Data Entered", 151: "ratio", 1: "%"})
+    assert units.rows() == [("INR", 0, 1.0, 0.0), ("INR", 151, 1.0, 0.0)]
+    # Aurum's look-up has no code for no unit
+    assert laboratory.certain_units(tests, {151: "RATIO"})["unit"].to_list() == [0, 151]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
