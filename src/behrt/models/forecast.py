@@ -161,12 +161,10 @@ class Effects(nn.Module):
             cuts: m.
         """
         diseases, knots = self.n_diseases, lags.shape[1]
-        changes = (
-            self.pairs.weight.view(-1, 1, diseases)
-            + self.recorded.weight.view(-1, knots, 1)
-            + self.caused.weight.t().view(1, knots, diseases)
-        )  # (words, K, D)
-        odds = (LEAST_EFFECT + EFFECT_STEPS * changes).exp()
+        pairs = LEAST_EFFECT + EFFECT_STEPS * self.pairs.weight.view(-1, 1, diseases)
+        recorded = EFFECT_STEPS * self.recorded.weight.view(-1, knots, 1)
+        caused = EFFECT_STEPS * self.caused.weight.t().view(1, knots, diseases)
+        odds = (pairs + recorded).add_(caused).exp_()  # (words, K, D)
         # At most two knots of a record count, so this takes a fraction of a dense product's time.
         record, knot = lags.nonzero(as_tuple=True)
         starts = torch.searchsorted(cut[record], torch.arange(cuts, device=cut.device))
