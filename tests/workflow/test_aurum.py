@@ -1,19 +1,33 @@
-"""A delivery of CPRD Aurum through the workflow, and the same people as CPRD GOLD has them."""
+"""A delivery of CPRD Aurum through the workflow, and the same people as CPRD GOLD has them.
+
+It is read with medications and tests, so that a model reads them, too.
+"""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+import behrt
 from behrt.cprd.delivery import find_parts
+from behrt.sequences.vocabulary import read_vocabulary
 from behrt.simulation.paths import simulated_parts
+from behrt.use.inputs import UNKNOWN_OTHERS
 
 from .conftest import TINY, Copy
+from .test_trained import gather, prediction_times
 
 pytestmark = pytest.mark.workflow
 
-AURUM = (*TINY, "--config", "run=aurum", "database=aurum")
+AURUM = (
+    *TINY,
+    "--config",
+    "run=aurum",
+    "database=aurum",
+    'inputs=["diagnoses", "medications", "tests"]',
+)
 SHARDS = ("00", "01")
 
 
@@ -28,10 +42,11 @@ def diagnoses(results: Path) -> pl.DataFrame:
     )
 
 
-def test_an_aurum_delivery_runs_to_sequences_and_tables(tiny: Copy, clean: Copy) -> None:
+def test_an_aurum_delivery_runs_to_predictions(tiny: Copy, clean: Copy, tmp_path: Path) -> None:
     results = clean.folder / "results" / "aurum"
     targets = [f"results/aurum/sequences/{shard}.parquet" for shard in SHARDS]
     targets += ["results/aurum/tables/cohort_flow.csv", "results/aurum/tables/population.csv"]
+    targets += ["results/aurum/predictions/T2/lightgbm_times.parquet"]
     clean.snakemake(*targets, "check_delivery", "--cores", "2", *AURUM)
     delivery = results / "delivery"
     assert find_parts(delivery, database="aurum") == simulated_parts(delivery, 2, "aurum")
@@ -53,11 +68,33 @@ def test_an_aurum_delivery_runs_to_sequences_and_tables(tiny: Copy, clean: Copy)
     assert inside.select(both).sort(both).equals(gold.select(both).sort(both))
     assert aurum.height > inside.height
 
+    words = read_vocabulary(results / "vocabulary.json")
+    assert set(words.concepts) == {"medications", "tests"}
+    others = (
+        pl.read_parquet(results / "meds" / "data" / "*.parquet")
+        .filter(pl.col("code").is_in(words.concept_codes))
+        .select("subject_id", day=pl.col("time").dt.date())
+    )
     sequences = pl.read_parquet(results / "sequences" / "*.parquet")
-    seen = aurum.select("subject_id", "day").unique()["subject_id"].value_counts()
+    days = pl.concat([aurum.select("subject_id", "day"), others]).unique()
+    seen = days["subject_id"].value_counts()
     visits = sequences.select("subject_id", visits=pl.col("visit_day").list.len())
     counted = visits.join(seen, on="subject_id")
     assert counted.height == seen.height
     assert (counted["visits"] == counted["count"]).all()
+    predicts_elsewhere(results, tmp_path / "elsewhere")
     again = clean.snakemake("--dry-run", "--cores", "1", *targets, *AURUM)
     assert "Nothing to be done" in again.stdout
+
+
+def predicts_elsewhere(results: Path, folder: Path) -> None:
+    """Compare the predictions of a gathered model, from the MEDS data, with the workflow's."""
+    gather(results, "lightgbm_times", folder)
+    found = behrt.load(folder).score(
+        results / "meds", prediction_times(results, "T2"), calibrated=False
+    )
+    predicted = pl.read_parquet(results / "predictions" / "T2" / "lightgbm_times.parquet")
+    scores = found.rows.join(predicted, on="subject_id", maintain_order="left")["scores"]
+    assert len(predicted) == len(found.rows) > 100
+    assert np.abs(found.risks - scores.to_numpy()).max() < 1e-6
+    assert set(found.refused) <= {UNKNOWN_OTHERS}  # codes that too few patients have
