@@ -4,7 +4,12 @@ Two targets also work on a delivery with faults, for which PARTS then has placeh
 needs no delivery, and `check_delivery` reports its faults.
 """
 
-from behrt.cprd.concepts.look_ups import LookUpFile, find_look_ups, needed
+from behrt.cprd.concepts.look_ups import (
+    LookUpFile,
+    find_look_ups,
+    find_medical,
+    needed,
+)
 from behrt.cprd.databases import DATABASES
 from behrt.cprd.delivery import find_parts, list_files, path_of, require
 from behrt.errors import InputError

@@ -1,11 +1,22 @@
 """Write the MEDS dataset in the layout `data/<split>/` (target `meds_by_split`).
 
-In: the MEDS dataset and its split; of a delivery, also the diagnoses in the codes of the source.
+In: the MEDS dataset and its split; of a delivery, also the records in the codes of the source.
 Out: meds_by_split/, for programs that read one folder per split. Of a split by time, only held-out
 patients have events from the cut-off on.
 """
 
 if CPRD:
+    # Look-ups that name codes of the source. A simulated delivery has no medical.txt.
+    MEDICAL = (
+        None
+        if SIMULATED or FAULT or DATABASE.name == "aurum"
+        else find_medical(DELIVERY, config["concepts"]["look_ups"])
+    )
+    SOURCE_LOOK_UPS = ({"medical": MEDICAL} if MEDICAL else {}) | (
+        {"products": CONCEPT_LOOK_UPS["product"]}
+        if "product" in CONCEPT_LOOK_UPS
+        else {}
+    )
 
     rule source_codes:
         input:
@@ -14,6 +25,7 @@ if CPRD:
                 if DATABASE.name == "aurum"
                 else {}
             ),
+            **{name: file.path for name, file in SOURCE_LOOK_UPS.items()},
             # by content, below: the date of a folder does not depend on its files
             lists=(
                 ancient(config["caliber"])
@@ -33,7 +45,15 @@ if CPRD:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=15,
         params:
-            content=lambda wildcards: content_of(config["caliber"]),
+            **{f"{name}_member": file.member for name, file in SOURCE_LOOK_UPS.items()},
+            content=lambda wildcards: content_of(
+                config["caliber"],
+                *(
+                    []
+                    if SIMULATED
+                    else [file.path for file in SOURCE_LOOK_UPS.values()]
+                ),
+            ),
             code=code_hash(SCRIPTS / "source_codes.py"),
         message:
             "Find the codes of the source in public coding systems"
@@ -46,6 +66,12 @@ if CPRD:
             diagnoses=DIAGNOSES,
             pointers=POINTERS,
             hospital=EXTRACTED["hes_diagnosis_hosp"],
+            prescriptions=[
+                path
+                for table in DATABASE.concepts["medications"]
+                for path in EXTRACTED[table]
+            ],
+            procedures=EXTRACTED["hes_procedures_epi"],
             source_codes="<results>/source_codes.parquet",
         output:
             events="<results>/source_events/{shard}.parquet",
@@ -63,7 +89,7 @@ if CPRD:
             shard=lambda wildcards: int(wildcards.shard),
             code=code_hash(SCRIPTS / "source_events.py"),
         message:
-            "List the diagnoses of shard {wildcards.shard} in the codes of the source"
+            "List the records of shard {wildcards.shard} in the codes of the source"
         script:
             "../scripts/source_events.py"
 
@@ -79,6 +105,11 @@ rule meds_by_split:
                 medcodes=MEDCODES,
                 icd="<results>/phenotypes/icd.parquet",
                 phenotypes="<results>/phenotypes/phenotypes.parquet",
+                **{
+                    name: f"<results>/concepts/codes/{name}.parquet"
+                    for name in ("products", "procedures")
+                    if f"<results>/concepts/codes/{name}.parquet" in CONCEPT_CODES
+                },
             )
             if CPRD
             else {}
@@ -100,6 +131,7 @@ rule meds_by_split:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
     params:
+        level=config["concepts"]["procedures"]["level"],
         cut_off=cut_off_of(config),
         code=code_hash(SCRIPTS / "meds_by_split.py"),
     message:

@@ -8,14 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from behrt import stage
+from behrt.cprd.concepts.procedures import Level
 from behrt.cprd.source_codes import describe_source_codes
 from behrt.files import atomic
 from behrt.logs import logger
 from behrt.meds_writer import write_codes, write_events
 from behrt.ontology import with_ancestors
 from behrt.sequences.frames import HELD_OUT
-
-ORDER = ("subject_id", "time", "code")
 
 
 def main(
@@ -29,6 +28,9 @@ def main(
     medcodes: Path | None = None,
     icd: Path | None = None,
     phenotypes: Path | None = None,
+    products: Path | None = None,
+    procedures: Path | None = None,
+    level: Level = 3,
     cut_off: str | None = None,
 ) -> None:
     """Write `folder`; a split has no file of a shard in which it has no subject.
@@ -36,8 +38,9 @@ def main(
     With a cut-off, the first day that is held out (YYYY-MM-DD), training and tuning patients have
     only events before it and events without a time, as in the sequences.
 
-    `source_events` are the diagnoses of each shard in the codes of the source, which `medcodes`,
-    `icd` and `phenotypes` map to diseases, and `source_codes` names. Each code has the parents that
+    `source_events` are the records of each shard in the codes of the source, which `medcodes`,
+    `icd` and `phenotypes` map to diseases, `products` and `procedures` (at `level`) to other words,
+    and `source_codes` names. Each code has the parents that
     its hierarchy gives it, which are listed as well.
     """
     split_of = pl.read_parquet(splits)
@@ -47,7 +50,7 @@ def main(
         if source_events:
             own = pl.read_parquet(source_events[number])
             seen |= set(own["code"].unique())
-            events = pl.concat([events, own], how="diagonal").sort(ORDER)
+            events = pl.concat([events, own], how="diagonal").sort(pl.all())
         named = events.join(split_of, on="subject_id", maintain_order="left")
         if cut_off:
             day = pl.col("time").dt.date()
@@ -66,6 +69,9 @@ def main(
             medcodes,
             icd,
             phenotypes,
+            products,
+            procedures,
+            level,
         )
         described = pl.concat([described, of_source])
     described = with_ancestors(described)

@@ -1,4 +1,4 @@
-"""One shard of the cohort's diagnoses as MEDS, in the codes of the source."""
+"""One shard of the cohort's records as MEDS, in the codes of the source."""
 
 from pathlib import Path
 
@@ -18,10 +18,20 @@ def main(
     events: Path,
     shard: int,
     pointers: list[Path] | None = None,
+    prescriptions: list[Path] | None = None,
+    procedures: list[Path] | None = None,
 ) -> None:
-    """Write one shard; the inputs are those of the stage `events`."""
-    named = pl.read_parquet(source_codes)
-    made = make_source_events(cohort, diagnoses, hospital, named, shard, pointers or [])
+    """Write one shard; the inputs are those of the stages `events` and `concept_events`."""
+    made = make_source_events(
+        cohort,
+        diagnoses,
+        hospital,
+        pl.read_parquet(source_codes),
+        shard,
+        pointers or [],
+        prescriptions or [],
+        procedures or [],
+    )
     write_events(made, events)
     logger.info("source events, shard %d: %d events", shard, made.height)
 

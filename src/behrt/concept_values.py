@@ -9,6 +9,12 @@ DONE, LOW, NORMAL, HIGH = "DONE", "LOW", "NORMAL", "HIGH"
 LEVELS = (DONE, LOW, NORMAL, HIGH)
 """What is known of a test: that it was done, or how its value lies to the range of reference."""
 
+LIMITS = {"BMI": (10.0, 100.0), "BLOOD_PRESSURE": (50.0, 300.0)}
+"""The lowest and the highest plausible value of a measurement, in its unit; systolic pressure."""
+
+IN_UNIT = {"BMI": "kg/m2", "BLOOD_PRESSURE": "mmHg"}
+"""The unit of the values of each measurement."""
+
 
 def level(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     """Return one of LEVELS: LOW below `low`, HIGH above `high`, else NORMAL.

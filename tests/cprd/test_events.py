@@ -217,28 +217,6 @@ def test_diagnoses_are_also_given_in_the_codes_of_the_source(case: Case) -> None
     ]
 
 
-def test_a_record_of_aurum_is_given_as_a_concept_of_snomed_ct_or_else_as_a_read_code(
-    tmp_path: Path,
-) -> None:
-    write_lists(tmp_path / "lists")
-    (tmp_path / "lists/primary_care/a.csv").write_text("Readcode,Readterm\nC34..00,Gout\n")
-    pl.DataFrame(
-        {
-            "medcode": [11, 12, 13, 14],
-            "readcode": ["C34..00", "C34", None, None],
-            "originalreadcode": [None, None, "C340.00", "EMISNQAD12"],
-            "snomed": [90560007, None, None, None],
-        }
-    ).write_parquet(tmp_path / "dictionary.parquet")
-    named = name_source_codes(tmp_path / "lists", [tmp_path / "dictionary.parquet"])
-    assert named.filter(system="medcode").select("code", "event", "term").rows() == [
-        ("11", "SNOMED//90560007", "Gout"),
-        ("12", "READ//C34..", None),
-        ("13", "READ//C340.00", None),
-        ("14", "MEDCODE//14", None),
-    ]
-
-
 def test_consultations_and_admissions_are_visits_without_a_diagnosis(case: Case) -> None:
     case.patient(1)
     case.row("consultation", 1, "2000-02-29")

@@ -29,9 +29,9 @@ Inputs = Annotated[Distinct[Input], AfterValidator(_with_diagnoses)]
 """Kinds of inputs, diagnoses among them. They are put in one order."""
 
 
-LookUp = Literal["product", "entity", "OPR", "SUM", "TQU", "YND", "NumUnit"]
-"""A look-up of CPRD: of GOLD product.txt, entity.txt and TXTFILES/<name>.txt, of Aurum
-EMISProductDictionary.txt (`product`) and NumUnit.txt."""
+LookUp = Literal["medical", "product", "entity", "OPR", "SUM", "TQU", "YND", "NumUnit"]
+"""A look-up of CPRD: of GOLD medical.txt (only for `meds_by_split`), product.txt, entity.txt and
+TXTFILES/<name>.txt, of Aurum EMISProductDictionary.txt (`product`) and NumUnit.txt."""
 
 Name = Annotated[str, Field(pattern="^[^/\\s]([^/]*[^/\\s])?$", examples=["HbA1c"])]
 """A name that is a part of a code: without a slash, and without spaces around it."""

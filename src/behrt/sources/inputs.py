@@ -7,7 +7,7 @@ import polars as pl
 
 from behrt.caliber.lists import NAME
 from behrt.concept_outcomes import OUTCOMES, UNCERTAIN_UNIT, UNMAPPED, first_outcome
-from behrt.concept_values import band, level, same_unit
+from behrt.concept_values import IN_UNIT, LIMITS, band, level, same_unit
 from behrt.concepts import PREFIXES
 from behrt.errors import InputError
 from behrt.settings.concepts import MeasurementSettings
@@ -23,10 +23,6 @@ KINDS = {
 """The input that each kind of code belongs to."""
 
 STATUSES = ("CURRENT", "EX", "NEVER")
-LIMITS = {"bmi": (10.0, 100.0), "blood_pressure": (50.0, 300.0)}
-"""The lowest and the highest plausible value: kg/m2, and mmHg (systolic)."""
-
-IN_UNIT = {"bmi": "kg/m2", "blood_pressure": "mmHg"}
 _TESTS = ("code", "test", "unit", "low", "high")
 
 
@@ -160,8 +156,8 @@ def judge_measurements(rows: pl.DataFrame, bands: MeasurementSettings) -> pl.Dat
             tests.
         bands: the lower edges of the bands.
     """
-    value, kind = pl.col("value"), pl.col("kind")
-    smoking = kind == "smoking"
+    value, kind = pl.col("value"), pl.col("kind").str.to_uppercase()
+    smoking = kind == "SMOKING"
     plausible = pl.lit(True)
     for name, (lowest, highest) in LIMITS.items():
         plausible = (
@@ -181,14 +177,14 @@ def judge_measurements(rows: pl.DataFrame, bands: MeasurementSettings) -> pl.Dat
     named = (
         pl.when(smoking)
         .then("status")
-        .when(kind == "bmi")
+        .when(kind == "BMI")
         .then(band(value, bands.bmi))
         .otherwise(band(value, bands.blood_pressure))
     )
     prefix = PREFIXES["measurements"]
     mapped = pl.col("outcome") == "mapped"
     return rows.with_columns(outcome=outcome).with_columns(
-        event=pl.when(mapped).then(pl.format(prefix + "{}//{}", kind.str.to_uppercase(), named)),
+        event=pl.when(mapped).then(pl.format(prefix + "{}//{}", kind, named)),
         value=pl.when(mapped & ~smoking).then(value).cast(pl.Float32),
         unit=pl.when(mapped).then(
             kind.replace_strict(IN_UNIT, default=None, return_dtype=pl.String)

@@ -31,6 +31,7 @@ NEEDED = {
 
 _FILES = {
     "gold": {
+        "medical": "medical",
         "product": "product",
         "entity": "entity",
         "OPR": "opr",
@@ -45,6 +46,7 @@ _FILES = {
 }
 _SHOWN = {
     "gold": {
+        "medical": "medical.txt",
         "product": "product.txt",
         "entity": "entity.txt",
         **{name: f"TXTFILES/{name}.txt" for name in ("OPR", "SUM", "TQU", "YND")},
@@ -98,14 +100,35 @@ def find_look_ups(
         InputError: a look-up is not there, or is there twice.
     """
     wanted = needed(database, inputs)
-    found: dict[str, list[LookUpFile]] = {name: [] for name in wanted}
-    unnamed = {name for name in wanted if name not in named}
+    found = _find(folder, database, list(wanted), named)
+    for name, files in found.items():
+        _require_one(name, files, folder, database, wanted[name])
+    return {name: files[0] for name, files in found.items()}
+
+
+def find_medical(folder: Path, named: Mapping[str, str]) -> LookUpFile | None:
+    """Find medical.txt of CPRD GOLD, which only the codes of the source need; None without it.
+
+    Raises:
+        InputError: it is there twice, or `concepts.look_ups` names a file that is not there.
+    """
+    found = _find(folder, "gold", ["medical"], named)["medical"]
+    if found:
+        _require_one("medical", found, folder, "gold", [])
+    return found[0] if found else None
+
+
+def _find(
+    folder: Path, database: str, names: Sequence[str], named: Mapping[str, str]
+) -> dict[str, list[LookUpFile]]:
+    found: dict[str, list[LookUpFile]] = {name: [] for name in names}
+    unnamed = {name for name in names if name not in named}
     for place in _texts(folder) if unnamed else ():
         stem = Path(place.member or place.path.name).stem.lower()
         for name in unnamed:
             if re.fullmatch(_FILES[database][name], stem):
                 found[name].append(LookUpFile(place.path, place.member, name))
-    for name in wanted.keys() - unnamed:
+    for name in found.keys() - unnamed:
         if not Path(named[name]).is_file():
             raise InputError(
                 f"config, concepts.look_ups.{name}",
@@ -113,9 +136,7 @@ def find_look_ups(
                 "Correct the path",
             )
         found[name].append(LookUpFile(Path(named[name]), _only_text(Path(named[name])), name))
-    for name, files in found.items():
-        _require_one(name, files, folder, database, wanted[name])
-    return {name: files[0] for name, files in found.items()}
+    return found
 
 
 def _only_text(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from behrt.concept_outcomes import UNCERTAIN_UNIT, first_outcome
-from behrt.concept_values import band
+from behrt.concept_values import IN_UNIT, LIMITS, band
 from behrt.concepts import PREFIXES
 from behrt.cprd.concepts import numbers
 from behrt.cprd.concepts.look_ups import LookUpFile, read_look_up
@@ -27,17 +27,12 @@ STATUS = {"yes": "CURRENT", "no": "NEVER", "ex": "EX"}
 LISTED = (*(f"{SMOKING}//{status}" for status in STATUS.values()), BMI, BLOOD_PRESSURE)
 """What the code list of CPRD Aurum may name."""
 
-LIMITS = {BMI: (10.0, 100.0), BLOOD_PRESSURE: (50.0, 300.0)}
-"""The lowest and the highest plausible value: kg/m2, and mmHg (systolic)."""
-
 _ENTITIES = {
     1: (BLOOD_PRESSURE, {"data1": "diastolic", "data2": "systolic"}),
     4: (SMOKING, {"data1": "status"}),
     13: (BMI, {"data3": "bmi"}),
 }
 """The entity types, and the fields that are read, as entity.txt names them."""
-
-IN_UNIT = {BMI: "kg/m2", BLOOD_PRESSURE: "mmHg"}
 
 _UNITS = {
     BMI: ("", "kg/m2", "kg/m*2", "kg/m^2", "kg/m\N{SUPERSCRIPT TWO}", "kg/m", "bmi"),
