@@ -1,7 +1,7 @@
 """The ceilings of every task (source `simulated`): the true probabilities of the labels.
 
 The oracle knows the whole state of the process; oracle_records knows the process, but only the
-records of the patients.
+recorded diagnoses of the patients.
 In: truth/, which no stage for a licensed delivery reads; the code lists; the task's examples.
 Out: predictions/<task>/{oracle,oracle_records}.parquet, like the predictions of a model.
 """

@@ -16,7 +16,9 @@ loops of the graph of risks; the susceptibility, the offset of the reviews and t
 independent of each other given the records; the day of an onset is known up to a bin; a code that
 is listed under two diseases is attributed to the likelier one; and whether a visit is an admission
 is estimated from nothing but the diseases that it records. So the scores are a lower bound of what
-can be reached from records. Like the oracle, it accounts neither for the flaws of the delivery nor
+can be reached from records of diagnoses. Other inputs (`behrt.simulation.concepts`) are not read: a
+treatment or a marker may show a disease that no diagnosis shows, so with them it is no bound of
+either kind. Like the oracle, it accounts neither for the flaws of the delivery nor
 for how the task chooses the last input visit. `benchmarks/ceiling_of_records.py` measures its
 errors.
 """

@@ -104,7 +104,7 @@ class Operations:
     Attributes:
         row: int64, the person's row.
         spell: int64, the admission's number within the person.
-        day: int64, of the procedure.
+        day: int64, of the admission, since the day of discharge depends on later admissions.
         code: int64, index into the codes.
     """
 
@@ -150,8 +150,6 @@ def make_operations(histories: Histories, procedures: Procedures, block: Block) 
     kept = np.sort(order[before < table["times"].to_numpy()[rule[order]]])
     stay, rule, row, day = stay[kept], rule[kept], row[kept], day[kept]
 
-    length = admissions["discharged_day"].to_numpy()[stay] - day
-    later = (histories.uniform("later", row, rule, day) * np.minimum(length + 1, 3)).astype(int)
     part = histories.uniform("ending", row, rule, day)
     code = procedures.start[rule] + skewed(part, procedures.size[rule])
-    return Operations(row, admissions["spell"].to_numpy()[stay].astype(np.int64), day + later, code)
+    return Operations(row, admissions["spell"].to_numpy()[stay].astype(np.int64), day, code)
