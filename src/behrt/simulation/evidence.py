@@ -6,7 +6,7 @@ import numpy as np
 
 from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import YEAR, pack
-from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Histories
+from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Histories, by_disease
 from behrt.simulation.onsets import fatal_probability
 from behrt.simulation.records import Records
 from behrt.simulation.silence import Silence, no_flare_up, no_review
@@ -220,7 +220,7 @@ def unrecorded(
         silence: of the process, at `BEFORE`.
     """
     count, diseases = histories.first.shape
-    made = np.ones((count, diseases, histories.states))
+    made = by_disease(count, diseases, histories.states, 1.0)
     made[:, :, RECORDED] = 0
     followed = histories.ends[:, 0] - histories.start
     for disease in range(diseases):
@@ -243,7 +243,8 @@ def survival(parameters: Parameters, histories: Histories, alive: np.ndarray) ->
         alive: float64 (patients), the last day on which each patient is known to live.
     """
     x = histories
-    made = np.ones((*x.first.shape, x.states))
+    patients, diseases = x.first.shape
+    made = by_disease(patients, diseases, x.states, 1.0)
     bins = x.start[:, None] - BEFORE
     parts = (x.ends[:, 1:] + x.ends[:, :-1]) / 2
     for disease in np.flatnonzero(parameters.fatality > 0):

@@ -164,6 +164,14 @@ def _product(one: _Chances, other: _Chances) -> _Chances:
     return one[0] * other[0], one[1] * other[1], one[2] * other[2]
 
 
+def by_disease(patients: int, diseases: int, states: int, value: float) -> np.ndarray:
+    """Return float64 (patients, diseases, states) of a value, whose diseases are apart in memory.
+
+    Messages pass between diseases, of all patients at once.
+    """
+    return np.full((diseases, patients, states), value).transpose(1, 0, 2)
+
+
 class Beliefs:
     """The distribution of the states of every disease of some patients, given their records.
 
@@ -222,8 +230,8 @@ class Beliefs:
             likelihood: float64 (patients, diseases, states).
         """
         self.risk, self.likelihood = risk, likelihood
-        self.prior, self.belief = np.zeros(self._shape), np.zeros(self._shape)
-        self.message = np.ones(self._shape)
+        self.prior, self.belief = (by_disease(*self._shape, 0.0) for _ in range(2))
+        self.message = by_disease(*self._shape, 1.0)
         self.sent: dict[int, np.ndarray] = {}
         self.pass_down()
 

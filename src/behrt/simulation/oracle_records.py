@@ -175,7 +175,7 @@ def posterior(
     base[recorded.row, recorded.disease] = 0
 
     def evidence(weight: np.ndarray) -> np.ndarray:
-        made: np.ndarray = base.copy()
+        made: np.ndarray = base.copy(order="K")
         for group, by_phase in ((flares, np.ones((len(flares.pairs.row), 1))), (reviews, weight)):
             now = np.einsum("pf,pfs->ps", by_phase, group.likelihood[..., 0])
             made[(*group.place, slice(RECORDED + 1))] = now
@@ -215,7 +215,8 @@ def _given_records(beliefs: Beliefs, risks: np.ndarray, weight: np.ndarray) -> n
 
 def _phases_of(beliefs: Beliefs, reviews: _Group, patients: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the distributions of the phase: of each patient, and of each pair without its own."""
-    state = (beliefs.prior * beliefs.message)[(*reviews.place, slice(RECORDED + 1))]
+    recorded = (*reviews.place, slice(RECORDED + 1))
+    state = beliefs.prior[recorded] * beliefs.message[recorded]
     own = np.einsum("ps,pfs->pf", state, reviews.likelihood[..., 0])
     own = np.log(np.maximum(own / np.maximum(own.max(axis=1, keepdims=True), _SMALLEST), 1e-4))
     total = np.zeros((patients, PHASES))
@@ -380,7 +381,8 @@ def _next_visit(
 
     # Reviews of recorded diseases: P(recorded at each | none before), by pair and phase.
     reviews = found.reviews
-    state = (beliefs.prior * beliefs.message)[(*reviews.place, slice(RECORDED + 1))]
+    recorded = (*reviews.place, slice(RECORDED + 1))
+    state = beliefs.prior[recorded] * beliefs.message[recorded]
     quiet = np.einsum("ps,pfsd->pfd", state, reviews.likelihood)
     made = 1 - quiet[..., 1:] / np.maximum(quiet[..., :-1], _SMALLEST)
     made = np.clip(made, 0, 1 - 1e-9)
