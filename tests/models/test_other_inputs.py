@@ -13,6 +13,7 @@ import torch
 from behrt.learning.encoder import token_types
 from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
+from behrt.learning.masked_language import MaskedLanguage
 from behrt.learning.run import Compute, Optimisation, TrainingRun, read_settings
 from behrt.models import behrt, forecast, model_named
 from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
@@ -110,6 +111,18 @@ def test_pretraining_predicts_every_word_and_a_classifier_starts_from_it(
         assert behrt.predict(train, of_task).shape == (len(train), N)
         config = json.loads((of_task.folder / "config.json").read_text(encoding="utf-8"))
         assert (config["n_diseases"], config["concepts"]) == (N, CONCEPTS)
+
+
+@pytest.mark.parametrize(("inputs", "last"), [(DIAGNOSES, N), (["diagnoses", "tests"], N + 5)])
+def test_pretraining_replaces_words_by_words_that_are_read(
+    build_examples: Build, patients: list[Patient], inputs: list[str], last: int
+) -> None:
+    given = build_examples(patients, N, CONCEPTS).only(inputs, keep_last=False)
+    masking = Masking(mask=0, random=1)
+    objective = MaskedLanguage(given, given, lambda *_: {}, 100, masking, seed=3)
+    batch, _ = objective._batch(given, np.arange(len(given)), np.random.default_rng(3))
+    drawn = np.unique(batch["tokens"]) - FIRST_DISEASE
+    assert drawn[drawn >= 0].tolist() == [*range(N), *range(N + 3, last)]
 
 
 def test_the_type_of_a_word_is_added_to_its_embedding(build_examples: Build) -> None:

@@ -3,6 +3,7 @@
 import calendar
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from behrt import hashing
 from behrt.errors import InputError
 from behrt.sequences.frames import Sequences
-from behrt.sequences.tasks import draw_examples, draw_task, window_end
+from behrt.sequences.sequences import build_sequences
+from behrt.sequences.tasks import draw_examples, draw_task, label_ends, visits_of, window_end
+from behrt.sequences.vocabulary import Vocabulary
 from behrt.tasks import Task
 
 EPOCH = date(1970, 1, 1)
@@ -256,6 +259,71 @@ def test_examples_equal_a_plain_reading_of_the_definition(
             )
         expected.append((subject, "tuning", j, sorted(label), sorted(known)))
     assert drawn.rows() == expected
+
+
+DISEASES = Vocabulary(tuple("abcdef"), ("Chapter",) * 6)
+OTHERS = replace(DISEASES, concept_codes=("MEDICATION//1", "TEST//2"), concept_names=("m", "t"))
+
+
+def sequences_of(
+    people: dict[int, tuple[Visits, date]], others: list[tuple[int, date, str]]
+) -> dy.DataFrame[Sequences]:
+    """Return the sequences of the events of people and of `others` (subject, day, code)."""
+    rows = list(others)
+    for subject, (visits, end) in people.items():
+        rows += [
+            (subject, date(1950, 1, 1), "MEDS_BIRTH"),
+            (subject, date(2003, 8, 20), "FOLLOW_UP//START"),
+            (subject, end, "FOLLOW_UP//END"),
+            *((subject, day, f"CODE//{'abcdef'[code]}") for day, held in visits for code in held),
+        ]
+    schema = {"subject_id": pl.Int64, "time": pl.Date, "code": pl.String}
+    events = pl.DataFrame(rows, schema=schema, orient="row").cast({"time": pl.Datetime("us")})
+    splits = pl.DataFrame({"subject_id": list(people)}).with_columns(split=pl.lit("train"))
+    return build_sequences(events, splits, OTHERS if others else DISEASES)
+
+
+def labels_at(sequences: pl.DataFrame, task: Task) -> dict[tuple[int, int], set[int]]:
+    """Return the label of a prediction after each visit, by subject and day."""
+    held: dict[tuple[int, int], set[int]] = {}
+    for row in sequences.iter_rows(named=True):
+        for code, visit in zip(row["code"], row["visit"], strict=True):
+            held.setdefault((row["subject_id"], visit), set()).add(code)
+    visits = visits_of(sequences.select("subject_id", "known_until", "visit_day", "visit"))
+    return {
+        (subject, day): set().union(*(held.get((subject, at), set()) for at in range(place, end)))
+        for subject, day, place, end in label_ends(visits, task)
+        .drop_nulls("label_end")
+        .select("subject_id", "day", "place", "label_end")
+        .iter_rows()
+    }
+
+
+@settings(max_examples=30)
+@given(subjects(), st.sampled_from([None, 6]), st.integers(1, 4), st.data())
+def test_words_of_other_inputs_change_no_label(
+    people: dict[int, tuple[Visits, date]], months: int | None, minimum: int, data: st.DataObject
+) -> None:
+    """On days with a diagnosis, they change no example; on other days, no label of a given day."""
+    people = {subject: of for subject, of in people.items() if of[0]}
+    days = [(subject, day) for subject, (visits, _) in people.items() for day, _ in visits]
+    assume(days)
+    task = Task("T9", months)
+    plain = sequences_of(people, [])
+    of_days = data.draw(st.lists(st.sampled_from(days), min_size=1))
+    same_days = sequences_of(people, [(*at, "TEST//2") for at in of_days])
+    assert same_days["visit_day"].equals(plain["visit_day"])
+    found, expected = (draw_examples(each, task, minimum, 3) for each in (same_days, plain))
+    assert found.equals(expected)
+
+    gaps = st.tuples(st.sampled_from(days), st.integers(0, 60))
+    more = [
+        (subject, min(day + timedelta(days=gap), people[subject][1]), "MEDICATION//1")
+        for (subject, day), gap in data.draw(st.lists(gaps, min_size=1))
+    ]
+    other_days = labels_at(sequences_of(people, more), task)
+    expected_labels = labels_at(plain, task)
+    assert {at: other_days[at] for at in expected_labels} == expected_labels
 
 
 def write_shards(frame: pl.DataFrame, folder: Path, shards: int) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from behrt.learning import engine
 from behrt.learning.engine import Objective
-from behrt.learning.examples import Examples
+from behrt.learning.examples import Examples, word_types
 from behrt.learning.words import Words, mask_words, packed_rows, words_of
 from behrt.settings.behrt import Masking
 
@@ -36,12 +37,20 @@ class MaskedLanguage(Objective):
     chooses = "tuning_loss"
     higher = False
 
+    @cached_property
+    def _read(self) -> np.ndarray | None:
+        """Int64: the words of the inputs that the training examples have; None for all words."""
+        if not self.train.concepts:
+            return None
+        types = word_types(self.train.n_diseases, self.train.concepts)
+        return np.flatnonzero(np.isin(types, types[self.train.codes]))
+
     def _batch(
         self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
     ) -> tuple[dict[str, Tensor], Tensor]:
         words = words_of(examples, rows, self.max_length, closing_mask=False)
         words, places, targets = mask_words(
-            words, self.masking, examples.n_words, generator, self.special_targets
+            words, self.masking, examples.n_words, generator, self.special_targets, self._read
         )
         return batch_of(words, places), torch.from_numpy(targets)
 

@@ -198,10 +198,13 @@ def mask_words(
     n_words: int,
     generator: np.random.Generator,
     special_targets: bool = False,
+    read: np.ndarray | None = None,
 ) -> tuple[Words, np.ndarray, np.ndarray]:
     """Mask some words: paper, Methods, "Pre-training BEHRT using masked language model".
 
-    With `special_targets`, CLS and SEP are masked like other words, as in the released code.
+    With `special_targets`, CLS and SEP are masked like other words, as in the released code. A word
+    is replaced by one of `read` (int64; None for all), since a word of an input that a model does
+    not read would show that it is not the right one.
 
     >>> tokens = np.array([CLS, FIRST_DISEASE, FIRST_DISEASE + 2, SEP])
     >>> words = Words(np.array([0, 4]), tokens, np.full(4, 616), np.zeros(4, dtype=np.int64))
@@ -226,7 +229,8 @@ def mask_words(
         targets[words.tokens[hidden] == token] = n_words + place
     tokens = words.tokens.copy()
     tokens[hidden] = MASK
-    tokens[replaced] = FIRST_DISEASE + generator.integers(n_words, size=len(replaced))
+    drawn = generator.integers(n_words if read is None else len(read), size=len(replaced))
+    tokens[replaced] = FIRST_DISEASE + (drawn if read is None else read[drawn])
     return Words(words.offsets, tokens, words.ages, words.visits), hidden, targets
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -46,6 +47,9 @@ _PLACES = (
     ("codes", "crosswalk"),
     ("codes", "snomed"),
     ("codes", "tests"),
+    ("concepts", "look_ups"),
+    ("concepts", "measurements", "codes"),
+    ("concepts", "tests", "codes"),
     ("delivery",),
     ("meds", "folder"),
     ("model",),
@@ -110,14 +114,13 @@ class Data:
 
 def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without the paths of the machine that it ran on."""
-    shown = {
-        key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()
-    }
-    for first, *rest in _PLACES:
-        if first in shown and not rest:
-            shown[first] = None
-        elif first in shown and rest[0] in shown[first]:
-            shown[first][rest[0]] = None
+    shown = deepcopy(dict(config))
+    for *sections, key in _PLACES:
+        inside = shown
+        for section in sections:
+            inside = inside.get(section, {})
+        if key in inside:
+            inside[key] = None
     for name, outcome in shown.get("outcomes", {}).items():
         shown["outcomes"][name] = outcome and {**outcome, "labels": outcome["labels"] and "labels"}
     return shown
