@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from behrt.errors import InputError
 from behrt.outcomes.labels import add_steps, finish, label_shard
+from behrt.sequences.frames import ConceptSequences
 from behrt.settings.outcomes import IndexDay, OutcomeSettings
 
 from .people import DISEASES, EPOCH, Visits, deaths, sequence, sequences, stays
@@ -63,6 +64,17 @@ def test_a_disease_counts_from_the_day_after_the_index_to_the_last_of_the_window
     stay = ((1, day, None, True),)
     for event in ("admission", "emergency_admission"):
         assert label_one({"event": event, "days": 30}, in_hospital=stay) == [label]
+
+
+def test_the_flow_names_the_visits_that_count() -> None:
+    """With other inputs, they need no diagnosis."""
+    plain = sequences(sequence(1, {INDEX: {0}}))
+    lists = {name: pl.List(pl.Int16) for name in ("concept", "concept_visit")}
+    others = plain.hstack(pl.DataFrame({name: [[]] for name in lists}, schema=lists))
+    outcome = OutcomeSettings(index=IndexDay(date=date.fromisoformat(INDEX)), **GOUT)
+    for read, word in ((plain, "a diagnosis"), (ConceptSequences.validate(others), "an input")):
+        _, steps = label_shard(read, deaths({}), None, outcome, DISEASES, "test", 7)
+        assert f"Visits with {word} by the index day: at least 1" in [s.name for s in steps]
 
 
 def test_a_window_of_months_ends_on_the_same_day_of_the_month() -> None:

@@ -231,7 +231,8 @@ def label_shard(
         since = window_end(pl.col("follow_up_start"), outcome.minimum_months) <= day
         keep(f"Months of follow-up before: at least {outcome.minimum_months}", since)
     enough = histories.visits.by(*rows()) >= outcome.minimum_visits
-    keep(f"Visits with a diagnosis by the index day: at least {outcome.minimum_visits}", enough)
+    word = "an input" if "concept" in sequences.columns else "a diagnosis"
+    keep(f"Visits with {word} by the index day: at least {outcome.minimum_visits}", enough)
     if having:
         keep(f"With {' or '.join(outcome.having)}", histories.of_diseases(having).by(*rows()) > 0)
     if without:

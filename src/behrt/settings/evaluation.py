@@ -120,7 +120,8 @@ class ExampleSettings(Section):
     """How a task's examples are drawn from patients' histories."""
 
     minimum_visits: Count = 4
-    """The fewest visits with a diagnosis that an input has (the paper's j > 3)."""
+    """The fewest visits with a diagnosis, or another of the run's `inputs`, that an input has (the
+    paper's j > 3)."""
 
     death: Literal["exclude", "label"] = "exclude"
     """What happens to a patient who dies within the window of a task of months: `exclude` leaves

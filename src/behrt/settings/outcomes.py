@@ -71,7 +71,8 @@ class OutcomeSettings(Section):
     """Diseases of which none is on record by the index day."""
 
     minimum_visits: Count = 1
-    """The fewest visits with a diagnosis by the index day. Models read these visits."""
+    """The fewest visits with a diagnosis, or another of the run's `inputs`, by the index day.
+    Models read these visits."""
 
     minimum_months: Annotated[int, Field(ge=0)] = 0
     """The fewest months of follow-up before the index day."""
