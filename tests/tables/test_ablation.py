@@ -73,7 +73,8 @@ def test_every_input_is_compared_with_diagnoses_only(tmp_path: Path, yardsticks:
     run = Run("simulated", rules, "strict", 50, 1)
     table = ablation_inputs.table(run, files, others, inputs, names, ["forecast"], yardsticks)
     one = table.filter(task="T2", label_set="all", metric="APS")
-    assert one["inputs"].to_list() == [*combinations, *yardsticks]
+    read = ["diagnoses", "diagnoses, medications", "diagnoses, tests", "all"]
+    assert one["inputs"].to_list() == [*read, *yardsticks]
     assert one["difference"].to_list()[1:4] == pytest.approx([0.01, 0.02, 0.03], abs=6e-5)
     assert one["difference"][0] is None
     assert one["patients"].to_list() == [60] * len(one)

@@ -39,15 +39,17 @@ def table(
         names: rows for comparison: prevalence and, where it is known, the truth.
 
     Returns:
-        protocol, task, model, label_set ("all" or "first_incidence"), inputs String (a name of
-        `combinations_of_inputs`, or of a yardstick); then metric, value, low, high, patients,
+        protocol, task, model, label_set ("all" or "first_incidence"), inputs String (what is read,
+        "all" of the run's, or the name of a yardstick); then metric, value, low, high, patients,
         undefined, difference, difference_low, difference_high as in table 1; the difference is null
         for diagnoses only.
 
     Raises:
         InputError: combinations were not scored on the same patients.
     """
-    combinations, of_task = list(combinations_of_inputs(inputs)), len(names)
+    combinations = [", ".join(read) for read in combinations_of_inputs(inputs).values()]
+    combinations[-1] = "all"
+    of_task = len(names)
     waiting = iter(metrics)
     parts = []
     for place, model in product(range(len(tasks)), models):
