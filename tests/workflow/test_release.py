@@ -151,7 +151,7 @@ def test_weights_are_released_on_demand_without_rows_of_few_patients(editable: C
 def predict_as_the_workflow(results: Path) -> None:
     """Release models with the lowest limit, and compare their predictions with the run's own.
 
-    They differ for diseases, and for patients of an age, that no training patient had.
+    They differ where no training patient had a disease or an age of the patient.
     """
     script("release").main(
         files=[],
@@ -180,6 +180,6 @@ def predict_as_the_workflow(results: Path) -> None:
         far = np.abs(found.risks - both["scores"].to_numpy())[:, kept].max(axis=1)
         assert kept.sum() > 20
         assert model.predict(results / "meds", at)["probability"].is_between(0, 1).all()
-        if kind == "behrt":  # of others, more is erased that no training patient read
-            assert far.max() < 1e-3
+        if kind != "forecast":  # its effects of pairs that no training patient had are erased
             assert np.mean(far < 1e-6) > 0.2
+            assert np.median(far) < 1e-5
