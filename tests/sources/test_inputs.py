@@ -481,6 +481,7 @@ PEOPLE = [
     (1, "1995-05-07", "BMI", 31.0),
     (1, "1995-05-08", "MEASUREMENT//SMOKING//EX"),
     (2, "1995-05-08", "MEASUREMENT//SMOKING//EX"),
+    (4, "1995-05-08", "MEASUREMENT//SMOKING//EX"),  # without a birth
     (3, "1991-01-01", "ICD10/E11"),
     (3, "1992-01-01", "MEDICATION//BNF//0601"),
 ]
@@ -499,7 +500,14 @@ EXPECTED = {
         ("1999-12-31", "FOLLOW_UP//END", None, None),
         ("1999-12-31", "PROCEDURE//OPCS4//K401", None, None),
     ],
-    2: [],
+    2: [
+        (None, "SEX//unknown", None, None),
+        ("1950-01-01", "MEDS_BIRTH", None, None),
+        ("1995-05-08", "FOLLOW_UP//END", None, None),
+        ("1995-05-08", "FOLLOW_UP//START", None, None),
+        ("1995-05-08", "MEASUREMENT//SMOKING//EX", None, None),
+    ],
+    4: [],
     3: [
         (None, "SEX//unknown", None, None),
         ("1950-01-01", "MEDS_BIRTH", None, None),
@@ -528,7 +536,7 @@ def test_a_dataset_becomes_meds_with_its_inputs_which_gives_itself_when_it_is_re
         ("procedures", "no date"): 1,
         ("tests", "mapped"): 2,
         ("tests", "no range"): 1,
-        ("measurements", "mapped"): 2,
+        ("measurements", "mapped"): 3,
         ("measurements", "unit not certain"): 1,
         ("measurements", "not in the cohort"): 1,
     }

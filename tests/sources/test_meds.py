@@ -314,7 +314,8 @@ def test_nothing_is_lost_and_nobody_has_events_outside_follow_up(
     write_records([records], folder / "r.parquet", 1, lambda: None)
     words = {"code": "ICD10/I10", "concept": None, "system": "icd10", "event": HYPERTENSION}
     CodeWords.validate(pl.DataFrame([words]), cast=True).write_parquet(folder / "w.parquet")
-    events, judged, flow = make_events([folder / "r.parquet"], folder / "w.parquet", 0)
+    made = make_events([folder / "r.parquet"], folder / "w.parquet", 0)
+    events, judged, flow = made.events, made.outcomes, made.flow
     assert judged["rows"].sum() == sum(code == "ICD10/I10" for _, _, code in rows)
     assert flow["patients"].to_list() == sorted(flow["patients"], reverse=True)
     subjects = {subject for subject, time, code in rows if time or not code.startswith("MEDS_")}

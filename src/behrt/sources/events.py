@@ -1,6 +1,7 @@
 """MEDS events of one shard of records: subjects, their follow-up, and their diagnoses in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dataframely as dy
@@ -8,6 +9,8 @@ import polars as pl
 from meds.schema import birth_code, death_code
 
 from behrt import flow
+from behrt.concept_events import make_concept_events, with_concepts
+from behrt.concept_outcomes import ConceptOutcomes
 from behrt.diagnosis_outcomes import (
     DiagnosisOutcomes,
     count_outcomes,
@@ -24,32 +27,55 @@ STEPS = (
     "With follow-up after birth",
     "With a diagnosis of the vocabulary in follow-up",
 )
+WITH_INPUTS = "With a diagnosis of the vocabulary or another input in follow-up"
+"""The last step of a run with inputs beyond diagnoses."""
+
+
+@dataclass(frozen=True)
+class ShardEvents:
+    """What the records of one shard become.
+
+    Attributes:
+        events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
+            with inputs beyond diagnoses numeric_value and unit; sorted by all, without duplicates.
+        outcomes: of the diagnoses.
+        concept_outcomes: of the other inputs.
+        flow: the subjects after each step.
+    """
+
+    events: pl.DataFrame
+    outcomes: dy.DataFrame[DiagnosisOutcomes]
+    concept_outcomes: dy.DataFrame[ConceptOutcomes]
+    flow: dy.DataFrame[Flow]
 
 
 def make_events(
-    parts: Sequence[Path], words: Path, shard: int
-) -> tuple[pl.DataFrame, dy.DataFrame[DiagnosisOutcomes], dy.DataFrame[Flow]]:
+    parts: Sequence[Path],
+    words: Path,
+    shard: int,
+    inputs: Mapping[str, pl.LazyFrame] | None = None,
+) -> ShardEvents:
     """Make one shard's events.
 
-    A diagnosis counts on the days of follow-up, first and last included; so do visits and death.
-    The same code on the same day is one event, at midnight.
+    A diagnosis counts on the days of follow-up, first and last included; so do other inputs, visits
+    and death. The same code on the same day is one event, at midnight; with different values it is
+    several.
 
     Args:
         parts: records.
         words: what each code becomes (`behrt.sources.words.CodeWords`).
         shard: its number.
-
-    Returns:
-        Events: subject_id Int64, time Datetime("us"), null for what does not change, code String;
-        sorted by all three, without duplicates. The outcomes of the diagnoses. The subjects after
-        each step.
+        inputs: records of other inputs (`behrt.sources.input_events.scan_inputs`), if there are.
     """
     records = scan_records(parts, shard).collect(engine="streaming")
     subjects = find_follow_up(records)
     followed = subjects.filter("followed")
     diagnoses = with_outcome(records, followed, pl.read_parquet(words))
     mapped = diagnoses.filter(pl.col("outcome") == "mapped")
-    cohort = followed.join(mapped, on="subject_id", how="semi")
+    window = followed.lazy().select("subject_id", follow_up_start="start", follow_up_end="end")
+    others, concept_outcomes = make_concept_events(window, inputs or {})
+    with_a_word = pl.concat([mapped.select("subject_id"), others.select("subject_id")])
+    cohort = followed.join(with_a_word, on="subject_id", how="semi")
     outcomes = count_outcomes(diagnoses.unique("row").lazy()).collect()
     visits = _within(records.filter(pl.col("kind") == "visit"), cohort)
     events = pl.concat(
@@ -70,12 +96,18 @@ def make_events(
         cohort.height,
     ]
     flow = pl.DataFrame(
-        {"step": range(len(STEPS)), "name": STEPS, "patients": counts},
+        {
+            "step": range(len(STEPS)),
+            "name": [*STEPS[:-1], STEPS[-1] if inputs is None else WITH_INPUTS],
+            "patients": counts,
+        },
         schema={"step": pl.Int8, "name": pl.String, "patients": pl.Int64},
     )
-    return (
-        timed.unique().sort("subject_id", "time", "code"),
+    made = timed.unique().sort("subject_id", "time", "code")
+    return ShardEvents(
+        made if inputs is None else with_concepts(made, others),
         sort_outcomes(outcomes),
+        concept_outcomes,
         Flow.validate(flow),
     )
 

@@ -40,20 +40,3 @@ def scan_inputs(
     return {
         concept: judged.filter(pl.col("concept") == concept).select(columns) for concept in concepts
     }
-
-
-def find_window(events: pl.DataFrame) -> pl.LazyFrame:
-    """Return subject_id, follow_up_start and follow_up_end of the subjects with events.
-
-    Args:
-        events: of `behrt.sources.events.make_events`.
-    """
-    day, code = pl.col("time").dt.date(), pl.col("code")
-    return (
-        events.lazy()
-        .group_by("subject_id")
-        .agg(
-            follow_up_start=day.filter(code == "FOLLOW_UP//START").min(),
-            follow_up_end=day.filter(code == "FOLLOW_UP//END").max(),
-        )
-    )
