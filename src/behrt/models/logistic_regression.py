@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from behrt import logs
@@ -65,6 +64,8 @@ def _fit_on_samples(
     train: Examples, tuning: Examples, settings: Settings, run: TrainingRun
 ) -> Weights:
     """Return what `fit_head` returns; each regression has its own training set."""
+    from sklearn.linear_model import LogisticRegression  # takes a second, which predictions spare
+
     read = partial(features, times=settings.times)
     given, sets = read(train), TrainingSets(train, settings, run)
     blocks = 1 + 2 * len(DECAYS) * settings.times
