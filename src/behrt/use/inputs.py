@@ -69,7 +69,7 @@ def read_inputs(
     Args:
         data: MEDS events: subject_id, time, code.
         at: subject_id and prediction_time, several per subject if wanted, and further columns,
-            which are kept. None predicts for each subject at the last diagnosis.
+            which are kept. None predicts for each subject at the last visit.
         vocabulary: of the model.
         refused: receives the number of diagnoses, subjects and predictions that are left out, by
             reason.

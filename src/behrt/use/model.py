@@ -136,14 +136,14 @@ class TrainedModel(LoadedModel):
     ) -> pl.DataFrame:
         """Return subject_id, prediction_time, disease and probability, one row per disease.
 
-        The model predicts from the last day with a diagnosis at or before the prediction time; the
-        time since then is not an input.
+        The model predicts from the last visit at or before the prediction time, a day with a
+        diagnosis or another word of its vocabulary; the time since then is not an input.
 
         Args:
             data: MEDS events (subject_id, time, code): a frame, a Parquet file, or the folder of a
                 dataset.
             at: subject_id and prediction_time, several per subject if wanted; None predicts at
-                the last diagnosis of each subject.
+                the last visit of each subject.
             calibrated: recalibrate as the assessment of the run does; otherwise the probabilities
                 are the model's own.
             diseases: some of the names; None for all.
