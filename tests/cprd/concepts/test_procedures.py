@@ -34,9 +34,14 @@ def test_the_day_is_of_the_procedure_else_of_the_episode_else_of_admission(tmp_p
         ("K40.1", None, EPISODE, ADMISSION),
         ("K40.1", None, None, ADMISSION),
         ("K40.1", None, None, None),
+        ("K40.1", ADMISSION, EPISODE, ADMISSION),
+        ("K40.1", ADMISSION - datetime.timedelta(days=1), EPISODE, ADMISSION),  # not known then
+        ("K40.1", datetime.date(1800, 1, 1), None, ADMISSION),
+        ("K40.1", EVENT, None, None),
     ]
     found = scan(tmp_path, rows, level=3)
-    assert found["day"].to_list() == [EVENT, EPISODE, ADMISSION, None]
+    days = [EVENT, EPISODE, ADMISSION, None, ADMISSION, EPISODE, ADMISSION, EVENT]
+    assert found["day"].to_list() == days
 
 
 @pytest.mark.parametrize(

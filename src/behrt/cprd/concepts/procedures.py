@@ -34,9 +34,10 @@ def scan_procedures(
 ) -> pl.LazyFrame:
     """Scan one shard's procedures as `behrt.concept_events` counts them.
 
-    The day is that of the procedure (evdate); where it is blank, the first day of the episode
-    (epistart), else that of admission (admidate). A procedure that HES marks as missing or not
-    known (`-`, `&`) has no code; what is not an OPCS-4 code is unmapped.
+    The day is that of the procedure (evdate); where it is blank or before admission, when nothing
+    of the stay was known, the first day of the episode (epistart), else that of admission
+    (admidate). A procedure that HES marks as missing or not known (`-`, `&`) has no code; what is
+    not an OPCS-4 code is unmapped.
 
     Args:
         parts: extracted parts of hes_procedures_epi.
@@ -45,9 +46,10 @@ def scan_procedures(
         listed: what `read_listed` returns, for "caliber".
     """
     written = pl.col("opcs").str.strip_chars()
+    within = (pl.col("evdate") >= pl.col("admidate")).fill_null(True)
     rows = scan_shard(parts, shard).select(
         "subject_id",
-        day=pl.coalesce("evdate", "epistart", "admidate"),
+        day=pl.coalesce(pl.when(within).then("evdate"), "epistart", "admidate"),
         code=pl.when(~written.is_in(opcs.MISSING)).then(written),
         opcs=opcs.at_level_4(pl.col("opcs")),
     )
