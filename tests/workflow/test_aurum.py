@@ -27,6 +27,7 @@ AURUM = (
     "run=aurum",
     "database=aurum",
     'inputs=["diagnoses", "medications", "tests"]',
+    'check={"megabytes": 100}',  # every row, to compare numbers
 )
 SHARDS = ("00", "01")
 
