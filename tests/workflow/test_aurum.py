@@ -21,14 +21,13 @@ from .test_trained import gather, prediction_times
 
 pytestmark = pytest.mark.workflow
 
-AURUM = (
-    *TINY,
-    "--config",
-    "run=aurum",
-    "database=aurum",
-    'inputs=["diagnoses", "medications", "tests"]',
-    'check={"megabytes": 100}',  # every row, to compare numbers
-)
+SETTINGS = """
+run: aurum
+database: aurum
+inputs: [diagnoses, medications, tests]
+check: {megabytes: 100} # every row, to compare numbers
+"""
+AURUM = (*TINY, "config/with_tests.yaml")
 SHARDS = ("00", "01")
 
 
@@ -44,6 +43,7 @@ def diagnoses(results: Path) -> pl.DataFrame:
 
 
 def test_an_aurum_delivery_runs_to_predictions(tiny: Copy, clean: Copy, tmp_path: Path) -> None:
+    (clean.folder / "config" / "with_tests.yaml").write_text(SETTINGS)
     results = clean.folder / "results" / "aurum"
     targets = [f"results/aurum/sequences/{shard}.parquet" for shard in SHARDS]
     targets += ["results/aurum/tables/cohort_flow.csv", "results/aurum/tables/population.csv"]
