@@ -141,7 +141,7 @@ INPUTS = {
     "outcome_few_scores": expand(
         "<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
         outcome=OUTCOMES,
-        number=[*FEW_LABELS, ALL_LABELS],
+        number=[*FEW_LABELS, ALL_LABELS_OF_MORE],
     ),
     "futures": "<results>/trajectories/incidence.parquet" if FORESEEING else None,
     # given by the user, or known of simulated patients
@@ -178,6 +178,9 @@ SETTINGS = {
     "tasks": lambda product: [TASK[task] for task in tasks_shown(product)],
     "task": task_shown,
     "outcomes": {name: outcome.title for name, outcome in outcomes_of(config).items()},
+    "outcome_ceilings": any(
+        SIMULATED and not outcome["labels"] for outcome in OUTCOMES.values()
+    ),
     "outcome_reference": (
         REFERENCE if REFERENCE in OUTCOME_MODELS else list(OUTCOME_MODELS)[-1]
     ),

@@ -23,7 +23,10 @@ HOSPITAL = dict(
 
 
 OUTCOME_MODELS = outcome_models_of(config)
+# Those of the table of few labels, which also shows what they learn from all.
+FEW_LABEL_MODELS = outcome_models_of(config, few_labels=True)
 ALL_LABELS = "all"
+ALL_LABELS_OF_MORE = "all_of_more_models"
 FEW_LABELS = [str(number) for number in config["evaluation"]["few_labels"]]
 
 
@@ -38,6 +41,21 @@ def label_sources(wildcards):
     return found
 
 
+def discharges(wildcards):
+    """Return the stays in hospital, as an input, if predictions are made at discharges."""
+    if OUTCOMES[wildcards.outcome]["index"] != "discharge":
+        return {}
+    return {"stays": expand("<results>/admissions/{shard}.parquet", shard=SHARDS)}
+
+
+def outcome_ceiling(wildcards):
+    """Return the true risks of an outcome, as an input, beside models of all labels."""
+    given = OUTCOMES[wildcards.outcome]["labels"]
+    known = SIMULATED and not given and wildcards.number == ALL_LABELS
+    path = f"<results>/outcomes/{wildcards.outcome}/predictions/oracle.parquet"
+    return {"oracle": path} if known else {}
+
+
 def includes_the_day(outcome):
     """Return whether the records of the day of a prediction are part of the input."""
     given = OUTCOMES[outcome]["records_of_the_day"]
@@ -50,6 +68,16 @@ def labels_learned(wildcards):
     if wildcards.number != ALL_LABELS:
         most.append(int(wildcards.number))
     return min((number for number in most if number is not None), default=None)
+
+
+def outcome_predictions(wildcards):
+    """Return the predictions that are assessed together."""
+    several = wildcards.number != ALL_LABELS
+    number = ALL_LABELS if wildcards.number == ALL_LABELS_OF_MORE else wildcards.number
+    return expand(
+        f"<results>/outcomes/{wildcards.outcome}/predictions/{number}/{{model}}.parquet",
+        model=FEW_LABEL_MODELS if several else OUTCOME_MODELS,
+    )
 
 
 def outcome_start(wildcards):
@@ -68,6 +96,6 @@ def outcome_searches(wildcards):
 def outcome_compute(wildcards):
     """Return how a model of an outcome is trained; only BEHRT uses the accelerator."""
     model = (
-        "mlm" if OUTCOME_MODELS[wildcards.model]["kind"] == "behrt" else "prevalence"
+        "mlm" if FEW_LABEL_MODELS[wildcards.model]["kind"] == "behrt" else "prevalence"
     )
     return compute_for(config, model)

@@ -1,9 +1,11 @@
 """Predict outcomes: single events that the configuration defines, or labels of a file.
 
-In: the sequences, the MEDS events (deaths), and the admissions of the delivery or dataset.
+In: the sequences, the MEDS events (deaths), and the admissions of the delivery or dataset; truth/,
+where patients are simulated, which only the oracle reads.
 Out: admissions/<shard>.parquet, the stays in hospital. In outcomes/<outcome>/: labels.parquet, one
 row per prediction; manifest.json, what is left after each criterion; models/<labels>/<model>/ and
-predictions/<labels>/<model>.parquet, where <labels> is `all` or the number that is learned from.
+predictions/<labels>/<model>.parquet, where <labels> is `all` or the number that is learned from;
+predictions/oracle.parquet of simulated patients.
 """
 
 if CPRD:
@@ -146,7 +148,7 @@ rule outcome_model:
         "<benchmarks>/outcome_model/{outcome}/{number}/{model}.jsonl"
     wildcard_constraints:
         outcome="|".join(OUTCOMES) or "$^",
-        model="|".join(OUTCOME_MODELS),
+        model="|".join(FEW_LABEL_MODELS),
         number="|".join([ALL_LABELS, *FEW_LABELS]),
     conda:
         "../envs/train.yaml"
@@ -156,7 +158,7 @@ rule outcome_model:
         runtime=1440,
         gpu=lambda wildcards: int(outcome_compute(wildcards)["accelerator"] == "gpu"),
     params:
-        recipe=lambda wildcards: OUTCOME_MODELS[wildcards.model],
+        recipe=lambda wildcards: FEW_LABEL_MODELS[wildcards.model],
         outcome=lambda wildcards: wildcards.outcome,
         diseases=lambda wildcards: list(outcomes_of(config)[wildcards.outcome].diseases),
         number=labels_learned,
@@ -164,7 +166,7 @@ rule outcome_model:
         compute=outcome_compute,
         code=lambda wildcards: code_hash(
             SCRIPTS / "outcome_model.py",
-            f"behrt.outcome_models.{OUTCOME_MODELS[wildcards.model]['kind']}",
+            f"behrt.outcome_models.{FEW_LABEL_MODELS[wildcards.model]['kind']}",
         ),
     message:
         "Train {wildcards.model} for {wildcards.outcome}, {wildcards.number} labels ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
@@ -172,12 +174,53 @@ rule outcome_model:
         "../scripts/outcome_model.py"
 
 
+if SIMULATED:
+
+    rule outcome_oracle:
+        input:
+            unpack(discharges),
+            people=expand("<results>/truth/people/{part}.parquet", part=SIMULATED),
+            onsets=expand("<results>/truth/onsets/{part}.parquet", part=SIMULATED),
+            codes="<results>/truth/codes.parquet",
+            medcodes="<results>/phenotypes/medcodes.parquet",
+            icd="<results>/phenotypes/icd.parquet",
+            labels="<results>/outcomes/{outcome}/labels.parquet",
+            vocabulary="<results>/vocabulary.json",
+        output:
+            predictions="<results>/outcomes/{outcome}/predictions/oracle.parquet",
+        log:
+            "<logs>/outcome_oracle/{outcome}.log",
+        benchmark:
+            "<benchmarks>/outcome_oracle/{outcome}.jsonl"
+        wildcard_constraints:
+            outcome="|".join(OUTCOMES) or "$^",
+        conda:
+            "../envs/etl.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 8000 * attempt,
+            runtime=120,
+        params:
+            outcome=lambda wildcards: OUTCOMES[wildcards.outcome],
+            name=lambda wildcards: wildcards.outcome,
+            practices=config["simulation"]["practices"],
+            seed=config["seed"],
+            process=config["simulation"]["process"],
+            code=code_hash(
+                SCRIPTS / "outcome_oracle.py",
+                "simulation/diseases.csv",
+                "simulation/risks.csv",
+            ),
+        message:
+            "Compute the true risks of {wildcards.outcome}"
+        script:
+            "../scripts/outcome_oracle.py"
+
+
 rule assess_outcome:
     input:
-        predictions=expand(
-            "<results>/outcomes/{{outcome}}/predictions/{{number}}/{model}.parquet",
-            model=OUTCOME_MODELS,
-        ),
+        unpack(outcome_ceiling),
+        predictions=outcome_predictions,
         sequences=SEQUENCES,
     output:
         scores="<results>/outcomes/{outcome}/assessment/{number}/scores.parquet",
@@ -189,7 +232,7 @@ rule assess_outcome:
         "<benchmarks>/assess_outcome/{outcome}/{number}.jsonl"
     wildcard_constraints:
         outcome="|".join(OUTCOMES) or "$^",
-        number="|".join([ALL_LABELS, *FEW_LABELS]),
+        number="|".join([ALL_LABELS, ALL_LABELS_OF_MORE, *FEW_LABELS]),
     conda:
         "../envs/analysis.yaml"
     threads: 1

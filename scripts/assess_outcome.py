@@ -18,9 +18,10 @@ def main(
     outcome: str,
     reference: str,
     bootstrap: Bootstrap,
+    oracle: Path | None = None,
 ) -> None:
-    """Score; `predictions` are <model>.parquet each."""
-    by_model = {path.stem: path for path in predictions}
+    """Score; `predictions` are <model>.parquet each, and `oracle` has the true risks."""
+    by_model = {path.stem: path for path in [*predictions, *([oracle] if oracle else [])]}
     found = assess_outcome(by_model, sequences, reference, bootstrap, outcome)
     write_parquet(found.scores, scores)
     write_parquet(found.reliability, reliability)

@@ -44,6 +44,7 @@ def settings(product: Product, **changes: Any) -> dict[str, Any]:
         "ceilings": True,
         "outcomes": {"death": "death within 90 days of a random visit"},
         "outcome_reference": "behrt_mask",
+        "outcome_ceilings": True,
         **changes,
     }
 

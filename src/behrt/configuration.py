@@ -484,8 +484,15 @@ AGE_SEX = "age_sex"
 """The model of age and sex, which every outcome has."""
 
 
-def outcome_models_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def outcome_models_of(
+    config: Mapping[str, Any], few_labels: bool = False
+) -> dict[str, dict[str, Any]]:
     """Return how each model is trained for an outcome, by name, as a recipe.
+
+    Args:
+        config: the whole configuration.
+        few_labels: whether those of `more_models` that start from random weights are added, which
+            show what pretraining is for where labels are few.
 
     Raises:
         InputError: `evaluation.outcome_models` names one that is not there, or cannot learn them.
@@ -501,6 +508,14 @@ def outcome_models_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if AGE_SEX in every:
         raise InputError(f"config, models.{AGE_SEX}", "this name is reserved", "Rename the model")
     named = chosen if chosen is not None else [name for name in config["models"] if name in able]
+    if few_labels and chosen is None:
+        named += [
+            name
+            for name in able
+            if every[name]["kind"] == "behrt"
+            and not every[name]["pretrained"]
+            and name not in named
+        ]
     recipes = {
         name: {
             "kind": every[name]["kind"],

@@ -48,6 +48,7 @@ def test_an_aurum_delivery_runs_to_predictions(tiny: Copy, clean: Copy, tmp_path
     targets = [f"results/aurum/sequences/{shard}.parquet" for shard in SHARDS]
     targets += ["results/aurum/tables/cohort_flow.csv", "results/aurum/tables/population.csv"]
     targets += ["results/aurum/predictions/T2/lightgbm_times.parquet"]
+    targets.append("results/aurum/outcomes/readmission_30d/labels.parquet")
     clean.snakemake(*targets, "check_delivery", "--cores", "2", *AURUM)
     delivery = results / "delivery"
     assert find_parts(delivery, database="aurum") == simulated_parts(delivery, 2, "aurum")
@@ -84,6 +85,13 @@ def test_an_aurum_delivery_runs_to_predictions(tiny: Copy, clean: Copy, tmp_path
     assert counted.height == seen.height
     assert (counted["visits"] == counted["count"]).all()
     predicts_elsewhere(results, tmp_path / "elsewhere")
+    labels = pl.read_parquet(results / "outcomes" / "readmission_30d" / "labels.parquet")
+    stays = pl.read_parquet(results / "admissions" / "*.parquet")
+    ended = stays.select("subject_id", day=pl.col("discharged").cast(pl.Date))
+    made = labels.select("subject_id", day=pl.col("prediction_time").dt.date())
+    assert labels.height > 1_000
+    assert made.join(ended, on=["subject_id", "day"], how="anti").is_empty()
+    assert 0.01 < labels["boolean_value"].mean() < 0.3  # type: ignore[operator]
     again = clean.snakemake("--dry-run", "--cores", "1", *targets, *AURUM)
     assert "Nothing to be done" in again.stdout
 

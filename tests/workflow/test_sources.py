@@ -28,6 +28,11 @@ shards: 2
 caliber: null
 meds: {folder: generated}
 codes: {own: ["dynamic//"], minimum_patients: 20}
+outcomes:
+  heart_failure_5y: null
+  death_1y: null
+  readmission_30d: null
+  mine: {labels: labels.parquet}
 """
 
 
@@ -94,6 +99,12 @@ def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
         f"results/generated/evaluation/T2/{name}.parquet" for name in ("prevalence", "history")
     ]
     targets.append("results/generated/tables/cohort_flow.csv")
+    targets.append("results/generated/outcomes/mine/labels.parquet")
+    last = (
+        events.drop_nulls("time").group_by("subject_id").agg(prediction_time=pl.col("time").max())
+    )
+    given = last.with_columns(boolean_value=pl.col("subject_id") % 2 == 0)
+    given.write_parquet(clean.folder / "labels.parquet")
     clean.snakemake("--cores", "2", *targets, *config)
     vocabulary = json.loads((results / "vocabulary.json").read_text())
     dynamic = events.filter(pl.col("code").str.starts_with("dynamic//"))
@@ -113,6 +124,9 @@ def test_a_dataset_made_by_another_program_runs_through(clean: Copy) -> None:
         .agg(visit_day=pl.col("time").dt.date().unique().sort())
     )
     assert visits.sort("subject_id").equals(expected.sort("subject_id"))
+    made = pl.read_parquet(results / "outcomes" / "mine" / "labels.parquet")
+    same = ["subject_id", "prediction_time", "boolean_value"]
+    assert made.join(given, on=same).height == made.height > 200
     scored = pl.read_parquet(results / "evaluation" / "T2" / "history.parquet")
     assert scored.height > 10
     again = clean.snakemake("--dry-run", "--cores", "2", *targets, *config)

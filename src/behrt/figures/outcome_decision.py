@@ -8,6 +8,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from behrt.evaluation.decision import MODEL, RECALIBRATED
+from behrt.evaluation.models import CEILING
 from behrt.figures.below import write_below
 from behrt.figures.decision import decision_handles, draw_panel
 from behrt.figures.models import broken, model_marks, models_of
@@ -20,7 +22,7 @@ _COLUMNS = 3
 def draw(
     table: pl.DataFrame, scores: pl.DataFrame, reference: str, outcomes: Mapping[str, str]
 ) -> Figure:
-    """Return one panel per outcome.
+    """Return one panel per outcome. The risks of the oracle are not recalibrated.
 
     Args:
         table: table *outcome_decision*.
@@ -28,6 +30,9 @@ def draw(
         reference: the model that is emphasised, with its 95 % interval.
         outcomes: what each outcome is, by name, in the order of the panels.
     """
+    its_own = (pl.col("model") == CEILING) & (pl.col("strategy") == MODEL)
+    strategy = pl.when(its_own).then(pl.lit(RECALIBRATED)).otherwise("strategy")
+    table = table.with_columns(strategy=strategy)
     marks = model_marks(models_of(table))
     columns = min(len(outcomes), _COLUMNS)
     rows = math.ceil(len(outcomes) / _COLUMNS)

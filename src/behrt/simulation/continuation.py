@@ -33,7 +33,7 @@ from behrt.simulation.recordings import (
     reviews,
 )
 from behrt.simulation.state import latest_days
-from behrt.simulation.visits import once_per_visit
+from behrt.simulation.visits import emergency_probability, once_per_visit
 from behrt.simulation.world import Parameters, World
 
 AT_ONCE = 20_000
@@ -53,6 +53,9 @@ class Continuations:
         row: int64, one element per recorded phenotype: the continuation.
         day: int64, its day since 1970-01-01, after the day from which the process is continued.
         phenotype: int64. Each is there once per continuation and day, sorted by these.
+        stay_row: int64, one element per stay in hospital, sorted: the continuation.
+        stay_day: int64, the day of admission.
+        stay_emergency: float64, the probability that it is an emergency.
     """
 
     patients: np.ndarray
@@ -61,6 +64,9 @@ class Continuations:
     row: np.ndarray
     day: np.ndarray
     phenotype: np.ndarray
+    stay_row: np.ndarray
+    stay_day: np.ndarray
+    stay_emergency: np.ndarray
 
 
 def continue_process(
@@ -72,6 +78,7 @@ def continue_process(
     seed: int,
     settings: ProcessSettings,
     coder: Coder,
+    other_deaths: bool = True,
 ) -> Iterator[Continuations]:
     """Yield continuations of the days after `day` up to `until`, for some patients at a time.
 
@@ -86,6 +93,9 @@ def continue_process(
         copies: continuations per patient.
         seed: of the continuations.
         coder: draws and maps the codes of records.
+        other_deaths: whether people die from other causes than the diseases. Without, a share of
+            continuations can be multiplied by the probability of that
+            (`behrt.simulation.people.alive_on`), which has no Monte Carlo error.
     """
     parameters = world.parameters
     begun, last = _known(truth, day, len(world.diseases), settings)
@@ -94,13 +104,27 @@ def continue_process(
         random = np.random.default_rng([seed, 3, first])
         chosen = np.repeat(np.arange(first, min(first + step, len(day))), copies)
         people = _people(world, truth.people[chosen], day[chosen], until[chosen], random, settings)
+        if not other_deaths:
+            people.death = np.full_like(people.death, np.inf)
         onset, _ = make_onsets(parameters, people, random, begun[:, chosen])
-        made = _recordings(parameters, people, onset, last[:, chosen], random, settings)
+        made, visit = _recordings(parameters, people, onset, last[:, chosen], random, settings)
         place, phenotype = coder.draw(made.disease, made.hospital, random)
         found = np.stack([made.row[place], made.day[place], phenotype], axis=1)
         row, recorded, phenotype = np.unique(found.astype(np.int64), axis=0).T
         followed = people.death >= people.collected
-        yield Continuations(chosen, followed, people.death, row, recorded, phenotype)
+        begins = np.flatnonzero(np.diff(visit, prepend=-1))
+        stays = made.take(begins[made.hospital[begins]])
+        yield Continuations(
+            chosen,
+            followed,
+            people.death,
+            row,
+            recorded,
+            phenotype,
+            stays.row.astype(np.int64),
+            stays.day.astype(np.int64),
+            emergency_probability(stays.reason),
+        )
 
 
 def tally(
@@ -206,8 +230,8 @@ def _recordings(
     last: np.ndarray,
     random: np.random.Generator,
     settings: ProcessSettings,
-) -> Recordings:
-    """Return what is recorded after `people.start`, each disease once per visit.
+) -> tuple[Recordings, np.ndarray]:
+    """Return what is recorded after `people.start`, as `once_per_visit` does.
 
     Args:
         parameters, people, settings: of the process.
@@ -243,5 +267,4 @@ def _recordings(
     parts.append(further_admissions(parameters, chronic_cases, onwards, random))
     own = Recordings.join(parts)
     coded = comorbidities(own, chronic_cases, len(now), random, settings)
-    made, _ = once_per_visit(Recordings.join([own, coded]), random)
-    return made
+    return once_per_visit(Recordings.join([own, coded]), random)

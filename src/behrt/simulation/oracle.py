@@ -46,7 +46,9 @@ from behrt.simulation.expected_recordings import (
     reviews_by_day,
 )
 from behrt.simulation.process import Block
+from behrt.simulation.recordings import ADMISSION, DUE
 from behrt.simulation.state import State, state_at
+from behrt.simulation.visits import emergency_probability
 from behrt.simulation.world import Parameters, World
 
 HORIZON = 1096
@@ -133,6 +135,38 @@ def visit_probability(
         _, _, none_by = _first_visit(world.parameters, state, settings, coding)
         probability[chunk] = 1 - none_by[np.arange(len(longest)), window[chunk] - 1]
     return probability
+
+
+def no_admission(
+    world: World,
+    block: Block,
+    rows: np.ndarray,
+    day: np.ndarray,
+    window_days: np.ndarray | int,
+    settings: ProcessSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(no admission to hospital on a day in (day, day + window_days]), and P(no emergency).
+
+    Both are float64 (len(rows)). The arguments are those of `true_probabilities`.
+    """
+    parameters = world.parameters
+    window = np.broadcast_to(np.asarray(window_days, dtype=np.int64), rows.shape)
+    shares = np.ones(2), emergency_probability(np.array([DUE, ADMISSION]))
+    probability = np.empty((2, len(rows)))
+    for begin in range(0, len(rows), _CHUNK):
+        chunk = slice(begin, begin + _CHUNK)
+        state = state_at(world, block, rows[chunk], day[chunk], window[chunk], settings)
+        row, disease = np.nonzero(np.isfinite(state.onset))
+        chronic = parameters.chronic[disease]
+        due = onset_by(parameters, state)[:, :, -1]
+        again = flare_up_due(parameters, state, row, disease)
+        due[row, disease] = np.where(chronic, 0.0, again)
+        rate = np.where(chronic, parameters.admissions[disease] * state.window[row], 0.0)
+        steady = np.bincount(row, rate, len(due))
+        for kind, (of_due, of_steady) in enumerate(shares):
+            none = np.log1p(-of_due * due * parameters.hospital).sum(axis=1)
+            probability[kind, chunk] = np.exp(none - of_steady * steady)
+    return probability[0], probability[1]
 
 
 def _forecast(

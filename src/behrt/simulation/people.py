@@ -105,12 +105,35 @@ def baseline_death(
 
     The rate of death grows exponentially with age (Gompertz).
     """
-    growth = settings.fatal_growth
-    rate = settings.fatal_rate * np.where(female, 0.8, 1.25)
-    rate = rate * np.exp(growth * ((start - birth) / YEAR - 60))
+    growth, rate = settings.fatal_growth, _death_rate(female, birth, start, settings)
     years = np.log1p(random.exponential(size=len(birth)) * growth / rate) / growth
     day: np.ndarray = np.floor(start + years * YEAR + 1)
     return day
+
+
+def _death_rate(
+    female: np.ndarray, birth: np.ndarray, start: np.ndarray, settings: ProcessSettings
+) -> np.ndarray:
+    """Return the yearly rate of death from other causes than the diseases at a day."""
+    rate = settings.fatal_rate * np.where(female, 0.8, 1.25)
+    return np.asarray(rate * np.exp(settings.fatal_growth * ((start - birth) / YEAR - 60)))
+
+
+def alive_on(
+    female: np.ndarray,
+    birth: np.ndarray,
+    start: np.ndarray,
+    day: np.ndarray,
+    settings: ProcessSettings,
+) -> np.ndarray:
+    """Return the probability that `baseline_death` is on `day` or later.
+
+    It is that of people who are alive at `start`, which is before `day`.
+    """
+    growth, rate = settings.fatal_growth, _death_rate(female, birth, start, settings)
+    years = np.maximum(day - 1 - start, 0) / YEAR
+    probability: np.ndarray = np.exp(-rate / growth * np.expm1(growth * years))
+    return probability
 
 
 def people_frame(people: People) -> pl.DataFrame:

@@ -9,6 +9,8 @@ from behrt.simulation.people import People
 from behrt.simulation.recordings import ADMISSION, COMORBIDITY, Recordings
 
 _FAR_AWAY = 2**20
+_DAY_CASES = 0.35
+"""Share of stays that end on the day of admission."""
 
 
 def once_per_visit(made: Recordings, random: np.random.Generator) -> tuple[Recordings, np.ndarray]:
@@ -62,23 +64,49 @@ def arrange_visits(
     stay = begins[in_hospital]
     owner, admitted = made.row[stay], made.day[stay].astype(np.int64)
     age = (admitted - people.birth[owner]) / YEAR
-    length = random.geometric(1 / (1.5 + np.maximum(age, 0) / 12))
-    length = np.where(random.random(len(stay)) < 0.35, 0, length)
+    length = random.geometric(_leaving(age))
+    length = np.where(random.random(len(stay)) < _DAY_CASES, 0, length)
     following = np.append(admitted[1:], 0)
     same = np.append(owner[1:] == owner[:-1], False)
     latest = np.where(same, following - 1, np.iinfo(np.int64).max)
     latest = np.minimum(latest, np.minimum(people.death[owner], _FAR_AWAY).astype(np.int64))
-    unplanned = 0.45 + 0.3 * (made.reason[stay] == ADMISSION)
     admissions = pl.DataFrame(
         {
             "person": people.person[owner],
             "spell": number[in_hospital].astype(np.int32),
             "admitted_day": admitted.astype(np.int32),
             "discharged_day": np.minimum(admitted + length, latest).astype(np.int32),
-            "emergency": random.random(len(stay)) < unplanned,
+            "emergency": random.random(len(stay)) < emergency_probability(made.reason[stay]),
         }
     )
     return diagnoses, admissions
+
+
+def emergency_probability(reason: np.ndarray) -> np.ndarray:
+    """Return the probability that a stay is an emergency, given the reason of its first record."""
+    probability: np.ndarray = 0.45 + 0.3 * (reason == ADMISSION)
+    return probability
+
+
+def _leaving(age: np.ndarray) -> np.ndarray:
+    """Return the probability of leaving on each day after that of admission, by age in years."""
+    probability: np.ndarray = 1 / (1.5 + np.maximum(age, 0) / 12)
+    return probability
+
+
+def stay_probability(days: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(a stay lasts some days) and P(it lasts at least as long), float64.
+
+    The next stay or death may end it earlier.
+
+    Args:
+        days: int64, from 0 on.
+        age: at admission, in years.
+    """
+    leaving = _leaving(age)
+    longer = (1 - _DAY_CASES) * (1 - leaving) ** np.maximum(days - 1, 0)
+    exactly = np.where(days == 0, _DAY_CASES, longer * leaving)
+    return exactly, np.where(days == 0, 1.0, longer)
 
 
 def _is_first(made: Recordings) -> np.ndarray:

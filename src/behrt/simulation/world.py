@@ -146,10 +146,15 @@ class Parameters:
             fatal_scale=column("fatal_lag_years") * YEAR,
         )
 
+    @property
+    def pairwise(self) -> bool:
+        """Whether no mechanism is on, so that risks are pairwise and additive."""
+        edges = (edge for into in self.edges_into for edge in into)
+        return not any(edge.modifiers or edge.by_subtype for edge in edges)
+
     def require_pairwise(self, forecast: str) -> None:
         """Raise InputError if a mechanism is on, which a closed form does not account for."""
-        edges = (edge for into in self.edges_into for edge in into)
-        if any(edge.modifiers or edge.by_subtype for edge in edges):
+        if not self.pairwise:
             raise InputError(
                 "simulation.process.mechanisms",
                 f"{forecast} holds only for risks that are pairwise and additive",

@@ -30,7 +30,8 @@ def table(run: Run, scores: list[Path], outcomes: Mapping[str, str]) -> pl.DataF
             rows = pl.read_parquet(path).filter(
                 pl.col("subgroup") == ALL, pl.col("metric").is_in(RANKING)
             )
-            labels = pl.lit(path.parent.name).alias("labels")
+            number = path.parent.name
+            labels = pl.lit(number if number.isdecimal() else "all").alias("labels")
             found = tabulate(rows, name, run.disclosure).drop("risks", "subgroup", "group")
             parts.append(found.select("outcome", labels, pl.exclude("outcome")))
     return with_facts(pl.concat(parts), protocol=run.protocol)
