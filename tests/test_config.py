@@ -176,6 +176,22 @@ BY_TIME = {"by": "time", "cut_off": "2010-01-01"}
         ({"source": "cprd", "caliber": "x"}, r"delivery.folder: it is missing"),
         ({"source": "cprd", "delivery": {"folder": "x"}}, r"caliber: it is missing"),
         ({"source": "meds"}, r"meds.folder: it is missing"),
+        (
+            {
+                "source": "meds",
+                "meds": {"folder": "x"},
+                "concepts": {"procedures": {"level": "caliber"}},
+            },
+            r"concepts.procedures.level: a MEDS dataset's procedures are its own codes",
+        ),
+        (
+            {
+                "source": "meds",
+                "meds": {"folder": "x"},
+                "concepts": {"medications": {"level": "chapter"}},
+            },
+            r"concepts.medications.level: a MEDS dataset's medications are its own codes",
+        ),
         ({"source": "omop", "omop": {}}, r"omop.folder: it is missing"),
         (
             {"meds": {"systems": [{"prefix": "ICD10", "system": "icd"}]}},

@@ -9,6 +9,9 @@ DONE, LOW, NORMAL, HIGH = "DONE", "LOW", "NORMAL", "HIGH"
 LEVELS = (DONE, LOW, NORMAL, HIGH)
 """What is known of a test: that it was done, or how its value lies to the range of reference."""
 
+SMOKING_STATUSES = ("CURRENT", "EX", "NEVER")
+"""What is known of smoking."""
+
 LIMITS = {"BMI": (10.0, 100.0), "BLOOD_PRESSURE": (50.0, 300.0)}
 """The lowest and the highest plausible value of a measurement, in its unit; systolic pressure."""
 

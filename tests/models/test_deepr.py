@@ -85,7 +85,7 @@ def test_a_long_sentence_is_cut_at_a_visits_edge(build_examples: Build) -> None:
         (5, [*second, BEYOND, *last]),
         (4, last),
         (2, last),
-        (1, last[-1:]),  # one visit alone is too long
+        (1, last[:1]),  # the last visit is too long
     ):
         cut = split_words(Settings(maximum_words=maximum), examples)
         assert cut == [[RAREWORD], kept, diseases(4)], maximum

@@ -1,6 +1,7 @@
 """What too few patients used is erased from weights of every kind of model, and nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from behrt.release.weights import (
     Support,
     Training,
     erase,
+    erased_words,
     patients_with,
     support_of,
 )
+from behrt.sequences.vocabulary import Vocabulary
 from behrt.settings.behrt import Settings
 
 N = 7
@@ -242,6 +245,15 @@ def test_fine_tuning_counts_as_few_patients_as_either_training() -> None:
     assert both.diseases.tolist() == [6, 2]
     assert both.rows["a"].patients.tolist() == [2, 3, 8]
     assert both.chose == 20
+
+
+def test_erased_words_of_other_inputs_are_counted() -> None:
+    support = Support(np.array([9, 2]), {}, 50, np.array([4, 5, 0]))
+    diseases = Vocabulary(("Gout", "Stroke"), ("x", "x"))
+    assert erased_words(diseases, support, 5) == {"diseases_erased": ["Stroke"]}
+    others = replace(diseases, concept_codes=("TEST//a", "TEST//b", "TEST//c"))
+    found = erased_words(others, support, 5)
+    assert found == {"diseases_erased": ["Stroke"], "other_words_erased": 2}
 
 
 def test_models_that_cannot_be_released_are_refused() -> None:

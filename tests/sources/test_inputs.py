@@ -319,12 +319,27 @@ def test_smoking_is_read_from_the_concept_or_its_value(tmp_path: Path) -> None:
         {
             "person_id": 1,
             "observation_date": DAY,
-            "observation_concept_id": [4310250, 43054909, 43054909, 7],
-            "value_as_concept_id": [None, 45879404, 0, None],
+            "observation_concept_id": [4310250, 43054909, 43054909, 7, 4298794],
+            "value_as_concept_id": [None, 45879404, 0, None, 45878245],
         }
     )
     found = omop(tmp_path, "observation", rows)
-    assert found["event"].to_list() == ["MEASUREMENT//SMOKING//EX", "MEASUREMENT//SMOKING//NEVER"]
+    expected = [
+        ("MEASUREMENT//SMOKING//EX", "mapped", "OMOP//4310250"),
+        ("MEASUREMENT//SMOKING//NEVER", "mapped", "OMOP//45879404"),
+        (None, "unmapped", "OMOP//45878245"),  # "Smoker" was answered with "No"
+    ]
+    assert found.select("event", "outcome", "code").rows() == expected
+    # In the table measurement, they are measurements as well, and not tests.
+    renamed = rows.rename(lambda name: name.replace("observation", "measurement"))
+    measured = omop(tmp_path, "measurement", renamed)
+    smoking = measured.filter(pl.col("concept") == "measurements")
+    assert smoking.select("event", "outcome", "code").rows() == expected
+    tested = measured.filter(pl.col("concept") == "tests")["code"].to_list()
+    assert tested == ["OMOP//43054909", "OMOP//7"]
+    only = omop(tmp_path, "measurement", renamed, ("measurements",))
+    assert only.select("event", "outcome", "code").rows() == expected
+    assert omop(tmp_path, "measurement", renamed, ("tests",))["code"].to_list() == tested
 
 
 CONCEPTS = """concept_id\tconcept_name\tvocabulary_id\tconcept_class_id\tconcept_code

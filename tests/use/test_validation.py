@@ -10,6 +10,7 @@ from behrt.sequences.frames import ConceptSequences, Sequences
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.use.validation import with_words_of
 
+INPUTS = ("diagnoses", "medications", "tests")
 OWN = Vocabulary(("Asthma", "Gout", "Local", "Stroke"), ("x",) * 4)
 MODEL = Vocabulary(("Angina", "Asthma", "Gout", "Stroke"), ("x",) * 4)
 
@@ -28,7 +29,7 @@ def histories() -> pl.DataFrame:
 
 
 def test_words_that_the_model_does_not_know_are_left_out() -> None:
-    found = with_words_of(histories(), OWN, MODEL, shared_words=True)
+    found = with_words_of(histories(), OWN, MODEL, INPUTS, shared_words=True)
     assert Sequences.is_valid(found)
     lists = found.select("visit_day", "visit_age", "code", "visit").rows()
     assert lists == [([20, 30], [2, 3], [2, 3], [0, 1]), ([], [], [], []), ([], [], [], [])]
@@ -36,16 +37,16 @@ def test_words_that_the_model_does_not_know_are_left_out() -> None:
 
 def test_another_vocabulary_is_refused() -> None:
     with pytest.raises(InputError, match="3 of the run's 4 words are among the model's 4"):
-        with_words_of(histories(), OWN, MODEL, shared_words=False)
+        with_words_of(histories(), OWN, MODEL, INPUTS, shared_words=False)
 
 
 def test_a_vocabulary_without_a_shared_word_is_refused() -> None:
     with pytest.raises(InputError, match="0 of the run's 1 words"):
-        with_words_of(histories(), Vocabulary(("Local",), ("x",)), MODEL, shared_words=True)
+        with_words_of(histories(), Vocabulary(("Local",), ("x",)), MODEL, INPUTS, shared_words=True)
 
 
 def test_the_same_vocabulary_changes_nothing() -> None:
-    assert with_words_of(histories(), OWN, OWN, shared_words=False).equals(histories())
+    assert with_words_of(histories(), OWN, OWN, INPUTS, shared_words=False).equals(histories())
 
 
 OTHERS = replace(
@@ -65,14 +66,18 @@ def with_others() -> pl.DataFrame:
 
 def test_words_of_other_inputs_that_the_model_does_not_know_are_left_out() -> None:
     """The diseases are the same, so the words need not be."""
-    found = with_words_of(with_others(), OWN_OTHERS, OTHERS, shared_words=False)
+    found = with_words_of(with_others(), OWN_OTHERS, OTHERS, INPUTS, shared_words=False)
     assert ConceptSequences.is_valid(found)
     row = found.row(0, named=True)
     assert (row["concept"], row["concept_visit"]) == ([6, 6, 6], [0, 1, 2])
-    diagnoses = with_words_of(with_others(), OWN_OTHERS, MODEL, shared_words=False)
+    diagnoses = with_words_of(with_others(), OWN_OTHERS, MODEL, INPUTS, shared_words=False)
     assert diagnoses.equals(histories())
 
 
 def test_an_input_of_the_model_that_the_run_does_not_read_is_refused() -> None:
-    with pytest.raises(InputError, match="config, inputs: the model was trained with medications"):
-        with_words_of(histories(), MODEL, OTHERS, shared_words=True)
+    with pytest.raises(InputError, match="config, inputs: the model reads medications"):
+        with_words_of(histories(), MODEL, OTHERS, INPUTS, shared_words=True)
+    read = ["diagnoses"]  # a model's own inputs may be fewer than the words of its vocabulary
+    found = with_words_of(histories(), MODEL, OTHERS, read, shared_words=False)
+    assert found["concept"].list.len().to_list() == [0, 0, 0]
+    assert found.select(Sequences.column_names()).equals(histories())

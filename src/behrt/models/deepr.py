@@ -98,7 +98,7 @@ def sentences(
 
     The diseases of a visit are in random order, or in ascending order without a generator, so that
     the sentence depends only on the contents of each visit. If the latest visit is longer
-    than a sentence, its last diseases in that order are kept. A history without any is RAREWORD.
+    than a sentence, its first words in that order are kept. A history without any is RAREWORD.
     """
     visits, visit_offsets = latest_visits(examples, rows, settings.maximum_words)
     positions, code_offsets = ragged_take(examples.code_offsets, visits)
@@ -120,9 +120,9 @@ def sentences(
     days = examples.visit_day[visits].astype(np.int64)
     words[gaps] = gap_words(np.diff(days, prepend=0)[follows])
 
-    ends = word_offsets[visit_offsets[1:]]
-    lengths = np.minimum(ends - word_offsets[visit_offsets[:-1]], settings.maximum_words)
-    kept, offsets = ragged_ranges(ends - lengths, lengths)
+    starts = word_offsets[visit_offsets[:-1]]
+    lengths = np.minimum(word_offsets[visit_offsets[1:]] - starts, settings.maximum_words)
+    kept, offsets = ragged_ranges(starts, lengths)
     words = words[kept]
     if not lengths.all():
         words = np.insert(words, offsets[:-1][lengths == 0], RAREWORD)

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from hashlib import sha256
-from itertools import compress, groupby
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -25,7 +25,14 @@ from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import covered, derived
 from behrt.release.scan import PATIENT_DATA, SOLVED, Finding, Watch, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
-from behrt.release.weights import Support, erase, patients_with, support_of, training_of
+from behrt.release.weights import (
+    Support,
+    erase,
+    erased_words,
+    patients_with,
+    support_of,
+    training_of,
+)
 from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.settings.behrt import Pretraining
@@ -257,8 +264,7 @@ def _release_models(
                 _copy_metrics(model.folder / METRICS, out / name / METRICS)
             files = (path for path in sorted((out / name).rglob("*")) if path.is_file())
             entries |= {path.relative_to(out).as_posix(): {} for path in files}
-            diseases = list(compress(words.phenotypes, few))
-            entries[f"{name}/{WEIGHTS}"] = {"diseases_erased": diseases}
+            entries[f"{name}/{WEIGHTS}"] = erased_words(words, support, rules.threshold)
     return entries, withheld
 
 

@@ -10,10 +10,10 @@ weights. (Ritchie et al., "Machine learning models in trusted research environme
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from behrt.learning.artefacts import read_config
 from behrt.learning.examples import Examples
 from behrt.learning.protocol import protocol_named
 from behrt.models import model_named
+from behrt.sequences.vocabulary import Vocabulary
 from behrt.training import TrainingData, training_examples
 
 _PATIENTS_AT_ONCE = 65_536
@@ -231,6 +232,22 @@ def erase(
     for name in set(support.rows) & set(weights):
         values = erased[name][: module.DISEASE_ROWS.get(name)]
         _erase_rows(values, support.rows[name], least)
+    return erased
+
+
+def erased_words(words: Vocabulary, support: Support, threshold: int) -> dict[str, Any]:
+    """Return what a release states of the words that `erase` erases.
+
+    Returns:
+        diseases_erased, their names; and, if there are words of other inputs, other_words_erased,
+        their number.
+    """
+    least = max(threshold, 1)
+    erased: dict[str, Any] = {
+        "diseases_erased": list(compress(words.phenotypes, support.diseases < least))
+    }
+    if words.concept_codes:
+        erased["other_words_erased"] = int((support.others < least).sum())
     return erased
 
 

@@ -241,6 +241,15 @@ class RunSettings(Section):
                 "CALIBER's lists of procedures are not read with OMOP tables",
                 "Give 3 or 4",
             )
+        if self.source == "meds":
+            for name in ("medications", "procedures"):
+                default = getattr(ConceptSettings(), name).level
+                if getattr(self.concepts, name).level != default:
+                    raise InputError(
+                        f"concepts.{name}.level",
+                        f"a MEDS dataset's {name} are its own codes, which have no level",
+                        f"Remove it, or set it to {default}",
+                    )
         hospital = {"hes_hospital", "hes_diagnosis_hosp"}
         if "procedures" in self.inputs and hospital <= set(self.delivery.without):
             raise InputError(

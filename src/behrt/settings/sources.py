@@ -156,8 +156,8 @@ class MeasurementConcepts(Section):
     """What the concepts are of; blood pressure is systolic."""
 
     concepts: Distinct[Count]
-    """Of smoking, ids in observation_concept_id or value_as_concept_id; of the others, in
-    measurement_concept_id."""
+    """Ids in measurement_concept_id; of smoking, in value_as_concept_id of the tables observation
+    and measurement or, where that is blank or 0, in the concept of the row."""
 
     units: DistinctOrNone[Count] = ()
     """Ids in unit_concept_id of kg/m2, or of mmHg. Values with other units are not used."""
@@ -208,7 +208,7 @@ class Omop(Section):
         MeasurementConcepts(
             kind="smoking",
             status="CURRENT",
-            concepts=(4298794, 4276526, 40766945, 45881517, 45884037),
+            concepts=(4298794, 4276526, 45881517, 45884037),
         ),
         MeasurementConcepts(kind="smoking", status="EX", concepts=(4310250, 45883458)),
         MeasurementConcepts(kind="smoking", status="NEVER", concepts=(4144272, 45879404, 45883537)),

@@ -7,7 +7,7 @@ import polars as pl
 
 from behrt.caliber.lists import NAME
 from behrt.concept_outcomes import OUTCOMES, UNCERTAIN_UNIT, UNMAPPED, first_outcome
-from behrt.concept_values import IN_UNIT, LIMITS, band, level, same_unit
+from behrt.concept_values import IN_UNIT, LIMITS, SMOKING_STATUSES, band, level, same_unit
 from behrt.concepts import PREFIXES
 from behrt.errors import InputError
 from behrt.settings.concepts import MeasurementSettings
@@ -22,7 +22,6 @@ KINDS = {
 }
 """The input that each kind of code belongs to."""
 
-STATUSES = ("CURRENT", "EX", "NEVER")
 _TESTS = ("code", "test", "unit", "low", "high")
 
 
@@ -165,7 +164,7 @@ def judge_measurements(rows: pl.DataFrame, bands: MeasurementSettings) -> pl.Dat
         )
     outcome = first_outcome(
         {
-            UNMAPPED: smoking & ~pl.col("status").is_in(STATUSES).fill_null(False),
+            UNMAPPED: smoking & ~pl.col("status").is_in(SMOKING_STATUSES).fill_null(False),
             "no value": ~smoking & value.is_null() & ~pl.col("written"),
             "value cannot be read": ~smoking & value.is_null(),
             UNCERTAIN_UNIT: ~smoking & ~pl.col("certain"),

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 
 from behrt.caliber.lists import NAME
 from behrt.concept_outcomes import UNMAPPED
-from behrt.concept_values import DONE, LEVELS, same_unit
+from behrt.concept_values import DONE, LEVELS, SMOKING_STATUSES, same_unit
 from behrt.concepts import PREFIXES
 from behrt.errors import InputError
 from behrt.settings.concepts import MeasurementSettings
 from behrt.sources.codes import check_pattern
-from behrt.sources.inputs import KINDS, STATUSES, as_records, judge_measurements, judge_tests
+from behrt.sources.inputs import KINDS, as_records, judge_measurements, judge_tests
 from behrt.sources.records import BATCH_ROWS, IMPOSSIBLE, Tally, impossible
 
 OWN = "own"
@@ -24,7 +24,7 @@ _OWN = {
     "medications": "(?:BNF|SUBSTANCE|ATC|OMOP|CODE)//.+",
     "procedures": "(?:OPCS4|CALIBER|OMOP|CODE)//.+",
     "tests": f".+//(?:{'|'.join(LEVELS)})",
-    "measurements": f"(?:SMOKING//(?:{'|'.join(STATUSES)})|(?:BMI|BLOOD_PRESSURE)//.+)",
+    "measurements": f"(?:SMOKING//(?:{'|'.join(SMOKING_STATUSES)})|(?:BMI|BLOOD_PRESSURE)//.+)",
 }
 """What follows the prefix of a code that this workflow has written."""
 

@@ -40,6 +40,7 @@ _LAYOUTS = {
             "range_low",
             "range_high",
             "operator_concept_id",
+            "value_as_concept_id",
         ),
     ),
     "observation": (
@@ -148,9 +149,12 @@ def read_batches(
     known = measurements.frame()
     for rows in omop.read_rows(path, layout, tally, blank):
         if table == "measurement":
-            yield _measured(rows, concepts, known, tests, bands)
+            smoking, others = _split(rows, known, "measurement")
+            if "measurements" in concepts:
+                yield _smoking(smoking, bands)
+            yield _measured(others, concepts, known, tests, bands)
         elif table == "observation":
-            yield _observed(rows, known, bands)
+            yield _smoking(_split(rows, known, "observation")[0], bands)
         elif table == "drug_exposure":
             yield _coded(rows, "medications", "drug_concept_id", "drug_exposure_start_date")
         else:
@@ -210,13 +214,7 @@ def _measured(
         unit_text=_column(rows, "unit_source_value", pl.String),
         written=pl.lit(False),
         exact=operator.is_null() | operator.is_in(_EQUAL),
-    ).join(
-        known.filter(pl.col("kind") != "smoking"),
-        left_on="concept_id",
-        right_on="concept",
-        how="left",
-        maintain_order="left",
-    )
+    ).join(known, left_on="concept_id", right_on="concept", how="left", maintain_order="left")
     made = []
     if "measurements" in concepts:
         measured = typed.drop_nulls("kind").with_columns(
@@ -247,20 +245,40 @@ def _measured(
     return pl.concat(made)
 
 
-def _observed(rows: pl.DataFrame, known: pl.DataFrame, bands: MeasurementSettings) -> pl.DataFrame:
-    smoking = known.filter(pl.col("kind") == "smoking").select("concept", "kind", "status")
-    answer = rows.with_columns(
-        found=pl.coalesce(
-            pl.when(_column(rows, name, pl.Int64).is_in(smoking["concept"].implode())).then(name)
-            for name in ("value_as_concept_id", "observation_concept_id")
-            if name in rows.columns
+def _split(
+    rows: pl.DataFrame, known: pl.DataFrame, table: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split the rows of a table into those of smoking and others.
+
+    A row is of smoking if its answer or its concept is. Its status is that of the answer; the
+    concept decides only where there is no answer, since it may be a question.
+
+    Returns:
+        subject_id, day, found (the concept that decides), kind, status (null if the answer has
+        none); and the other rows as they are.
+    """
+    smoking = known.filter(pl.col("kind") == "smoking").select("concept", "status")
+    listed = smoking["concept"].implode()
+    concept, answer = (
+        _above_0(_column(rows, name, pl.Int64))
+        for name in (f"{table}_concept_id", "value_as_concept_id")
+    )
+    is_smoking = pl.any_horizontal(concept.is_in(listed), answer.is_in(listed)).fill_null(False)
+    of_smoking = (
+        rows.filter(is_smoking)
+        .select(
+            "subject_id",
+            day=f"{table}_date",
+            found=pl.coalesce(answer, concept),
+            kind=pl.lit("smoking"),
         )
-    ).join(smoking, left_on="found", right_on="concept", how="inner", maintain_order="left")
-    typed = answer.select(
-        "subject_id",
-        "kind",
-        "status",
-        day="observation_date",
+        .join(smoking, left_on="found", right_on="concept", how="left", maintain_order="left")
+    )
+    return of_smoking, rows.filter(~is_smoking)
+
+
+def _smoking(rows: pl.DataFrame, bands: MeasurementSettings) -> pl.DataFrame:
+    typed = rows.with_columns(
         concept=pl.lit("measurements"),
         code=_code(pl.col("found")),
         value=pl.lit(None, pl.Float64),

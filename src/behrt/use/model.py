@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from behrt.concepts import DIAGNOSES
 from behrt.errors import InputError
 from behrt.learning.artefacts import check_vocabulary, inputs_of, read_config, read_weights
 from behrt.learning.examples import Examples
@@ -124,6 +125,16 @@ class TrainedModel(LoadedModel):
                 "Use `embed`, or a model that was trained for a task",
             )
         return self.description.task
+
+    @property
+    def inputs(self) -> set[str]:
+        """The kinds of input that the model, or any member of an ensemble, reads."""
+        members = [self.folder / MEMBERS / member for member in self.description.members]
+        read: set[str] = set()
+        for folder in members or [self.folder]:
+            own = inputs_of(folder)
+            read |= {DIAGNOSES, *(self.vocabulary.concepts if own is None else own)}
+        return read
 
     def predict(
         self,

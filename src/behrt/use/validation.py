@@ -1,6 +1,6 @@
 """A trained model on the patients of another place: its predictions, and what came true."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,11 @@ from behrt.use.model import TrainedModel
 
 
 def with_words_of(
-    sequences: pl.DataFrame, own: Vocabulary, model: Vocabulary, shared_words: bool
+    sequences: pl.DataFrame,
+    own: Vocabulary,
+    model: Vocabulary,
+    inputs: Collection[str],
+    shared_words: bool,
 ) -> pl.DataFrame:
     """Return histories in the words of a model.
 
@@ -24,19 +28,21 @@ def with_words_of(
         sequences: as `behrt.sequences.frames.Sequences`, in the words of `own`.
         own: the vocabulary of the histories.
         model: the vocabulary of the model.
+        inputs: those that the model reads, which may be fewer than its vocabulary has words of.
         shared_words: whether diseases that the model does not know may be left out. Words of other
             inputs that it does not know always are. A visit without another word is then no visit.
 
     Raises:
         InputError: the diseases differ, and `shared_words` is false, or they share none; or the
-            model has words of an input that the run does not read.
+            model reads an input that the run does not.
     """
     if own.version == model.version:
         return sequences
-    if missing := [concept for concept in model.concepts if concept not in own.concepts]:
+    needed = [concept for concept in model.concepts if concept in inputs]
+    if missing := [concept for concept in needed if concept not in own.concepts]:
         raise InputError(
             "config, inputs",
-            f"the model was trained with {missing[0]}, which this run does not read",
+            f"the model reads {missing[0]}, which this run does not",
             f"Add {missing[0]} to inputs",
         )
     shared = sorted(set(own.phenotypes) & set(model.phenotypes))
@@ -133,7 +139,7 @@ def predict_examples(
         )
     parts = []
     for shard in sequences:
-        read = with_words_of(pl.read_parquet(shard), vocabulary, words, shared_words)
+        read = with_words_of(pl.read_parquet(shard), vocabulary, words, model.inputs, shared_words)
         schema = ConceptSequences if words.concepts else DiagnosisSequences
         histories = schema.validate(read)
         drawn = draw_examples(histories, task, model.description.minimum_visits, seed).filter(

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -251,33 +252,39 @@ def test_an_observation_is_a_test_by_the_code_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "own", "problem"),
+    ("lines", "problem"),
     [
-        ([LIVER], {"HbA1c"}, r"HbA1c\.entities: no entity type 275 in entity\.txt"),
+        ([LIVER], r"no entity type 275 in entity\.txt"),
         (
             [HBA1C.replace("\tTest\t", "\tClinical\t"), LIVER],
-            set(),
             "entity type 275 is of the table Clinical, not Test",
         ),
-        ([HBA1C.replace("Value", "Weeks"), LIVER], set(), "275 has other fields than a test"),
+        (
+            [HBA1C.replace("HbA1c", "Glucose"), LIVER],
+            r"entity type 275 is 'Glucose - diabetic control' in entity\.txt, not hba1c",
+        ),
+        ([HBA1C.replace("Value", "Weeks"), LIVER], "275 has other fields than a test"),
     ],
 )
-def test_an_entity_type_that_is_not_certain_is_refused(
-    tmp_path: Path, lines: list[str], own: set[str], problem: str
+def test_an_entity_type_that_does_not_fit_is_refused_and_a_standard_one_left_out(
+    tmp_path: Path, lines: list[str], problem: str
 ) -> None:
-    with pytest.raises(InputError, match=problem):
-        laboratory.entity_types(entity_file(tmp_path, *lines), DEFINITIONS, own)
+    tests = {"HbA1c": laboratory.definitions({})["HbA1c"], "Liver": DEFINITIONS["Liver"]}
+    file = entity_file(tmp_path, *lines)
+    with pytest.raises(InputError, match=r"HbA1c\.entities: .*" + problem):
+        laboratory.entity_types(file, tests, {"HbA1c"})
+    recorded, left_out = laboratory.entity_types(file, tests, set())
+    assert recorded["test"].to_list() == ["Liver"]
+    assert list(left_out) == ["HbA1c"]
+    assert re.search(problem, left_out["HbA1c"])
 
 
-def test_a_standard_test_is_what_its_entity_type_is_called(tmp_path: Path) -> None:
+def test_standard_tests_that_the_look_up_has_are_read(tmp_path: Path) -> None:
     tests = laboratory.definitions({})
-    haemoglobin = f"165\tHaemoglobin\tTest\tHaematology\t7\t{SEVEN}"
-    with pytest.raises(InputError, match=r"entity type 165 is 'Haemoglobin' .*, not creatinine"):
-        laboratory.entity_types(entity_file(tmp_path, haemoglobin), tests, set())
-    recorded, absent = laboratory.entity_types(entity_file(tmp_path, HBA1C), tests, set())
+    recorded, left_out = laboratory.entity_types(entity_file(tmp_path, HBA1C), tests, set())
     assert recorded.rows() == [(275, "HbA1c", False, 10.0, 250.0, "mmol/mol")]
-    assert "Creatinine" in absent
-    assert "HbA1c" not in absent
+    assert left_out["Creatinine"] == "no entity type 165 in entity.txt"
+    assert "HbA1c" not in left_out
 
 
 def test_the_standard_tests_are_of_different_entity_types_and_have_plausible_limits() -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from behrt.concepts import concepts_in
 from behrt.cprd.concepts import measurements, prescriptions, procedures, products, tests
 from behrt.cprd.concepts.look_ups import LookUpFile, read_codes
+from behrt.logs import logger
 from behrt.settings.concepts import ConceptSettings, MeasurementSettings
 
 Frames = dict[str, pl.DataFrame]
@@ -89,10 +90,12 @@ def _tests(
         for name, test in settings.tests.definitions.items()
     }
     defined = tests.definitions(own)
-    absent: list[str] = []
+    left_out: dict[str, str] = {}
     frames: Frames = {}
     if database == "gold":
-        frames["tests"], absent = tests.entity_types(look_ups["entity"], defined, own)
+        frames["tests"], left_out = tests.entity_types(look_ups["entity"], defined, own)
+        for name, reason in left_out.items():
+            logger.info("the standard test %s is left out: %s", name, reason)
         units = read_codes(look_ups["SUM"])
         frames["operators"] = _meanings(tests.operators(read_codes(look_ups["OPR"])))
         frames["qualifiers"] = _meanings(tests.qualifiers(read_codes(look_ups["TQU"])))
@@ -108,7 +111,7 @@ def _tests(
         "codes": frames["tests"].height,
         "units": dict(counted.iter_rows()),
         "without_a_unit": sorted(used.keys() - set(counted["test"])),
-        "standard_tests_without_an_entity_type": absent,
+        "standard_tests_left_out": left_out,
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from behrt.concept_outcomes import UNCERTAIN_UNIT, first_outcome
-from behrt.concept_values import IN_UNIT, LIMITS, band
+from behrt.concept_values import IN_UNIT, LIMITS, SMOKING_STATUSES, band
 from behrt.concepts import PREFIXES
 from behrt.cprd.concepts import numbers
 from behrt.cprd.concepts.look_ups import LookUpFile, read_look_up
@@ -24,7 +24,7 @@ SMOKING, BMI, BLOOD_PRESSURE = "SMOKING", "BMI", "BLOOD_PRESSURE"
 STATUS = {"yes": "CURRENT", "no": "NEVER", "ex": "EX"}
 """The status of smoking, by its text in YND.txt."""
 
-LISTED = (*(f"{SMOKING}//{status}" for status in STATUS.values()), BMI, BLOOD_PRESSURE)
+LISTED = (*(f"{SMOKING}//{status}" for status in SMOKING_STATUSES), BMI, BLOOD_PRESSURE)
 """What the code list of CPRD Aurum may name."""
 
 _ENTITIES = {

@@ -81,7 +81,7 @@ def definitions(own: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Labora
 
 def entity_types(
     file: LookUpFile, tests: Mapping[str, LaboratoryTest], own: Iterable[str]
-) -> tuple[dy.DataFrame[Recorded], list[str]]:
+) -> tuple[dy.DataFrame[Recorded], dict[str, str]]:
     """Find how the entity types of the tests record them, in entity.txt.
 
     Args:
@@ -90,11 +90,12 @@ def entity_types(
         own: the names of those in the configuration, whose entity types must be there.
 
     Returns:
-        The entity types, and the standard tests that the look-up has none of.
+        The entity types, and why standard tests are left out: the look-up has no such entity type,
+        describes it otherwise, or gives it other fields than those of a test.
 
     Raises:
-        InputError: an entity type is of two tests, is not in the look-up, is described otherwise,
-            or has other fields than a test.
+        InputError: an entity type is of two tests, or one of the configuration's does not fit the
+            look-up.
     """
     columns = {"enttype": ("enttype",), "description": ("description",), "type": ("filetype",)}
     fields = {f"data{place}": (f"data{place}",) for place in range(1, 7)}
@@ -102,19 +103,20 @@ def entity_types(
     known = {row["enttype"]: row for row in rows.fill_null("").to_dicts()}
     own = set(own)
     found: dict[int, dict[str, Any]] = {}
-    absent = []
+    left_out: dict[str, str] = {}
     for name, test in tests.items():
         where = f"config, concepts.tests.definitions.{name}.entities"
-        here = [entity for entity in test.entities if str(entity) in known]
-        if test.entities and not here and name not in own:
-            absent.append(name)
+        try:
+            only_qualifier = {
+                entity: _has_only_a_qualifier(known.get(str(entity)), entity, test, where)
+                for entity in test.entities
+            }
+        except InputError as error:
+            if name in own:
+                raise
+            left_out[name] = error.problem
             continue
         for entity in test.entities:
-            row = known.get(str(entity))
-            if row is None:
-                raise InputError(
-                    where, f"no entity type {entity} in {file.path.name}", "Correct the number"
-                )
             if entity in found:
                 raise InputError(
                     where, f"{entity} is also of {found[entity]['test']}", "Keep one of the two"
@@ -122,18 +124,20 @@ def entity_types(
             found[entity] = {
                 "code": entity,
                 "test": name,
-                "only_qualifier": _has_only_a_qualifier(row, entity, test, where),
+                "only_qualifier": only_qualifier[entity],
                 "lowest": test.lowest,
                 "highest": test.highest,
                 "in_unit": test.unit,
             }
-    return _recorded(list(found.values())), absent
+    return _recorded(list(found.values())), left_out
 
 
 def _has_only_a_qualifier(
-    row: Mapping[str, str], entity: int, test: LaboratoryTest, where: str
+    row: Mapping[str, str] | None, entity: int, test: LaboratoryTest, where: str
 ) -> bool:
     """Check an entity type; return whether it has a qualifier and a range, and no value."""
+    if row is None:
+        raise InputError(where, f"no entity type {entity} in entity.txt", "Correct the number")
     described = row["description"].strip()
     if row["type"].strip().lower() != "test":
         raise InputError(
