@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from behrt.disclosure import Rules
-from behrt.evaluation.bootstrap import Bootstrap
+from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.calibration import calibrate
 from behrt.evaluation.decision import MODEL, RECALIBRATED, THRESHOLDS
-from behrt.evaluation.outcome_decision import net_benefits_of
+from behrt.evaluation.outcome_decision import ALL, SUBGROUP_THRESHOLDS, net_benefits_of
 from behrt.evaluation.outcome_reliability import reliability_of
-from behrt.evaluation.outcomes import ALL, METRICS, _Measuring, scores_of
+from behrt.evaluation.outcomes import METRICS, _Measuring, scores_of
 from behrt.evaluation.predicted import Predicted, fit_recalibration
-from behrt.tables import outcome_decision, outcome_reliability
+from behrt.tables import outcome_decision, outcome_reliability, outcome_scores
 
 FEW = Bootstrap(20, 7)
 
@@ -89,18 +89,75 @@ def test_differences_are_paired_and_groups_have_their_own_support() -> None:
     assert "unknown" not in scores["group"].to_list()
 
 
+def everyone(predicted: Predicted) -> dict[tuple[str, str], np.ndarray]:
+    return {(ALL, ALL): predicted.label | True}
+
+
 def test_net_benefit_by_hand() -> None:
     label = np.array([True, False, False, True])
     predicted = Predicted(
         np.array([0, 0, 1, 1]), 2, np.array([0.6, 0.3, 0.1, 0.2]), label, np.array([1.0, 1, 1, 1])
     )
-    found = net_benefits_of({"m": {MODEL: predicted}}, FEW, "x")
+    found = net_benefits_of({"m": {MODEL: predicted}}, everyone(predicted), FEW, "x")
     at = found.filter(threshold=0.25, strategy="as trained").row(0, named=True)
     assert at["value"] == pytest.approx((1 - 1 / 3) / 4)
     assert (at["treated"], at["rightly"], at["in_vain"], at["weighted"]) == (1, 1, 1, False)
     everybody = found.filter(threshold=0.2, strategy="treat all").row(0, named=True)
     assert everybody["value"] == pytest.approx((2 - 2 / 4) / 4)
     assert (everybody["treated"], everybody["predictions"], everybody["events"]) == (2, 4, 2)
+
+
+def test_net_benefit_in_a_group_by_hand() -> None:
+    label = np.array([True, False, False, True])
+    weight = np.array([1.0, 2, 1, 1])
+    predicted = Predicted(np.array([0, 1, 2, 2]), 3, np.array([0.6, 0.3, 0.1, 0.2]), label, weight)
+    men = np.array([True, True, False, False])
+    groups = {**everyone(predicted), ("sex", "men"): men, ("sex", "unknown"): men & ~men}
+    found = net_benefits_of({"m": {MODEL: predicted}}, groups, Bootstrap(200, 7), "x")
+    assert found.filter(subgroup=ALL)["threshold"].unique().len() == len(THRESHOLDS)
+    of_men = found.filter(group="men", strategy="as trained")
+    assert tuple(of_men["threshold"]) == SUBGROUP_THRESHOLDS
+    assert of_men["value"].to_list() == pytest.approx(
+        [(1 - 2 * o) / 3 for o in (1 / 19, 1 / 9, 1 / 4)]
+    )
+    assert of_men["low"].null_count() == 3  # some resamples have no men
+    assert of_men["predictions"].to_list() == [2] * 3
+    assert "unknown" not in found["group"]
+    # Interval: the same draws of all patients, with the man of a group only where he is drawn.
+    groups = {("sex", "some"): np.array([True, True, True, False])}
+    some = net_benefits_of({"m": {MODEL: predicted}}, groups, Bootstrap(20, 3), "x")
+    times = np.concatenate(list(draws(3, Bootstrap(20, 3), "x")))
+    drawn = (times @ [1, -2 / 9, -1 / 9]) / (times @ [1, 2, 1])
+    row = some.row(1, named=True)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
+
+
+def test_net_benefits_of_groups_are_hidden_together() -> None:
+    treated = np.repeat([True, False, True, False], [60, 40, 4, 96])
+    events = np.concatenate([np.arange(n) < k for n, k in ((60, 30), (40, 10), (4, 2), (96, 28))])
+    risk = np.where(treated, 0.3, 0.06)
+    one = Predicted(np.arange(200), 200, risk, events, np.ones(200))
+    men = np.arange(200) < 100
+    groups = {**everyone(one), ("sex", "men"): men, ("sex", "women"): ~men}
+    models = {"m": {MODEL: one}}
+    benefits = net_benefits_of(models, groups, FEW, "x")
+    for threshold, hidden in ((5, True), (2, False)):
+        rules = Rules(threshold)
+        scores = outcome_scores.tabulate(scores_of(models, groups, "m", FEW, "x"), "x", rules)
+        table = outcome_scores.tabulate_net_benefits(benefits, scores, "x", rules)
+        assert table.columns == scores.columns
+        shown = {
+            (risks, group, metric.removeprefix("net benefit at ")): value
+            for risks, group, metric, value in table.select(
+                "risks", "group", "metric", "value"
+            ).iter_rows()
+        }
+        assert shown[MODEL, "men", "0.05"] == pytest.approx((40 - 60 / 19) / 100, abs=1e-6)
+        assert shown["treat all", "women", "0.2"] == pytest.approx((30 - 70 / 4) / 100)
+        assert shown[MODEL, ALL, "0.2"] == pytest.approx((32 - 32 / 4) / 200)
+        # Two of the women with a risk of 0.3 have the event: the value of men would reveal it.
+        both = [shown[MODEL, group, "0.2"] for group in ("men", "women")]
+        assert both == ([None] * 2 if hidden else [(30 - 30 / 4) / 100, (2 - 2 / 4) / 100])
 
 
 def repeated() -> Predicted:
@@ -111,7 +168,7 @@ def repeated() -> Predicted:
 
 
 def test_events_of_few_patients_are_hidden_where_predictions_are_many() -> None:
-    found = net_benefits_of({"m": {MODEL: repeated()}}, FEW, "x")
+    found = net_benefits_of({"m": {MODEL: repeated()}}, everyone(repeated()), FEW, "x")
     assert found.filter(strategy="treat all")["treated"].to_list() == [2] * len(THRESHOLDS)
     table = outcome_decision.tabulate(found, "x", Rules(5))
     for column in ("value", "low", "high", "events"):
@@ -121,7 +178,8 @@ def test_events_of_few_patients_are_hidden_where_predictions_are_many() -> None:
 
 def test_weighted_net_benefits_are_shifted_as_the_rounding_shifts_others() -> None:
     predicted = drawn(5, rows=400)
-    found = net_benefits_of({"m": {MODEL: predicted}}, FEW, "x").filter(strategy="treat all")
+    found = net_benefits_of({"m": {MODEL: predicted}}, everyone(predicted), FEW, "x")
+    found = found.filter(strategy="treat all")
     exact = outcome_decision.tabulate(found, "x", Rules(5))
     rounded = outcome_decision.tabulate(found, "x", Rules(5, 5))
     assert exact["value"].to_list() == pytest.approx(found["value"].to_list(), abs=1e-6)

@@ -261,7 +261,9 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
     for rules in (Rules(5), Rules(8, 5), Rules(20)):
         run = Run("simulated", rules, "strict", 20, 7, "mine")
         tables = {
-            "outcome_scores": outcome_scores.table(run, scores[:1], outcomes),
+            "outcome_scores": outcome_scores.table(
+                run, scores[:1], [scores[0].with_name("net_benefit.parquet")], outcomes
+            ),
             "outcome_reliability": outcome_reliability.table(
                 run, [scores[0].with_name("reliability.parquet")], outcomes
             ),
@@ -277,6 +279,7 @@ def test_from_predictions_to_tables_and_the_page(made: dict[str, Any]) -> None:
     best = tables["outcome_scores"].filter(model="logistic_regression", metric="AUROC", group="all")
     assert set(tables["outcome_scores"]["subgroup"]) == {"all", "sex", "age", "region"}
     assert best["value"][0] > 0.75
+    assert "net benefit at 0.1" in tables["outcome_scores"]["metric"]
     assert best["difference_low"][0] > 0
     paths = []
     for name, table in tables.items():

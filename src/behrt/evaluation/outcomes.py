@@ -26,7 +26,7 @@ from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.calibration import Cells, intercept_and_slope
 from behrt.evaluation.decision import MODEL, RECALIBRATED
 from behrt.evaluation.metrics import Ranking, add_up
-from behrt.evaluation.outcome_decision import OutcomeNetBenefit, net_benefits_of
+from behrt.evaluation.outcome_decision import ALL, OutcomeNetBenefit, net_benefits_of
 from behrt.evaluation.outcome_reliability import OutcomeReliability, reliability_of
 from behrt.evaluation.predicted import Predicted, read_predicted, recalibration_of
 from behrt.evaluation.recalibration import EDGE
@@ -39,7 +39,6 @@ RANKING = ("AUROC", "AUPRC")
 OBSERVED = "observed / expected"
 SEXES = {0: "unknown", 1: "men", 2: "women"}
 AGES = {"under 50": (0, 50), "50 to 64": (50, 65), "65 to 79": (65, 80), "80 and over": (80, 200)}
-ALL = "all"
 _DRAWS_AT_ONCE = 128
 
 
@@ -235,8 +234,9 @@ def assess_outcome(
         if (recalibration := recalibration_of(path)) is not None:
             models[model][RECALIBRATED] = predicted.recalibrated(recalibration)
     assert first is not None
+    groups = groups_of(sequences, first)
     return OutcomeAssessment(
-        scores_of(models, groups_of(sequences, first), reference, bootstrap, name),
+        scores_of(models, groups, reference, bootstrap, name),
         reliability_of(models, bootstrap, name),
-        net_benefits_of(models, bootstrap, name),
+        net_benefits_of(models, groups, bootstrap, name),
     )

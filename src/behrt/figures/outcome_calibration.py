@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from behrt.evaluation.decision import MODEL, RECALIBRATED
-from behrt.evaluation.outcomes import ALL
+from behrt.evaluation.outcome_decision import ALL
 from behrt.figures.below import write_below
 from behrt.figures.calibration import SHOWN, draw_panel, line_width, write_measures
 from behrt.figures.models import broken, facts, held_out, model_handles, model_marks, models_of

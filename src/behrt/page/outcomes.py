@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from behrt.evaluation.decision import MODEL
-from behrt.evaluation.outcomes import ALL, METRICS
+from behrt.evaluation.outcome_decision import ALL
+from behrt.evaluation.outcomes import METRICS
 from behrt.evaluation.tidy import read_table
 from behrt.page.page import environment, figures_of, table_of
 from behrt.run import Run

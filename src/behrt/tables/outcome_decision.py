@@ -8,24 +8,29 @@ import polars as pl
 
 from behrt.disclosure import Rules, is_small, suppress
 from behrt.evaluation.decision import EVERYBODY
+from behrt.evaluation.outcome_decision import ALL
 from behrt.evaluation.tidy import SMALL_DECIMALS
 from behrt.run import Run
 from behrt.sequences.vocabulary import NO_CHAPTER, Vocabulary
 from behrt.tables import decision
-from behrt.tables.outcome_scores import of_every_outcome
+from behrt.tables.every_outcome import of_every_outcome
 
 _SCORES = ("value", "low", "high")
 
 
 def table(run: Run, net_benefit: list[Path], outcomes: Mapping[str, str]) -> pl.DataFrame:
-    """Return protocol String, and the columns of `tabulate`.
+    """Return protocol String, and the columns of `tabulate`; rows of all patients only.
 
     Args:
         run: the run.
         net_benefit: outcomes/<outcome>/assessment/<labels>/net_benefit.parquet of every outcome.
         outcomes: what each outcome is, by name, in the order of the rows.
     """
-    return of_every_outcome(run, net_benefit, outcomes, tabulate)
+
+    def of_all(frame: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
+        return tabulate(frame.filter(subgroup=ALL), outcome, rules)
+
+    return of_every_outcome(run, net_benefit, outcomes, of_all)
 
 
 def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFrame:
@@ -35,7 +40,7 @@ def tabulate(net_benefit: pl.DataFrame, outcome: str, rules: Rules) -> pl.DataFr
     have the event after a prediction, or few do not.
 
     Args:
-        net_benefit: `behrt.evaluation.outcomes.OutcomeNetBenefit`.
+        net_benefit: `behrt.evaluation.outcome_decision.OutcomeNetBenefit` of one group.
         outcome: its name.
         rules: which count is too small to show, and how to round.
 

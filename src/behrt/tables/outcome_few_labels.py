@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from behrt.evaluation.outcomes import ALL, RANKING
+from behrt.evaluation.outcome_decision import ALL
+from behrt.evaluation.outcomes import RANKING
 from behrt.evaluation.tidy import with_facts
 from behrt.run import Run
 from behrt.tables.outcome_scores import tabulate

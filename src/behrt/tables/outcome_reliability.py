@@ -9,7 +9,7 @@ import polars as pl
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.evaluation.tidy import SMALL_DECIMALS
 from behrt.run import Run
-from behrt.tables.outcome_scores import of_every_outcome
+from behrt.tables.every_outcome import of_every_outcome
 
 _SCORES = ("predicted", "observed", "low", "high")
 
