@@ -9,7 +9,8 @@ config/config.yaml on that share of the training patients, a smaller share being
 one, and scores the run's held-out patients, always the same. BEHRT is pretrained on the same
 share. The epochs of config/config.yaml suit its own number of training patients; for others they
 are multiplied by the square root of that number over theirs, because fewer patients are fewer
-steps. The tuning patients choose the epoch. A larger curve needs a run of more people
+steps. The tuning patients choose the epoch. A larger run has only as many of them as the default
+run, because every epoch scores them. A larger curve needs a run of more people
 (benchmarks/large.yaml), of which the shares are then a part.
 
 Writes <out>.csv, one row per model and share, after each training, so that an interrupted benchmark
@@ -106,13 +107,17 @@ class Run:
 
 
 def take(run: Run) -> None:
-    """Write the sequences and tasks of the share of the training patients."""
+    """Write the sequences and tasks of the share of the training patients, and of the others."""
+    sequences = pl.scan_parquet(sorted((run.folder / "sequences").glob("*.parquet")))
+    found = sequences.filter(pl.col("split") == TRAIN).select(pl.len()).collect().item()
+    shares = {TRAIN: run.share, TUNING: min(1, DEFAULT / found), HELD_OUT: 1}
+    kept_share = pl.col("split").replace_strict(shares, return_dtype=pl.Float64)
     for stage in ("sequences", "tasks"):
         (run.place / stage).mkdir(parents=True, exist_ok=True)
         for path in sorted((run.folder / stage).glob("*.parquet")):
             frame = pl.read_parquet(path)
-            drawn = hashing.uniform(frame["subject_id"].to_numpy(), 0, "share") < run.share
-            kept = frame.filter(pl.Series(drawn) | (pl.col("split") != TRAIN))
+            drawn = hashing.uniform(frame["subject_id"].to_numpy(), 0, "share")
+            kept = frame.filter(pl.lit(pl.Series(drawn)) < kept_share)
             kept.write_parquet(run.place / stage / path.name)
 
 
