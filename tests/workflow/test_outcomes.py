@@ -32,7 +32,7 @@ def test_an_outcome_of_the_configuration_is_predicted_and_scored(editable: Copy)
     editable.snakemake("--cores", "2", *arguments)
     scores = pl.read_csv(editable.results / "tables" / "outcome_scores.csv")
     assert set(scores["model"]) == {"age_sex", "lightgbm_times", "oracle"}
-    assert set(scores["risks"]) == {"as trained", "recalibrated"}
+    assert set(scores["risks"]) == {"as trained", "recalibrated", "treat all"}
     assert set(scores["outcome"]) == {"admitted"}
     flow = pl.read_csv(editable.results / "tables" / "outcome_flow.csv")
     assert "Not in hospital on the index day" in flow["name"].to_list()
