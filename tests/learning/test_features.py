@@ -142,7 +142,7 @@ def test_a_training_set_has_all_cases_some_controls_and_the_related_diseases() -
     assert (~chosen.label).sum() == pytest.approx(wanted, rel=0.05)
     everything = TrainingSets(train, CaseControl(), run).of(3)
     assert everything.rows.tolist() == list(range(n))
-    assert everything.diseases.tolist() == list(range(N))
+    assert everything.words.tolist() == list(range(N))
     assert everything.log_share == 0
 
 

@@ -209,6 +209,9 @@ def test_examples_and_labels_by_hand() -> None:
         row=np.array([0, 0, 0, 2, 2, 4, 4]),
         day=np.array([11, 11, 30, 12, 90, 13, 13]),
         phenotype=np.array([2, 3, 2, 0, 1, 1, 3]),
+        stay_row=np.zeros(0, dtype=np.int64),
+        stay_day=np.zeros(0, dtype=np.int64),
+        stay_emergency=np.zeros(0),
     )
     ends = np.array([50, 50])
     examples, counts = tally([one], ends, 4, next_visit=False)

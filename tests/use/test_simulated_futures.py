@@ -49,9 +49,12 @@ def test_records_after_death_do_not_count() -> None:
         row=np.array([0, 1, 1, 3]),
         day=DAY + np.array([30, 40, 60, 300]),
         phenotype=np.array([0, 0, 1, 1]),
+        stay_row=np.zeros(0, dtype=np.int64),
+        stay_day=np.zeros(0, dtype=np.int64),
+        stay_emergency=np.zeros(0),
     )
     later = Continuations(
-        np.array([2]), np.array([True]), np.array([9e9]), *np.zeros((3, 0), dtype=np.int64)
+        np.array([2]), np.array([True]), np.array([9e9]), *np.zeros((6, 0), dtype=np.int64)
     )
     found = true_incidence([one, later], np.full(3, DAY), np.array([35, 365]), 2)
     assert found[0].tolist() == [[0.5, 1], [0, 0], [0, 0.5]]
