@@ -25,12 +25,14 @@ def draw(trajectories: pl.DataFrame) -> Figure:
     everybody = trajectories.filter(group="all")
     events = everybody["event"].unique(maintain_order=True).to_list()
     rows = -(-(len(events) + 1) // _COLUMNS)
-    figure = new_figure(2.0 * _COLUMNS, 1.95 * rows)
+    titles = [wrapped(event.replace("_", ": ")) for event in events]
+    lines = max(title.count("\n") for title in titles)
+    figure = new_figure(2.0 * _COLUMNS, (1.95 + 0.12 * lines) * rows)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     panels = [cast(Axes, axes) for axes in grid.ravel()]
-    for axes, event in zip(panels, events, strict=False):
+    for axes, event, title in zip(panels, events, titles, strict=False):
         _curves(axes, everybody.filter(event=event))
-        axes.set_title(wrapped(event.replace("_", ": "), 28), fontsize=7)
+        axes.set_title(title, fontsize=7)
     panels[0].legend(loc="upper left")
     _groups(panels[len(events)], trajectories.filter(pl.col("group") != "all"))
     for axes in panels[len(events) + 1 :]:
@@ -39,7 +41,7 @@ def draw(trajectories: pl.DataFrame) -> Figure:
         cast(Axes, grid[row, 0]).set_ylabel("Cumulative incidence")
     for axes in panels[max(len(events) - _COLUMNS, 0) : len(events)]:
         axes.set_xlabel("Years")
-    figure.subplots_adjust(hspace=0.6, wspace=0.42)
+    figure.subplots_adjust(hspace=0.6 + 0.12 * lines, wspace=0.42)
     return figure
 
 
@@ -80,6 +82,6 @@ def _groups(axes: Axes, rows: pl.DataFrame) -> None:
     )
     axes.set(xscale="log", yscale="log", xlim=(_LEAST, 1), ylim=(_LEAST, 1))
     axes.set(xlabel="Predicted after ten years", ylabel="Truth")
-    axes.set_title("Fifths of the patients, all events", fontsize=7)
+    axes.set_title(wrapped("Fifths of the patients, all events"), fontsize=7)
     axes.grid(True, color=FAINT)
     _percent(axes, "x", "y")
