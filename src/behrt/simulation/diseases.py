@@ -6,7 +6,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.errors import InputError
+from behrt.simulation.parameter_tables import read_table
 
 TABLE = Path(__file__).with_name("diseases.csv")
 
@@ -66,10 +66,7 @@ def read_diseases(path: Path = TABLE) -> dy.DataFrame[DiseaseSchema]:
     Raises:
         InputError: a value is missing or out of range, or a name occurs twice.
     """
-    try:
-        return DiseaseSchema.validate(pl.read_csv(path).sort("name"), cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of diseases") from error
+    return read_table(DiseaseSchema, path, "diseases", lambda read: read.sort("name"))
 
 
 def risk_by_sex(diseases: pl.DataFrame) -> np.ndarray:

@@ -18,11 +18,10 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.errors import InputError
 from behrt.settings.simulation import ConceptProcess
 from behrt.simulation.days import YEAR
 from behrt.simulation.histories import Histories
-from behrt.simulation.treatments import indexed
+from behrt.simulation.parameter_tables import indexed, read_table
 
 MARKERS = Path(__file__).with_name("markers.csv")
 CHANGES = Path(__file__).with_name("marker_changes.csv")
@@ -112,11 +111,8 @@ def read_markers(path: Path = MARKERS) -> dy.DataFrame[MarkerSchema]:
     Raises:
         InputError: a value is missing or out of range, or a name occurs twice.
     """
-    try:
-        read = pl.read_csv(path).with_columns(pl.col("logarithmic") == 1)
-        return MarkerSchema.validate(read, cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of markers") from error
+    logarithmic = pl.col("logarithmic") == 1
+    return read_table(MarkerSchema, path, "markers", lambda read: read.with_columns(logarithmic))
 
 
 def read_changes(path: Path = CHANGES) -> dy.DataFrame[ChangeSchema]:
@@ -125,10 +121,7 @@ def read_changes(path: Path = CHANGES) -> dy.DataFrame[ChangeSchema]:
     Raises:
         InputError: a value is missing or out of range, or a change occurs twice.
     """
-    try:
-        return ChangeSchema.validate(pl.read_csv(path), cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of changes") from error
+    return read_table(ChangeSchema, path, "changes")
 
 
 @dataclass(frozen=True)
@@ -146,8 +139,8 @@ class Markers:
             InputError: a change names an unknown disease or marker.
         """
         table = read_markers()
-        changes = indexed(read_changes(), "disease", diseases["name"], CHANGES)
-        changes = indexed(changes, "marker", table["name"], CHANGES)
+        changes = indexed(read_changes(), "disease", diseases["name"], CHANGES, "diseases")
+        changes = indexed(changes, "marker", table["name"], CHANGES, "markers")
         return cls(table, [changes.filter(pl.col("marker") == m) for m in range(len(table))])
 
 

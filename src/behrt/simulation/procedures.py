@@ -12,12 +12,11 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.errors import InputError
 from behrt.simulation.days import pack
 from behrt.simulation.drawn_codes import skewed
 from behrt.simulation.histories import Histories
+from behrt.simulation.parameter_tables import indexed, read_table
 from behrt.simulation.process import Block
-from behrt.simulation.treatments import indexed
 
 TABLE = Path(__file__).with_name("procedures.csv")
 
@@ -55,12 +54,10 @@ def read_procedures(path: Path = TABLE) -> dy.DataFrame[ProcedureSchema]:
     Raises:
         InputError: a value is missing or out of range, or a procedure occurs twice.
     """
-    try:
-        read = pl.read_csv(path, schema_overrides={"endings": pl.String})
-        read = read.with_columns(pl.col("listed") == 1)
-        return ProcedureSchema.validate(read, cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of procedures") from error
+    listed = pl.col("listed") == 1
+    return read_table(
+        ProcedureSchema, path, "procedures", lambda read: read.with_columns(listed), ("endings",)
+    )
 
 
 def opcs_codes(procedures: pl.DataFrame) -> pl.DataFrame:
@@ -91,7 +88,7 @@ class Procedures:
         Raises:
             InputError: a procedure names an unknown disease.
         """
-        table = indexed(read_procedures(), "disease", diseases["name"], TABLE)
+        table = indexed(read_procedures(), "disease", diseases["name"], TABLE, "diseases")
         table = table.sort("disease", "opcs")
         size = table["endings"].str.split("|").list.len().to_numpy().astype(np.int64)
         return cls(table, opcs_codes(table)["code"], np.cumsum(size) - size, size)

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 from behrt.errors import InputError
 from behrt.simulation.diseases import risk_by_sex
+from behrt.simulation.parameter_tables import indexed
 
 TABLE = Path(__file__).with_name("risks.csv")
 # The lifetime risks of the diseases were fitted with this graph. With another seed, the
@@ -30,20 +31,10 @@ def read_known_risks(diseases: pl.DataFrame, path: Path = TABLE) -> pl.DataFrame
     Raises:
         InputError: an edge names an unknown disease.
     """
-    index = pl.DataFrame({"name": diseases["name"], "index": np.arange(len(diseases))})
     known = pl.read_csv(path)
     for column in ("parent", "child"):
-        unknown = set(known[column]) - set(diseases["name"])
-        if unknown:
-            raise InputError(
-                path.name,
-                f"{column} {min(unknown)!r} is not in the table of diseases",
-                "Use a name from that table",
-            )
-        known = known.with_columns(
-            pl.col(column).replace_strict(index["name"], index["index"], return_dtype=pl.Int16)
-        )
-    return known
+        known = indexed(known, column, diseases["name"], path, "diseases")
+    return known.with_columns(pl.col("parent", "child").cast(pl.Int16))
 
 
 def topological_order(diseases: pl.DataFrame, parent: np.ndarray, child: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.errors import InputError
 from behrt.settings.simulation import ConceptProcess
 from behrt.simulation.days import YEAR, pack, unpack
 from behrt.simulation.histories import Histories
+from behrt.simulation.parameter_tables import indexed, read_table
 
 SUBSTANCES = Path(__file__).with_name("substances.csv")
 TREATMENTS = Path(__file__).with_name("treatments.csv")
@@ -80,11 +80,9 @@ def read_substances(path: Path = SUBSTANCES) -> dy.DataFrame[SubstanceSchema]:
     Raises:
         InputError: a value is missing or out of range, or a name occurs twice.
     """
-    try:
-        read = pl.read_csv(path, schema_overrides={"bnf": pl.String})
-        return SubstanceSchema.validate(read.sort("substance"), cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of substances") from error
+    return read_table(
+        SubstanceSchema, path, "substances", lambda read: read.sort("substance"), ("bnf",)
+    )
 
 
 def read_treatments(path: Path = TREATMENTS) -> dy.DataFrame[TreatmentSchema]:
@@ -93,10 +91,7 @@ def read_treatments(path: Path = TREATMENTS) -> dy.DataFrame[TreatmentSchema]:
     Raises:
         InputError: a value is missing or out of range, or a treatment occurs twice.
     """
-    try:
-        return TreatmentSchema.validate(pl.read_csv(path), cast=True)
-    except (dy.exc.ValidationError, pl.exceptions.PolarsError) as error:
-        raise InputError(path.name, str(error), "Correct the table of treatments") from error
+    return read_table(TreatmentSchema, path, "treatments")
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,7 @@ class Treatments:
             ("disease", diseases["name"]),
             ("substance", substances["substance"]),
         ):
-            table = indexed(table, column, names, TREATMENTS)
+            table = indexed(table, column, names, TREATMENTS, f"{column}s")
         return cls(substances, table.sort("disease", "substance"))
 
     @cached_property
@@ -133,23 +128,6 @@ class Treatments:
         weight = self.substances["otherwise"].to_numpy()
         share: np.ndarray = np.cumsum(weight) / weight.sum()
         return share
-
-
-def indexed(table: pl.DataFrame, column: str, names: pl.Series, path: Path) -> pl.DataFrame:
-    """Return a table with the indices into `names` in place of the names in a column.
-
-    Raises:
-        InputError: a name is not in `names`.
-    """
-    unknown = set(table[column]) - set(names)
-    if unknown:
-        raise InputError(
-            path.name,
-            f"{column} {min(unknown)!r} is not in the table of {column}s",
-            "Use a name from that table",
-        )
-    index = pl.Series(np.arange(len(names)))
-    return table.with_columns(pl.col(column).replace_strict(names, index, return_dtype=pl.Int64))
 
 
 @dataclass(frozen=True)
