@@ -12,6 +12,9 @@ from behrt.ablation import ALL_EMBEDDINGS, COMBINATIONS, ablated, combinations_o
 from behrt.concepts import DIAGNOSES
 from behrt.learning.protocol import COMPARED
 
+VARIANT_FOLDERS = ("ablation", "ablation_inputs", "protocols")
+"""The folders that hold the folders of variants."""
+
 
 @dataclass(frozen=True)
 class Variant:
