@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from behrt.evaluation.metrics import (
     disease_metrics,
-    rank,
+    rank_diseases,
     sample_average_precision,
     sample_metrics,
 )
@@ -70,8 +70,24 @@ def test_diseases_equal_scikit_learn_under_any_weights(
     np.testing.assert_allclose(
         np.concatenate(disease_metrics(scores, labels)), expected(scores, labels), atol=1e-12
     )
-    ranking = rank(scores, labels, np.arange(len(scores)), len(scores))
-    np.testing.assert_array_equal(ranking.auroc(weights), ranking.metrics(weights)[1])
+
+
+@given(cases(), st.data())
+def test_several_diseases_equal_each_of_them(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    scores, labels, mask = case
+    weights = data.draw(
+        arrays.arrays(np.float64, (len(scores), 2), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0]))
+    )
+    found = [np.stack(some.metrics(weights)) for some in rank_diseases(scores, labels, mask)]
+    for disease, (precision, auroc, positives) in enumerate(
+        np.concatenate(found, axis=1).swapaxes(0, 1)
+    ):
+        kept = mask[:, disease]
+        alone = scores[kept, disease], labels[kept, disease], weights[kept]
+        np.testing.assert_array_equal((precision, auroc), disease_metrics(*alone))
+        np.testing.assert_array_equal(positives, weights[labels[:, disease] & kept].sum(axis=0))
 
 
 def test_a_case_by_hand() -> None:

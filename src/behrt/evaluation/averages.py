@@ -19,7 +19,7 @@ import polars as pl
 from tqdm import tqdm
 
 from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, resampled_means
-from behrt.evaluation.metrics import Ranking, rank
+from behrt.evaluation.metrics import Rankings, rank, rank_diseases
 from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
 
@@ -80,23 +80,18 @@ def sample_recall(
 
 def _rankings(
     scores: np.ndarray, labels: np.ndarray, mask: np.ndarray
-) -> tuple[list[Ranking], Ranking, type]:
-    """Return the ranking of each disease over patients, and that of all pairs."""
+) -> tuple[list[Rankings], Rankings, type]:
+    """Return the rankings of diseases over patients, several at once, and that of all pairs."""
     patients, diseases = scores.shape
     dtype = np.float32 if scores.size < _EXACT_FLOAT32 else np.float64
-    everyone = np.arange(patients)
-    one_disease = [
-        rank(scores[kept, d], labels[kept, d], everyone[kept], patients, dtype)
-        for d, kept in enumerate(mask.T)
-    ]
     pairs = mask.ravel()
-    of_pair = np.repeat(everyone, diseases)[pairs]
-    everything = rank(scores.ravel()[pairs], labels.ravel()[pairs], of_pair, patients, dtype)
-    return one_disease, everything, dtype
+    of_pair = np.repeat(np.arange(patients), diseases)[pairs]
+    everything = rank(scores.ravel()[pairs], labels.ravel()[pairs], of_pair, patients, dtype=dtype)
+    return rank_diseases(scores, labels, mask, dtype), everything, dtype
 
 
 def _over_patients(
-    diseases: Sequence[Ranking], everything: Ranking, weights: np.ndarray
+    diseases: Sequence[Rankings], everything: Rankings, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return macro, micro and weighted metrics under each weighting, and the number of diseases.
 
@@ -107,14 +102,15 @@ def _over_patients(
     Returns:
         float64 (3, 2, r): macro, micro, weighted; APS, AUROC. int64 (2, r): diseases with each.
     """
-    values = np.stack([disease.metrics(weights) for disease in diseases], axis=1)
-    positives = np.stack([(disease.positives @ weights).sum(axis=0) for disease in diseases])
+    found = [np.stack(some.metrics(weights)) for some in diseases]
+    *metrics, positives = np.concatenate(found, axis=1)
+    values = np.stack(metrics)
     defined = ~np.isnan(values)
     filled = np.where(defined, values, 0.0)
     with np.errstate(invalid="ignore"):
         macro = filled.sum(axis=1) / defined.sum(axis=1)
         weighted = (filled * positives).sum(axis=1) / (defined * positives).sum(axis=1)
-    micro = np.stack(everything.metrics(weights))
+    micro = np.concatenate(everything.metrics(weights)[:2])
     return np.stack([macro, micro, weighted]), defined.sum(axis=1)
 
 

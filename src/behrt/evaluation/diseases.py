@@ -8,7 +8,7 @@ import polars as pl
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
-from behrt.evaluation.metrics import disease_metrics, rank
+from behrt.evaluation.metrics import disease_metrics, rank_diseases
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
 from behrt.sequences.vocabulary import Vocabulary
@@ -108,17 +108,14 @@ def score_diseases(
     """
     resampled = np.full((2, bootstrap.resamples, len(chosen)), np.nan)
     done = 0
-    everyone = np.arange(len(labels))
-    rankings = [
-        rank(scores[:, disease], labels[:, disease], everyone, len(everyone)) for disease in chosen
-    ]
+    rankings = rank_diseases(scores[:, chosen], labels[:, chosen])
     with progress(total=bootstrap.resamples, label="diseases", unit="resamples") as bar:
-        for weights in draws(len(labels), bootstrap, task):
+        for weights in draws(len(labels), bootstrap, task) if rankings else ():
             for start in range(0, len(weights), DRAWS_AT_ONCE):
                 some = np.ascontiguousarray(weights[start : start + DRAWS_AT_ONCE].T)
+                found = [np.stack(ranking.metrics(some)[:2]) for ranking in rankings]
                 rows = slice(done, done + some.shape[1])
-                for column, ranking in enumerate(rankings):
-                    resampled[:, rows, column] = ranking.metrics(some)
+                resampled[:, rows] = np.concatenate(found, axis=1).swapaxes(1, 2)
                 done += some.shape[1]
                 bar.update(some.shape[1])
     estimates, moved, kinds = estimate(labels, scores, chosen, rules)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 _COMPARED_AT_ONCE = 2_000_000
+_DISEASES_AT_ONCE = 32
 
 
 def _checked(scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None) -> None:
@@ -88,85 +89,138 @@ def sample_average_precision(
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Scored cases in order, of one disease or of all, to be weighted many times.
+class Rankings:
+    """Scored cases in order, of one disease or of several, to be weighted many times.
 
-    The distinct scores of the positive cases divide the scores into segments: segment 2k is
-    between two of them, segment 2k + 1 is the k-th score itself.
+    The distinct scores of the positive cases of a disease divide the scores into segments: segment
+    2k is between two of them, segment 2k + 1 is the k-th score itself. The rows of all diseases are
+    laid end to end.
 
     Attributes:
         positives: (distinct scores, patients), positive cases at each, by patient.
         negatives: (segments, patients), negative cases within each, by patient.
+        sizes: int64 (diseases), the distinct scores of each disease.
     """
 
     positives: csr_array
     negatives: csr_array
+    sizes: np.ndarray
 
-    def metrics(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the average precision and the AUROC of the cases under each weighting.
+    def metrics(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the scores of each disease under each weighting.
 
         Args:
             weights: float (patients, r), not negative; the weight of a case is that of its patient.
 
         Returns:
-            float64 (r) each. NaN where undefined: positives without weight, and for the AUROC
-            also negatives without weight.
+            float64 (diseases, r) each: average precision, AUROC, and the weight of the positives.
+            NaN where undefined: positives without weight, and for the AUROC also negatives without
+            weight.
         """
-        positives, negatives, from_the_top = self._weighted(weights)
-        positives_at_least = np.cumsum(positives[::-1], axis=0)[::-1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = positives_at_least / (positives_at_least + from_the_top[1::2])
-            # A group without weight may have nothing at or above it.
-            counted = np.where(positives > 0, positives * precision, 0.0).sum(axis=0)
-            average_precision = counted / positives.sum(axis=0)
-        return average_precision, _auroc(positives, negatives, from_the_top)
-
-    def auroc(self, weights: np.ndarray) -> np.ndarray:
-        """Return the AUROC under each weighting, as `metrics`."""
-        return _auroc(*self._weighted(weights))
-
-    def _weighted(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return float64 (…, r): positives, negatives, and negatives from each segment up."""
-        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
         positives = np.asarray(self.positives @ weights, dtype=np.float64)
-        return positives, negatives, np.cumsum(negatives[::-1], axis=0)[::-1]
+        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
+        disease = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        all_positives, positives_from_top = _from_the_top(positives, self.sizes)
+        all_negatives, from_top = _from_the_top(negatives, 2 * self.sizes + 1)
+        at_score = np.arange(len(disease)) * 2 + disease + 1
+        at_least = from_top[at_score]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # A score without weight may have nothing at or above it.
+            precision = positives_from_top / (positives_from_top + at_least)
+            counted = np.where(positives > 0, positives * precision, 0.0)
+            average_precision = _sums(counted, self.sizes) / all_positives
+            misranked = positives * (at_least + from_top[at_score + 1])
+            pairs = all_positives * all_negatives
+            auroc = (pairs - 0.5 * _sums(misranked, self.sizes)) / pairs
+        return average_precision, auroc, all_positives
 
 
-def _auroc(positives: np.ndarray, negatives: np.ndarray, from_the_top: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        misranked = 0.5 * (positives * (from_the_top[1::2] + from_the_top[2::2])).sum(axis=0)
-        pairs = positives.sum(axis=0) * negatives.sum(axis=0)
-        auroc: np.ndarray = (pairs - misranked) / pairs
-    return auroc
+def _sums(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the sums (groups, r) of rows (n, r) that are laid end to end in groups."""
+    sums = np.zeros((len(sizes), rows.shape[1]))
+    starts = np.cumsum(sizes) - sizes
+    if len(rows):
+        sums[sizes > 0] = np.add.reduceat(rows, starts[sizes > 0], axis=0)
+    return sums
+
+
+def _from_the_top(rows: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums (groups, r), and the sum (n, r) from each row to the last of its group.
+
+    Whole numbers are added without an error.
+    """
+    from_top = np.zeros((len(rows) + 1, rows.shape[1]))
+    np.cumsum(rows[::-1], axis=0, out=from_top[-2::-1])
+    ends = np.cumsum(sizes)
+    above = from_top[ends]
+    return from_top[ends - sizes] - above, from_top[:-1] - np.repeat(above, sizes, axis=0)
 
 
 def rank(
-    scores: np.ndarray, labels: np.ndarray, patient: np.ndarray, patients: int, dtype: Any = float
-) -> Ranking:
-    """Return cases in order of their scores.
+    scores: np.ndarray,
+    labels: np.ndarray,
+    patient: np.ndarray,
+    patients: int,
+    disease: np.ndarray | None = None,
+    diseases: int = 1,
+    weight: np.ndarray | None = None,
+    dtype: Any = float,
+) -> Rankings:
+    """Return the cases of each disease in order of their scores.
 
     Args:
         scores: float (cases), finite.
         labels: bool (cases).
         patient: integers (cases): the patient whose case it is, from 0 to `patients` - 1.
         patients: number of patients.
+        disease: integers (cases): the disease whose case it is, from 0 to `diseases` - 1; None if
+            there is one.
+        diseases: number of diseases.
+        weight: float64 (cases); None for weights of 1.
         dtype: of the sums; float32 is exact up to 2**24 weighted cases.
     """
-    thresholds, group = np.unique(scores[labels], return_inverse=True)
-    others = scores[~labels]
+    weight = np.ones(len(scores), dtype) if weight is None else weight
+    _, place = np.unique(scores, return_inverse=True)
+    if disease is None:
+        disease = np.zeros(len(scores), dtype=np.int64)
+    place = place + disease * (len(scores) + 1)  # the order within the disease
+    thresholds, group = np.unique(place[labels], return_inverse=True)
+    others = place[~labels]
     segment = np.searchsorted(thresholds, others, "left")
     segment += np.searchsorted(thresholds, others, "right")
-    return Ranking(
-        count(group, patient[labels], (len(thresholds), patients), dtype),
-        count(segment, patient[~labels], (2 * len(thresholds) + 1, patients), dtype),
+    segment += disease[~labels]  # a disease has one segment more than twice its scores
+    sizes = np.bincount(thresholds // (len(scores) + 1), minlength=diseases)
+    return Rankings(
+        add_up(weight[labels], group, patient[labels], (len(thresholds), patients)),
+        add_up(
+            weight[~labels], segment, patient[~labels], (2 * len(thresholds) + diseases, patients)
+        ),
+        sizes,
     )
 
 
-def count(
-    group: np.ndarray, patient: np.ndarray, shape: tuple[int, int], dtype: Any = float
-) -> csr_array:
-    """Return the number of cases of each patient (columns) in each group (rows)."""
-    return add_up(np.ones(len(group), dtype), group, patient, shape)
+def rank_diseases(
+    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None, dtype: Any = float
+) -> list[Rankings]:
+    """Return the rankings of patients by each disease, some diseases in each.
+
+    Args:
+        scores: float (patients, diseases), finite.
+        labels: bool (patients, diseases).
+        mask: bool (patients, diseases), False where a patient is left out; None keeps all.
+        dtype: as `rank` takes it.
+    """
+    patients, diseases = scores.shape
+    mask = np.ones_like(labels) if mask is None else mask
+    rankings = []
+    for start in range(0, diseases, _DISEASES_AT_ONCE):
+        some = slice(start, start + _DISEASES_AT_ONCE)
+        kept, of_patient = mask[:, some], np.arange(patients)[:, np.newaxis]
+        patient = np.broadcast_to(of_patient, kept.shape)[kept]
+        disease = np.broadcast_to(np.arange(kept.shape[1]), kept.shape)[kept]
+        cases = scores[:, some][kept], labels[:, some][kept], patient
+        rankings.append(rank(*cases, patients, disease, kept.shape[1], dtype=dtype))
+    return rankings
 
 
 def add_up(
@@ -195,7 +249,7 @@ def disease_metrics(
             bootstrap; None for one weighting of ones.
 
     Returns:
-        float64 (r) each, as `Ranking.metrics`.
+        float64 (r) each, as `Rankings.metrics`.
 
     Raises:
         ValueError: as `sample_metrics`.
@@ -203,4 +257,7 @@ def disease_metrics(
     _checked(scores, labels, None)
     if weights is None:
         weights = np.ones((len(scores), 1))
-    return rank(scores, labels, np.arange(len(scores)), len(scores)).metrics(weights)
+    average_precision, auroc, _ = rank(scores, labels, np.arange(len(scores)), len(scores)).metrics(
+        weights
+    )
+    return average_precision[0], auroc[0]

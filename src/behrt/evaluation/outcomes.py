@@ -25,7 +25,7 @@ from behrt.errors import InputError
 from behrt.evaluation.bootstrap import Bootstrap, draws, interval
 from behrt.evaluation.calibration import Cells, intercept_and_slope
 from behrt.evaluation.decision import MODEL, RECALIBRATED
-from behrt.evaluation.metrics import Ranking, add_up
+from behrt.evaluation.metrics import rank
 from behrt.evaluation.outcome_decision import ALL, OutcomeNetBenefit, net_benefits_of
 from behrt.evaluation.outcome_reliability import OutcomeReliability, reliability_of
 from behrt.evaluation.predicted import Predicted, read_predicted, recalibration_of
@@ -67,14 +67,16 @@ class _Measuring:
 
     def __init__(self, predicted: Predicted) -> None:
         label, risk = predicted.label, np.clip(predicted.risk, EDGE, 1 - EDGE)
-        self.ranking = _rank(predicted)
+        self.ranking = rank(
+            predicted.risk, label, predicted.patient, predicted.patients, weight=predicted.weight
+        )
         self.sums = predicted.sums(np.ones(len(risk)), label, risk, (risk - label) ** 2)
         self.cells = Cells(risk, label, predicted.patient, predicted.patients, predicted.weight)
         self.log_odds = logit(self.cells.risk)
 
     def measure(self, weights: np.ndarray) -> np.ndarray:
         """Return float64 (metrics, r) under weightings (patients, r), NaN where undefined."""
-        precision, auroc = self.ranking.metrics(weights)
+        [precision], [auroc], _ = self.ranking.metrics(weights)
         total, events, expected, squares = self.sums.T @ weights
         pairs, positives = self.cells.pairs @ weights, self.cells.positives @ weights
         intercept, slope = intercept_and_slope(self.log_odds, pairs, positives)
@@ -84,26 +86,6 @@ class _Measuring:
             return np.stack(
                 [auroc, precision, squares / total, events / expected, intercept, slope]
             )
-
-
-def _rank(predicted: Predicted) -> Ranking:
-    """Return the predictions in order of their risks, with weights: see `metrics.rank`."""
-    label, patients = predicted.label, predicted.patients
-    thresholds, group = np.unique(predicted.risk[label], return_inverse=True)
-    others = predicted.risk[~label]
-    segment = np.searchsorted(thresholds, others, "left")
-    segment = segment + np.searchsorted(thresholds, others, "right")
-    return Ranking(
-        add_up(
-            predicted.weight[label], group, predicted.patient[label], (len(thresholds), patients)
-        ),
-        add_up(
-            predicted.weight[~label],
-            segment,
-            predicted.patient[~label],
-            (2 * len(thresholds) + 1, patients),
-        ),
-    )
 
 
 def scores_of(

@@ -11,7 +11,7 @@ from behrt.disclosure import Rules, hide_parts, is_small, with_shares
 from behrt.errors import InputError
 from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
-from behrt.evaluation.metrics import disease_metrics, rank
+from behrt.evaluation.metrics import disease_metrics, rank_diseases
 from behrt.evaluation.patients import multi_hot, read_held_out
 from behrt.evaluation.tidy import DECIMALS, with_facts
 from behrt.logs import progress
@@ -118,22 +118,15 @@ def tabulate_model(
     resampled = np.full((bootstrap.resamples, len(diseases)), np.nan)
     done = 0
     known_sex = sexes > 0
-    everyone = np.arange(int(known_sex.sum()))
-    rankings = [
-        rank(
-            scores[known_sex, disease.disease],
-            (sexes == disease.own)[known_sex],
-            everyone,
-            len(everyone),
-        )
-        for disease in diseases
-    ]
-    for weights in draws(len(sexes), bootstrap, task):
+    own_sex = np.array([disease.own for disease in diseases]) == sexes[known_sex, np.newaxis]
+    columns = [disease.disease for disease in diseases]
+    rankings = rank_diseases(scores[known_sex][:, columns], own_sex)
+    for weights in draws(len(sexes), bootstrap, task) if diseases else ():
         for start in range(0, len(weights), DRAWS_AT_ONCE):
             some = weights[start : start + DRAWS_AT_ONCE, known_sex]
             transposed = np.ascontiguousarray(some.T)
-            for column, ranking in enumerate(rankings):
-                resampled[done : done + len(some), column] = ranking.auroc(transposed)
+            found = [ranking.metrics(transposed)[1] for ranking in rankings]
+            resampled[done : done + len(some)] = np.concatenate(found).T
             done += len(some)
     low, high = interval(resampled) if len(diseases) else (np.empty(0), np.empty(0))
     rows = []
