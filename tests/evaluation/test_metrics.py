@@ -80,14 +80,16 @@ def test_several_diseases_equal_each_of_them(
     weights = data.draw(
         arrays.arrays(np.float64, (len(scores), 2), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0]))
     )
-    found = [np.stack(some.metrics(weights)) for some in rank_diseases(scores, labels, mask)]
-    for disease, (precision, auroc, positives) in enumerate(
-        np.concatenate(found, axis=1).swapaxes(0, 1)
+    rankings = rank_diseases(scores, labels, known=~mask)
+    found = [np.stack(some.with_and_without_known(weights)) for some in rankings]
+    for kept, of_diseases in zip(
+        (np.ones_like(mask), mask), np.concatenate(found, axis=2), strict=True
     ):
-        kept = mask[:, disease]
-        alone = scores[kept, disease], labels[kept, disease], weights[kept]
-        np.testing.assert_array_equal((precision, auroc), disease_metrics(*alone))
-        np.testing.assert_array_equal(positives, weights[labels[:, disease] & kept].sum(axis=0))
+        for disease, rows in enumerate(kept.T):
+            one = scores[rows, disease], labels[rows, disease], weights[rows]
+            *metrics, positives = of_diseases[:, disease]
+            np.testing.assert_allclose(metrics, disease_metrics(*one), rtol=1e-14)
+            np.testing.assert_array_equal(positives, (one[1][:, np.newaxis] * one[2]).sum(axis=0))
 
 
 def test_a_case_by_hand() -> None:

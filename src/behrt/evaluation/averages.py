@@ -11,15 +11,13 @@ counted.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import dataframely as dy
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
 from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, resampled_means
-from behrt.evaluation.metrics import Rankings, rank, rank_diseases
+from behrt.evaluation.metrics import rank, rank_diseases
 from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
 
@@ -78,40 +76,61 @@ def sample_recall(
         return np.asarray(hits / labels.sum(axis=1))
 
 
-def _rankings(
-    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray
-) -> tuple[list[Rankings], Rankings, type]:
-    """Return the rankings of diseases over patients, several at once, and that of all pairs."""
-    patients, diseases = scores.shape
-    dtype = np.float32 if scores.size < _EXACT_FLOAT32 else np.float64
-    pairs = mask.ravel()
-    of_pair = np.repeat(np.arange(patients), diseases)[pairs]
-    everything = rank(scores.ravel()[pairs], labels.ravel()[pairs], of_pair, patients, dtype=dtype)
-    return rank_diseases(scores, labels, mask, dtype), everything, dtype
-
-
-def _over_patients(
-    diseases: Sequence[Rankings], everything: Rankings, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return macro, micro and weighted metrics under each weighting, and the number of diseases.
+def _over_diseases(metrics: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the macro and the weighted mean of the metrics of each disease.
 
     Args:
-        diseases, everything: as `_rankings` returns them.
-        weights: float (patients, r).
+        metrics: what `behrt.evaluation.metrics.Rankings.metrics` returns.
 
     Returns:
-        float64 (3, 2, r): macro, micro, weighted; APS, AUROC. int64 (2, r): diseases with each.
+        float64 (2, 2, r): macro, weighted; APS, AUROC. int64 (2, r): diseases with each.
     """
-    found = [np.stack(some.metrics(weights)) for some in diseases]
-    *metrics, positives = np.concatenate(found, axis=1)
-    values = np.stack(metrics)
+    *scores, positives = metrics
+    values = np.stack(scores)
     defined = ~np.isnan(values)
     filled = np.where(defined, values, 0.0)
     with np.errstate(invalid="ignore"):
         macro = filled.sum(axis=1) / defined.sum(axis=1)
         weighted = (filled * positives).sum(axis=1) / (defined * positives).sum(axis=1)
-    micro = np.concatenate(everything.metrics(weights)[:2])
-    return np.stack([macro, micro, weighted]), defined.sum(axis=1)
+    return np.stack([macro, weighted]), defined.sum(axis=1)
+
+
+class _OverPatients:
+    """The macro, micro and weighted metrics of all labels and of first incidence."""
+
+    def __init__(self, scores: np.ndarray, labels: np.ndarray, known: np.ndarray) -> None:
+        """Rank the patients; the arguments are those of `average`."""
+        patients, diseases = scores.shape
+        self.dtype = np.float32 if scores.size < _EXACT_FLOAT32 else np.float64
+        self.by_disease = rank_diseases(scores, labels, known, self.dtype)
+        self.of_pairs = rank(
+            scores.ravel(),
+            labels.ravel(),
+            np.repeat(np.arange(patients), diseases),
+            patients,
+            known=known.ravel(),
+            dtype=self.dtype,
+        )
+
+    def metrics(self, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the metrics of each label set under each weighting, and the number of diseases.
+
+        Args:
+            weights: float (patients, r).
+
+        Returns:
+            float64 (3, 2, r): macro, micro, weighted; APS, AUROC. int64 (2, r): diseases with each.
+        """
+        found = [np.stack(some.with_and_without_known(weights)) for some in self.by_disease]
+        made = []
+        for of_diseases, (*of_pairs, _) in zip(
+            np.concatenate(found, axis=2),
+            self.of_pairs.with_and_without_known(weights),
+            strict=True,
+        ):
+            (macro, weighted), diseases = _over_diseases(of_diseases)
+            made.append((np.stack([macro, np.concatenate(of_pairs), weighted]), diseases))
+        return made
 
 
 def average(
@@ -134,22 +153,19 @@ def average(
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
     parts = []
-    with progress(
-        total=len(LABEL_SETS) * bootstrap.resamples, label="averages", unit="resamples"
-    ) as bar:
-        for label_set, ending in LABEL_SETS.items():
-            mask = np.ones_like(labels) if label_set == "all" else ~known
-            columns = [f"{metric}_{ending}" for metric in METRICS.values()]
-            by_patient = np.column_stack(
-                [
-                    metrics.select(columns).fill_null(np.nan).to_numpy(),
-                    *(sample_recall(scores, labels, mask, k) for k in recall_at),
-                ]
-            )
-            names = [*METRICS, *(f"recall@{k}" for k in recall_at)]
-            samples = _of_patients(by_patient, names, labels.shape[1], bootstrap, task)
-            others = _of_diseases(scores, labels & mask, mask, bootstrap, task, bar)
-            parts.append(pl.concat([samples, others]).with_columns(labels=pl.lit(label_set)))
+    over_patients = _of_diseases(scores, labels, known, bootstrap, task)
+    for (label_set, ending), others in zip(LABEL_SETS.items(), over_patients, strict=True):
+        mask = np.ones_like(labels) if label_set == "all" else ~known
+        columns = [f"{metric}_{ending}" for metric in METRICS.values()]
+        by_patient = np.column_stack(
+            [
+                metrics.select(columns).fill_null(np.nan).to_numpy(),
+                *(sample_recall(scores, labels, mask, k) for k in recall_at),
+            ]
+        )
+        names = [*METRICS, *(f"recall@{k}" for k in recall_at)]
+        samples = _of_patients(by_patient, names, labels.shape[1], bootstrap, task)
+        parts.append(pl.concat([samples, others]).with_columns(labels=pl.lit(label_set)))
     averages = pl.concat(parts).with_columns(
         pl.col("value").fill_nan(None),
         pl.col("resampled").list.eval(pl.element().fill_nan(None)),
@@ -188,24 +204,35 @@ def _of_patients(
 
 
 def _of_diseases(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    mask: np.ndarray,
-    bootstrap: Bootstrap,
-    task: str,
-    bar: "tqdm[Any]",
-) -> pl.DataFrame:
-    """Return the rows of `Averages`, without the label set, of metrics over patients."""
+    scores: np.ndarray, labels: np.ndarray, known: np.ndarray, bootstrap: Bootstrap, task: str
+) -> list[pl.DataFrame]:
+    """Return the rows of `Averages` of metrics over patients, without the label set, for each."""
     patients, diseases = scores.shape
-    one_disease, everything, dtype = _rankings(scores, labels, mask)
-    values, with_metric = _over_patients(one_disease, everything, np.ones((patients, 1), dtype))
-    drawn = []
-    for weights in draws(patients, bootstrap, task):
-        for start in range(0, len(weights), DRAWS_AT_ONCE):
-            some: np.ndarray = weights[start : start + DRAWS_AT_ONCE].T.astype(dtype, order="C")
-            drawn.append(_over_patients(one_disease, everything, some)[0])
-            bar.update(some.shape[1])
-    resampled = np.concatenate(drawn, axis=2)
+    over_patients = _OverPatients(scores, labels, known)
+    estimates = over_patients.metrics(np.ones((patients, 1), over_patients.dtype))
+    drawn: list[list[np.ndarray]] = [[] for _ in LABEL_SETS]
+    with progress(total=bootstrap.resamples, label="averages", unit="resamples") as bar:
+        for weights in draws(patients, bootstrap, task):
+            for start in range(0, len(weights), DRAWS_AT_ONCE):
+                some: np.ndarray = weights[start : start + DRAWS_AT_ONCE].T.astype(
+                    over_patients.dtype, order="C"
+                )
+                for found, (values, _) in zip(drawn, over_patients.metrics(some), strict=True):
+                    found.append(values)
+                bar.update(some.shape[1])
+    return [
+        _rows(*estimate, np.concatenate(resampled, axis=2), patients, diseases)
+        for estimate, resampled in zip(estimates, drawn, strict=True)
+    ]
+
+
+def _rows(
+    values: np.ndarray,
+    with_metric: np.ndarray,
+    resampled: np.ndarray,
+    patients: int,
+    diseases: int,
+) -> pl.DataFrame:
     macro, micro = with_metric[:, 0], np.full(len(METRICS), diseases)
     averaged = np.concatenate([macro, micro, macro])
     return pl.DataFrame(
@@ -213,7 +240,7 @@ def _of_diseases(
             "average": np.repeat(["macro", "micro", "weighted"], len(METRICS)),
             "metric": list(METRICS) * 3,
             "value": values.ravel(),
-            "resampled": resampled.reshape(-1, bootstrap.resamples).tolist(),
+            "resampled": resampled.reshape(resampled.shape[0] * resampled.shape[1], -1).tolist(),
             "patients": patients,
             "undefined": 0,
             "diseases": averaged.astype(np.int64),

@@ -5,7 +5,7 @@ its own score, and a negative of the same score counts half for the AUROC. Score
 each positive is compared with the others, O(positives x classes).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,11 +100,13 @@ class Rankings:
         positives: (distinct scores, patients), positive cases at each, by patient.
         negatives: (segments, patients), negative cases within each, by patient.
         sizes: int64 (diseases), the distinct scores of each disease.
+        known: the cases that `with_and_without_known` leaves out once, in the same rows.
     """
 
     positives: csr_array
     negatives: csr_array
     sizes: np.ndarray
+    known: "Rankings | None" = None
 
     def metrics(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the scores of each disease under each weighting.
@@ -117,22 +119,48 @@ class Rankings:
             NaN where undefined: positives without weight, and for the AUROC also negatives without
             weight.
         """
-        positives = np.asarray(self.positives @ weights, dtype=np.float64)
-        negatives = np.asarray(self.negatives @ weights, dtype=np.float64)
-        disease = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        all_positives, positives_from_top = _from_the_top(positives, self.sizes)
-        all_negatives, from_top = _from_the_top(negatives, 2 * self.sizes + 1)
-        at_score = np.arange(len(disease)) * 2 + disease + 1
-        at_least = from_top[at_score]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # A score without weight may have nothing at or above it.
-            precision = positives_from_top / (positives_from_top + at_least)
-            counted = np.where(positives > 0, positives * precision, 0.0)
-            average_precision = _sums(counted, self.sizes) / all_positives
-            misranked = positives * (at_least + from_top[at_score + 1])
-            pairs = all_positives * all_negatives
-            auroc = (pairs - 0.5 * _sums(misranked, self.sizes)) / pairs
-        return average_precision, auroc, all_positives
+        return _metrics(*self._weighted(weights), self.sizes)
+
+    def with_and_without_known(
+        self, weights: np.ndarray
+    ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """Return `metrics` of all cases, and of those that are not known.
+
+        It takes half the time of two rankings.
+        """
+        assert self.known is not None
+        positives, negatives = self._weighted(weights)
+        known_positives, known_negatives = self.known._weighted(weights)
+        return _metrics(positives, negatives, self.sizes), _metrics(
+            positives - known_positives, negatives - known_negatives, self.sizes
+        )
+
+    def _weighted(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return float64 (…, r): the weight of the positives, and of the negatives, by row."""
+        return (
+            np.asarray(self.positives @ weights, dtype=np.float64),
+            np.asarray(self.negatives @ weights, dtype=np.float64),
+        )
+
+
+def _metrics(
+    positives: np.ndarray, negatives: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `Rankings.metrics` does, from the weights of its rows."""
+    disease = np.repeat(np.arange(len(sizes)), sizes)
+    all_positives, positives_from_top = _from_the_top(positives, sizes)
+    all_negatives, from_top = _from_the_top(negatives, 2 * sizes + 1)
+    at_score = np.arange(len(disease)) * 2 + disease + 1
+    at_least = from_top[at_score]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # A score without weight may have nothing at or above it.
+        precision = positives_from_top / (positives_from_top + at_least)
+        counted = np.where(positives > 0, positives * precision, 0.0)
+        average_precision = _sums(counted, sizes) / all_positives
+        misranked = positives * (at_least + from_top[at_score + 1])
+        pairs = all_positives * all_negatives
+        auroc = (pairs - 0.5 * _sums(misranked, sizes)) / pairs
+    return average_precision, auroc, all_positives
 
 
 def _sums(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -164,6 +192,7 @@ def rank(
     disease: np.ndarray | None = None,
     diseases: int = 1,
     weight: np.ndarray | None = None,
+    known: np.ndarray | None = None,
     dtype: Any = float,
 ) -> Rankings:
     """Return the cases of each disease in order of their scores.
@@ -177,6 +206,7 @@ def rank(
             there is one.
         diseases: number of diseases.
         weight: float64 (cases); None for weights of 1.
+        known: bool (cases), those that `Rankings.with_and_without_known` leaves out once.
         dtype: of the sums; float32 is exact up to 2**24 weighted cases.
     """
     weight = np.ones(len(scores), dtype) if weight is None else weight
@@ -184,42 +214,56 @@ def rank(
     if disease is None:
         disease = np.zeros(len(scores), dtype=np.int64)
     place = place + disease * (len(scores) + 1)  # the order within the disease
-    thresholds, group = np.unique(place[labels], return_inverse=True)
-    others = place[~labels]
-    segment = np.searchsorted(thresholds, others, "left")
-    segment += np.searchsorted(thresholds, others, "right")
-    segment += disease[~labels]  # a disease has one segment more than twice its scores
+    thresholds = np.unique(place[labels])
     sizes = np.bincount(thresholds // (len(scores) + 1), minlength=diseases)
-    return Rankings(
-        add_up(weight[labels], group, patient[labels], (len(thresholds), patients)),
-        add_up(
-            weight[~labels], segment, patient[~labels], (2 * len(thresholds) + diseases, patients)
-        ),
-        sizes,
-    )
+
+    def rankings(positive: np.ndarray, negative: np.ndarray) -> Rankings:
+        others = place[negative]
+        segment = np.searchsorted(thresholds, others, "left")
+        segment += np.searchsorted(thresholds, others, "right")
+        segment += disease[negative]  # a disease has one segment more than twice its scores
+        group = np.searchsorted(thresholds, place[positive])
+        segments = 2 * len(thresholds) + diseases
+        return Rankings(
+            add_up(weight[positive], group, patient[positive], (len(thresholds), patients)),
+            add_up(weight[negative], segment, patient[negative], (segments, patients)),
+            sizes,
+        )
+
+    of_all = rankings(labels, ~labels)
+    if known is None:
+        return of_all
+    return replace(of_all, known=rankings(labels & known, ~labels & known))
 
 
 def rank_diseases(
-    scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None = None, dtype: Any = float
+    scores: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None, dtype: Any = float
 ) -> list[Rankings]:
     """Return the rankings of patients by each disease, some diseases in each.
 
     Args:
         scores: float (patients, diseases), finite.
         labels: bool (patients, diseases).
-        mask: bool (patients, diseases), False where a patient is left out; None keeps all.
+        known: bool (patients, diseases), as `rank` takes it.
         dtype: as `rank` takes it.
     """
     patients, diseases = scores.shape
-    mask = np.ones_like(labels) if mask is None else mask
     rankings = []
     for start in range(0, diseases, _DISEASES_AT_ONCE):
-        some = slice(start, start + _DISEASES_AT_ONCE)
-        kept, of_patient = mask[:, some], np.arange(patients)[:, np.newaxis]
-        patient = np.broadcast_to(of_patient, kept.shape)[kept]
-        disease = np.broadcast_to(np.arange(kept.shape[1]), kept.shape)[kept]
-        cases = scores[:, some][kept], labels[:, some][kept], patient
-        rankings.append(rank(*cases, patients, disease, kept.shape[1], dtype=dtype))
+        some = slice(start, min(start + _DISEASES_AT_ONCE, diseases))
+        number = some.stop - start
+        rankings.append(
+            rank(
+                scores[:, some].ravel(),
+                labels[:, some].ravel(),
+                np.repeat(np.arange(patients), number),
+                patients,
+                np.tile(np.arange(number), patients),
+                number,
+                known=None if known is None else known[:, some].ravel(),
+                dtype=dtype,
+            )
+        )
     return rankings
 
 
