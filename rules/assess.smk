@@ -28,8 +28,8 @@ rule assess:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=5),
+        runtime=minutes(30, per_mb=0.2),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         recall_at=config["evaluation"]["recall_at"],

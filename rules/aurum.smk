@@ -23,8 +23,8 @@ rule aurum_codes:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(2000),
+        runtime=minutes(15),
     params:
         content=lambda wildcards: content_of(AURUM.get("snomed")),
         code=code_hash(SCRIPTS / "aurum_codes.py"),

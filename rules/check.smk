@@ -25,8 +25,8 @@ rule check_delivery:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=120,
+        mem_mb=memory(8000),
+        runtime=minutes(120),
     params:
         content=lambda wildcards: content_of(
             [] if SIMULATED else DELIVERY_FILES,

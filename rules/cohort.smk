@@ -44,8 +44,8 @@ rule cohort_shard:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=20, jobs=len(SHARDS)),
+        runtime=minutes(15, per_mb=0.2, jobs=len(SHARDS)),
     params:
         content=lambda wildcards: content_of(AURUM.get("merged_practices")),
         shard=lambda wildcards: int(wildcards.shard),
@@ -79,8 +79,8 @@ rule cohort:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        mem_mb=memory(1000, per_mb=60),
+        runtime=minutes(15, per_mb=1),
     params:
         content=lambda wildcards: content_of(AURUM.get("merged_practices")),
         rules=config["cohort"],

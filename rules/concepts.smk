@@ -44,8 +44,8 @@ if CONCEPTS:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 2000 * attempt,
-            runtime=30,
+            mem_mb=memory(2000),
+            runtime=minutes(30),
         params:
             content=lambda wildcards: content_of(
                 config["caliber"] if PROCEDURE_LISTS else None,
@@ -88,8 +88,8 @@ if CONCEPTS:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
-            runtime=120,
+            mem_mb=memory(1000, per_mb=60, jobs=len(SHARDS)),
+            runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
         params:
             shard=lambda wildcards: int(wildcards.shard),
             database=DATABASE.name,

@@ -32,8 +32,8 @@ rule ensemble:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=10),
+        runtime=minutes(15, per_mb=0.2),
     params:
         settings=lambda wildcards: settings_for(config, wildcards.model, wildcards.task),
         task=lambda wildcards: plain(TASK[wildcards.task]),

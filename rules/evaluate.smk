@@ -22,8 +22,8 @@ rule evaluate:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=10),
+        runtime=minutes(15, per_mb=0.2),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         code=code_hash(SCRIPTS / "evaluate.py"),

@@ -34,8 +34,8 @@ rule events:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=60, jobs=len(SHARDS)),
+        runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
     params:
         shard=lambda wildcards: int(wildcards.shard),
         code=code_hash(SCRIPTS / "events.py"),
@@ -78,8 +78,8 @@ rule meds:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        mem_mb=memory(1000, per_mb=10),
+        runtime=minutes(15, per_mb=0.2),
     params:
         name=config["run"],
         code=code_hash(SCRIPTS / "meds.py"),

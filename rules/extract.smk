@@ -22,8 +22,8 @@ rule extract:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=20),
+        runtime=minutes(15, per_mb=0.2),
     params:
         content=lambda wildcards: content_of(
             None if SIMULATED else PARTS[wildcards.source_table, wildcards.part].path

@@ -23,8 +23,8 @@ rule figure:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: figure_of(wildcards).memory * attempt,
-        runtime=lambda wildcards: figure_of(wildcards).minutes,
+        mem_mb=memory(1500, per_mb=40),
+        runtime=minutes(30, per_mb=1),
     params:
         module=lambda wildcards: figure_of(wildcards).module,
         tables=lambda wildcards: list(figure_of(wildcards).tables),

@@ -29,8 +29,14 @@ rule finetune:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=2880,
+        mem_mb=memory(
+            lambda wildcards: training_mb(
+                settings_for(config, wildcards.model, wildcards.task),
+                training_for(config, wildcards.model, wildcards.task),
+            ),
+            per_mb=120,
+        ),
+        runtime=minutes(60, per_mb=200),
         gpu=lambda wildcards: int(compute_to_train(wildcards)["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: {

@@ -30,8 +30,14 @@ rule joint:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=2880,
+        mem_mb=memory(
+            lambda wildcards: training_mb(
+                settings_for(config, key_of(wildcards.joint), ""),
+                training_for(config, key_of(wildcards.joint), ""),
+            ),
+            per_mb=60,
+        ),
+        runtime=minutes(60, per_mb=200),
         gpu=int(config["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: {

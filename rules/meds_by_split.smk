@@ -42,8 +42,8 @@ if CPRD:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 2000 * attempt,
-            runtime=15,
+            mem_mb=memory(2000),
+            runtime=minutes(15),
         params:
             **{f"{name}_member": file.member for name, file in SOURCE_LOOK_UPS.items()},
             content=lambda wildcards: content_of(
@@ -83,8 +83,8 @@ if CPRD:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 6000 * attempt,
-            runtime=60,
+            mem_mb=memory(1000, per_mb=60, jobs=len(SHARDS)),
+            runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
         params:
             shard=lambda wildcards: int(wildcards.shard),
             code=code_hash(SCRIPTS / "source_events.py"),
@@ -128,8 +128,8 @@ rule meds_by_split:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=20),
+        runtime=minutes(15, per_mb=0.2),
     params:
         level=config["concepts"]["procedures"]["level"],
         cut_off=cut_off_of(config),

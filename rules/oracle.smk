@@ -26,8 +26,8 @@ rule oracle:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=20),
+        runtime=minutes(30, per_mb=0.5),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         practices=config["simulation"]["practices"],
@@ -61,8 +61,8 @@ rule oracle_records:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=600),
+        runtime=minutes(30, per_mb=5),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         practices=config["simulation"]["practices"],

@@ -25,8 +25,8 @@ if CPRD:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=60,
+            mem_mb=memory(1000, per_mb=20),
+            runtime=minutes(15, per_mb=0.2),
         params:
             content=lambda wildcards: content_of(
                 None if SIMULATED else HOSPITAL_PARTS[wildcards.part].path
@@ -56,8 +56,8 @@ else:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=60,
+            mem_mb=memory(1000, per_mb=60),
+            runtime=minutes(15, per_mb=1),
         params:
             content=lambda wildcards: content_of(HOSPITAL_PARTS[wildcards.part].path),
             layout=config["source"],
@@ -85,8 +85,8 @@ rule admissions:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=60, jobs=len(SHARDS)),
+        runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
     params:
         shard=lambda wildcards: int(wildcards.shard),
         code=code_hash(SCRIPTS / "admissions.py"),
@@ -114,8 +114,8 @@ rule outcome:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=30),
+        runtime=minutes(15, per_mb=0.5),
     params:
         content=lambda wildcards: content_of(OUTCOMES[wildcards.outcome]["labels"]),
         outcome=lambda wildcards: OUTCOMES[wildcards.outcome],
@@ -154,8 +154,14 @@ rule outcome_model:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=1440,
+        mem_mb=memory(
+            lambda wildcards: training_mb(
+                FEW_LABEL_MODELS[wildcards.model]["settings"],
+                FEW_LABEL_MODELS[wildcards.model]["training"],
+            ),
+            per_mb=120,
+        ),
+        runtime=minutes(60, per_mb=200),
         gpu=lambda wildcards: int(outcome_compute(wildcards)["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: FEW_LABEL_MODELS[wildcards.model],
@@ -198,8 +204,8 @@ if SIMULATED:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
-            runtime=120,
+            mem_mb=memory(1000, per_mb=25),
+            runtime=minutes(30, per_mb=0.5),
         params:
             outcome=lambda wildcards: OUTCOMES[wildcards.outcome],
             name=lambda wildcards: wildcards.outcome,
@@ -237,8 +243,8 @@ rule assess_outcome:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=20),
+        runtime=minutes(30, per_mb=1),
     params:
         outcome=lambda wildcards: wildcards.outcome,
         reference=AGE_SEX,

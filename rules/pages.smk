@@ -60,8 +60,8 @@ rule results_page:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         run=RUN,
         tasks=plain(tasks_of(config)),
@@ -103,8 +103,8 @@ if OUTCOMES:
             "../envs/analysis.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 2000 * attempt,
-            runtime=15,
+            mem_mb=memory(1000),
+            runtime=minutes(15),
         params:
             run={
                 name: RUN[name]
@@ -148,8 +148,8 @@ rule model_card:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         run=RUN,
         tasks=plain(tasks_of(config)),
@@ -181,8 +181,8 @@ rule embedding_page:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=40),
+        runtime=minutes(30, per_mb=1),
     params:
         run={name: RUN[name] for name in ("data", "disclosure", "protocol", "seed")},
         neighbours=config["evaluation"]["neighbours"],
@@ -238,8 +238,8 @@ if EXPLAINED:
             "../envs/analysis.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
-            runtime=60,
+            mem_mb=memory(1500, per_mb=60),
+            runtime=minutes(30, per_mb=1),
         params:
             **EXPLORER_SETTINGS,
             code=code_hash(SCRIPTS / "explorer.py", *EXPLORER_PAGE),
@@ -269,8 +269,8 @@ if EXPLAINED and FORESEEING:
             "../envs/analysis.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 8000 * attempt,
-            runtime=60,
+            mem_mb=memory(1500, per_mb=60),
+            runtime=minutes(30, per_mb=1),
         params:
             **EXPLORER_SETTINGS,
             futures=1000,

@@ -25,8 +25,8 @@ rule phenotypes:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         content=lambda wildcards: content_of(config["caliber"]),
         code=code_hash(SCRIPTS / "phenotypes.py", "caliber/release.json"),

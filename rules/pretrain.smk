@@ -28,8 +28,14 @@ rule pretrain:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=2880,
+        mem_mb=memory(
+            lambda wildcards: training_mb(
+                config["pretrain"]["settings"],
+                pretraining_training(config, pretraining_in(wildcards.pretraining)),
+            ),
+            per_mb=40,
+        ),
+        runtime=minutes(60, per_mb=200),
         gpu=int(config["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: {

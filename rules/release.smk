@@ -55,8 +55,8 @@ rule release:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=60,
+        mem_mb=memory(2000, per_mb=20),
+        runtime=minutes(60, per_mb=1),
     params:
         settings=config,
         disclosure=DISCLOSURE,

@@ -29,8 +29,8 @@ rule search_round:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1500),
+        runtime=minutes(15),
     params:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {
@@ -79,8 +79,14 @@ rule search_trial:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=1440,
+        mem_mb=memory(
+            lambda wildcards: training_mb(
+                SEARCHED[wildcards.searched]["settings"],
+                SEARCHED[wildcards.searched]["training"],
+            ),
+            per_mb=120,
+        ),
+        runtime=minutes(60, per_mb=200),
         gpu=int(config["accelerator"] == "gpu"),
     params:
         searched=lambda wildcards: wildcards.searched,
@@ -125,8 +131,8 @@ rule search_chosen:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         searched=lambda wildcards: wildcards.searched,
         code=code_hash(SCRIPTS / "search_chosen.py"),

@@ -31,8 +31,8 @@ rule vocabulary:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         **(
             {
@@ -65,8 +65,8 @@ rule sequences:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=120),
+        runtime=minutes(15, per_mb=1),
     params:
         cut_off=cut_off_of(config),
         death=config["examples"]["death"],

@@ -7,6 +7,7 @@ truth/, the simulated people, diseases and risks, which no stage of a licensed d
 
 LOOK_UPS = look_up_files(DATABASE.name, config["inputs"])
 HES_PROCEDURES = linked_files(DATABASE.name, config["inputs"]).get("hes_procedures_epi")
+PEOPLE_IN_PART = config["simulation"]["people"] / config["simulation"]["parts"]
 SIMULATION_TABLES = [
     f"simulation/{name}.csv"
     for name in (
@@ -48,8 +49,8 @@ rule simulate_world:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=memory(1000),
+        runtime=minutes(15),
     params:
         content=lambda wildcards: content_of(config["caliber"]),
         own_lists=config["caliber"] is None,
@@ -85,8 +86,8 @@ rule simulate_part:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000 + 0.03 * PEOPLE_IN_PART),
+        runtime=minutes(15 + 0.0002 * PEOPLE_IN_PART),
     params:
         part=lambda wildcards: int(wildcards.part),
         parts=config["simulation"]["parts"],
@@ -135,8 +136,8 @@ rule simulate_linkage:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(60),
     params:
         code=code_hash(SCRIPTS / "simulate_linkage.py", "cprd/layouts.toml"),
     message:

@@ -51,8 +51,8 @@ rule import_part:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=60),
+        runtime=minutes(15, per_mb=1),
     params:
         content=lambda wildcards: content_of(
             IMPORTED[wildcards.table, wildcards.part].path
@@ -91,8 +91,8 @@ rule words:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=40),
+        runtime=minutes(15, per_mb=1),
     params:
         content=lambda wildcards: content_of(*LISTS.values(), *DESCRIPTION.values()),
         shards=config["shards"],
@@ -124,8 +124,8 @@ if CONCEPTS:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=120,
+            mem_mb=memory(1000, per_mb=60),
+            runtime=minutes(15, per_mb=1),
         params:
             content=lambda wildcards: content_of(
                 INPUT_PARTS[wildcards.table, wildcards.part].path,
@@ -162,8 +162,8 @@ if CONCEPTS:
             "../envs/etl.yaml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=120,
+            mem_mb=memory(1000, per_mb=40),
+            runtime=minutes(15, per_mb=1),
         params:
             content=lambda wildcards: content_of(*INPUT_DESCRIPTION.values()),
             layout=config["source"],
@@ -206,8 +206,8 @@ rule import_events:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=120,
+        mem_mb=memory(1000, per_mb=120, jobs=len(SHARDS)),
+        runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
     params:
         shard=lambda wildcards: int(wildcards.shard),
         concepts=CONCEPTS,
@@ -250,8 +250,8 @@ rule import_metadata:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        mem_mb=memory(1000, per_mb=10),
+        runtime=minutes(15, per_mb=0.2),
     params:
         name=config["run"],
         code=code_hash(SCRIPTS / "import_metadata.py"),

@@ -19,8 +19,8 @@ rule split:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        mem_mb=memory(1000, per_mb=20),
+        runtime=minutes(15, per_mb=0.2),
     params:
         content=lambda wildcards: content_of(OWN_SPLIT),
         by=config["split"]["by"],

@@ -22,8 +22,8 @@ rule table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: table_of(wildcards).memory * attempt,
-        runtime=lambda wildcards: table_of(wildcards).minutes,
+        mem_mb=memory(1000, per_mb=40),
+        runtime=minutes(30, per_mb=1),
     params:
         content=lambda wildcards: content_of(*inputs_of(table_of(wildcards)).values()),
         module=lambda wildcards: table_of(wildcards).module,

@@ -20,8 +20,8 @@ rule task:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        mem_mb=memory(1000, per_mb=30),
+        runtime=minutes(15, per_mb=1),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         minimum_visits=config["examples"]["minimum_visits"],

@@ -36,8 +36,8 @@ rule trained_model:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        mem_mb=memory(1500, per_mb=20),
+        runtime=minutes(30, per_mb=1),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         run=config["run"],
@@ -70,8 +70,8 @@ rule pretrained_model:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=minutes(30),
     params:
         run=config["run"],
         data=config["source"],
@@ -101,8 +101,8 @@ rule trained_outcome:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        mem_mb=memory(1500, per_mb=20),
+        runtime=minutes(30, per_mb=1),
     params:
         outcome=lambda wildcards: wildcards.outcome,
         run=config["run"],

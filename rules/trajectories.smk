@@ -26,8 +26,8 @@ rule sampled_futures:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=240,
+        mem_mb=memory(2000, per_mb=40),
+        runtime=minutes(240, per_mb=1),
     params:
         patients=500,
         futures=100,

@@ -22,8 +22,8 @@ rule validate:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=240,
+        mem_mb=memory(1500, per_mb=60),
+        runtime=minutes(60, per_mb=2),
     params:
         content=lambda wildcards: content_of(model_folder(config) / "trained.json"),
         shared_words=config["shared_words"],

@@ -24,8 +24,8 @@ rule vectors:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=240,
+        mem_mb=memory(1500, per_mb=60),
+        runtime=minutes(30, per_mb=2),
         gpu=lambda wildcards: int(
             compute_for(config, wildcards.model)["accelerator"] == "gpu"
         ),

@@ -40,8 +40,6 @@ class Product:
         condition: what a run must have so that the product is made; "" if nothing.
         each: the value for which a product is made that is made for each of several; or "".
         eligible: whether it is about all eligible patients, with or without a disease to predict.
-        memory: megabytes.
-        minutes: the longest time.
         patients: of a figure: whose number the results page gives below it.
         more: of a figure: the path of a page that shows more.
         path: of a page: its place in the folder of results.
@@ -63,8 +61,6 @@ class Product:
     condition: str = ""
     each: str = ""
     eligible: bool = False
-    memory: int = 4000
-    minutes: int = 60
     patients: str = ""
     more: str = ""
     path: str = ""

@@ -15,8 +15,9 @@ import behrt
 from behrt.disclosure import Rules
 from behrt.evaluation.tidy import read_table
 from behrt.release.derived import covered, derived
-from behrt.release.scan import PATIENT_DATA, Finding, Watch, files_of_run, scan
+from behrt.release.scan import Finding, Watch, files_of_run, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
+from behrt.run_folders import PATIENT_DATA
 
 from .conftest import TINY, Copy, script
 from .test_run import TARGETS

@@ -23,7 +23,7 @@ from behrt.evaluation.tidy import read_table
 from behrt.files import read_json, write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import covered, derived
-from behrt.release.scan import PATIENT_DATA, SOLVED, Finding, Watch, scan
+from behrt.release.scan import SOLVED, Finding, Watch, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
 from behrt.release.weights import (
     Support,
@@ -33,6 +33,7 @@ from behrt.release.weights import (
     support_of,
     training_of,
 )
+from behrt.run_folders import PATIENT_DATA
 from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.settings.behrt import Pretraining

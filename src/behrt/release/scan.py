@@ -33,6 +33,7 @@ from behrt.disclosure import (
     shares,
 )
 from behrt.errors import InputError
+from behrt.run_folders import CODE_LISTS, PATIENT_DATA
 
 IDENTIFIER = "a patient's id"
 DATE = "an exact date"
@@ -44,36 +45,6 @@ EXACT_PART = "a share from which a count could be computed"
 UNKNOWN = "whole numbers of unknown meaning"
 OPAQUE = "a kind of file that the scan cannot read"
 ROWS = "rows of data outside the folders of patients' data"
-
-PATIENT_DATA = (
-    "admissions",
-    "assessment",
-    "cohort",
-    "concepts",
-    "delivery",
-    "evaluation",
-    "extracted",
-    "fragments",
-    "imported",
-    "listed.parquet",
-    "meds",
-    "meds_by_split",
-    "outcomes",
-    "predictions",
-    "sequences",
-    "source_events",
-    "tasks",
-    "trajectories",
-    "truth",
-    "unmapped",
-    "unmapped.parquet",
-    "vectors",
-    "words.parquet",
-)
-"""Folders and files of a run that hold rows of patients: they are never released, nor scanned."""
-
-CODE_LISTS = ("caliber", "phenotypes", "source_codes.parquet")
-"""Folders and files that hold public code lists, not patients."""
 
 _LEAST_DIGITS = 5
 

@@ -1,0 +1,118 @@
+"""The memory and the time that a job requests: functions of what it reads of patients.
+
+A rule states what its job needs without patients, and what it needs for each megabyte of patients'
+rows among its inputs. An attempt after a failure requests as much again. The numbers of the rules
+are about twice what was measured on simulated runs of 3,000 to 100,000 people; `snakemake
+resources` compares them with the measures of any run.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from behrt.run_folders import PATIENT_DATA
+
+Request = Callable[..., int]
+"""A function of wildcards, input and attempt, as Snakemake calls it."""
+
+Amount = float | Callable[[Any], float]
+
+LONGEST = 2 * 24 * 60
+"""Minutes: no job requests more. A training that is stopped resumes from its checkpoint."""
+
+PROGRAM_MB = 1500
+"""MB of a training without patients and without a network, for PyTorch."""
+
+_MIB = 2**20
+_FLOAT = 4
+_PATIENT_DATA = frozenset(PATIENT_DATA)
+
+
+def input_mb(run: str, paths: Iterable[str]) -> float | None:
+    """Return the size of the files with rows of patients, in MiB; None if one does not exist yet.
+
+    Files that are larger only because there are more patients count: those in the folders of
+    `PATIENT_DATA`, and data that come from elsewhere. Folders, and what a run computes from all
+    patients (weights, tables, code lists), do not.
+
+    Args:
+        run: the folder of the run.
+        paths: of all inputs of a job.
+    """
+    total = 0
+    for path in paths:
+        inside = path.removeprefix(f"{run}/")
+        if inside != path and not _PATIENT_DATA & set(inside.split("/")):
+            continue
+        try:
+            found = os.stat(path)  # noqa: PTH116 - for every input of every job
+        except OSError:
+            return None
+        total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total / _MIB
+
+
+def memory(run: str, base: Amount, per_mb: float = 0.0, *, jobs: int = 1) -> Request:
+    """Return the request for memory of a rule, in MB.
+
+    While an input does not exist, as in a dry run, the request is that without patients. Snakemake
+    repeats it when the job is about to start.
+
+    Args:
+        run: the folder of the run.
+        base: MB of a job without patients, for the program, its libraries and, in a training, a
+            batch; or a function of the wildcards.
+        per_mb: MB for each MiB of patients' rows that the job reads (`input_mb`).
+        jobs: the number of jobs of the rule, if each reads its share of the same files.
+    """
+
+    def megabytes(wildcards: Any, input: Any, attempt: int) -> int:
+        return round(attempt * _amount(base, per_mb / jobs, run, wildcards, input))
+
+    return megabytes
+
+
+def minutes(run: str, base: Amount, per_mb: float = 0.0, *, jobs: int = 1) -> Request:
+    """Return the request for time of a rule, in minutes, at most `LONGEST`.
+
+    The arguments are those of `memory`, in minutes.
+    """
+
+    def time(wildcards: Any, input: Any, attempt: int) -> int:
+        asked = attempt * _amount(base, per_mb / jobs, run, wildcards, input)
+        return min(round(asked), LONGEST)
+
+    return time
+
+
+def _amount(base: Amount, per_mb: float, run: str, wildcards: Any, paths: Iterable[str]) -> float:
+    read = (input_mb(run, paths) or 0.0) if per_mb else 0.0
+    return (base(wildcards) if callable(base) else base) + per_mb * read
+
+
+def training_mb(settings: Mapping[str, Any], training: Mapping[str, Any] | None) -> float:
+    """Return the MB that a training needs without patients: the program, and a batch.
+
+    Each layer of a Transformer keeps, until the backward pass, about 30 numbers for each hidden one
+    of a word, 8 for each intermediate one, and 4 for each attention weight. Batches of other models
+    are small.
+
+    >>> shape = {"hidden": 144, "layers": 2, "heads": 6, "intermediate": 288, "max_length": 100}
+    >>> round(training_mb(shape, {"batch_size": 64})) - PROGRAM_MB
+    441
+
+    Args:
+        settings: of the model.
+        training: how it is optimised; None if it has no optimiser.
+    """
+    if training is None or not {"hidden", "layers", "heads"} <= settings.keys():
+        return PROGRAM_MB
+    length = settings.get("max_length", 100)
+    per_word: int = (
+        30 * settings["hidden"]
+        + 8 * settings.get("intermediate", 0)
+        + 4 * settings["heads"] * length
+    )
+    numbers: int = training["batch_size"] * length * settings["layers"] * per_word
+    return PROGRAM_MB + numbers * _FLOAT / _MIB
