@@ -153,9 +153,10 @@ class Contest:
         begin(run)
         model = behrt.Behrt(self.settings, N_DISEASES).eval()
         rows = np.arange(40)
-        fabric = engine.fabric_of(replace(run, precision="32-true"))
+        objective = self.objective()
+        batch = objective.batch(rows, slice(0, len(rows)), np.random.default_rng(1))
         with torch.no_grad():
-            ours = self.objective().loss(model, fabric, rows, np.random.default_rng(1))
+            ours = objective.loss(model, batch)
             plain = Plain(model, self.settings).eval()
             theirs = self.plain_loss(plain, rows, np.random.default_rng(1))
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -19,6 +19,10 @@ logger = logging.getLogger("behrt")
 QUIET = "BEHRT_QUIET"
 """An environment variable: where it is set, a job with a log file writes nothing to stderr."""
 
+PART = "BEHRT_PART"
+"""An environment variable: it is set in each of several processes that train a model for one job,
+which has one log file. Only the first of them logs more than errors."""
+
 NOTICE = 25
 """The level of a message that the run shows on the terminal, between INFO and WARNING."""
 logging.addLevelName(NOTICE, "NOTICE")
@@ -41,6 +45,8 @@ _disclosure = {"threshold": 5, "rounding": 1}
 def start(path: Path | None, threshold: int = 5, rounding: int = 1) -> None:
     """Send the project's log lines to a file, which is written anew, and to stderr.
 
+    A process that is a `PART` of a job appends to the job's file.
+
     Args:
         path: the file; None writes to stderr only. With a file, and the environment variable
             `QUIET` set, nothing is written to stderr.
@@ -49,7 +55,7 @@ def start(path: Path | None, threshold: int = 5, rounding: int = 1) -> None:
     """
     global _progress_file
     _disclosure.update(threshold=threshold, rounding=rounding)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if _is_first() else logging.ERROR)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -59,10 +65,16 @@ def start(path: Path | None, threshold: int = 5, rounding: int = 1) -> None:
     handlers: list[logging.Handler] = [] if quiet else [logging.StreamHandler(sys.stderr)]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        if PART not in os.environ:
+            path.write_bytes(b"")
+        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
+
+
+def _is_first() -> bool:
+    return PART not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def is_told(patients: int) -> bool:
@@ -136,7 +148,9 @@ def progress(
     file, which `progress_of` reads.
     """
     options: dict[str, Any] = {"disable": not sys.stderr.isatty(), "dynamic_ncols": True}
-    if _progress_file is not None:
+    if not _is_first():
+        options["disable"] = True
+    elif _progress_file is not None:
         options["file"] = _ProgressFile(_progress_file)
         options |= {"ncols": 200, "dynamic_ncols": False, "mininterval": 0.5}
         options["bar_format"] = "{desc} {percentage:.0f} % of {total_fmt}{unit}, {remaining} left"

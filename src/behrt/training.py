@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from behrt.concepts import DIAGNOSES
+from behrt.learning import parallel
 from behrt.learning.examples import Examples
 from behrt.learning.histories import load_cuts, load_histories
 from behrt.learning.load import load_examples
@@ -125,6 +126,8 @@ def train(
     Raises:
         InputError: an unknown kind, protocol or setting, or no examples.
     """
+    if parallel.trained_by_parts(compute):
+        return
     model = model_named(recipe.kind)
     splits = protocol_named(protocol)
     settings, optimisation = recipe.read(model.Settings)
@@ -149,6 +152,7 @@ def train(
         masked = read_settings(model.Masking, masking or {})
         special = splits.special_targets
         model.pretrain(learned, choosing, settings, masked, optimisation, run, special)
+    parallel.leave()
 
 
 def train_jointly(
@@ -180,6 +184,8 @@ def train_jointly(
     Raises:
         InputError: an unknown kind, protocol or setting, or no examples.
     """
+    if parallel.trained_by_parts(compute):
+        return
     model = model_named(recipe.kind)
     splits = protocol_named(protocol)
     settings, optimisation = recipe.read(model.Settings)
@@ -202,3 +208,4 @@ def train_jointly(
     }
     cuts = None if recipe.cuts == "all" else recipe.cuts
     model.fit_jointly(histories, tuning, settings, optimisation, cuts, run)
+    parallel.leave()

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 
 from behrt.errors import InputError
 from behrt.learning.artefacts import METRICS, WEIGHTS, read_config
-from behrt.learning.engine import fabric_of
 from behrt.learning.examples import Examples
 from behrt.learning.histories import Histories
 from behrt.learning.next_events import (
@@ -164,12 +163,9 @@ def test_the_loss_of_two_visits_by_hand(build_examples: Build, died: bool) -> No
         max_length=99,
     )
     rates = torch.linspace(0.1, 1.4, 14)  # a visit, 12 diseases and death, per year
-    fabric = fabric_of(run_in(Path("unused")))
     loss = objective.loss(
         lambda: F.pad(rates.log(), (0, 2)).repeat(2, 1),  # type: ignore[arg-type]
-        fabric,
-        np.array([0]),
-        np.random.default_rng(1),
+        objective.batch(np.array([0]), slice(0, 1), np.random.default_rng(1)),
     )
     total, years = float(rates.sum()), np.array([73, 365]) / 365.25
     events = np.log([0.1, 0.1 + 4 * 0.1, 0.1 + 6 * 0.1]).sum() + died * np.log(1.4)

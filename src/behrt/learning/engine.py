@@ -24,10 +24,11 @@ from tqdm import tqdm
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
-from behrt.learning import artefacts, checkpoint
+from behrt.learning import artefacts, checkpoint, micro_batches, parallel
 from behrt.learning.device import begin, device_of, precision_of
 from behrt.learning.examples import Examples, require_examples
 from behrt.learning.muon import Muon
+from behrt.learning.prefetch import ahead_of, made_ahead, pinned
 from behrt.learning.run import Optimisation, TrainingRun, generator, read_settings
 from behrt.logs import logger
 from behrt.settings.base import Section
@@ -59,6 +60,12 @@ The generator is for what is drawn in each epoch; None means evaluation, without
 
 Network = TypeVar("Network", bound=nn.Module)
 Settings = TypeVar("Settings", bound=Section)
+
+Batch = Any
+"""What `Objective.loss` takes: tensors and numbers in dictionaries, lists and tuples."""
+
+TRIED_ON = ("cuda",)
+"""Types of devices whose memory may be too small for a batch."""
 
 EVALUATION_BATCH = 256
 LEAST_SCORE_SPREAD = 0.1
@@ -93,16 +100,30 @@ class Objective(ABC):
         return generator.permutation(len(self.train))
 
     @abstractmethod
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        """Return the mean loss, a scalar, of the training examples at `rows`."""
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
+        """Return what `loss` takes for a part of a batch, on the CPU.
+
+        What is drawn does not depend on the part. It may be called in another thread.
+
+        Args:
+            rows: int64 (n), the training examples of the whole batch.
+            part: the places in `rows` of those in the part, at least one.
+            generator: of the batch; each part is made with an equal one.
+        """
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return a part's contribution, a scalar, to the mean loss of the whole batch.
+
+        The contributions of all parts of a batch add up to its mean loss.
+        """
 
     @abstractmethod
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning examples, with the one that chooses the epoch.
 
-        An undefined metric is None; the one that chooses the epoch is always defined.
+        An undefined metric is None; the one that chooses the epoch is always defined. Of several
+        processes each computes its share, and all return the same.
         """
 
 
@@ -112,24 +133,33 @@ class Classification(Objective):
 
     The loss is binary cross-entropy, mean over patients and diseases, which is the multi-label
     soft-margin loss of the paper's released code.
+
+    Attributes:
+        draws: whether `collate` draws, in order of the rows.
     """
+
+    draws: bool = False
 
     chooses = "tuning_aps"
     higher = True
 
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        batch = fabric.to_device(self.collate(self.train, rows, generator))
-        labels = fabric.to_device(torch.from_numpy(self.train.label_matrix(rows)))
-        return F.binary_cross_entropy_with_logits(model(**batch).float(), labels.float())
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
+        if self.draws and part.start:
+            self.collate(self.train, rows[: part.start], generator)  # draws what others get
+        read = rows[part]
+        labels = torch.from_numpy(self.train.label_matrix(read))
+        return self.collate(self.train, read, generator), labels, len(read) / len(rows)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, labels, share = batch
+        logits = model(**given).float()
+        loss: Tensor = F.binary_cross_entropy_with_logits(logits, labels.float()) * share
+        return loss
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
-        logits = np.empty((len(self.tuning), self.tuning.n_diseases), dtype=np.float32)
-        for rows, output in batched_outputs(
-            model, fabric.device, self.collate, self.tuning, EVALUATION_BATCH
-        ):
-            logits[rows] = output
+        logits = evaluated(
+            model, fabric, self.collate, self.tuning, (len(self.tuning), self.tuning.n_diseases)
+        )
         labels = self.tuning.label_matrix(np.arange(len(self.tuning)))
         loss = F.binary_cross_entropy_with_logits(
             torch.from_numpy(logits), torch.from_numpy(labels).float()
@@ -166,15 +196,54 @@ def batched_outputs(
     collate: Collate,
     examples: Examples,
     batch_size: int,
+    rank: int = 0,
+    processes: int = 1,
+    **more: Any,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows and the model's output for them, float32 (rows, …), without randomness."""
+    """Yield rows and the model's output for them, float32 (rows, …), without randomness.
+
+    Of several processes, each computes the batches whose turn it is. `more` is given to the model.
+    """
+
+    def made(start: int) -> tuple[np.ndarray, dict[str, Tensor]]:
+        rows = np.arange(start, min(start + batch_size, len(examples)), dtype=np.int64)
+        return rows, pinned(collate(examples, rows, None), device.type)
+
+    starts = range(rank * batch_size, len(examples), processes * batch_size)
     model.eval()
     with torch.no_grad():
-        for start in range(0, len(examples), batch_size):
-            rows = np.arange(start, min(start + batch_size, len(examples)), dtype=np.int64)
-            batch = collate(examples, rows, None)
-            output = model(**{name: values.to(device) for name, values in batch.items()})
-            yield rows, output.float().cpu().numpy()
+        for rows, batch in made_ahead(made, starts, ahead_of(device.type)):
+            given = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+            yield rows, model(**given, **more).float().cpu().numpy()
+
+
+def own_chunks(size: int, fabric: "Fabric") -> Iterator[np.ndarray]:
+    """Yield the rows 0 … size − 1 in chunks for evaluation, of which each process has a share."""
+    step = EVALUATION_BATCH
+    for start in range(fabric.global_rank * step, size, fabric.world_size * step):
+        yield np.arange(start, min(start + step, size), dtype=np.int64)
+
+
+def evaluated(
+    model: nn.Module,
+    fabric: "Fabric",
+    collate: Collate,
+    examples: Examples,
+    shape: tuple[int, ...],
+) -> np.ndarray:
+    """Return the model's output, float32 of a shape (n, …). Each process computes a share."""
+    found = np.zeros(shape, dtype=np.float32)
+    for rows, output in batched_outputs(
+        model,
+        fabric.device,
+        collate,
+        examples,
+        EVALUATION_BATCH,
+        fabric.global_rank,
+        fabric.world_size,
+    ):
+        found[rows] = output
+    return parallel.added_up(fabric, found)
 
 
 def _optimisers(model: nn.Module, optimisation: Optimisation) -> list[torch.optim.Optimizer]:
@@ -214,6 +283,7 @@ class _Progress:
     best: dict[str, Tensor] | None = None
     best_epoch: int = 0
     best_score: float = 0.0
+    at_once: int | None = None
     lines: list[str] = field(default_factory=list)
 
 
@@ -237,14 +307,18 @@ class _Training:
         self.fabric = fabric_of(run)
         # Fabric's wrapper sets precision and device; it shares its weights with `model`.
         self.wrapped = self.fabric.setup_module(model)
+        if self.fabric.global_rank:  # the first process draws as a single one does
+            torch.manual_seed(run.compute.seed + self.fabric.global_rank)
         self.optimisers = _optimisers(model, optimisation)
-        self.progress = _Progress()
+        self.progress = _Progress(at_once=run.compute.at_once)
         self.batches = -(-len(objective.train) // optimisation.batch_size)
         self.tokens = _tokens(objective.train)
         self.learned = 0
         self.saved_at = time.monotonic()
 
     def save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
         state = {
             "fingerprint": self.fingerprint,
             "model": self.model.state_dict(),
@@ -264,9 +338,10 @@ class _Training:
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        torch.set_rng_state(state["generator"])
-        if self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["generator_cuda"])
+        if self.fabric.is_global_zero:
+            torch.set_rng_state(state["generator"])
+            if self.fabric.device.type == "cuda":
+                torch.cuda.set_rng_state(state["generator_cuda"])
         self.progress = _Progress(**state["progress"])
         logger.info(
             "resuming from epoch %d, step %d of %d",
@@ -275,22 +350,93 @@ class _Training:
             self.batches,
         )
 
-    def step(self, rows: np.ndarray) -> Tensor:
-        """Train on one batch; return its loss."""
+    def find_at_once(self) -> None:
+        """Find by trial how many patients fit into memory at a time: the ones with most words."""
+        if self.fabric.device.type not in TRIED_ON or self.progress.step or self.progress.epoch:
+            return
+        size = min(self.optimisation.batch_size, len(self.tokens))
+        most = self.share(size)
+        rows = np.argsort(-self.tokens, kind="stable")[:size]
+
+        def tried(at_once: int) -> None:
+            part = slice(0, at_once)
+            batch = self.objective.batch(rows, part, generator(self.run, 0, 1))
+            self.backward(batch, synchronised=False)
+
+        drawn = torch.get_rng_state()
+        drawn_cuda = torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None
+        self.wrapped.train()
+        at_once = micro_batches.largest(
+            tried, min(self.progress.at_once or size, most.stop - most.start)
+        )
+        if self.fabric.world_size > 1:
+            found = torch.tensor(at_once, device=self.fabric.device)
+            at_once = int(parallel.over_all(self.fabric, found, "min"))
+        self.model.zero_grad(set_to_none=True)
+        torch.set_rng_state(drawn)
+        if drawn_cuda is not None:
+            torch.cuda.set_rng_state(drawn_cuda)
+        self.progress.at_once = at_once
+        logger.info("%d of %d patients of a batch are computed at a time", at_once, size)
+
+    def share(self, rows: int) -> slice:
+        """Return the places in a batch of so many rows that this process computes."""
+        return parallel.share_of(rows, self.fabric.global_rank, self.fabric.world_size)
+
+    def parts(self, rows: np.ndarray, step: int) -> list[Batch]:
+        """Return what this process computes of a batch, part by part.
+
+        Stream 0 of an epoch draws its order, stream 1 + step what a batch draws.
+        """
+        return [
+            pinned(
+                self.objective.batch(
+                    rows, part, generator(self.run, self.progress.epoch, 1 + step)
+                ),
+                self.fabric.device.type,
+            )
+            for part in micro_batches.parts_of(self.share(len(rows)), self.progress.at_once)
+        ]
+
+    def backward(self, batch: Batch, synchronised: bool, weight: float = 1.0) -> Tensor:
+        """Add the gradients of a part; return its loss.
+
+        Args:
+            batch: the part.
+            synchronised: whether the mean of the gradients of all processes is taken.
+            weight: of the part.
+        """
+        with self.fabric.no_backward_sync(self.wrapped, enabled=not synchronised):
+            loss = self.objective.loss(self.wrapped, self.fabric.to_device(batch))
+            self.fabric.backward(loss if weight == 1.0 else loss * weight)
+        return loss.detach()
+
+    def step(self, rows: np.ndarray, parts: list[Batch] | None = None) -> Tensor:
+        """Train on one batch; return its loss.
+
+        Args:
+            rows: int64 (n), the training examples.
+            parts: what `self.parts` returned for them; None makes them.
+        """
         epoch, step = self.progress.epoch, self.progress.step
+        parts = self.parts(rows, step) if parts is None else parts
         steps = self.batches * self.optimisation.epochs
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = self.optimisation.rate(epoch * self.batches + step, steps)
             optimiser.zero_grad(set_to_none=True)
-        # Stream 0 of an epoch draws its order, stream 1 + step what a batch draws.
-        draw = generator(self.run, epoch, 1 + step)
-        loss = self.objective.loss(self.wrapped, self.fabric, rows, draw)
-        self.fabric.backward(loss)
+        # The gradients of the processes are averaged, and those of their shares are to be added up.
+        shares = self.fabric.world_size if len(rows) >= self.fabric.world_size else 1
+        losses = [
+            self.backward(part, place == len(parts), shares) for place, part in enumerate(parts, 1)
+        ]
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if self.fabric.world_size > 1:
+            loss = parallel.over_all(self.fabric, loss * shares / self.fabric.world_size, "sum")
         nn.utils.clip_grad_norm_(list(self.model.parameters()), self.optimisation.gradient_norm)
         for optimiser in self.optimisers:
             optimiser.step()
-        return loss.detach()
+        return loss
 
     def epoch(self, bar: "tqdm[Any]") -> float:
         """Train on the remaining batches of the epoch; return its mean loss."""
@@ -298,9 +444,14 @@ class _Training:
         order = self.objective.order(size, generator(self.run, progress.epoch, 0))
         total = torch.tensor(progress.loss, dtype=torch.float64, device=self.fabric.device)
         self.wrapped.train()
-        while progress.step < self.batches:
-            rows = order[progress.step * size : (progress.step + 1) * size]
-            total += self.step(rows).double() * len(rows)
+
+        def made(step: int) -> tuple[np.ndarray, list[Batch]]:
+            rows = order[step * size : (step + 1) * size]
+            return rows, self.parts(rows, step)
+
+        ahead = ahead_of(self.fabric.device.type)
+        for rows, parts in made_ahead(made, range(progress.step, self.batches), ahead):
+            total += self.step(rows, parts).double() * len(rows)
             progress.step += 1
             worked = int(self.tokens[rows].sum())
             self.learned += worked
@@ -360,11 +511,16 @@ class _Training:
 
 
 def fabric_of(run: TrainingRun) -> "Fabric":
-    """Return the lightning-fabric object that sets the device and the precision of a training."""
+    """Return the lightning-fabric object that sets the device and the precision of a training.
+
+    In one of several processes of `behrt.learning.parallel`, it also connects them.
+    """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    if parallel.is_part():
+        return parallel.connected(device_of(run), precision_of(run), run.compute)
     return Fabric(
         accelerator=device_of(run),
         devices=1,
@@ -436,6 +592,7 @@ def fit(
     started = time.monotonic()
     training = _Training(model, objective, optimisation, run, settings)
     training.restore()
+    training.find_at_once()
     progress = training.progress
     an_epoch = float(training.tokens.sum())
     work = an_epoch * optimisation.epochs
@@ -449,6 +606,8 @@ def fit(
             loss = training.epoch(bar)
             training.end_epoch(loss)
             bar.set_postfix(loss=f"{loss:.4g}")
+    if not training.fabric.is_global_zero:
+        return
     best = json.loads(progress.lines[progress.best_epoch - 1])
     if best.get("score_spread", np.inf) < LEAST_SCORE_SPREAD:
         logger.warning(
@@ -489,12 +648,13 @@ def fit_classifier(
     optimisation: Optimisation,
     run: TrainingRun,
     settings: Any,
+    draws: bool = False,
 ) -> None:
     """Train a classifier: see `fit` and `Classification`.
 
     The epoch is chosen by the sample-averaged average precision of the tuning examples.
     """
-    objective = Classification(train, tuning, collate)
+    objective = Classification(train, tuning, collate, draws)
     fit(model, objective, optimisation, run, settings)
 
 

@@ -15,8 +15,15 @@ from torch import Tensor, nn
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
-from behrt.learning import artefacts
-from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun, prepared
+from behrt.learning import artefacts, parallel
+from behrt.learning.engine import (
+    EVALUATION_BATCH,
+    Batch,
+    Objective,
+    TrainingRun,
+    batched_outputs,
+    prepared,
+)
 from behrt.learning.examples import Examples, ragged_ranges
 from behrt.learning.histories import NO_CUT, Histories
 
@@ -125,20 +132,28 @@ class Forecasting(Objective):
         between: np.ndarray = before[last] - before[visits]
         return between if before[-1] == len(before) - 1 else between + (self.cuts or 0)
 
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
         visits, patient = self.drawn(rows, generator)
-        batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
+        counting = np.stack([ends[visits] for ends in self.histories.label_ends.values()]) != NO_CUT
+        cuts_of_task = counting.sum(axis=1)
+        own = slice(*np.searchsorted(patient, [part.start, part.stop]))
+        visits, patient = visits[own], patient[own] - part.start
         ends = np.stack([ends[visits] for ends in self.histories.label_ends.values()])
         task, cut = np.nonzero(ends != NO_CUT)
-        places = fabric.to_device(torch.from_numpy(task * len(visits) + cut))
-        labels = fabric.to_device(self.labels(visits[cut], ends[task, cut]))
-        losses = F.binary_cross_entropy_with_logits(
-            model(**batch).float()[places], labels, reduction="none"
+        return (
+            self.collate(self.train, rows[part], visits, patient),
+            torch.from_numpy(task * len(visits) + cut),
+            self.labels(visits[cut], ends[task, cut]),
+            torch.from_numpy(1 / (len(ends) * cuts_of_task[task])).float(),
         )
-        weights = torch.from_numpy(1 / (len(ends) * np.bincount(task)[task])).float()
-        return (losses.mean(1) * fabric.to_device(weights)).sum()
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, places, labels, weights = batch
+        losses = F.binary_cross_entropy_with_logits(
+            model(**given).float()[places], labels, reduction="none"
+        )
+        loss: Tensor = (losses.mean(1) * weights).sum()
+        return loss
 
     def labels(self, visits: np.ndarray, ends: np.ndarray) -> Tensor:
         """Return float32 (m, n_diseases): the diseases of the visits after each cut to the end."""
@@ -159,8 +174,12 @@ class Forecasting(Objective):
         """Return the metrics of the tuning examples: means over tasks, then those of each task."""
         of_tasks = {}
         for task, examples in self.tuning_of.items():
+            share = (fabric.global_rank, fabric.world_size)
             logits = torch.from_numpy(
-                last_logits(model, fabric.device, self.collate, examples, task)
+                parallel.added_up(
+                    fabric,
+                    last_logits(model, fabric.device, self.collate, examples, task, share=share),
+                )
             )
             labels = examples.label_matrix(np.arange(len(examples)))
             loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).float())
@@ -189,18 +208,26 @@ def last_logits(
     examples: Examples,
     task: str,
     advance: Callable[[int], object] = lambda patients: None,
+    share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
-    """Return float32 (n, n_diseases), the logits of a task after each patient's last visit."""
-    model.eval()
-    logits = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
-    with torch.no_grad():
-        for start in range(0, len(examples), EVALUATION_BATCH):
-            rows = np.arange(start, min(start + EVALUATION_BATCH, len(examples)))
-            last = examples.visit_offsets[rows + 1] - 1
-            batch = collate(examples, rows, last, rows - start)
-            batch = {name: values.to(device) for name, values in batch.items()}
-            logits[rows] = model(**batch, task=task).float().cpu().numpy()
-            advance(len(rows))
+    """Return float32 (n, n_diseases), the logits of a task after each patient's last visit.
+
+    Of several processes, each returns 0 for the patients of the others; `share` is the place of
+    this one, and their number.
+    """
+
+    def collate_last(
+        examples: Examples, rows: np.ndarray, generator: np.random.Generator | None
+    ) -> dict[str, Tensor]:
+        last = examples.visit_offsets[rows + 1] - 1
+        return collate(examples, rows, last, np.arange(len(rows)))
+
+    logits = np.zeros((len(examples), examples.n_diseases), dtype=np.float32)
+    for rows, output in batched_outputs(
+        model, device, collate_last, examples, EVALUATION_BATCH, *share, task=task
+    ):
+        logits[rows] = output
+        advance(len(rows))
     return logits
 
 

@@ -1,6 +1,5 @@
 """The objective of BEHRT's pretraining: predict masked words (MLM)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from behrt.learning import engine
-from behrt.learning.engine import Objective
+from behrt.learning import engine, parallel
+from behrt.learning.engine import Batch, Objective
 from behrt.learning.examples import Examples, word_types
 from behrt.learning.words import Words, mask_words, packed_rows, words_of
 from behrt.settings.behrt import Masking
@@ -46,20 +45,26 @@ class MaskedLanguage(Objective):
         return np.flatnonzero(np.isin(types, types[self.train.codes]))
 
     def _batch(
-        self, examples: Examples, rows: np.ndarray, generator: np.random.Generator
-    ) -> tuple[dict[str, Tensor], Tensor]:
+        self, examples: Examples, rows: np.ndarray, part: slice, generator: np.random.Generator
+    ) -> tuple[dict[str, Tensor], Tensor, int]:
+        """Return the network's arguments, the masked words, and their number in all `rows`."""
         words = words_of(examples, rows, self.max_length, closing_mask=False)
         words, places, targets = mask_words(
             words, self.masking, examples.n_words, generator, self.special_targets, self._read
         )
-        return batch_of(words, places), torch.from_numpy(targets)
+        start, end = words.offsets[[part.start, part.stop]]
+        own = slice(*np.searchsorted(places, [start, end]))
+        batch = batch_of(words.of(part), places[own] - start)
+        return batch, torch.from_numpy(targets[own]), len(targets)
 
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        batch, targets = fabric.to_device(self._batch(self.train, rows, generator))
-        logits = model(**batch)  # (m, words of the vocabulary), for the m masked words
-        return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
+        return self._batch(self.train, rows, part, generator)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, targets, masked = batch
+        logits = model(**given)  # (m, words of the vocabulary), for the m masked words
+        loss: Tensor = F.cross_entropy(logits, targets, reduction="sum") / max(masked, 1)
+        return loss
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the metrics of the tuning patients, whose masked words are the same in each epoch.
@@ -70,9 +75,12 @@ class MaskedLanguage(Objective):
         model.eval()
         loss = words = right = confident = confident_and_right = 0.0
         with torch.no_grad():
-            for rows in _chunks(len(self.tuning)):
+            for rows in engine.own_chunks(len(self.tuning), fabric):
                 generator = np.random.default_rng([self.seed, rows[0]])
-                batch, targets = fabric.to_device(self._batch(self.tuning, rows, generator))
+                part = slice(0, len(rows))
+                batch, targets, _ = fabric.to_device(
+                    self._batch(self.tuning, rows, part, generator)
+                )
                 logits = model(**batch)
                 loss += float(F.cross_entropy(logits, targets, reduction="sum"))
                 probability, likeliest = logits.softmax(-1).max(-1)
@@ -80,13 +88,11 @@ class MaskedLanguage(Objective):
                 right += float((likeliest == targets).sum())
                 confident += float((probability > 0.5).sum())
                 confident_and_right += float(((probability > 0.5) & (likeliest == targets)).sum())
+        loss, words, right, confident, confident_and_right = parallel.added_up(
+            fabric, np.array([loss, words, right, confident, confident_and_right])
+        ).tolist()
         return {
             "tuning_loss": loss / max(words, 1),
             "tuning_accuracy": right / max(words, 1),
             "tuning_precision": confident_and_right / confident if confident else None,
         }
-
-
-def _chunks(size: int) -> Iterator[np.ndarray]:
-    for start in range(0, size, engine.EVALUATION_BATCH):
-        yield np.arange(start, min(start + engine.EVALUATION_BATCH, size))

@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from behrt.errors import InputError
+from behrt.learning.engine import Batch
 from behrt.learning.forecasting import Forecasting
 from behrt.learning.histories import Histories
 from behrt.learning.visits import DAYS_A_YEAR
-
-if TYPE_CHECKING:  # its import takes longer than many predictions
-    from lightning_fabric import Fabric
 
 NEXT = "next"
 """Names the label of `next_events`."""
@@ -131,17 +128,23 @@ class NextEvents(Forecasting):
         followed = {"follow_up_end": self.histories.follow_up_end, "deaths": self.deaths}
         return {**super().data(), **followed}
 
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
         visits, patient = self.drawn(rows, generator)
-        batch = fabric.to_device(self.collate(self.train, rows, visits, patient))
-        events_and_years = fabric.to_device(self.events(visits))
-        losses = negative_log_likelihood(model(**batch).float(), *events_and_years)
+        own = slice(*np.searchsorted(patient, [part.start, part.stop]))
+        visits, patient, read = visits[own], patient[own] - part.start, rows[part]
         every = np.diff(self.train.visit_offsets)
-        weights = every[rows][patient] / np.bincount(patient)[patient]
+        weights = every[read][patient] / np.bincount(patient)[patient]
         weights /= len(rows) * every.mean()
-        total: Tensor = (losses * fabric.to_device(torch.from_numpy(weights).float())).sum()
+        return (
+            self.collate(self.train, read, visits, patient),
+            self.events(visits),
+            torch.from_numpy(weights).float(),
+        )
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, events_and_years, weights = batch
+        losses = negative_log_likelihood(model(**given).float(), *events_and_years)
+        total: Tensor = (losses * weights).sum()
         return total
 
     def events(self, visits: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from behrt.learning import engine
-from behrt.learning.engine import Objective
+from behrt.learning import engine, parallel
+from behrt.learning.engine import Batch, Objective
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
 from behrt.learning.words import Words, words_of
@@ -65,34 +65,38 @@ class NextVisit(Objective):
     chooses = "tuning_loss"
     higher = False
 
-    def _batch(self, examples: Examples, rows: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
+    def _batch(
+        self, examples: Examples, rows: np.ndarray, part: slice
+    ) -> tuple[dict[str, Tensor], Tensor, int]:
+        """Return the network's arguments, the labels, and the number of labels of all `rows`."""
         words = words_of(examples, rows, self.max_length, closing_mask=False)
-        words, read, labels = with_masked_visits(words, examples.n_words)
-        return batch_of(words, read), torch.from_numpy(labels)
+        visits = int((words.tokens == SEP).sum()) - len(rows)  # the first of each has no label
+        words, read, labels = with_masked_visits(words.of(part), examples.n_words)
+        return batch_of(words, read), torch.from_numpy(labels), visits
 
-    def _total(
-        self, model: nn.Module, fabric: "Fabric", examples: Examples, rows: np.ndarray
-    ) -> tuple[Tensor, int]:
-        """Return the loss, a mean over words and a sum over visits, and the number of visits."""
-        batch, labels = fabric.to_device(self._batch(examples, rows))
-        logits = model(causal=True, **batch)
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
+        return self._batch(self.train, rows, part)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, labels, visits = batch
+        loss: Tensor = self._total(model, given, labels) / max(visits, 1)
+        return loss
+
+    def _total(self, model: nn.Module, given: dict[str, Tensor], labels: Tensor) -> Tensor:
+        """Return the loss, a mean over words and a sum over visits."""
+        logits = model(causal=True, **given)
         losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
-        return losses.mean(1).sum(), len(labels)
-
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        total, visits = self._total(model, fabric, self.train, rows)
-        return total / max(visits, 1)
+        return losses.mean(1).sum()
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
         """Return the loss of the tuning patients."""
         model.eval()
         totals = []
         with torch.no_grad():
-            for start in range(0, len(self.tuning), engine.EVALUATION_BATCH):
-                end = min(start + engine.EVALUATION_BATCH, len(self.tuning))
-                total, visits = self._total(model, fabric, self.tuning, np.arange(start, end))
-                totals.append((float(total), visits))
-        loss, visits = np.sum(totals, axis=0)
+            for rows in engine.own_chunks(len(self.tuning), fabric):
+                given, labels, visits = fabric.to_device(
+                    self._batch(self.tuning, rows, slice(0, len(rows)))
+                )
+                totals.append((float(self._total(model, given, labels)), visits))
+        loss, visits = parallel.added_up(fabric, np.array(totals).reshape(-1, 2).sum(axis=0))
         return {"tuning_loss": float(loss) / max(visits, 1)}

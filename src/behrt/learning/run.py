@@ -39,21 +39,34 @@ class Compute:
         seed: decides initial weights, order of examples, masks and dropout.
         threads: CPU threads. The result may depend on their number.
         precision: "32-true", "bf16-mixed", or "auto": bf16 where the hardware is fast at it.
-        accelerator: "cpu" or "gpu" (one NVIDIA GPU).
+        accelerator: "cpu" or "gpu" (NVIDIA).
+        devices: processes per node that train a model together, each with a GPU of its own.
+        nodes: on which they run.
+        at_once: patients of a batch that a process computes at a time, at most; None for as many as
+            fit into the memory of the GPU.
     """
 
     seed: int
     threads: int = 1
     precision: str = "auto"
     accelerator: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    at_once: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """The number of processes that train a model."""
+        return self.devices * self.nodes
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise refusal("precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         if self.accelerator not in ACCELERATORS:
             raise refusal("accelerator", self.accelerator, f"one of {', '.join(ACCELERATORS)}")
-        if self.threads < 1:
-            raise refusal("threads", self.threads, "at least 1")
+        for name in ("threads", "devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise refusal(name, getattr(self, name), "at least 1")
         if self.seed < 0:
             raise refusal("seed", self.seed, "at least 0")
 

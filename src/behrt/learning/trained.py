@@ -79,7 +79,14 @@ class Trained(Generic[Settings]):
         network.prepare(train)
         collate = partial(self.collate, settings)
         engine.fit_classifier(
-            cast(nn.Module, network), collate, train, tuning, optimisation, run, settings
+            cast(nn.Module, network),
+            collate,
+            train,
+            tuning,
+            optimisation,
+            run,
+            settings,
+            draws=True,
         )
 
     def predict(self, examples: Examples, run: TrainingRun) -> np.ndarray:

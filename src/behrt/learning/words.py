@@ -40,6 +40,12 @@ class Words:
     ages: np.ndarray
     visits: np.ndarray
 
+    def of(self, patients: slice) -> "Words":
+        """Return those of some patients, one after the other."""
+        offsets = self.offsets[patients.start : patients.stop + 1]
+        words = slice(offsets[0], offsets[-1])
+        return Words(offsets - offsets[0], self.tokens[words], self.ages[words], self.visits[words])
+
 
 def words_of(
     examples: Examples,

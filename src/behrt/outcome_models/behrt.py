@@ -21,7 +21,7 @@ from behrt.errors import InputError
 from behrt.learning import engine
 from behrt.learning.dropout import dropout
 from behrt.learning.encoder import Encoder, full_precision_linear, initialise
-from behrt.learning.engine import EVALUATION_BATCH, Objective, TrainingRun
+from behrt.learning.engine import Batch, Objective, TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.masked_language import batch_of
 from behrt.learning.outcomes import OutcomeExamples, weighted_log_loss
@@ -108,23 +108,24 @@ class Event(Objective):
         }
         return {**super().data(), **labels}
 
-    def loss(
-        self, model: nn.Module, fabric: "Fabric", rows: np.ndarray, generator: np.random.Generator
-    ) -> Tensor:
-        logits = model(**fabric.to_device(self.collate(self.train, rows, generator))).float()
+    def batch(self, rows: np.ndarray, part: slice, generator: np.random.Generator) -> Batch:
+        read = rows[part]
         labels, weights = (
-            fabric.to_device(torch.from_numpy(values[rows]).float())
+            torch.from_numpy(values[read]).float()
             for values in (self.learned.label, self.learned.weight)
         )
-        losses = F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
-        mean: Tensor = losses / self.learned.weight.mean()
+        return self.collate(self.train, read, generator), labels, weights, len(read) / len(rows)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        given, labels, weights, share = batch
+        losses = F.binary_cross_entropy_with_logits(model(**given).float(), labels, weight=weights)
+        mean: Tensor = losses / self.learned.weight.mean() * share
         return mean
 
     def evaluate(self, model: nn.Module, fabric: "Fabric") -> dict[str, float | None]:
-        batches = engine.batched_outputs(
-            model, fabric.device, self.collate_checked, self.tuning, EVALUATION_BATCH
+        logits = engine.evaluated(
+            model, fabric, self.collate_checked, self.tuning, (len(self.tuning),)
         )
-        logits = np.concatenate([output for _, output in batches])
         return {"tuning_loss": weighted_log_loss(_probabilities(logits), self.checked)}
 
 
