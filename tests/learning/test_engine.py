@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from behrt.errors import InputError
-from behrt.learning import checkpoint, engine
+from behrt.learning import checkpoint, engine, prefetch
 from behrt.learning.device import begin
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import Examples
@@ -314,3 +314,38 @@ def test_predictions_are_probabilities_in_order(tmp_path: Path) -> None:
     expected = torch.sigmoid(model.table.weight[asked.codes.astype(np.int64)]).detach().numpy()
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_batches_that_are_made_ahead_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path / "when_needed")
+    monkeypatch.setattr(prefetch, "AHEAD", {"cpu": 3})
+    train(tmp_path / "ahead")
+    assert contents(tmp_path / "ahead") == contents(tmp_path / "when_needed")
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_computed_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_dropout = Settings(rate=0.0)
+    train(tmp_path / "whole", settings=without_dropout)
+    loss, sizes = engine.Classification.loss, []
+
+    def of_small_memory(self: engine.Classification, model: nn.Module, batch: Any) -> Tensor:
+        sizes.append(len(batch[1]))
+        if len(batch[1]) > 4:
+            raise torch.OutOfMemoryError
+        return loss(self, model, batch)
+
+    monkeypatch.setattr(engine.Classification, "loss", of_small_memory)
+    monkeypatch.setattr(engine, "TRIED_ON", ("cpu",))
+    with caplog.at_level(logging.INFO, logger="behrt"):
+        train(tmp_path / "parts", settings=without_dropout)
+    assert "3 of 10 patients of a batch are computed at a time" in caplog.text
+    assert sizes[:3] == [10, 5, 3]
+    assert max(sizes[3:]) == 3
+    for expected, found in zip(
+        metrics(tmp_path / "whole"), metrics(tmp_path / "parts"), strict=True
+    ):
+        assert found == pytest.approx(expected, rel=1e-4)

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from behrt.learning.encoder import Layer, attention_weights, split_heads
+from behrt.learning.attention import attention_weights, split_heads
+from behrt.learning.encoder import Layer
 from behrt.learning.masked_language import batch_of
 from behrt.learning.words import Words
 from behrt.models.behrt import Behrt

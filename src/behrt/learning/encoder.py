@@ -9,6 +9,7 @@ number of words that are read out.
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,59 +17,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from behrt.concepts import INPUTS
+from behrt.learning.attention import (
+    Sight,
+    attention,
+    bias_of,
+    block_mask,
+    both,
+    dense,
+    in_forecast,
+    of_patient,
+    split_heads,
+)
 from behrt.learning.dropout import dropout
 from behrt.learning.examples import word_types
 from behrt.learning.time_scales import rotate
 from behrt.learning.words import AGES
-from behrt.sequences.vocabulary import FIRST_DISEASE, MASK
+from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.behrt import Sizes
+
+if TYPE_CHECKING:  # its import takes long, and only a GPU needs it
+    from torch.nn.attention.flex_attention import BlockMask
 
 INITIAL_SPREAD = 0.02
 """Standard deviation of the initial weights, as in BERT."""
-
-
-def attention_weights(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
-    """Return the attention weights (Vaswani et al. 2017, section 3.2.1).
-
-    Args:
-        query, key: (R, A, L, H / A).
-        bias: (R, 1, L, L), added to the scores: 0, or very low between different patients.
-
-    Returns:
-        (R, A, L, L): the weight that each word (row) gives to each word (column); rows sum to 1.
-    """
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
-    weights: Tensor = scores.softmax(-1)
-    return weights
-
-
-def split_heads(values: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """Return N parts, such as queries, keys and values, (R, A, L, H / A) each, of (R, L, N H)."""
-    rows, length, width = values.shape
-    by_head = values.view(rows, length, parts, heads, width // (parts * heads))
-    return by_head.permute(2, 0, 3, 1, 4).unbind(0)
-
-
-def attention(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, rate: float, training: bool
-) -> Tensor:
-    """Return scaled dot-product attention (R, W, H).
-
-    Args:
-        query: (R, A, W, H / A), of all words or of some.
-        key, value: (R, A, L, H / A).
-        bias: (R, 1, W, L), as in `attention_weights`.
-        rate: dropout of the attention weights.
-        training: whether dropout is applied.
-    """
-    if query.device.type == "cuda":
-        context = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias, dropout_p=rate if training else 0.0
-        )
-    else:  # faster than the fused kernels at these head sizes
-        context = dropout(attention_weights(query, key, bias), rate, training) @ value
-    joined: Tensor = context.transpose(1, 2).flatten(2)  # (R, A, W, H / A) -> (R, W, H)
-    return joined
 
 
 def by_row(read: Tensor, rows: int, length: int) -> tuple[Tensor, Tensor]:
@@ -117,13 +88,16 @@ class Layer(nn.Module):
     def forward(
         self,
         hidden: Tensor,
-        bias: Tensor,
+        mask: "Tensor | BlockMask",
         read: Tensor | None,
         rotation: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Return the layer's output (R, L, H), or (m, H) at the places `read` only."""
+        """Return the layer's output (R, L, H), or (m, H) at the places `read` only.
+
+        `mask` is as `Encoder.mask_of` returns it.
+        """
         slots, turn = read, rotation
-        if read is None or hidden.device.type == "cuda":
+        if read is None or hidden.device.type == "cuda" or not isinstance(mask, Tensor):
             query, key, value = split_heads(self.query_key_value(hidden), 3, self.heads)
         else:  # Only words that are read out need a query. A GPU would have to wait for `by_row`.
             size = hidden.shape[-1]
@@ -133,13 +107,13 @@ class Layer(nn.Module):
             answering = F.linear(hidden, weight[size:], offset[size:])
             (query,) = split_heads(asking, 1, self.heads)  # (R, A, W, H / A)
             key, value = split_heads(answering, 2, self.heads)
-            bias = bias.flatten(0, 2)[places][:, None]  # (R, 1, W, L)
+            mask = mask.flatten(0, 2)[places][:, None]  # (R, 1, W, L)
             if rotation is not None:
                 cosine, sine = rotation
                 turn = cosine.flatten(0, 2)[places][:, None], sine.flatten(0, 2)[places][:, None]
         if turn is not None and rotation is not None:
             query, key = rotate(query, turn), rotate(key, rotation)
-        context = attention(query, key, value, bias, self.attention_dropout, self.training)
+        context = attention(query, key, value, mask, self.attention_dropout, self.training)
         if read is not None:
             context, hidden = context.flatten(0, 1)[slots], hidden.flatten(0, 1)[read]  # (m, H)
         attended = dropout(self.attention_output(context), self.hidden_dropout, self.training)
@@ -156,12 +130,16 @@ class Encoder(nn.Module):
     positions: Tensor | None
     type_of: Tensor
 
+    in_blocks = False
+    """Whether attention is computed in blocks, which pays in training on a GPU."""
+
     def __init__(
         self, settings: Sizes, n_diseases: int, concepts: Mapping[str, int] | None = None
     ) -> None:
         """Draw the weights; `concepts` is the number of words of each other concept."""
         super().__init__()
         self.hidden_dropout = settings.hidden_dropout
+        self.attention_dropout = settings.attention_dropout
         types = token_types(n_diseases, concepts or {})
         self.words = nn.Embedding(len(types), settings.hidden)
         self.types = nn.Embedding(1 + len(INPUTS), settings.hidden) if concepts else None
@@ -188,14 +166,14 @@ class Encoder(nn.Module):
         Args:
             tokens, ages, visits, patients: int32 (R, L), as `packed_rows` returns them.
             read: int64 (m), places in the rows laid end to end.
-            causal: whether a word attends to its own and earlier visits only, as `not_before`
+            causal: whether a word attends to its own and earlier visits only, as `in_forecast`
                 describes; else it attends to all words of its patient.
         """
         # A row holds several patients: a word attends to the words of its own patient only.
-        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
+        sees = of_patient(patients)
         if causal:
-            apart = apart | not_before(tokens, visits)
-        return self.read_out(self.embedded(tokens, ages, visits), apart, read)
+            sees = both(sees, in_forecast(tokens, visits))
+        return self.read_out(self.embedded(tokens, ages, visits), sees, read)
 
     def embedded(self, tokens: Tensor, ages: Tensor, visits: Tensor) -> Tensor:
         """Return the sum of the embeddings of each word (R, L, H)."""
@@ -213,7 +191,7 @@ class Encoder(nn.Module):
     def read_out(
         self,
         hidden: Tensor,
-        apart: Tensor,
+        sees: Sight,
         read: Tensor,
         rotation: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
@@ -221,7 +199,7 @@ class Encoder(nn.Module):
 
         Args:
             hidden: (R, L, H), the sum of the embeddings.
-            apart: bool (R, 1, L, L), whether a word (row) must not attend to a word (column).
+            sees: whether a word attends to a word.
             read: int64 (m), places in the rows laid end to end.
             rotation: as in `rotate`.
         """
@@ -231,14 +209,24 @@ class Encoder(nn.Module):
             hidden = hidden.to(torch.get_autocast_dtype(device))
         if not self.layers:
             return hidden.flatten(0, 1)[read]
-        bias = torch.zeros(apart.shape, dtype=hidden.dtype, device=hidden.device)
-        bias.masked_fill_(apart, -1e4)
-
+        mask = self.mask_of(sees, hidden)
         *first, last = self.layers
         for layer in first:
-            hidden = layer(hidden, bias, None, rotation)  # (R, L, H)
-        output: Tensor = last(hidden, bias, read, rotation)  # (m, H): only where it is read out
+            hidden = layer(hidden, mask, None, rotation)  # (R, L, H)
+        output: Tensor = last(hidden, mask, read, rotation)  # (m, H): only where it is read out
         return output
+
+    def mask_of(self, sees: Sight, hidden: Tensor) -> "Tensor | BlockMask":
+        """Return what layers need to know of a sight, for hidden vectors (R, L, H).
+
+        It is a bias of the scores, (R, 1, L, L), or the blocks of `block_mask`.
+        """
+        rows, length, _ = hidden.shape
+        if self.in_blocks:
+            twice = self.training and self.attention_dropout > 0
+            blocks: BlockMask = block_mask(sees, rows, length, hidden.device, twice)
+            return blocks
+        return bias_of(dense(sees, rows, length, hidden.device), hidden.dtype)
 
 
 def token_types(n_diseases: int, concepts: Mapping[str, int]) -> np.ndarray:
@@ -249,20 +237,6 @@ def token_types(n_diseases: int, concepts: Mapping[str, int]) -> np.ndarray:
     """
     special = np.zeros(FIRST_DISEASE, dtype=np.int64)
     return np.concatenate([special, 1 + word_types(n_diseases, concepts)])
-
-
-def not_before(tokens: Tensor, visits: Tensor) -> Tensor:
-    """Return bool (R, 1, L, L): whether a word (row) must not see another (column) in forecasting.
-
-    A word sees the words of its own and of earlier visits. MASK stands for a whole visit: it sees
-    earlier visits and itself only, and no other word sees it.
-    """
-    masked = (tokens == MASK)[:, None]  # (R, 1, L)
-    horizon = visits[:, None] - masked.to(visits.dtype)
-    hidden = (horizon[..., None] < visits[:, None, None]) | masked[:, :, None]
-    itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-    unseen: Tensor = hidden & ~itself
-    return unseen
 
 
 def full_precision_linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

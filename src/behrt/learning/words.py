@@ -140,7 +140,7 @@ def words_of_cuts(
     The words of all cuts of a patient must fit `max_length`. A visit without a word, which a model
     of some inputs may have, is left out. But if a cut follows it, it is one MASK, with the index
     of the visit with words that comes next: the cut is read there, and no other word may see it
-    (`behrt.learning.encoder.not_before`).
+    (`behrt.learning.attention.in_forecast`).
 
     Args:
         examples: the patients.

@@ -48,6 +48,7 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
+from behrt.learning.attention import both, of_patient
 from behrt.learning.encoder import (
     Encoder,
     Layer,
@@ -177,12 +178,14 @@ class Delphi(Encoder):
         hidden = self.embedded(tokens, ages, visits) + self.age(age_waves(days, self.hidden))
         hidden = hidden + self.followed((spans / DAYS_A_YEAR).log1p()[..., None])
         hidden = hidden + opening[..., None] * self.sexes(sexes)
-        query, key = visits[:, None, :, None], visits[:, None, None, :]
-        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
-        itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        seen = (key < query) | opening[:, None, None, :] | itself
-        seen = seen | ((key == query) & (tokens == SEP)[:, None, :, None])
-        return self.read_out(hidden, apart | ~seen, read)
+        closing = tokens == SEP
+
+        def sees(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            own, other = visits[row, query], visits[row, key]
+            whole = (other == own) & closing[row, query]
+            return (other < own) | opening[row, key] | (query == key) | whole
+
+        return self.read_out(hidden, both(of_patient(patients), sees), read)
 
     def forward(self, task: str | None = None, **words: Tensor) -> Tensor:  # type: ignore[override]
         """Return float32 (m, D + 4), log rates and slopes; or of a task, (m, D), logits.

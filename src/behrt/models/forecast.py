@@ -26,11 +26,11 @@ from torch import Tensor, nn
 
 from behrt.errors import InputError
 from behrt.learning import engine
+from behrt.learning.attention import both, in_forecast, of_patient, until_visit
 from behrt.learning.encoder import (
     Encoder,
     full_precision_linear,
     initialise,
-    not_before,
     token_types,
 )
 from behrt.learning.engine import TrainingRun
@@ -128,13 +128,10 @@ class TimedEncoder(Encoder):
         if self.times is not None:
             times = torch.stack([gaps / 30.0, spans / DAYS_A_YEAR], -1).log1p()  # (R, L, 2)
             hidden = hidden + self.times(times)
-        apart = patients[:, None, :, None] != patients[:, None, None, :]  # (R, 1, L, L)
-        if self.types is None:
-            later = visits[:, None, :, None] < visits[:, None, None, :]
-        else:  # a visit without a word that is read is one MASK
-            later = not_before(tokens, visits)
+        # If there are other inputs, a visit without a word that is read is one MASK.
+        past = until_visit(visits) if self.types is None else in_forecast(tokens, visits)
         rotation = rotation_of(days, self.periods) if self.periods else None
-        return self.read_out(hidden, apart | later, read, rotation)
+        return self.read_out(hidden, both(of_patient(patients), past), read, rotation)
 
 
 class Effects(nn.Module):

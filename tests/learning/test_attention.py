@@ -1,0 +1,124 @@
+"""Attention in blocks, which a GPU computes, equals that with a dense bias."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from behrt.learning import attention
+from behrt.learning.attention import Sight, bias_of, block_mask, both, dense, in_blocks, keeps
+from behrt.learning.encoder import Encoder
+from behrt.models.delphi import Delphi
+from behrt.models.forecast import TimedEncoder
+from behrt.sequences.vocabulary import CLS, MASK, PAD, SEP
+from behrt.settings.behrt import Sizes
+from behrt.settings.delphi import Settings as DelphiSettings
+from behrt.settings.forecast import Settings as ForecastSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+
+CPU = torch.device("cpu")
+SIZES = {"hidden": 16, "layers": 2, "heads": 2, "intermediate": 16, "max_length": 20}
+
+
+def batch() -> dict[str, Tensor]:
+    """Return two rows: two patients and padding; one patient. A visit is masked in each."""
+    tokens = [
+        [CLS, 5, SEP, 7, 8, SEP, CLS, MASK, SEP, PAD],
+        [CLS, 6, 9, SEP, 4, SEP, MASK, SEP, PAD, PAD],
+    ]
+    visits = [[0, 0, 0, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 2, 2, 0, 0]]
+    patients = [[0] * 6 + [1] * 3 + [-1], [2] * 8 + [-1] * 2]
+    numbers = {"tokens": tokens, "visits": visits, "patients": patients}
+    laid_out = {name: torch.tensor(rows, dtype=torch.int32) for name, rows in numbers.items()}
+    return {**laid_out, "ages": laid_out["visits"] + 600, "read": torch.tensor([0, 5, 7, 13, 17])}
+
+
+def timed() -> dict[str, Tensor]:
+    given = batch()
+    days = dict.fromkeys(("days", "gaps", "spans"), given["visits"] * 90)
+    return {**given, **days, "sexes": given["visits"] * 0 + 1}
+
+
+def encoders() -> list[tuple[str, Encoder, dict[str, Tensor], dict[str, bool]]]:
+    without_gaps = {name: values for name, values in timed().items() if name != "gaps"}
+    return [
+        ("whole histories", Encoder(Sizes(**SIZES), 12), batch(), {}),
+        ("forecasting", Encoder(Sizes(**SIZES), 12), batch(), {"causal": True}),
+        ("forecast", TimedEncoder(ForecastSettings(**SIZES), 12), timed(), {}),
+        (
+            "forecast of several inputs",
+            TimedEncoder(ForecastSettings(**SIZES), 8, {"tests": 4}),
+            timed(),
+            {},
+        ),
+        ("delphi", Delphi(DelphiSettings(**SIZES), 12, {"T": 6}), without_gaps, {}),
+    ]
+
+
+@pytest.mark.parametrize("which", range(5), ids=[name for name, *_ in encoders()])
+def test_the_vectors_are_those_of_a_dense_bias(which: int) -> None:
+    torch.manual_seed(0)
+    _, encoder, given, more = encoders()[which]
+    encoder.eval()
+    with torch.no_grad():
+        expected = encoder(**given, **more)
+        encoder.in_blocks = True
+        torch.testing.assert_close(encoder(**given, **more), expected, rtol=1e-4, atol=1e-5)
+
+
+def same_patient_and_earlier() -> Sight:
+    given = batch()
+    return both(
+        attention.of_patient(given["patients"]),
+        attention.in_forecast(given["tokens"], given["visits"]),
+    )
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.75])
+def test_dropout_sets_the_weights_to_0_that_are_not_kept(
+    rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    query, key, value = (torch.randn(2, 2, 10, 16) for _ in range(3))
+    sees = same_patient_and_earlier()
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor(99, dtype=torch.int32))
+    found = in_blocks(query, key, value, block_mask(sees, 2, 10, CPU, twice=rate > 0), rate)
+
+    weights = attention.attention_weights(
+        query, key, bias_of(dense(sees, 2, 10, CPU), torch.float32)
+    )
+    axes = torch.meshgrid(*(torch.arange(size) for size in weights.shape), indexing="ij")
+    kept = keeps(torch.tensor(99, dtype=torch.int32), *axes, rate)
+    torch.testing.assert_close(found, weights * kept / (1 - rate) @ value, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_are_kept_at_random() -> None:
+    """The share is right over each axis, and neighbours in any of them do not depend on another."""
+    rate, shape = 0.3, (8, 4, 48, 48)
+    axes = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")
+    kept = keeps(torch.tensor(7, dtype=torch.int32), *axes, rate).double().numpy()
+    other = keeps(torch.tensor(8, dtype=torch.int32), *axes, rate).double().numpy()
+    spread = np.sqrt(rate * (1 - rate) / kept.size)
+    assert abs(kept.mean() - (1 - rate)) < 4 * spread
+    for axis in range(4):
+        others = tuple(place for place in range(4) if place != axis)
+        of_each = kept.mean(axis=others)
+        assert np.abs(of_each - (1 - rate)).max() < 5 * spread * np.sqrt(shape[axis])
+        assert abs(np.corrcoef(kept.ravel(), np.roll(kept, 1, axis).ravel())[0, 1]) < 0.01
+    assert abs(np.corrcoef(kept.ravel(), other.ravel())[0, 1]) < 0.01
+
+
+def test_no_word_sees_another_patient_or_a_later_visit() -> None:
+    seen = dense(same_patient_and_earlier(), 2, 10, CPU)[:, 0].numpy()
+    first = seen[0]
+    assert first[:6, :6].tolist() == [
+        [True] * 3 + [False] * 3 if place < 3 else [True] * 6 for place in range(6)
+    ]
+    assert not first[:6, 6:].any()
+    # MASK (7) sees only itself of its own visit, which is the patient's first; none sees MASK.
+    assert first[6:9, 6:9].tolist() == [
+        [True, False, True],
+        [False, True, False],
+        [True, False, True],
+    ]
