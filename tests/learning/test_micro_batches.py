@@ -1,6 +1,5 @@
 """Batches in parts: the same sum of gradients, and the largest part that fits."""
 
-
 import pytest
 import torch
 from hypothesis import given
