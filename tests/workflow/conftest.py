@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +22,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 SOURCES = ("config", "envs", "rules", "scripts", "src", "workflow")
 TINY = ("--configfile", "config/test.yaml")
+SLURM_CONFIGURATION = Path("/etc/slurm/slurm.conf")
 MINE = (*TINY, "config/mine.yaml")
 # The files that run first: the longest, so that the workers of pytest-xdist end together. The
 # first makes the finished run that most others need, the next two need none.
@@ -32,6 +35,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.parent != HERE, FIRST.index(name) if name in FIRST else len(FIRST)
 
     items.sort(key=place)
+
+
+@cache
+def without_scontrol() -> str:
+    folder = Path(tempfile.mkdtemp())
+    (folder / "scontrol").symlink_to(shutil.which("false") or "/bin/false")
+    return str(folder)
+
+
+def quick_start() -> dict[str, str]:
+    """Return the environment with a `scontrol` that fails at once, unless SLURM is configured.
+
+    Snakemake's plugin for SLURM calls it at every start, and where SLURM is installed and not
+    configured, as after its test, it waits for 10 seconds.
+    """
+    if SLURM_CONFIGURATION.exists():
+        return dict(os.environ)
+    return {**os.environ, "PATH": f"{without_scontrol()}{os.pathsep}{os.environ['PATH']}"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,7 @@ class Copy:
 
     def environment(self) -> dict[str, str]:
         # Scripts import the copy's package rather than the installed one.
-        kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        kept = {k: v for k, v in quick_start().items() if not k.endswith("_NUM_THREADS")}
         return {**kept, "PYTHONPATH": str(self.folder / "src"), "NO_COLOR": "1"}
 
     def snakemake(self, *arguments: str, fails: bool = False) -> "subprocess.CompletedProcess[str]":

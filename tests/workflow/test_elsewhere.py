@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Copy
+from .conftest import Copy, quick_start
 
 pytestmark = pytest.mark.workflow
 
@@ -42,7 +42,7 @@ def snakemake(
     done = subprocess.run(
         [str(python), "-m", "snakemake", "--cores", "1", *arguments],
         cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", **environment},
+        env={**quick_start(), "NO_COLOR": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
