@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from behrt import provenance
+from behrt.code_parts import PACKAGE
 from behrt.errors import InputError
-from behrt.provenance import PACKAGE, code_hash, files_used
+from behrt.provenance import Code, code_hash, files_used
 
 REPOSITORY = PACKAGE.parent.parent
 
@@ -430,3 +432,38 @@ def test_what_names_hide_is_followed(tmp_path: Path, package: Path, kind: str) -
 )
 def test_names_in_docstrings_are_no_use(tmp_path: Path, package: Path, old: str, new: str) -> None:
     assert not changes(tmp_path, package, old, new)
+
+
+def test_a_cache_spares_the_parsing_and_changes_no_hash(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = script(tmp_path, "from behrt.models import base, chosen\nimport behrt.lazy\n")
+    cache = tmp_path / "new" / "code.json"
+
+    def hashed() -> str:
+        code = Code(package, cache)
+        found = code.hash(given, "data.csv")
+        code.keep()
+        return found
+
+    first = hashed()
+    assert first == code_hash(given, "data.csv", package=package)
+    with monkeypatch.context() as patched:
+        patched.setattr(provenance, "parse", None)
+        assert hashed() == first
+    (package / "models" / "base.py").write_text("from . import shared\nx = print(1)\n")
+    changed = hashed()
+    assert changed == code_hash(given, "data.csv", package=package) != first
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"parser": "older", "modules": {}}'])
+def test_a_cache_that_is_damaged_or_of_another_parser_is_not_used(
+    text: str, package: Path, tmp_path: Path
+) -> None:
+    given = script(tmp_path, "import behrt.stage\n")
+    cache = tmp_path / "code.json"
+    cache.write_text(text)
+    code = Code(package, cache)
+    assert code.hash(given) == code_hash(given, package=package)
+    code.keep()
+    assert Code(package, cache).hash(given) == code.hash(given)
