@@ -54,7 +54,7 @@ def test_names_and_titles_are_unique() -> None:
         chosen = [product for product in PRODUCTS if product.kind == kind]
         assert len({product.name for product in chosen}) == len(chosen)
         assert len({product.title for product in chosen}) == len(chosen)
-        targets = ("all", "paper", "outcomes", "trajectories", "ablation_inputs")
+        targets = ("all", "paper", "outcomes", "trajectories", "ablation_inputs", "performance")
         assert all(product.target in targets for product in chosen)
 
 

@@ -35,8 +35,8 @@ class Product:
             fields of `behrt.run.Run` arrive in its argument `run`.
         arguments: further arguments, the same in every run.
         reads: data files of the package that the module reads.
-        target: the target of the workflow that makes it: "all", "paper", "outcomes"
-            or "trajectories".
+        target: the target of the workflow that makes it: "all", "paper", "outcomes",
+            "trajectories", "ablation_inputs" or "performance".
         condition: what a run must have so that the product is made; "" if nothing.
         each: the value for which a product is made that is made for each of several; or "".
         eligible: whether it is about all eligible patients, with or without a disease to predict.

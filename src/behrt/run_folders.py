@@ -3,6 +3,7 @@
 PATIENT_DATA = (
     "admissions",
     "assessment",
+    "checksums.csv",
     "cohort",
     "concepts",
     "delivery",
@@ -25,7 +26,10 @@ PATIENT_DATA = (
     "vectors",
     "words.parquet",
 )
-"""Folders and files of a run that hold rows of patients: they are never released, nor scanned."""
+"""Folders and files of a run that hold rows of patients, or hashes of such files.
+
+They are never released, nor scanned.
+"""
 
 CODE_LISTS = ("caliber", "phenotypes", "source_codes.parquet")
 """Folders and files that hold public code lists, not patients."""
