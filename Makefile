@@ -17,9 +17,11 @@ EXTRAS =
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
 	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --cores 1 performance
 	$(BIN)/snakemake --report results/demo/provenance.html
-	@echo "Done. Open results/demo/report.html (the results) or results/demo/provenance.html (the"
-	@echo "same, with how each file was made); tables and figures are in results/demo."
+	@echo "Done. Open results/demo/report.html (the results), results/demo/provenance.html (the same,"
+	@echo "with how each file was made) or results/demo/performance.html (time, memory and disk);"
+	@echo "tables and figures are in results/demo."
 
 # Three workers keep two cores busy: some tests wait.
 test: .venv/.installed-dev

@@ -60,8 +60,8 @@ def test_jobs_and_files_count_in_their_stages(run: Path) -> None:
     jobs, disk = measure(run, STAGES)
     assert disk == {"extract": 5_000_000, "pretrain": 500_000, "trained": 1000, OTHER: 2000}
     assert by_stage(jobs, disk, STAGES, {"mlm": 4.0}).rows() == [
-        ("extract", 5.0, 2, 6.0, 4.0, 4.0, 400.0, 4.0),
-        ("pretrain", 0.5, 1, 10.0, 9.0, 10.0, 1000.0, 36.0),
+        ("extract", 5.0, 2, 6.0, 4.0, 4.0, 400.0, 6.0),
+        ("pretrain", 0.5, 1, 10.0, 9.0, 10.0, 1000.0, 40.0),
         ("trained", 0.001, 0, 0.0, 0.0, None, None, 0.0),
         (OTHER, 0.002, 0, 0.0, 0.0, None, None, 0.0),
     ]
@@ -80,8 +80,8 @@ def test_the_page_shows_what_the_paper_would_take(run: Path) -> None:
     assert "A &amp; B, 2 cores, 16 GiB of memory" in page
     assert "At least one job ran for 14 s" in page
     assert "1,000 times the 1,600 of this run" in page
-    assert "would be 217 min" in page  # 13 s of processor time, a thousand times
-    assert "config/paper.yaml 11 h" in page  # 40 s
+    assert "its jobs would take 4 h" in page  # 16 s, a thousand times
+    assert "config/paper.yaml 13 h" in page  # 46 s
     assert "mlm ×4.0" in page
     hidden = performance_page("mine", jobs, disk, STAGES, {"mlm": 4.0}, None, machine)
     assert "The number of patients of this run is hidden" in hidden

@@ -82,7 +82,7 @@ def by_stage(
     """Return one row per stage that ran or has files, in the order of a run.
 
     Columns: stage, jobs, seconds (of all jobs), cpu_seconds, longest (seconds of one job),
-    max_rss_mb (of one job), disk_mb; and grown_cpu_seconds, with each training longer by its factor
+    max_rss_mb (of one job), disk_mb; and grown_seconds, with each training longer by its factor
     in `growth`, which `behrt.paper_size.relative_work` returns.
     """
     model = pl.col("job").str.split("/").list.last()
@@ -93,7 +93,7 @@ def by_stage(
         pl.col("cpu_seconds").sum(),
         pl.col("seconds").max().alias("longest"),
         pl.col("max_rss_mb").max(),
-        (pl.col("cpu_seconds") * factor).sum().alias("grown_cpu_seconds"),
+        (pl.col("seconds") * factor).sum().alias("grown_seconds"),
     )
     names = [*(stage.name for stage in stages), OTHER]
     sizes = [disk.get(name, 0) / 1e6 for name in names]
@@ -101,7 +101,7 @@ def by_stage(
     found = order.join(measured, on="stage", how="left", maintain_order="left")
     found = found.filter(pl.col("jobs").is_not_null() | (pl.col("disk_mb") > 0))
     return found.with_columns(
-        pl.col("jobs", "seconds", "cpu_seconds", "grown_cpu_seconds").fill_null(0)
+        pl.col("jobs", "seconds", "cpu_seconds", "grown_seconds").fill_null(0)
     )
 
 
@@ -172,7 +172,7 @@ def performance_page(
         total={
             column: rows[column].sum() for column in ("jobs", "seconds", "cpu_seconds", "disk_mb")
         },
-        grown=rows["grown_cpu_seconds"].sum(),
+        grown=rows["grown_seconds"].sum(),
         peak=rows["max_rss_mb"].max(),
         busy=busy_seconds(jobs),
         longest=longest.to_dicts(),
