@@ -2,7 +2,8 @@
 # known vulnerabilities, which needs a network. `make docs` builds the documentation, and `make
 # wheelhouse` collects what an installation without a network needs (docs/offline.md). Each makes
 # .venv once, with the first Python >= 3.11 that it finds, and installs from wheelhouse/ if that
-# folder is there.
+# folder is there. `make bench` compares speed with other programs (docs/benchmarks.md; BENCH=quick
+# takes a few minutes). `make checksums` writes the hashes of two runs (docs/reproducibility.md).
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 BIN := .venv/bin
@@ -11,8 +12,9 @@ INSTALL = $(PIP) install --quiet -c constraints.txt \
 	$(if $(wildcard wheelhouse/*.whl),--no-index --find-links wheelhouse)
 # What the wheelhouse is for: `make wheelhouse EXTRAS='[dev]'` adds the tools of `make test`.
 EXTRAS =
+BENCH = full
 
-.PHONY: demo test style types audit docs wheelhouse
+.PHONY: demo test style types audit docs wheelhouse bench checksums
 .DELETE_ON_ERROR:
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
@@ -45,6 +47,18 @@ docs: .venv/.installed-dev
 		docs docs/_build/html
 	@echo "Done. Open docs/_build/html/index.html."
 
+bench: .venv/.installed-bench
+	$(BIN)/python benchmarks/report.py --size $(BENCH)
+
+checksums: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
+	$(BIN)/snakemake --cores all checksums
+	$(BIN)/snakemake --cores all checksums --configfile config/test.yaml
+	for run in demo test; do \
+	  mkdir -p docs/checksums/$$run && \
+	  cp results/$$run/checksums.csv results/$$run/tables/table[12].csv docs/checksums/$$run/ || exit 1; \
+	done
+	chmod 644 docs/checksums/*/*.csv
+
 # Wheels of every package of constraints.txt that is needed, built where there is only a source,
 # and what builds this package itself.
 wheelhouse: .venv/bin/python
@@ -58,6 +72,10 @@ wheelhouse: .venv/bin/python
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.installed-bench: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[bench]'
 	@touch $@
 
 .venv/bin/python:

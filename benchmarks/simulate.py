@@ -1,6 +1,6 @@
 """Measure the speed and peak memory of simulating a delivery.
 
-    python benchmarks/simulate.py [--people 100000] [--parts 4] [--jobs 2] [--practices 400]
+    python benchmarks/simulate.py [--people 100000] [--parts 4] [--jobs 2] [--rows FILE]
 
 Runs the three stages as the workflow does: the world, the parts in processes of one thread each,
 `jobs` at a time, and the linked files. The time for a million patients is extrapolated: the time of
@@ -16,6 +16,8 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from rows import Row, add_rows_option, write_rows
 
 MILLION = 1_000_000
 SEED = 1
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--practices", type=int, default=400)
+    add_rows_option(parser)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     spawn = multiprocessing.get_context("spawn")
@@ -116,6 +119,14 @@ def main() -> None:
     print(f"peak memory of a part  {peak:8,.0f} MB, of joining {joining:,.0f} MB")
     print(f"written                {zipped / 1e6:8,.0f} MB zipped, {linked / 1e6:,.0f} MB linked")
     print(f"a million patients     {million / 60:8.1f} minutes (extrapolated)")
+    case = f"{given.people:,} people in {given.parts} parts"
+    rows = [
+        Row(case, "parts", "CPU s", core),
+        Row(case, "patients per processor second", "patients/s", given.people / core),
+        Row(case, "memory of a part", "MB", peak),
+        Row(case, "written", "MB", (zipped + linked) / 1e6),
+    ]
+    write_rows(given.rows, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Tokens per second of training BEHRT: the engine and a plain padded BERT, in the same process.
+"""Tokens per processor second of training BEHRT: the engine and a plain padded BERT, side by side.
 
-    python benchmarks/training.py [--paper] [--batch 64] [--threads 1] [--repeats 3]
+    python benchmarks/training.py [--paper] [--batch 64] [--threads 1] [--repeats 3] [--rows FILE]
 
 The plain one is the encoder of pytorch_pretrained_bert, on which the paper's released code
 stands: every patient padded to the maximum length, float32, separate projections, torch's own
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pytorch_pretrained_bert.modeling import BertConfig, BertEncoder
+from rows import Row, add_rows_option, write_rows
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +36,7 @@ from behrt.settings.behrt import Masking, Settings
 
 N_DISEASES = 301
 LENGTH = 100
+PLAIN = "plain padded, float32"
 
 
 def synthetic(patients: int) -> Examples:
@@ -191,7 +193,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each repeat")
+    add_rows_option(parser)
     chosen = parser.parse_args()
+    measures: list[Row] = []
     small = Settings(hidden=96, layers=2, heads=4, intermediate=192, max_length=LENGTH)
     settings = Settings(max_length=LENGTH) if chosen.paper else small
     examples = synthetic(4096)
@@ -206,7 +210,7 @@ def main() -> None:
             contest = Contest(task, settings, examples)
             contest.check(full)
             steps = {
-                "plain padded, float32": contest.plain_step(full),
+                PLAIN: contest.plain_step(full),
                 "packed, float32": contest.engine_step(full, chosen.batch),
             }
             if precision_of(run) == "bf16-mixed":
@@ -215,17 +219,23 @@ def main() -> None:
             speeds: dict[str, list[float]] = {name: [] for name in steps}
             for repeat in range(chosen.repeats + 1):
                 for name, step in steps.items():
-                    done, started = 0, time.perf_counter()
-                    while (taken := time.perf_counter() - started) < chosen.seconds:
+                    done, started = 0, time.process_time()
+                    while (taken := time.process_time() - started) < chosen.seconds:
                         rows = next(feeds[name])
                         step(rows)
                         done += int(tokens[rows].sum())
                     if repeat:  # the first is a warm-up
                         speeds[name].append(done / taken)
-            base = statistics.median(speeds["plain padded, float32"])
+            base = statistics.median(speeds[PLAIN])
             for name, measured in speeds.items():
                 speed = statistics.median(measured)
                 print(f"  {task}: {name:22} {speed:9,.0f} tokens/s  x{speed / base:.2f}")
+                if name != PLAIN:
+                    case = (
+                        f"{settings.hidden}/{settings.layers}, {chosen.threads} thread(s), {name}"
+                    )
+                    measures.append(Row(case, task, "tokens/s", speed, base, PLAIN))
+    write_rows(chosen.rows, measures)
 
 
 if __name__ == "__main__":

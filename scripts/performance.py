@@ -16,7 +16,7 @@ def main(
     page: Path,
     run: str,
     stages: list[Stage],
-    growth: dict[str, float],
+    growth: dict[str, dict[str, float]],
 ) -> None:
     """Write the page; `files` are some that must exist, and `run` is the name of the run."""
     jobs, disk = measure(page.parent, stages)

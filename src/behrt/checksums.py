@@ -42,6 +42,7 @@ _DATA = (
     "phenotypes",
     "sequences",
     "tasks",
+    "truth",
     "unmapped",
     "unmapped.parquet",
     "vocabulary.json",

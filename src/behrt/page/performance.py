@@ -19,6 +19,9 @@ from behrt.paper_size import PAPER_PATIENTS
 from behrt.version import VERSION
 
 LONGEST_JOBS = 10
+SMALL = 10_000
+"""Patients below which most of the time of a run is the start of its jobs."""
+
 OTHER = "other"
 """The stage of jobs and files that belong to none, such as those of an earlier version."""
 
@@ -77,16 +80,21 @@ def by_stage(
     jobs: pl.DataFrame,
     disk: Mapping[str, int],
     stages: Sequence[Stage],
-    growth: Mapping[str, float],
+    growth: Mapping[str, Mapping[str, float]],
 ) -> pl.DataFrame:
     """Return one row per stage that ran or has files, in the order of a run.
 
     Columns: stage, jobs, seconds (of all jobs), cpu_seconds, longest (seconds of one job),
-    max_rss_mb (of one job), disk_mb; and grown_seconds, with each training longer by its factor
-    in `growth`, which `behrt.paper_size.relative_work` returns.
+    max_rss_mb (of one job), disk_mb; and grown_seconds, with each job longer by its factor in
+    `growth`, which `behrt.paper_size.relative_work` returns.
     """
-    model = pl.col("job").str.split("/").list.last()
-    factor = model.replace_strict(growth, default=1.0, return_dtype=pl.Float64)
+    factors = {
+        f"{rule}/{model}": factor
+        for rule, models in growth.items()
+        for model, factor in models.items()
+    }
+    model = pl.col("rule") + "/" + pl.col("job").str.split("/").list.last()
+    factor = model.replace_strict(factors, default=1.0, return_dtype=pl.Float64)
     measured = jobs.group_by("stage").agg(
         pl.len().alias("jobs"),
         pl.col("seconds").sum(),
@@ -149,7 +157,7 @@ def performance_page(
     jobs: pl.DataFrame,
     disk: Mapping[str, int],
     stages: Sequence[Stage],
-    growth: Mapping[str, float],
+    growth: Mapping[str, Mapping[str, float]],
     patients: int | None,
     machine: Machine,
 ) -> str:
@@ -176,9 +184,15 @@ def performance_page(
         peak=rows["max_rss_mb"].max(),
         busy=busy_seconds(jobs),
         longest=longest.to_dicts(),
-        growth=growth,
+        growth={
+            model: factor
+            for rule in ("pretrain", "finetune")
+            for model, factor in growth.get(rule, {}).items()
+            if factor != 1
+        },
         patients=patients,
         ratio=None if not patients else PAPER_PATIENTS / patients,
+        small=SMALL,
         paper_patients=PAPER_PATIENTS,
         machine=machine,
         version=VERSION,
