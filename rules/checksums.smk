@@ -19,7 +19,7 @@ rule checksums:
     threads: 1
     resources:
         mem_mb=memory(200),
-        runtime=minutes(10, per_mb=0.005),
+        runtime=minutes(60),
     params:
         content=lambda wildcards: checksums.state(Path(RESULTS)),
         code=code_hash(SCRIPTS / "checksums.py"),
