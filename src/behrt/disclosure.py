@@ -67,6 +67,7 @@ NUMBERS = (
     "hidden",
     "hidden_size",
     "intermediate",
+    "jobs",
     "layer",
     "layers",
     "left_out",

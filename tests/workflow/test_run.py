@@ -101,6 +101,33 @@ def test_every_job_leaves_a_log_and_a_benchmark(tiny: Copy) -> None:
         assert path.read_text().strip(), f"{path.name} is empty"
 
 
+def test_requests_are_compared_with_measures_without_a_rerun(editable: Copy) -> None:
+    timings = editable.results / "benchmarks"
+    (timings / "meds.jsonl").unlink()
+    (timings / "pretrain" / "mlm.jsonl").unlink()
+    (timings / "predict" / "T2" / "removed.jsonl").write_bytes(
+        (timings / "predict" / "T2" / "prevalence.jsonl").read_bytes()
+    )
+    before = editable.contents()
+    done = editable.snakemake(
+        "resources", "--cores", "1", *TINY, "--config", "planned_patients=6000"
+    )
+    assert "Without a measure: 2 jobs." in done.stdout
+    assert "for 6,000 patients, 2 times those of this run" in done.stdout
+    table = pl.read_csv(editable.results / "resources.csv")
+    assert set(table["rule"]) == {path.relative_to(timings).parts[0] for path in jobs_of(timings)}
+    assert table.filter(pl.col("advised_gb").is_null()).is_empty()
+    predicted = table.row(by_predicate=pl.col("rule") == "predict", named=True)
+    assert predicted["jobs"] == len([*(timings / "predict").rglob("*.jsonl")])
+    assert 0.05 < predicted["measured_gb"] < predicted["asked_gb"] < 4
+    made = editable.contents()
+    assert {name for name in made if made[name] != before.get(name)} == {"resources.csv"}
+
+
+def jobs_of(timings: Path) -> list[Path]:
+    return [path.with_suffix("") for path in timings.rglob("*.jsonl")]
+
+
 def logged(copy: Copy) -> list[Path]:
     return [*(copy.results / "logs").rglob("*.log")]
 

@@ -190,6 +190,10 @@ class RunSettings(Section):
     """Whether `snakemake validate` scores a model of another vocabulary than this run's, from the
     words that both have. With false, such a model is refused."""
 
+    planned_patients: Count | None = None
+    """Number of patients of a larger run, before any exclusion, for which `snakemake resources`
+    advises; with null, it advises for this run."""
+
     precision: Precision = "auto"
     """Precision of training. `auto` computes in bf16 where the hardware does so fast. Runs of
     different precision differ in their bytes."""
