@@ -37,7 +37,8 @@ rule finetune:
             per_mb=120,
         ),
         runtime=minutes(60, per_mb=200),
-        gpu=lambda wildcards: int(compute_to_train(wildcards)["accelerator"] == "gpu"),
+        gpu=gpus,
+        nodes=config["gpu"]["nodes"],
     params:
         recipe=lambda wildcards: {
             "kind": EVERY_MODEL[wildcards.model]["kind"],

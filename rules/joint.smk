@@ -38,7 +38,8 @@ rule joint:
             per_mb=60,
         ),
         runtime=minutes(60, per_mb=200),
-        gpu=int(config["accelerator"] == "gpu"),
+        gpu=gpus_to_train(config),
+        nodes=config["gpu"]["nodes"],
     params:
         recipe=lambda wildcards: {
             "kind": EVERY_MODEL[key_of(wildcards.joint)]["kind"],

@@ -36,7 +36,8 @@ rule pretrain:
             per_mb=40,
         ),
         runtime=minutes(60, per_mb=200),
-        gpu=int(config["accelerator"] == "gpu"),
+        gpu=gpus_to_train(config),
+        nodes=config["gpu"]["nodes"],
     params:
         recipe=lambda wildcards: {
             "kind": "behrt",

@@ -87,7 +87,8 @@ rule search_trial:
             per_mb=120,
         ),
         runtime=minutes(60, per_mb=200),
-        gpu=int(config["accelerator"] == "gpu"),
+        gpu=gpus_to_train(config),
+        nodes=config["gpu"]["nodes"],
     params:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {

@@ -34,8 +34,13 @@ def chosen_values(model):
 
 def compute_to_train(wildcards):
     """Return how a model is trained; a part of trained weights is taken on the CPU."""
-    compute = compute_for(config, wildcards.model)
-    return compute | {"accelerator": "cpu"} if wildcards.model in JOINT else compute
+    return compute_for(config, wildcards.model, on_cpu=wildcards.model in JOINT)
+
+
+def gpus(wildcards):
+    """Return the number of GPUs that a training of one model for one task requests."""
+    on_gpu = compute_to_train(wildcards)["accelerator"] == "gpu"
+    return gpus_to_train(config) if on_gpu else 0
 
 
 def deaths_read(model):

@@ -372,7 +372,7 @@ def inputs_for(config: Mapping[str, Any], model: str) -> list[str]:
     return list(own or config["inputs"])
 
 
-def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
+def compute_for(config: Mapping[str, Any], model: str, *, on_cpu: bool = False) -> dict[str, Any]:
     """Return how a model is trained and used, as `behrt.learning.run.Compute` takes it.
 
     Models without `training` use the CPU, whatever the accelerator of the run.
@@ -380,14 +380,25 @@ def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
     Args:
         config: the whole configuration.
         model: a model's name, or "mlm" for pretraining.
+        on_cpu: whether the CPU is used in any case.
     """
     trained = model == "mlm" or "training" in every_model_of(config)[model]
+    on_gpu = config["accelerator"] == "gpu" and trained and not on_cpu
     return {
         "seed": config["seed"],
         "threads": config["training_threads"],
         "precision": config["precision"],
-        "accelerator": config["accelerator"] if trained else "cpu",
+        "accelerator": "gpu" if on_gpu else "cpu",
+        **(config["gpu"] if on_gpu else {}),
     }
+
+
+def gpus_to_train(config: Mapping[str, Any]) -> int:
+    """Return the number of GPUs that a training requests."""
+    if config["accelerator"] != "gpu":
+        return 0
+    gpus: int = config["gpu"]["devices"] * config["gpu"]["nodes"]
+    return gpus
 
 
 def ablated_models(config: Mapping[str, Any]) -> list[str]:

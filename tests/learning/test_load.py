@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from behrt.errors import InputError
+from behrt.learning import load, mapped
 from behrt.learning.examples import Examples
 from behrt.learning.load import load_examples
 from behrt.sequences.frames import ConceptSequences, Sequences, TaskExamples
@@ -144,6 +145,31 @@ def test_the_order_of_shards_does_not_matter(files: tuple[list[Path], Path, Path
     one = load_examples(shards, tasks, "train", vocabulary).arrays()
     other = load_examples(shards[::-1], tasks, "train", vocabulary).arrays()
     assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("of_task", [False, True])
+@pytest.mark.parametrize("splits", [["train", "tuning", "held_out"], ["tuning"], ["held_out"]])
+def test_examples_that_stay_on_disk_are_the_same(
+    files: tuple[list[Path], Path, Path],
+    of_task: bool,
+    splits: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shards, tasks, vocabulary = files
+    given = (shards, tasks if of_task else None, splits, vocabulary)
+    in_memory = load_examples(*given, labelled=False)
+    monkeypatch.setattr(load, "MOST_IN_MEMORY", 0)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(mapped.tempfile, "tempdir", str(tmp_path / "temporary"))
+    on_disk = load_examples(*given, labelled=False)
+    assert list((tmp_path / "temporary").iterdir()) == []
+    for name, expected in in_memory.arrays().items():
+        found = on_disk.arrays()[name]
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+        assert found.dtype == expected.dtype, name
+        assert found.size == 0 or isinstance(found.base, np.memmap), name
+    assert (on_disk.n_diseases, on_disk.concepts) == (in_memory.n_diseases, in_memory.concepts)
 
 
 def test_a_task_that_does_not_belong_to_the_sequences_is_refused(

@@ -145,8 +145,8 @@ def attention(
 # --- In blocks, on a GPU ----------------------------------------------------------------------
 
 
-def compiles() -> bool:
-    """Return whether this machine can compile for its GPU, which `in_blocks` needs."""
+def can_compile() -> bool:
+    """Return whether this machine can compile for its GPU, as `in_blocks` needs it."""
     from torch.utils._triton import has_triton
 
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")

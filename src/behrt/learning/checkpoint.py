@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from behrt.learning.device import device_of, precision_of
 from behrt.learning.run import Optimisation, TrainingRun
 from behrt.logs import logger
 from behrt.provenance import code_hash
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 NAME = "checkpoint.pt"
 
@@ -44,9 +47,18 @@ def fingerprint(
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().numpy().tobytes())
-    for name, array in data.items():
+    return hash_arrays(data, digest)
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray], digest: "Hash | None" = None) -> str:
+    """Return a hash of arrays and their names, in their order, and of what was hashed before.
+
+    Arrays are not copied, since those of many patients may be larger than the memory.
+    """
+    digest = hashlib.sha256() if digest is None else digest
+    for name, array in arrays.items():
         digest.update(name.encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -32,6 +32,8 @@ def begin(run: TrainingRun) -> None:
     if device_of(run) == "cuda":
         require_gpu()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Batches of many different sizes would otherwise leave gaps in the memory of a GPU.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     torch.set_num_threads(run.compute.threads)
     # As `use_deterministic_algorithms(True, warn_only=True)`, which also imports the compiler.
     torch.set_deterministic_debug_mode("warn")

@@ -68,6 +68,11 @@ TRIED_ON = ("cuda",)
 """Types of devices whose memory may be too small for a batch."""
 
 EVALUATION_BATCH = 256
+"""Patients that are evaluated at a time in training."""
+
+PREDICTION_BATCH = {"cpu": EVALUATION_BATCH, "cuda": 2048}
+"""Patients that are predicted at a time, by type of device. A GPU needs many to be busy."""
+
 LEAST_SCORE_SPREAD = 0.1
 
 
@@ -307,6 +312,10 @@ class _Training:
         self.fabric = fabric_of(run)
         # Fabric's wrapper sets precision and device; it shares its weights with `model`.
         self.wrapped = self.fabric.setup_module(model)
+        if self.fabric.device.type == "cuda":
+            from behrt.learning.encoder import accelerate
+
+            accelerate(model, run.compute)
         if self.fabric.global_rank:  # the first process draws as a single one does
             torch.manual_seed(run.compute.seed + self.fabric.global_rank)
         self.optimisers = _optimisers(model, optimisation)
@@ -663,10 +672,11 @@ def predict(
     collate: Collate,
     examples: Examples,
     run: TrainingRun,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Return float32 (n, n_diseases): the probability of each disease, in the examples' order."""
     begin(run)
+    batch_size = batch_size or PREDICTION_BATCH[device_of(run)]
     scores = np.empty((len(examples), examples.n_diseases), dtype=np.float32)
     with (
         prepared(model, run) as device,
@@ -682,5 +692,6 @@ def outputs(model: nn.Module, collate: Collate, examples: Examples, run: Trainin
     """Return float32 (n, …): what a network returns for each example, without randomness."""
     begin(run)
     with prepared(model, run) as device:
-        found = batched_outputs(model, device, collate, examples, EVALUATION_BATCH)
+        size = PREDICTION_BATCH[device.type]
+        found = batched_outputs(model, device, collate, examples, size)
         return np.concatenate([output for _, output in found])

@@ -8,6 +8,8 @@ import numpy as np
 from behrt.concepts import DIAGNOSES, INPUTS, PREFIXES
 from behrt.errors import InputError
 
+_CHUNK = 2**20
+
 
 def ragged_ranges(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions start … start + length − 1 of every range, joined, and their offsets."""
@@ -152,6 +154,13 @@ class Examples:
     def known_matrix(self, rows: np.ndarray) -> np.ndarray:
         """Return bool (len(rows), n_diseases): the diseases already in the history."""
         return self._multi_hot(self.known_offsets, self.known, rows)
+
+    def word_counts(self) -> np.ndarray:
+        """Return int64 (n_words): how often each word occurs in visits."""
+        counts = np.zeros(self.n_words, dtype=np.int64)
+        for start in range(0, len(self.codes), _CHUNK):  # `bincount` copies what it counts
+            counts += np.bincount(self.codes[start : start + _CHUNK], minlength=self.n_words)
+        return counts
 
     def label_prevalence(self) -> np.ndarray:
         """Return float64 (n_diseases): the share of examples with each disease as a label."""

@@ -17,7 +17,7 @@ from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
 from behrt.learning import artefacts, parallel
 from behrt.learning.engine import (
-    EVALUATION_BATCH,
+    PREDICTION_BATCH,
     Batch,
     Objective,
     TrainingRun,
@@ -222,9 +222,10 @@ def last_logits(
         last = examples.visit_offsets[rows + 1] - 1
         return collate(examples, rows, last, np.arange(len(rows)))
 
+    size = PREDICTION_BATCH[device.type]
     logits = np.zeros((len(examples), examples.n_diseases), dtype=np.float32)
     for rows, output in batched_outputs(
-        model, device, collate_last, examples, EVALUATION_BATCH, *share, task=task
+        model, device, collate_last, examples, size, *share, task=task
     ):
         logits[rows] = output
         advance(len(rows))

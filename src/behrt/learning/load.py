@@ -1,15 +1,21 @@
 """Read stored sequences and a task's examples as arrays for training."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from behrt.errors import InputError
+from behrt.learning import mapped
 from behrt.learning.examples import Examples
 from behrt.sequences.frames import SPLITS
 from behrt.sequences.vocabulary import read_vocabulary
+
+MOST_IN_MEMORY = 200 * 2**20
+"""Bytes of sequences (Parquet) that are read into memory, where they take about 20 times as much
+while they are read; those of more stay on disk. 200 MiB are about 2.5 million patients."""
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:
@@ -34,6 +40,8 @@ def load_examples(
 ) -> Examples:
     """Return the subjects of a split in order of subject_id, whatever the shards.
 
+    If the sequences are large (`MOST_IN_MEMORY`), the arrays are memory-mapped.
+
     Args:
         sequences: the shards (`behrt.sequences.frames.Sequences`).
         tasks: one task's examples (`behrt.sequences.frames.TaskExamples`), of which only the
@@ -56,18 +64,9 @@ def load_examples(
         )
     words = read_vocabulary(vocabulary)
     others = ("concept", "concept_visit") if words.concepts else ()
-    frame = (
-        pl.scan_parquet(sequences)
-        .filter(pl.col("split").is_in(splits))
-        .select(
-            *("subject_id", "sex", "follow_up_start", "visit_day", "visit_age", "code", "visit"),
-            *others,
-        )
-    )
-    if tasks is None:
-        frame = frame.filter(pl.col("visit_day").list.len() > 0)
-        chosen = None
-    else:
+    n_diseases = len(words.phenotypes)
+    chosen = None
+    if tasks is not None:
         chosen = (
             pl.scan_parquet(tasks)
             .filter(pl.col("split").is_in(splits))
@@ -75,31 +74,49 @@ def load_examples(
             .select("subject_id", "input_visits", "label", "known")
             .collect()
         )
-        frame = frame.join(chosen.lazy(), on="subject_id", how="inner")
-    table = frame.sort("subject_id").collect()
+    missing = InputError(
+        str(tasks),
+        "it has a subject or a visit that is not in the sequences",
+        "Draw the tasks again from these sequences",
+    )
 
-    held = table["visit_day"].list.len()
-    if chosen is not None and (
-        len(chosen) != len(table) or (table["input_visits"].cast(pl.Int64) > held).any()
-    ):
-        raise InputError(
-            str(tasks),
-            "it has a subject or a visit that is not in the sequences",
-            "Draw the tasks again from these sequences",
-        )
-    n_diseases = len(words.phenotypes)
-    for column, kind, number in (
-        ("code", "phenotypes", n_diseases),
-        *((name, "words", len(words.names)) for name in others[:1]),
-    ):
-        if (table[column].list.max() >= number).any():
-            raise InputError(
-                vocabulary,
-                f"it has {number} {kind}, and the sequences have a higher index",
-                "Build the sequences again with this vocabulary",
+    def read(shards: list[Path]) -> Examples:
+        frame = (
+            pl.scan_parquet(shards)
+            .filter(pl.col("split").is_in(splits))
+            .select(
+                *("subject_id", "sex", "follow_up_start", "visit_day", "visit_age"),
+                *("code", "visit", *others),
             )
-    examples = examples_of(table, n_diseases, words.concepts)
-    return examples.only(inputs, keep_last=tasks is not None)
+        )
+        if chosen is None:
+            frame = frame.filter(pl.col("visit_day").list.len() > 0)
+        else:
+            frame = frame.join(chosen.lazy(), on="subject_id", how="inner")
+        table = frame.sort("subject_id").collect()
+        held = table["visit_day"].list.len()
+        if chosen is not None and (table["input_visits"].cast(pl.Int64) > held).any():
+            raise missing
+        for column, kind, number in (
+            ("code", "phenotypes", n_diseases),
+            *((name, "words", len(words.names)) for name in others[:1]),
+        ):
+            if (table[column].list.max() >= number).any():
+                raise InputError(
+                    vocabulary,
+                    f"it has {number} {kind}, and the sequences have a higher index",
+                    "Build the sequences again with this vocabulary",
+                )
+        examples = examples_of(table, n_diseases, words.concepts)
+        return examples.only(inputs, keep_last=chosen is not None)
+
+    if sum(shard.stat().st_size for shard in sequences) > MOST_IN_MEMORY:
+        examples = mapped.joined([partial(read, [shard]) for shard in sequences])
+    else:
+        examples = read(sequences)
+    if chosen is not None and len(chosen) != len(examples):
+        raise missing
+    return examples
 
 
 def examples_of(

@@ -42,7 +42,7 @@ class MaskedLanguage(Objective):
         if not self.train.concepts:
             return None
         types = word_types(self.train.n_diseases, self.train.concepts)
-        return np.flatnonzero(np.isin(types, types[self.train.codes]))
+        return np.flatnonzero(np.isin(types, types[self.train.word_counts() > 0]))
 
     def _batch(
         self, examples: Examples, rows: np.ndarray, part: slice, generator: np.random.Generator

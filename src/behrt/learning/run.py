@@ -44,6 +44,8 @@ class Compute:
         nodes: on which they run.
         at_once: patients of a batch that a process computes at a time, at most; None for as many as
             fit into the memory of the GPU.
+        flex_attention: whether a GPU computes attention in blocks, in training.
+        compile: whether the layers of a network are compiled, in training on a GPU.
     """
 
     seed: int
@@ -53,6 +55,8 @@ class Compute:
     devices: int = 1
     nodes: int = 1
     at_once: int | None = None
+    flex_attention: bool = True
+    compile: bool = False
 
     @property
     def processes(self) -> int:

@@ -193,7 +193,8 @@ def words_to_predict(
 
 def patients_cut(examples: Examples, settings: Settings, closing_mask: bool) -> int:
     """Return the number of patients whose latest visit has more words than fit."""
-    words = np.diff(examples.code_offsets)[examples.visit_offsets[1:] - 1]
+    end = examples.visit_offsets[1:]
+    words = examples.code_offsets[end] - examples.code_offsets[end - 1]
     cut = words > settings.max_length - 2 - 2 * closing_mask
     return len(np.unique(examples.subject_id[cut]))
 

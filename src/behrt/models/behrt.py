@@ -166,7 +166,7 @@ def pretrain(
     settings = settings.model_copy(update={"readout": "mask"})
     engine.begin(run)
     model = Behrt(settings, train.n_diseases, special_targets, train.concepts, every_word=True)
-    counts = np.bincount(train.codes, minlength=train.n_words) + 0.5
+    counts = train.word_counts() + 0.5
     _set(model.output_bias, np.log(counts / counts.sum()))
     if isinstance(model.head, MaskedHead) and model.head.special_bias is not None:
         # One CLS per patient, one SEP per visit.
@@ -205,7 +205,7 @@ def pretrain_to_forecast(
     engine.begin(run)
     model = Behrt(settings, train.n_diseases, concepts=train.concepts, every_word=True)
     visits = len(train.visit_day)
-    share = (np.bincount(train.codes, minlength=train.n_words) + 0.5) / (visits + 1)
+    share = (train.word_counts() + 0.5) / (visits + 1)
     _set(model.output_bias, np.log(share / (1 - share)))
     objective = NextVisit(train, tuning, _collate(settings), max_length=settings.max_length)
     engine.fit(model, objective, optimisation, run, settings)

@@ -34,7 +34,7 @@ from behrt.settings.models import ModelEntry, Name, Search
 from behrt.settings.outcomes import OutcomeSettings
 from behrt.settings.simulation import Simulation
 from behrt.settings.sources import CodeSettings, Meds, Omop
-from behrt.settings.training import Accelerator, Precision
+from behrt.settings.training import Accelerator, Gpu, Precision
 
 TRIVIAL = ("prevalence", "history")
 CEILINGS = ("oracle_records", "oracle")
@@ -201,6 +201,9 @@ class RunSettings(Section):
     accelerator: Accelerator = "cpu"
     """The device on which networks are trained and used: the `cpu`, or one `gpu` (NVIDIA) per job,
     which the job then also requests from the cluster. Other models always use the CPU."""
+
+    gpu: Gpu = Gpu()
+    """How networks are trained on GPUs."""
 
     training_threads: Count = 1
     """CPU threads of one training. With 1, results do not depend on --cores, and several trainings

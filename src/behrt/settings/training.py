@@ -8,6 +8,30 @@ Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["cpu", "gpu"]
 
 
+class Gpu(Section):
+    """How networks are trained on GPUs. Nothing here is used with `accelerator: cpu`."""
+
+    devices: Count = 1
+    """GPUs per node that train a model together, each on its share of every batch. The result
+    depends on their number only by rounding and by what dropout draws."""
+
+    nodes: Count = 1
+    """Nodes that train a model together, within one allocation of SLURM."""
+
+    at_once: Count | None = None
+    """Patients of a batch that a GPU computes at a time, at most. null finds the largest number
+    that fits into its memory, by trial. The batch is `training.batch_size` in any case."""
+
+    flex_attention: bool = True
+    """Whether attention is computed in blocks, without a matrix of which word sees which
+    (`torch.nn.attention.flex_attention`), in training. It needs a C compiler on the node; without
+    one, and with false, the matrix is made."""
+
+    compile: bool = False
+    """Whether the layers of the networks are compiled (`torch.compile`), which takes about a minute
+    per training, and pays in long ones. It needs a C compiler on the node."""
+
+
 class Optimisation(Section):
     """How a model is optimised: with AdamW (Loshchilov and Hutter 2019), by default, and a warm-up.
 
