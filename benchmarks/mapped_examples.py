@@ -2,10 +2,10 @@
 
     python benchmarks/mapped_examples.py [--patients 100000] [--rows FILE]
 
-For 1, 2 and 4 times the patients, in shards of 10,000, one process loads whole histories from Parquet shards, hashes
-them as a training does, and makes batches of the words of patients in a random order. What counts
-is the peak of its own memory (RssAnon of Linux), above what the imports take: pages of mapped files
-are not its own, since the system drops them where memory is short.
+For 1, 2 and 4 times the patients, in shards of 10,000, one process loads whole histories from
+Parquet, hashes them as a training does, and makes batches of the words of patients in a random
+order. What counts is the peak of its own memory (RssAnon of Linux), above what the imports take:
+pages of mapped files are not its own, since the system drops them where memory is short.
 """
 
 import argparse

@@ -15,10 +15,12 @@ import yaml
 
 from behrt.concepts import INPUTS
 from behrt.configuration import (
+    compute_for,
     cut_off_of,
     disclosure_of,
     ensembles_of,
     every_model_of,
+    gpus_to_train,
     model_folder,
     models_of,
     options_for,
@@ -33,7 +35,7 @@ from behrt.cprd.values import DATE_FORMATS, ENCODINGS, YEAR_OFFSETS, Options
 from behrt.disclosure import STYLES
 from behrt.errors import InputError
 from behrt.kinds import Kinds
-from behrt.learning.run import read_settings
+from behrt.learning.run import Compute, read_settings
 from behrt.models import kinds, model_named
 from behrt.schema import as_yaml, schema_of
 from behrt.sequences.split import BY
@@ -469,6 +471,18 @@ def test_shipped_kinds_are_checked_without_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", asked, str(SCHEMA)], cwd=REPOSITORY, check=True)
+
+
+def test_several_gpus_train_networks_only() -> None:
+    gpus = {"accelerator": "gpu", "gpu": {"devices": 4, "nodes": 2}}
+    config = read(with_change(gpus), SCHEMA)
+    assert gpus_to_train(config) == 8
+    assert Compute(**compute_for(config, "mlm")).processes == 8
+    for given in (compute_for(config, "history"), compute_for(config, "mlm", on_cpu=True)):
+        assert Compute(**given) == Compute(config["seed"], precision=config["precision"])
+    on_cpu = read(with_change({"gpu": {"devices": 4}}), SCHEMA)
+    assert gpus_to_train(on_cpu) == 0
+    assert Compute(**compute_for(on_cpu, "mlm")).processes == 1
 
 
 def test_a_model_may_be_left_out() -> None:

@@ -1,13 +1,17 @@
 """Attention in blocks, which a GPU computes, equals that with a dense bias."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from behrt.errors import InputError
 from behrt.learning import attention
 from behrt.learning.attention import Sight, bias_of, block_mask, both, dense, in_blocks, keeps
-from behrt.learning.encoder import Encoder
+from behrt.learning.encoder import Encoder, accelerate
+from behrt.learning.run import Compute
 from behrt.models.delphi import Delphi
 from behrt.models.forecast import TimedEncoder
 from behrt.sequences.vocabulary import CLS, MASK, PAD, SEP
@@ -107,6 +111,24 @@ def test_weights_are_kept_at_random() -> None:
         assert np.abs(of_each - (1 - rate)).max() < 5 * spread * np.sqrt(shape[axis])
         assert abs(np.corrcoef(kept.ravel(), np.roll(kept, 1, axis).ravel())[0, 1]) < 0.01
     assert abs(np.corrcoef(kept.ravel(), other.ravel())[0, 1]) < 0.01
+
+
+def test_a_gpu_computes_in_blocks_where_there_is_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = Encoder(Sizes(**SIZES), 12)
+    monkeypatch.setattr("behrt.learning.encoder.can_compile", lambda: False)
+    with caplog.at_level(logging.INFO, logger="behrt"):
+        accelerate(encoder, Compute(1))
+    assert not encoder.in_blocks
+    assert "no C compiler" in caplog.text
+    with pytest.raises(InputError, match=r"gpu.compile: it is true, but this machine has no C"):
+        accelerate(encoder, Compute(1, compile=True))
+    monkeypatch.setattr("behrt.learning.encoder.can_compile", lambda: True)
+    accelerate(encoder, Compute(1, flex_attention=False))
+    assert not encoder.in_blocks
+    accelerate(encoder, Compute(1))
+    assert encoder.in_blocks
 
 
 def test_no_word_sees_another_patient_or_a_later_visit() -> None:

@@ -22,6 +22,14 @@ def test_singular_values_become_about_one_and_singular_vectors_stay(shape: tuple
     torch.testing.assert_close(found, found.diagonal().diag(), rtol=0, atol=1e-4)
 
 
+def test_products_in_bfloat16_are_near_those_in_float32() -> None:
+    torch.manual_seed(0)
+    gradient = torch.randn(24, 72)
+    exact, found = orthogonalised(gradient), orthogonalised(gradient, torch.bfloat16)
+    assert found.dtype == torch.float32
+    assert (found - exact).norm() < 0.03 * exact.norm()
+
+
 def test_no_gradient_gives_no_step() -> None:
     assert orthogonalised(torch.zeros(3, 5)).abs().max() == 0
 
