@@ -57,6 +57,7 @@ rule oracle_records:
         "<logs>/oracle_records/{task}.log",
     benchmark:
         "<benchmarks>/oracle_records/{task}.jsonl"
+    priority: 1  # one of the longest
     conda:
         "../envs/etl.yaml"
     threads: 1
