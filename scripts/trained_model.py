@@ -14,8 +14,7 @@ from behrt.models import WITH_TRAJECTORIES, model_named
 from behrt.sequences.frames import TUNING
 from behrt.sequences.vocabulary import read_vocabulary
 from behrt.tasks import Task
-from behrt.use.description import Description
-from behrt.use.folder import write_folder
+from behrt.use.folder import describe, write_folder
 
 
 def main(
@@ -39,27 +38,26 @@ def main(
     with trajectories, the rates are recalibrated on whole `sequences` of the same patients, with
     the deaths among the `events`.
     """
-    words = read_vocabulary(vocabulary)
-    tuning = read_examined(examples, scores, len(words.phenotypes), TUNING, task.labelled)
-    config = read_config(weights.parent)
-    description = Description(
-        model=weights.parent.name,
-        kind=config["kind"],
-        task=task,
-        run=run,
-        data=data,
-        protocol=config["protocol"],
-        minimum_visits=minimum_visits,
-        vocabulary=words.version,
+    n_diseases = len(read_vocabulary(vocabulary).phenotypes)
+    tuning = read_examined(examples, scores, n_diseases, TUNING, task.labelled)
+    description = describe(
+        weights.parent,
+        vocabulary,
+        run,
+        data,
+        task,
+        minimum_visits,
         members=tuple(member.parent.name for member in members),
     )
     rates = None
-    if config["kind"] in WITH_TRAJECTORIES:
+    if description.kind in WITH_TRAJECTORIES:
         histories = load_histories(
             list(sequences), [], [TUNING], vocabulary, minimum_visits=1, events=events
         )
-        asked = TrainingRun(weights.parent, Compute(config["seed"], precision="32-true"))
-        rates = model_named(config["kind"]).recalibrate(histories, asked)
+        asked = TrainingRun(
+            weights.parent, Compute(read_config(weights.parent)["seed"], precision="32-true")
+        )
+        rates = model_named(description.kind).recalibrate(histories, asked)
     write_folder(
         folder,
         description,

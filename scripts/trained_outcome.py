@@ -5,11 +5,8 @@ from pathlib import Path
 from behrt import stage
 from behrt.errors import InputError
 from behrt.evaluation.predicted import recalibration_of
-from behrt.learning.artefacts import read_config
 from behrt.logs import logger
-from behrt.sequences.vocabulary import read_vocabulary
-from behrt.use.description import Description
-from behrt.use.folder import write_folder
+from behrt.use.folder import describe, write_folder
 
 
 def main(
@@ -32,18 +29,7 @@ def main(
     recalibration = recalibration_of(predictions)
     if recalibration is None:
         raise InputError(predictions, "it has no tuning patients", "Use more patients")
-    config = read_config(weights.parent)
-    description = Description(
-        model=weights.parent.name,
-        kind=config["kind"],
-        task=None,
-        run=run,
-        data=data,
-        protocol=config["protocol"],
-        minimum_visits=1,
-        vocabulary=read_vocabulary(vocabulary).version,
-        outcome=outcome,
-    )
+    description = describe(weights.parent, vocabulary, run, data, outcome=outcome)
     write_folder(folder, description, weights.parent, {}, vocabulary, recalibration)
     logger.info("%s for %s: its folder has %s", description.model, outcome, description.kind)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
+from behrt import outcome_counts
 from behrt.errors import InputError
 
 MAPPED = "mapped"
@@ -49,36 +50,23 @@ class ConceptOutcomes(dy.Schema):
 
 
 def first_outcome(conditions: Mapping[str, pl.Expr], otherwise: pl.Expr) -> pl.Expr:
-    """Return the first outcome, in the order of OUTCOMES, whose condition holds.
-
-    Args:
-        conditions: a Boolean expression for each outcome; null counts as false.
-        otherwise: the outcome of rows for which none holds.
-    """
-    ordered = [outcome for outcome in OUTCOMES if outcome in conditions]
-    return pl.coalesce(
-        *(pl.when(conditions[outcome]).then(pl.lit(outcome)) for outcome in ordered), otherwise
-    )
+    """Return the first outcome whose condition holds: see `outcome_counts`."""
+    return outcome_counts.first_outcome(OUTCOMES, conditions, otherwise)
 
 
 def count_outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Count rows (concept, outcome, code) as `ConceptOutcomes`, in no particular order."""
-    code = pl.when(pl.col("outcome").is_in(_DETAILED)).then("code")
-    return rows.group_by("concept", "outcome", code.alias("code")).agg(rows=pl.len().cast(pl.Int64))
+    return outcome_counts.count_outcomes(rows, "concept", _DETAILED)
 
 
 def sort_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[ConceptOutcomes]:
     """Sort by concept and outcome, the most frequent codes first."""
-    return ConceptOutcomes.validate(
-        outcomes.sort("concept", "outcome", "rows", "code", descending=[False, False, True, False])
-    )
+    return ConceptOutcomes.validate(outcome_counts.sort_outcomes(outcomes, "concept"))
 
 
 def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[ConceptOutcomes]:
     """Add up the outcomes of all shards."""
-    scanned = pl.scan_parquet(list(shards))
-    total = scanned.group_by("concept", "outcome", "code").agg(pl.col("rows").sum())
-    return sort_outcomes(total.collect())
+    return ConceptOutcomes.validate(outcome_counts.add_outcomes(shards, "concept"))
 
 
 def share_mapped(outcomes: pl.DataFrame, concept: str) -> tuple[int, int]:

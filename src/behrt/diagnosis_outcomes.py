@@ -6,6 +6,7 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
+from behrt import outcome_counts
 from behrt.errors import InputError
 
 MAPPED = "mapped"
@@ -31,63 +32,23 @@ class DiagnosisOutcomes(dy.Schema):
 
 
 def first_outcome(conditions: Mapping[str, pl.Expr]) -> pl.Expr:
-    """Return the first outcome, in the order of OUTCOMES, whose condition holds, else "mapped".
-
-    Args:
-        conditions: a Boolean expression for each outcome that can occur; null counts as false.
-
-    >>> rows = pl.DataFrame({"code": ["I10", None, "Z99"], "listed": [True, None, False]})
-    >>> unmapped, no_code = ~pl.col("listed"), pl.col("code").is_null()
-    >>> outcome = first_outcome({"unmapped": unmapped, "no code": no_code})
-    >>> rows.select(outcome.alias("outcome"))["outcome"].to_list()
-    ['mapped', 'no code', 'unmapped']
-    """
-    if unknown := set(conditions) - set(OUTCOMES):
-        raise ValueError(f"not an outcome: {', '.join(sorted(unknown))}")
-    ordered = [outcome for outcome in OUTCOMES if outcome in conditions]
-    return pl.coalesce(
-        *(pl.when(conditions[outcome]).then(pl.lit(outcome)) for outcome in ordered),
-        pl.lit(MAPPED),
-    )
+    """Return the first outcome whose condition holds, else "mapped": see `outcome_counts`."""
+    return outcome_counts.first_outcome(OUTCOMES, conditions, pl.lit(MAPPED))
 
 
 def count_outcomes(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Count rows by system and outcome, unmapped rows by code as well.
-
-    >>> rows = pl.LazyFrame(
-    ...     {
-    ...         "system": "icd10",
-    ...         "outcome": ["mapped", "mapped", "unmapped"],
-    ...         "code": ["I10", "I21", "Z99"],
-    ...     }
-    ... )
-    >>> count_outcomes(rows).sort("outcome").collect().rows()
-    [('icd10', 'mapped', None, 2), ('icd10', 'unmapped', 'Z99', 1)]
-
-    Args:
-        rows: one row per diagnosis: system, outcome, code (String).
-
-    Returns:
-        The columns of `DiagnosisOutcomes`, in no particular order.
-    """
-    unmapped_code = pl.when(pl.col("outcome") == UNMAPPED).then("code")
-    return rows.group_by("system", "outcome", unmapped_code.alias("code")).agg(
-        rows=pl.len().cast(pl.Int64)
-    )
+    """Count diagnoses (system, outcome, code) as `DiagnosisOutcomes`, in no particular order."""
+    return outcome_counts.count_outcomes(rows, "system", [UNMAPPED])
 
 
 def sort_outcomes(outcomes: pl.DataFrame) -> dy.DataFrame[DiagnosisOutcomes]:
     """Sort by system and outcome, the most frequent unmapped codes first."""
-    return DiagnosisOutcomes.validate(
-        outcomes.sort("system", "outcome", "rows", "code", descending=[False, False, True, False])
-    )
+    return DiagnosisOutcomes.validate(outcome_counts.sort_outcomes(outcomes, "system"))
 
 
 def add_outcomes(shards: Sequence[Path]) -> dy.DataFrame[DiagnosisOutcomes]:
     """Add up the outcomes of all shards."""
-    scanned = pl.scan_parquet(list(shards))
-    total = scanned.group_by("system", "outcome", "code").agg(pl.col("rows").sum())
-    return sort_outcomes(total.collect())
+    return DiagnosisOutcomes.validate(outcome_counts.add_outcomes(shards, "system"))
 
 
 def require_mapped(outcomes: pl.DataFrame, listed: Collection[str]) -> None:

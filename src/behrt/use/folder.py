@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -48,6 +49,33 @@ FORMAT = 1
 """Of the folder. A folder of another format is refused."""
 
 _AGAIN = "Make the folder again: snakemake results/<run>/trained/<task>/<model>"
+
+
+def describe(
+    model: Path,
+    vocabulary: Path,
+    run: str,
+    data: str,
+    task: Task | None = None,
+    minimum_visits: int = 1,
+    **others: Any,
+) -> Description:
+    """Return the description of the model whose config.json is in the folder `model`.
+
+    The other arguments are attributes of `Description`; `vocabulary` is the JSON file.
+    """
+    config = read_config(model)
+    return Description(
+        model=model.name,
+        kind=config["kind"],
+        task=task,
+        run=run,
+        data=data,
+        protocol=config["protocol"],
+        minimum_visits=minimum_visits,
+        vocabulary=read_vocabulary(vocabulary).version,
+        **others,
+    )
 
 
 def write_folder(
