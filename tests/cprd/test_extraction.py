@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -277,6 +278,61 @@ def test_nothing_is_lost_and_batches_and_parts_do_not_matter(
         parts = [_extract(text(part), folder)[0] for part in (lines[:cut], lines[cut:])]
         columns = ["shard", "patid", "eventdate", "medcode"]
         assert pl.concat(parts).sort(columns).equals(whole.sort(columns))
+
+
+_PATID = st.sampled_from(["1001", "2001", "007", "9" * 18])
+_DAY = st.sampled_from(["01/02/2000", "29/02/2000", "", "31/12/1999"])
+_CODE = st.sampled_from(["7", "0", "", "123456789012345678"])
+_regular = st.tuples(_PATID, _DAY, st.just("1"), _CODE, st.sampled_from(["", "x", "9"]))
+_ODD = [
+    *("", "\t", "1001", "1001\t01/02/2000\t1\t7\t\t", "1001\t01/02/2000\t1\t7", "\t\t\t\t"),
+    *(
+        f"{value}\t\t1\t7\t"
+        for value in ("", "x", "+5", "-5", " 7 ", "1.0", "9" * 19, "1\r", '"1"')
+    ),
+    *(f"1001\t{value}\t1\t7\t" for value in ("1/2/2000", "2000-02-01", "30/02/2000", "1\0")),
+    *(f"1001\t01/02/2000\t{value}\t7\t" for value in ("", "a b", "é", "\0", "\r", '"')),
+    *(f"1001\t01/02/2000\t1\t7\t{value}" for value in ("\r", "M10.1 ", "é", "'", '"')),
+    "patid\teventdate\tsysdate\tmedcode\tadid",
+]
+
+
+@settings(max_examples=150)
+@given(
+    rows=st.lists(_regular.map("\t".join), max_size=8),
+    odd=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(_ODD)), max_size=3),
+    end=st.sampled_from(["\n", "\r\n"]),
+    size=st.sampled_from([10, 60, 10_000]),
+    last=st.booleans(),
+)
+def test_well_formed_batches_are_read_as_any_other_batch(
+    rows: list[str], odd: list[tuple[int, str]], end: str, size: int, last: bool
+) -> None:
+    for place, line in odd:
+        rows.insert(place, line)
+    text = end.join(["patid\teventdate\tsysdate\tmedcode\tadid", *rows])
+    text += end if last or not rows else ""
+
+    def outcome(folder: Path) -> tuple[dict[str, Any], bytes] | str:
+        (folder / "source.txt").write_bytes(text.encode())
+        try:
+            manifest = extract_part(
+                folder / "source.txt",
+                None,
+                GOLD.source_tables["clinical"],
+                folder / "rows.parquet",
+                shards=2,
+                maximum_refused=0.5,
+                batch_bytes=size,
+            )
+        except InputError as error:
+            return str(error)
+        return manifest, (folder / "rows.parquet").read_bytes()
+
+    with TemporaryDirectory() as folder:
+        found = outcome(Path(folder))
+        with patch("behrt.cprd.extraction.can_be_read", lambda types: False):
+            assert outcome(Path(folder)) == found
 
 
 def test_a_zipped_part_gives_the_bytes_of_a_loose_one(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 import io
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from behrt.cprd import container
 from behrt.cprd.container import LONGEST_LINE, Text, open_text
 from behrt.cprd.text import as_utf8, batches, split_columns
 from behrt.errors import InputError
@@ -74,6 +78,52 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
         open_text(path, "x.txt") as text,
     ):
         text.read(2000)
+
+
+CONTENT = "".join(f"{number * 7919 % 10007}\t{number % 13}\r\n" for number in range(9000)).encode()
+
+
+def _unpacked(path: Path, member: str, size: int) -> bytes:
+    with open_text(path, member) as text:
+        return text.line() + b"".join(iter(lambda: text.read(size), b""))
+
+
+@pytest.mark.parametrize("library", [container.inflating, zlib])
+@pytest.mark.parametrize("content", [b"", b"a\n", CONTENT])
+@pytest.mark.parametrize("size", [1000, 10**6])
+def test_deflated_text_is_unpacked_by_either_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any, content: bytes, size: int
+) -> None:
+    monkeypatch.setattr(container, "inflating", library)
+    path = tmp_path / "x.zip"
+    path.write_bytes(b"before the archive")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("other.txt", b"other" * 99)
+        archive.writestr("x.txt", content)
+    assert _unpacked(path, "x.txt", size) == content
+
+
+@pytest.mark.parametrize("library", [container.inflating, zlib])
+def test_a_zip_with_any_damage_is_refused_or_gives_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any
+) -> None:
+    monkeypatch.setattr(container, "inflating", library)
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.txt", CONTENT)
+    whole = path.read_bytes()
+
+    @settings(max_examples=60)
+    @given(place=st.integers(0, len(whole) - 1), value=st.integers(0, 255), cut=st.booleans())
+    def damage(place: int, value: int, cut: bool) -> None:
+        content = whole[:place] + (
+            whole[place + 9 :] if cut else bytes([value]) + whole[place + 1 :]
+        )
+        path.write_bytes(content)
+        with suppress(InputError):
+            assert _unpacked(path, "x.txt", 4000) == CONTENT
+
+    damage()
 
 
 def test_lines_with_nul_bytes_are_found() -> None:

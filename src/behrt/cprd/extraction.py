@@ -5,28 +5,27 @@ in the header, read as text and converted once.
 """
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from behrt import logs
 from behrt.cprd.container import Text, open_text
 from behrt.cprd.layout import SourceTable
+from behrt.cprd.sharded_rows import write_sharded
 from behrt.cprd.text import as_utf8, batches, split_columns
 from behrt.cprd.values import DATE_FORMATS, DTYPES, Formats, Options
+from behrt.cprd.well_formed import can_be_read, read_well_formed
 from behrt.errors import InputError
 from behrt.files import atomic
-from behrt.hashing import shard_of
 
-BATCH_BYTES = 32 * 2**20
-ROW_GROUP_ROWS = 2**20
+BATCH_BYTES = 4 * 2**20
+"""Small enough for the processor's cache."""
 
 # Five digits in a row can be a patient's.
 _NAME = re.compile(r"(?!.*[0-9]{5})[a-z_][a-z0-9_ .()?-]{0,63}")
@@ -69,51 +68,51 @@ def extract_part(
     Args:
         source: a .txt, or a .zip that holds `member`.
         member: name inside the zip; None for a .txt.
-        table: which table it is.
-        rows: the Parquet file: the columns of `table.types` in order, and `shard` (UInt16) for
-            tables with patid; sorted by shard, then by every other column. No row group spans two
-            shards, so statistics lead the reader of a shard to its rows alone.
+        source_table: which source table it is.
+        rows: the Parquet file: the columns of `source_table.types` in order, and `shard` (UInt16)
+            for tables with patid; sorted by shard, then by every other column. No row group spans
+            two shards, so statistics lead the reader of a shard to its rows only.
         shards: number of shards.
         maximum_refused: the greatest share of rows that can be refused.
         options: formats and names that are given; others are inferred.
         batch_bytes: how much text is in memory at a time; the result does not depend on it.
 
     Returns:
-        file, table, generation (the one of `table` whose columns differ least from the header),
-        columns (of those read, the delivered name where it is not ours), formats (column to
-        format), encoding, unknown_columns and absent_columns (beside that generation), rows_read,
-        rows_kept, rows_refused (reason to rows), first_refused (reason to the number of the first
-        such line, the header's being 1) and short_rows; rows read are rows kept and rows refused.
+        file, table, generation (the one whose columns differ least from the header), columns (of
+        those read, the delivered name where it is not ours), formats (column to format), encoding,
+        unknown_columns and absent_columns (compared with that generation), rows_read, rows_kept,
+        rows_refused (reason to rows), first_refused (reason to the number of the first such line,
+        the header's being 1) and short_rows; rows read are rows kept and rows refused.
 
     Raises:
         InputError: a column is missing or mixes two formats; too many rows are refused; the file
             cannot be read, is damaged or cut short, or is not text with TABs between values.
     """
     reader = _Reader(source_table, Formats(source.name, options or Options()))
-    schema: dict[str, type[pl.DataType]] = {
-        name: DTYPES[kind] for name, kind in source_table.types.items()
-    }
-    sharded = "patid" in schema
-    with atomic(rows) as temporary, _folder_beside(rows) as folder:
-        with open_text(source, member) as text:
-            reader.read_header(text)
-            with logs.progress(total=text.size, label=source.name, unit="B") as bar:
-                for index, lines in enumerate(batches(text, batch_bytes)):
-                    frame = reader.read(lines)
-                    if sharded:
-                        shard = shard_of(pl.col("patid"), shards)
-                        frame = frame.with_columns(shard=shard).sort("shard")
-                    frame.write_parquet(
-                        folder / f"{index:06d}.parquet",
-                        compression="lz4",
-                        row_group_size=max(frame.height // shards, 1024),
-                    )
-                    bar.update(len(lines))
-        reader.check_refused(maximum_refused)
-        if sharded:
-            schema["shard"] = pl.UInt16
-        _write_sorted(folder, temporary, schema, shards if sharded else None)
+    schema = {name: DTYPES[kind] for name, kind in source_table.types.items()}
+    with atomic(rows) as temporary, open_text(source, member) as text:
+        reader.read_header(text)
+        write_sharded(
+            _rows(reader, text, batch_bytes, maximum_refused),
+            temporary,
+            schema,
+            shards if "patid" in schema else None,
+        )
     return reader.manifest()
+
+
+def _rows(
+    reader: "_Reader", text: Text, batch_bytes: int, maximum_refused: float
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows that can be used, by batch."""
+    with (
+        logs.progress(total=text.size, label=text.name, unit="B") as bar,
+        closing(batches(text, batch_bytes)) as texts,
+    ):
+        for lines in texts:
+            yield reader.read(lines)
+            bar.update(len(lines))
+    reader.check_refused(maximum_refused)
 
 
 @dataclass
@@ -217,6 +216,31 @@ class _Reader:
                     self.formats.file, "it ends within a row, cut short", "Copy the file again"
                 )
             text += b"\n"
+        rows = self._read_well_formed(text)
+        return self._read_any(text) if rows is None else rows
+
+    def _read_well_formed(self, text: bytes) -> pl.DataFrame | None:
+        """Convert a batch of which every row can be used; return None for any other batch."""
+        types = self.source_table.types
+        if self.formats.options.blank or not can_be_read(types):
+            return None
+        rows = read_well_formed(text, self.header, types)
+        if rows is None or any(rows[name].has_nulls() for name in self.source_table.required):
+            return None
+        first = self.lines_read + 1
+        self.formats.line_of = lambda row: first + row
+        typed = rows.with_columns(
+            self.formats.typed(rows[name], kind) for name, kind in types.items() if kind == "date"
+        )
+        if typed.null_count().row(0) != rows.null_count().row(0):
+            return None
+        self.rows_read += rows.height
+        self.lines_read += rows.height
+        self.rows_kept += rows.height
+        return typed
+
+    def _read_any(self, text: bytes) -> pl.DataFrame:
+        """Convert a batch, and count the rows that cannot be used by reason."""
         lines, other_lines = as_utf8(text, self.formats.options.encoding)
         self.other_lines += other_lines
         rows = split_columns(lines, self.header, list(self.source_table.types))
@@ -355,33 +379,3 @@ def _quoted(text: str) -> str:
     placeholder = set(digits) <= {"0", "9"} or text in _NO_DATE
     shown = len(text) <= 20 and text.isprintable() and (placeholder or len(digits) < 3)
     return f" ({text!r})" if shown else ""
-
-
-@contextmanager
-def _folder_beside(path: Path) -> Iterator[Path]:
-    folder = path.with_name(f".{path.name}.batches")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_sorted(
-    folder: Path, path: Path, schema: dict[str, type[pl.DataType]], shards: int | None
-) -> None:
-    """Join the batches, one shard after the other, so that only a shard is held at a time."""
-    empty = pl.DataFrame(schema=schema)
-    files = sorted(folder.iterdir())
-    scanned = pl.scan_parquet(files) if files else empty.lazy()
-    selections = (
-        [scanned]
-        if shards is None
-        else [scanned.filter(pl.col("shard") == shard) for shard in range(shards)]
-    )
-    with pq.ParquetWriter(path, empty.to_arrow().schema, compression="zstd") as writer:
-        for selection in selections:
-            frame = selection.sort(pl.exclude("shard")).collect()
-            if frame.height:
-                writer.write_table(frame.to_arrow(), row_group_size=ROW_GROUP_ROWS)

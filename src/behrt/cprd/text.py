@@ -3,44 +3,50 @@
 CPRD's files are TAB-separated with a header line and CRLF or LF, and without quotes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from behrt.cprd.container import LONGEST_LINE, Text
 from behrt.errors import InputError
 
 _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b"\t\n"))
+_PLAIN = bytes(set(range(1, 128)) - set(b"\t\n "))
 
 
-def batches(text: Text, size: int) -> Iterator[bytes]:
+def batches(text: Text, size: int) -> Generator[bytes]:
     """Yield the rest of the text as batches of whole lines, each about `size` bytes.
 
-    The last line is returned as it is, with or without a line end.
+    The last line is returned as it is, with or without a line end. While a batch is used, a thread
+    reads, and unpacks, the next one.
 
     Raises:
         InputError: a line is longer than LONGEST_LINE.
     """
-    while block := text.read(size):
-        if not block.endswith(b"\n"):
-            block += text.line()
-        if _longest_line(block) > LONGEST_LINE:
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        following = thread.submit(_read_batch, text, size)
+        while batch := following.result():
+            following = thread.submit(_read_batch, text, size)
+            yield batch
+
+
+def _read_batch(text: Text, size: int) -> bytes:
+    block = text.read(size)
+    if block and not block.endswith(b"\n"):
+        block += text.line()
+    start = 0
+    while len(block) - start > LONGEST_LINE:
+        end = block.rfind(b"\n", start, start + LONGEST_LINE + 1)
+        if end < 0:
             raise InputError(
                 text.name,
                 f"a line is longer than {LONGEST_LINE:,} bytes",
                 "Rows must end with CRLF or LF: copy the file again as it was delivered",
             )
-        yield block
-
-
-def _longest_line(block: bytes) -> int:
-    """Return the length in bytes of the longest line, without its end."""
-    if len(block) <= LONGEST_LINE:
-        return 0
-    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
-    return int(np.diff(ends, prepend=-1, append=len(block)).max()) - 1
+        start = end + 1
+    return block
 
 
 def as_utf8(text: bytes, encoding: str | None) -> tuple[bytes, int]:
@@ -73,6 +79,16 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
+def is_regular(text: bytes, fields: int, *, plain: bool = False) -> bool:
+    """Return whether each line, all with line ends, has so many fields; a blank line has one.
+
+    With `plain`, also whether all bytes are ASCII, and none is NUL or a space.
+    """
+    regular = b"\t" * (fields - 1) + b"\n"
+    separators = text.translate(None, _PLAIN if plain else _ALL_BUT_SEPARATORS)
+    return separators == regular * (len(separators) // len(regular))
+
+
 @dataclass(frozen=True)
 class Rows:
     """Lines split into columns, one row per line, without blank lines.
@@ -100,9 +116,7 @@ def split_columns(text: bytes, header: list[str], columns: list[str]) -> Rows:
         columns: those that are read.
     """
     surplus = damaged = numbers = None
-    regular = b"\t" * (len(header) - 1) + b"\n"
-    separators = text.translate(None, _ALL_BUT_SEPARATORS)
-    if separators != regular * (len(separators) // len(regular)) or b"\0" in text:
+    if b"\0" in text or not is_regular(text, len(header)):
         kept = [
             (number, line)
             for number, line in enumerate(text.split(b"\n"))

@@ -6,14 +6,15 @@ from typing import Any
 
 import polars as pl
 
+from behrt.cprd.dates import FIRST_YEAR, LAST_YEAR, parse_days
 from behrt.cprd.layout import ColumnType, SourceTable
 from behrt.errors import InputError
 
 DATE_FORMATS = {
-    "DD/MM/YYYY": (r"^[0-9]{2}/[0-9]{2}/[0-9]{4}$", "%d/%m/%Y"),
-    "YYYYMMDD": (r"^[0-9]{8}$", "%Y%m%d"),
-    "YYYY-MM-DD": (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "%Y-%m-%d"),
-    "YYYY/MM/DD": (r"^[0-9]{4}/[0-9]{2}/[0-9]{2}$", "%Y/%m/%d"),
+    "DD/MM/YYYY": r"^[0-9]{2}/[0-9]{2}/[0-9]{4}$",
+    "YYYYMMDD": r"^[0-9]{8}$",
+    "YYYY-MM-DD": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "YYYY/MM/DD": r"^[0-9]{4}/[0-9]{2}/[0-9]{2}$",
 }
 YEAR_OFFSETS = {"four digits": 0, "less 1800": 1800}
 DTYPES: dict[ColumnType, type[pl.DataType]] = {
@@ -24,9 +25,7 @@ DTYPES: dict[ColumnType, type[pl.DataType]] = {
     "text": pl.String,
 }
 
-
 ENCODINGS = ("utf-8", "cp1252")
-FIRST_YEAR, LAST_YEAR = 1800, 2199
 
 
 @dataclass(frozen=True)
@@ -140,21 +139,21 @@ class Formats:
     def _dates(self, text: pl.Series) -> pl.Series:
         given = self.options.date_format_of(text.name)
         label = given or self.found.get(text.name)
-        dates = _parse_dates(text, label)
-        if given is None:
+        dates = _dates_in(text, label)
+        if given is None and dates.null_count() > text.null_count():
             unread = text.is_not_null() & dates.is_null()
             shown = {
                 other: unread & text.str.contains(pattern)
-                for other, (pattern, _) in DATE_FORMATS.items()
+                for other, pattern in DATE_FORMATS.items()
                 if other != label
             }
             shown = {other: rows for other, rows in shown.items() if rows.any()}
             label = self._decide(text.name, label, shown)
             if shown:
-                dates = _parse_dates(text, label)
-        else:
+                dates = _dates_in(text, label)
+        elif given is not None:
             self.found[text.name] = given
-        return dates.set(~dates.dt.year().is_between(FIRST_YEAR, LAST_YEAR), None)
+        return dates
 
     def _years(self, number: pl.Series) -> pl.Series:
         label = self.options.year_format
@@ -191,10 +190,7 @@ class Formats:
         return None
 
 
-def _parse_dates(text: pl.Series, label: str | None) -> pl.Series:
+def _dates_in(text: pl.Series, label: str | None) -> pl.Series:
     if label is None:
         return pl.Series(text.name, [None], dtype=pl.Date).new_from_index(0, len(text))
-    pattern, strptime = DATE_FORMATS[label]
-    # strptime itself accepts a year of two digits, and spaces for digits
-    whole = text.set(~text.str.contains(pattern), None)
-    return whole.str.to_date(strptime, strict=False, cache=False)
+    return parse_days(text, label)
