@@ -7,9 +7,6 @@ from typing import Any
 from behrt.configuration import every_model_of, pretraining_training, settings_for, training_for
 from behrt.settings.behrt import PRETRAINING_FOLDERS
 
-PAPER_PATIENTS = 1_600_000
-"""The patients of the paper's cohort (Li et al. 2020, Methods: those with five visits or more)."""
-
 
 def relative_work(
     config: Mapping[str, Any], overrides: Mapping[str, Any], task: str

@@ -10,6 +10,7 @@ import pytest
 from behrt.machine import Machine, this_machine
 from behrt.page.performance import (
     OTHER,
+    PAPER_PATIENTS,
     Stage,
     amount,
     busy_seconds,
@@ -18,7 +19,7 @@ from behrt.page.performance import (
     measure,
     performance_page,
 )
-from behrt.paper_size import PAPER_PATIENTS, relative_work
+from behrt.paper_size import relative_work
 
 STAGES = [
     Stage("extract", [r"extracted/(?P<part>[0-9]+)\.parquet", r"benchmarks/extract/.+"]),

@@ -15,8 +15,10 @@ from behrt import benchmark_files
 from behrt.checksums import artefacts
 from behrt.machine import Machine
 from behrt.page.page import environment
-from behrt.paper_size import PAPER_PATIENTS
 from behrt.version import VERSION
+
+PAPER_PATIENTS = 1_600_000
+"""The patients of the paper's cohort (Li et al. 2020, Methods: those with five visits or more)."""
 
 LONGEST_JOBS = 10
 SMALL = 10_000
