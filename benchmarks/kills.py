@@ -172,8 +172,11 @@ def moments(times: list[float], kills: int, seed: int) -> list[Moment]:
     return [moment for _, moment in sorted(drawn, key=lambda pair: pair[0])]
 
 
-def wait(run: Run, process: "subprocess.Popen[bytes]", moment: Moment) -> None:
-    """Return when the moment has come, or the run has ended."""
+def wait(run: Run, process: "subprocess.Popen[bytes]", moment: Moment, total: int) -> None:
+    """Return when the moment has come, or the run has ended.
+
+    At the last of `total` jobs, the moment comes at once, so that no kill is left over.
+    """
     jobs, logged = max(moment.jobs or 0, run.finished()), run.logged()
     due = time.monotonic() + moment.seconds if moment.jobs is None else None
     while process.poll() is None and (due is None or time.monotonic() < due):
@@ -181,7 +184,10 @@ def wait(run: Run, process: "subprocess.Popen[bytes]", moment: Moment) -> None:
         finished = run.finished()
         if moment.jobs is not None and finished > jobs:
             return
-        if due is None and finished == jobs and run.logged() > logged:
+        begun = run.logged() > logged
+        if begun and finished >= total - 1:
+            return
+        if begun and finished == jobs and due is None:
             due = time.monotonic() + moment.seconds
 
 
@@ -209,12 +215,12 @@ def stop(run: Run, process: "subprocess.Popen[bytes]", name: str) -> bool:
     return True
 
 
-def disturb(run: Run, plan: list[Moment]) -> Counter[str]:
+def disturb(run: Run, plan: list[Moment], total: int) -> Counter[str]:
     """Kill and resume the run at each moment, then let it end; return what happened, counted."""
     happened: Counter[str] = Counter()
     for number, moment in enumerate(plan, 1):
         process = run.start()
-        wait(run, process, moment)
+        wait(run, process, moment, total)
         if process.poll() is not None:
             if process.returncode:
                 run.fail(f"the run failed before kill {number}")
@@ -277,7 +283,7 @@ def main() -> None:
         times = undisturbed(whole)
         killed.prepare(whole.folder)
         plan = moments(times, given.kills, given.seed)
-        happened = disturb(killed, plan)
+        happened = disturb(killed, plan, len(times))
         different = compare(whole, killed)
     kills = sum(happened[name] for name in SIGNALS)
     print(", ".join(f"{count} × {what}" for what, count in happened.items() if count))

@@ -6,7 +6,7 @@ Out: performance.html, which differs from run to run and is in no list of checks
 """
 
 # The jobs of the run, without those about it.
-ABOUT_THE_RUN = ("checksums", "performance", "release")
+ABOUT_THE_RUN = ("checksums", "performance", "release", "resources")
 IN_RESULTS = re.compile(f"^{re.escape(RESULTS)}/")
 STAGES = lambda: {
     stage: [

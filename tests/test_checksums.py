@@ -31,6 +31,7 @@ def run(tmp_path: Path) -> Path:
         "benchmarks/cohort.jsonl",
         "performance.html",
         "provenance.html",
+        "resources.csv",
         "checksums.csv",
         "trained/T2/behrt/.snakemake_timestamp",
     ):

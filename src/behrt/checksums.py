@@ -25,6 +25,7 @@ LEFT_OUT = {
     "checksums.csv": "the list itself",
     "logs": "when and how long each job ran",
     "performance.html": "the time and the memory of each stage",
+    "resources.csv": "the time and the memory of each rule, and what it requests",
     "provenance.html": "Snakemake's report: when each job ran, and where its files are",
 }
 """The files and folders of a run that are not compared, and what they contain."""
