@@ -115,7 +115,7 @@ def compare(folder: Path, case: str) -> list[Row]:
         f"{count / peer_seconds:,.0f}: x{peer_seconds / seconds:.2f}"
     )
     return [
-        Row(case, "encoding", "words/s", count / seconds, count / peer_seconds, "transformers"),
+        Row(case, "encoding", "words/CPU s", count / seconds, count / peer_seconds, "transformers"),
         Row(case, "largest difference of a hidden value", "", difference),
     ]
 

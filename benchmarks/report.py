@@ -3,18 +3,22 @@
     python benchmarks/report.py [--size quick] [--only extract training] [--out FILE]
 
 Each benchmark runs in a process of its own, with `--rows`, one after another. Where it is cheap, it
-runs several times, and the medians count. `make bench` installs the peers and runs this.
+runs several times, and the medians count. With --only, the other parts of the page stay as they
+are. `make bench` installs the peers and runs this.
 """
 
 import argparse
 import os
 import platform
+import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,6 +51,7 @@ class Benchmark:
         title: what it measures.
         full, quick: its arguments in each size.
         repeats: how often it runs in the size "full"; once in "quick".
+        needs_gpu: whether it is left out without a GPU.
     """
 
     script: str
@@ -54,14 +59,15 @@ class Benchmark:
     full: Sequence[str] = ()
     quick: Sequence[str] = ()
     repeats: int = 1
+    needs_gpu: bool = False
 
 
 BENCHMARKS = (
     Benchmark(
         "extract",
         "Reading delivered text",
-        quick=("--clinical-rows", "500000"),
-        repeats=3,
+        full=("--clinical-rows", "2000000", "10000000"),
+        quick=("--clinical-rows", "500000", "--repeats", "1"),
     ),
     Benchmark(
         "simulate",
@@ -77,18 +83,21 @@ BENCHMARKS = (
         full=("--paper",),
         quick=("--paper", "--repeats", "1", "--seconds", "2"),
     ),
-    Benchmark("hugging_face", "BEHRT's encoder and that of transformers"),
+    Benchmark("gpu", "Training on a GPU", quick=("--minutes", "2"), needs_gpu=True),
+    Benchmark("hugging_face", "BEHRT's encoder and that of transformers", repeats=3),
+    Benchmark(
+        "mapped_examples",
+        "Memory of training examples",
+        full=("--patients", "50000"),
+        quick=("--patients", "10000"),
+    ),
     Benchmark(
         "scale",
         "From text to examples, by the number of patients",
         full=("--people", "25000", "50000", "100000", "--until", "tasks"),
         quick=("--people", "6000", "12000", "--until", "tasks"),
     ),
-    Benchmark(
-        "default_run",
-        "A whole run",
-        quick=("--configfile", "config/test.yaml"),
-    ),
+    Benchmark("default_run", "A whole run", quick=("--configfile", "config/test.yaml")),
     Benchmark(
         "kills",
         "A run that is killed and resumed",
@@ -103,7 +112,7 @@ START = """\
 `make bench` wrote this page: it runs these benchmarks, each beside its peers on the same work, and
 `make bench BENCH=quick` runs them with smaller sizes, in a few minutes. Numbers are medians where
 a benchmark ran several times. *Better by* is the peer's number over this project's, or the other
-way round where more is better (units that end in /s): above 1, this project is ahead. CPU s are
+way round of a rate (a unit with a slash): above 1, this project is ahead. CPU s are
 seconds of a processor, user and system, of child processes too; they depend little on what else
 the machine does. The docstring of each program of `benchmarks/` describes what it compares.
 """
@@ -158,14 +167,20 @@ def better(row: Row) -> str:
     """Return by how much this project is better than the peer."""
     if row.peer is None or not row.ours or not row.peer:
         return ""
-    ratio = row.ours / row.peer if row.unit.endswith("/s") else row.peer / row.ours
+    ratio = row.ours / row.peer if "/" in row.unit else row.peer / row.ours
     return f"×{ratio:.2f}"
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table; without the peer's columns if there is no peer."""
     peers = any(row.peer is not None for row in rows)
-    header = ["case", "measure", "unit", "this project", *(["peer", "", "better by"] * peers)]
+    header = [
+        "case",
+        "measure",
+        "unit",
+        "this project",
+        *(["peer", "its name", "better by"] * peers),
+    ]
     lines = [header, ["---", "---", "---", "--:", *(["--:", "---", "--:"] * peers)]]
     for row in rows:
         cells = [row.case, row.measure, row.unit, number(row.ours)]
@@ -173,24 +188,38 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def described(machine: Machine, size: str, busy: float) -> str:
+def described(machine: Machine) -> str:
     """Return the machine and the versions, as a list."""
     memory = "" if machine.memory is None else f", {machine.memory:.0f} GiB of memory"
-    versions = []
+    versions = [f"behrt {VERSION}", f"Python {platform.python_version()}"]
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            versions.append(f"without {name}")
-    return "\n".join(
-        [
-            f"* Machine: {machine.processor}, {machine.cores} cores{memory}; {machine.system}.",
-            f"* Load by other programs at the start: {busy:.1f} cores.",
-            f"* Versions: behrt {VERSION}, Python {platform.python_version()}, "
-            f"{', '.join(versions)}.",
-            f"* Size: {size}.",
-        ]
+    return (
+        f"* Machine: {machine.processor}, {machine.cores} cores{memory}; {machine.system}.\n"
+        f"* Versions: {', '.join(versions)}."
     )
+
+
+def section(benchmark: Benchmark, size: str) -> str:
+    """Run a benchmark; return its part of the page."""
+    if benchmark.needs_gpu and shutil.which("nvidia-smi") is None:
+        return f"`python benchmarks/{benchmark.script}.py` was left out: there is no GPU."
+    load = os.getloadavg()[0]
+    command, rows, seconds = run(benchmark, size)
+    return (
+        f"`{command}`, in {seconds / 60:.1f} minutes, with {load:.1f} processes of other programs "
+        f"at the start.\n\n{table(rows)}"
+    )
+
+
+def parts(page: Path) -> dict[str, str]:
+    """Return the parts of a page by title, without its beginning."""
+    if not page.exists():
+        return {}
+    _, *found = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    pairs = (part.split("\n", 1) for part in found)
+    return {title: text.strip() for title, text in pairs}
 
 
 def main() -> None:
@@ -200,17 +229,18 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
     given = parser.parse_args()
-    sections = [START + "\n" + described(this_machine(), given.size, os.getloadavg()[0])]
+    kept = parts(given.out)
     for benchmark in BENCHMARKS:
-        if benchmark.script in given.only:
-            print(f"== {benchmark.title}", flush=True)
-            command, rows, seconds = run(benchmark, given.size)
-            sections.append(
-                f"## {benchmark.title}\n\n`{command}`, in {seconds / 60:.1f} minutes.\n\n"
-                f"{table(rows)}"
-            )
-            with atomic(given.out) as temporary:  # what is there after each benchmark
-                temporary.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+        if benchmark.script not in given.only:
+            continue
+        print(f"== {benchmark.title}", flush=True)
+        kept[benchmark.title] = section(benchmark, given.size)
+        shown = [
+            f"## {each.title}\n\n{kept[each.title]}" for each in BENCHMARKS if each.title in kept
+        ]
+        page = "\n\n".join([START + "\n" + described(this_machine()), *shown])
+        with atomic(given.out) as temporary:  # what is there after each benchmark
+            temporary.write_text(page + "\n", encoding="utf-8")
     print(f"Done. See {given.out}.")
 
 

@@ -27,7 +27,7 @@ class Row:
     """What is measured, such as "training" or "peak memory"."""
 
     unit: str
-    """Such as "CPU s", "MB" or "tokens/s". More is better only if it ends in "/s"."""
+    """Such as "CPU s", "MB" or "tokens/s". More is better only of a rate, a unit with a slash."""
 
     ours: float
     """The median of the repetitions."""

@@ -122,7 +122,7 @@ def main() -> None:
     case = f"{given.people:,} people in {given.parts} parts"
     rows = [
         Row(case, "parts", "CPU s", core),
-        Row(case, "patients per processor second", "patients/s", given.people / core),
+        Row(case, "speed", "patients/CPU s", given.people / core),
         Row(case, "memory of a part", "MB", peak),
         Row(case, "written", "MB", (zipped + linked) / 1e6),
     ]

@@ -234,7 +234,7 @@ def main() -> None:
                     case = (
                         f"{settings.hidden}/{settings.layers}, {chosen.threads} thread(s), {name}"
                     )
-                    measures.append(Row(case, task, "tokens/s", speed, base, PLAIN))
+                    measures.append(Row(case, task, "tokens/CPU s", speed, base, PLAIN))
     write_rows(chosen.rows, measures)
 
 
