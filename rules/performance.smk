@@ -5,7 +5,7 @@ number of patients in the cohort.
 Out: performance.html, which differs from run to run and is in no list of checksums.
 """
 
-# The jobs of the run, without those about it.
+# Jobs that do not make the page again.
 ABOUT_THE_RUN = ("checksums", "performance", "release", "resources")
 IN_RESULTS = re.compile(f"^{re.escape(RESULTS)}/")
 STAGES = lambda: {
@@ -17,7 +17,6 @@ STAGES = lambda: {
         if path and IN_RESULTS.match(str(path))
     ]
     for stage in dict.fromkeys(Path(each.snakefile).stem for each in workflow.rules)
-    if stage not in ABOUT_THE_RUN
 }
 
 
