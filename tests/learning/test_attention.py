@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import flex_attention
 
 from behrt.errors import InputError
 from behrt.learning import attention
@@ -79,30 +80,48 @@ def same_patient_and_earlier() -> Sight:
     )
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.75])
-def test_dropout_sets_the_weights_to_0_that_are_not_kept(
+def kept_of(seeds: Tensor, length: int, rate: float) -> Tensor:
+    """Return bool (R, A, L, L), which weights dropout keeps."""
+    place = torch.arange(length, dtype=torch.int32)
+    return keeps(seeds[..., None, None], place[:, None], place, round(rate * 2**16))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.125, 0.75])
+def test_the_gradients_too_are_those_of_a_dense_bias_of_which_some_weights_are_dropped(
     rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(1)
-    query, key, value = (torch.randn(2, 2, 10, 16) for _ in range(3))
+    # torch has a backward pass for a CPU, but refuses to use it.
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    seeds = torch.tensor([[3, 2**31 - 2], [7 * 10**8, 0]], dtype=torch.int32)
     sees = same_patient_and_earlier()
-    monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor(99, dtype=torch.int32))
-    found = in_blocks(query, key, value, block_mask(sees, 2, 10, CPU, twice=rate > 0), rate)
+    torch.manual_seed(1)
+    given = [torch.randn(2, 2, 10, 16, requires_grad=True) for _ in range(3)]
+    with monkeypatch.context() as drawn:
+        drawn.setattr(torch, "randint", lambda *_, **__: seeds)
+        found = in_blocks(*given, block_mask(sees, 10, CPU, twice=rate > 0), rate)
+    change = torch.randn_like(found)
+    gradients = torch.autograd.grad(found, given, change)
 
+    query, key, value = given
     weights = attention.attention_weights(
         query, key, bias_of(dense(sees, 2, 10, CPU), torch.float32)
     )
-    axes = torch.meshgrid(*(torch.arange(size) for size in weights.shape), indexing="ij")
-    kept = keeps(torch.tensor(99, dtype=torch.int32), *axes, rate)
-    torch.testing.assert_close(found, weights * kept / (1 - rate) @ value, rtol=1e-4, atol=1e-4)
+    expected = weights * kept_of(seeds, 10, rate) / (1 - rate) @ value
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    for gradient, dense_one in zip(
+        gradients, torch.autograd.grad(expected, given, change), strict=True
+    ):
+        torch.testing.assert_close(gradient, dense_one, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_are_kept_at_random() -> None:
     """The share is right over each axis, and neighbours in any of them do not depend on another."""
     rate, shape = 0.3, (8, 4, 48, 48)
-    axes = torch.meshgrid(*(torch.arange(size) for size in shape), indexing="ij")
-    kept = keeps(torch.tensor(7, dtype=torch.int32), *axes, rate).double().numpy()
-    other = keeps(torch.tensor(8, dtype=torch.int32), *axes, rate).double().numpy()
+    torch.manual_seed(5)
+    kept, other = (
+        kept_of(torch.randint(2**31 - 1, shape[:2], dtype=torch.int32), 48, rate).double().numpy()
+        for _ in range(2)
+    )
     spread = np.sqrt(rate * (1 - rate) / kept.size)
     assert abs(kept.mean() - (1 - rate)) < 4 * spread
     for axis in range(4):

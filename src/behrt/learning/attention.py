@@ -12,7 +12,7 @@ import functools
 import os
 import shutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -153,38 +153,52 @@ def can_compile() -> bool:
     return compiler is not None and bool(has_triton())
 
 
+def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a function that is compiled when it is called, for tensors of any size."""
+    # It is compiled again for one row, for one block, and for an evaluation.
+    torch._dynamo.config.recompile_limit = 64
+    return torch.compile(function, dynamic=True)
+
+
 @functools.cache
-def _for(device: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return `flex_attention` and `create_block_mask`, compiled if the device is a GPU."""
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+def _flex_attention(device: str) -> Callable[..., Tensor]:
+    from torch.nn.attention.flex_attention import flex_attention
 
     if device == "cpu":
-        return flex_attention, create_block_mask
-    return torch.compile(flex_attention, dynamic=True), torch.compile(
-        create_block_mask, dynamic=True
-    )
+        return flex_attention
+    return compiled(flex_attention)
 
 
-def block_mask(sees: Sight, rows: int, length: int, device: torch.device, twice: bool) -> Any:
-    """Return which blocks of words see each other, and the sight for those that do in part.
+def block_mask(sees: Sight, length: int, device: torch.device, twice: bool) -> "BlockMask":
+    """Return what `in_blocks` needs to know of a sight: any word may see some words of any block.
+
+    Few blocks could be left out: a row is about as long as its longest history.
 
     Args:
         sees: the sight.
-        rows, length: R and L.
+        length: L.
         device: of the tensors that `sees` reads.
-        twice: whether each key is there twice, as dropout needs it (`in_blocks`).
+        twice: whether each key is there twice, as dropout needs it.
     """
-    if not twice:
-        return _for(device.type)[1](sees, rows, None, length, length, device=device)
-    keys = torch.tensor(length, dtype=torch.int32, device=device)
+    from torch.nn.attention.flex_attention import BlockMask
 
     def sees_either(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return sees(row, head, query, torch.where(key >= keys, key - keys, key))
+        return sees(row, head, query, key >> 1)
 
-    return _for(device.type)[1](sees_either, rows, None, length, 2 * length, device=device)
+    keys = 2 * length if twice else length
+    of_queries, of_keys = (-(-size // _BLOCK) for size in (length, keys))
+    every = torch.arange(of_keys, dtype=torch.int32, device=device).repeat(1, 1, of_queries, 1)
+    number = torch.full((1, 1, of_queries), of_keys, dtype=torch.int32, device=device)
+    return BlockMask.from_kv_blocks(
+        number,
+        every,
+        BLOCK_SIZE=_BLOCK,
+        mask_mod=sees_either if twice else sees,
+        seq_lengths=(length, keys),
+    )
 
 
-def in_blocks(query: Tensor, key: Tensor, value: Tensor, mask: Any, rate: float) -> Tensor:
+def in_blocks(query: Tensor, key: Tensor, value: Tensor, mask: "BlockMask", rate: float) -> Tensor:
     """Return scaled dot-product attention (R, A, L, H / A) without a dense mask.
 
     `flex_attention` has no dropout. So each key is there twice, the second time with the value 0:
@@ -196,55 +210,44 @@ def in_blocks(query: Tensor, key: Tensor, value: Tensor, mask: Any, rate: float)
         mask: what `block_mask` returned, `twice` if the rate is above 0.
         rate: dropout of the attention weights.
     """
+    attend = _flex_attention(query.device.type)
     options = {"FORCE_USE_FLEX_ATTENTION": True}  # one kernel for short and long rows
-    attend = _for(query.device.type)[0]
-    found: Tensor
     if rate == 0.0:
-        found = attend(query, key, value, block_mask=mask, kernel_options=options)
-        return found
-    keys = torch.tensor(key.shape[-2], dtype=torch.int32, device=key.device)
-    seed = torch.randint(2**31 - 1, (), dtype=torch.int32, device=key.device)
+        return attend(query, key, value, block_mask=mask, kernel_options=options)
+    dropped = round(rate * _DRAWS)
+    seeds = torch.randint(2**31 - 1, query.shape[:2], dtype=torch.int32, device=query.device)
 
     def only_one(score: Tensor, row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        second = key >= keys
-        kept = keeps(seed, row, head, query, torch.where(second, key - keys, key), rate)
-        return torch.where(kept != second, score, -float("inf"))
+        kept = keeps(seeds[row, head], query, key >> 1, dropped)
+        return torch.where(kept == (key & 1 == 0), score, -float("inf"))
 
-    found = attend(
+    values = value * (_DRAWS / (_DRAWS - dropped))
+    return attend(
         query,
-        torch.cat([key, key], -2),
-        torch.cat([value / (1 - _rounded(rate) / _DRAWS), torch.zeros_like(value)], -2),
+        key.repeat_interleave(2, -2),
+        torch.stack([values, torch.zeros_like(values)], -2).flatten(-3, -2),
         score_mod=only_one,
         block_mask=mask,
         kernel_options=options,
     )
-    return found
 
 
-_DRAWS = 2**16
-
-
-def _rounded(rate: float) -> int:
-    return round(rate * _DRAWS)
-
-
-def _mixed(number: Tensor) -> Tensor:
-    """Return int32 numbers, each bit of which depends on all bits of the given ones (a hash)."""
-    for _ in range(2):
-        number = (((number >> 16) & 0xFFFF) ^ number) * 0x45D9F3B
-    return ((number >> 16) & 0xFFFF) ^ number
-
-
-def keeps(
-    seed: Tensor, row: Tensor, head: Tensor, query: Tensor, key: Tensor, rate: float
-) -> Tensor:
+def keeps(seed: Tensor, query: Tensor, key: Tensor, dropped: int) -> Tensor:
     """Return bool, whether dropout keeps a weight: pseudo-random, the same for the same arguments.
 
+    The bits of the arguments are mixed by multiplications and shifts, as hash functions do.
+
     Args:
-        seed: int32, below 2**31 − 1.
-        row, head, query, key: which weight; places are below 2**16.
-        rate: the share that is dropped, rounded to a multiple of 1 / `_DRAWS`.
+        seed: int32, of the row and the head, not negative.
+        query, key: int32, which weight; places below 2**15.
+        dropped: of `_DRAWS` possible numbers, those that drop a weight.
     """
-    row, head, query, key = (place.to(torch.int32) for place in (row, head, query, key))
-    drawn = _mixed(_mixed(seed ^ (row * 256 + head)) ^ (query * 65536 + key))
-    return (drawn & (_DRAWS - 1)) >= _rounded(rate)
+    mixed = seed ^ ((query << 16) | key)
+    for _ in range(2):
+        mixed = (((mixed >> 16) & 0xFFFF) ^ mixed) * 0x45D9F3B
+    mixed = ((mixed >> 16) & 0xFFFF) ^ mixed
+    return (mixed & (_DRAWS - 1)) >= dropped
+
+
+_BLOCK = 128
+_DRAWS = 2**16

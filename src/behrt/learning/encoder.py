@@ -25,6 +25,7 @@ from behrt.learning.attention import (
     block_mask,
     both,
     can_compile,
+    compiled,
     dense,
     in_forecast,
     of_patient,
@@ -149,7 +150,7 @@ def accelerate(network: nn.Module, compute: Compute) -> None:
         if isinstance(module, Encoder):
             module.in_blocks = compute.flex_attention and able
         elif isinstance(module, Layer) and compute.compile:
-            module.compile(dynamic=True)
+            module.forward = compiled(module.forward)  # type: ignore[method-assign]
 
 
 class Encoder(nn.Module):
@@ -252,8 +253,7 @@ class Encoder(nn.Module):
         rows, length, _ = hidden.shape
         if self.in_blocks:
             twice = self.training and self.attention_dropout > 0
-            blocks: BlockMask = block_mask(sees, rows, length, hidden.device, twice)
-            return blocks
+            return block_mask(sees, length, hidden.device, twice)
         return bias_of(dense(sees, rows, length, hidden.device), hidden.dtype)
 
 
