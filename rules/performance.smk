@@ -7,14 +7,14 @@ Out: performance.html, which differs from run to run and is in no list of checks
 
 # Jobs that do not make the page again.
 ABOUT_THE_RUN = ("checksums", "performance", "release", "resources")
-IN_RESULTS = re.compile(f"^{re.escape(RESULTS)}/")
+IN_RESULTS = f"^{re.escape(RESULTS)}/"
 STAGES = lambda: {
     stage: [
-        regex_from_filepattern(IN_RESULTS.sub("", str(path))).removesuffix("$")
+        regex_from_filepattern(re.sub(IN_RESULTS, "", str(path))).removesuffix("$")
         for each in workflow.rules
         if Path(each.snakefile).stem == stage
         for path in (*each.output, each.benchmark)
-        if path and IN_RESULTS.match(str(path))
+        if path and re.match(IN_RESULTS, str(path))
     ]
     for stage in dict.fromkeys(Path(each.snakefile).stem for each in workflow.rules)
 }

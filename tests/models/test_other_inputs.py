@@ -120,7 +120,8 @@ def test_pretraining_replaces_words_by_words_that_are_read(
     given = build_examples(patients, N, CONCEPTS).only(inputs, keep_last=False)
     masking = Masking(mask=0, random=1)
     objective = MaskedLanguage(given, given, lambda *_: {}, 100, masking, seed=3)
-    batch, _ = objective._batch(given, np.arange(len(given)), np.random.default_rng(3))
+    everyone = slice(0, len(given))
+    batch, *_ = objective.batch(np.arange(len(given)), everyone, np.random.default_rng(3))
     drawn = np.unique(batch["tokens"]) - FIRST_DISEASE
     assert drawn[drawn >= 0].tolist() == [*range(N), *range(N + 3, last)]
 
