@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,26 @@ def test_a_failed_process_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SystemExit) as ended:
         parallel.trained_by_parts(COMPUTE)
     assert ended.value.code == 3
+
+
+def test_a_job_that_is_stopped_stops_the_processes(tmp_path: Path) -> None:
+    child = (
+        f"import os, pathlib, time; path = pathlib.Path({str(tmp_path / 'pid')!r}); "
+        "path.write_text(str(os.getpid())); time.sleep(99)"
+    )
+    job = (
+        "import sys; from behrt.learning import parallel; from behrt.learning.run import Compute; "
+        f"parallel.command = lambda compute: [sys.executable, '-c', {child!r}]; "
+        "parallel.trained_by_parts(Compute(1, devices=2))"
+    )
+    running = subprocess.Popen([sys.executable, "-c", job])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.terminate()
+    assert running.wait(timeout=60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_the_processes_themselves_start_no_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@ to rounding and to what dropout draws. Nothing here needs torch before a trainin
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -38,11 +40,22 @@ def trained_by_parts(compute: Compute) -> bool:
     """
     if compute.processes == 1 or is_part():
         return False
-    logger.info("training in %d processes on %d nodes", compute.processes, compute.nodes)
-    done = subprocess.run(command(compute), env={**os.environ, logs.PART: "1"}, check=False)
-    if done.returncode:  # the process that failed has logged why
-        raise SystemExit(done.returncode)
+    logger.info("training in %d processes, nodes: %d", compute.processes, compute.nodes)
+    signal.signal(signal.SIGTERM, _stop)
+    with subprocess.Popen(command(compute), env={**os.environ, logs.PART: "1"}) as started:
+        try:
+            status = started.wait()
+        except BaseException:
+            started.terminate()  # it ends the others, which a kill would not
+            raise
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if status:  # the process that failed has logged why
+        raise SystemExit(status)
     return True
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def command(compute: Compute) -> list[str]:
@@ -68,6 +81,7 @@ def connected(
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # older torch needs it
     strategy = DDPStrategy(
         cluster_environment=TorchElasticEnvironment(),
         process_group_backend="nccl" if device == "cuda" else "gloo",
