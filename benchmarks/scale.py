@@ -76,7 +76,7 @@ FOLDERS = {
 """The folders of results that each stage writes; the others are small."""
 
 # Python imports it in every job: the last thing that the job does is to write what it used.
-HOOK = '''
+HOOK = """
 import atexit, json, os, resource, sys
 
 def write():
@@ -90,7 +90,7 @@ def write():
             file.write(json.dumps(row) + "\\n")
 
 atexit.register(write)
-'''
+"""
 
 
 @dataclass
@@ -152,7 +152,8 @@ def run(people: int, given: argparse.Namespace, folder: Path) -> Measured:
     command += ["--snakefile", str(REPOSITORY / "workflow/Snakefile")]
     command += ["--workflow-profile", str(REPOSITORY / "workflow/profiles/default")]
     command += ["--config", f"results={folder / 'results'}", "--configfile", "config.yaml"]
-    environment = os.environ | {"PYTHONPATH": str(folder / "hook"), "SCALE_JOBS": str(jobs)}
+    modules = [str(folder / "hook"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(modules), "SCALE_JOBS": str(jobs)}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with (folder / "snakemake.log").open("wb") as log:

@@ -2,6 +2,7 @@
 
 from behrt.concepts import concepts_in
 from behrt.sources import meds, omop, omop_inputs
+from behrt.sources.records import batches_of
 
 FOLDER = Path(config[config["source"]]["folder"])
 if config["source"] == "meds":
@@ -13,5 +14,8 @@ else:
     OWN_SPLIT = None
     INPUT_FILES = omop_inputs.find_parts(FOLDER, concepts_in(config["inputs"]))
     INPUT_DESCRIPTION = DESCRIPTION | omop_inputs.find_ancestors(FOLDER)
-IMPORTED = {(part.table, part.part): part for part in FOUND}
-INPUT_PARTS = {(part.table, part.part): part for part in INPUT_FILES}
+# The files that one job reads, by table and number of the first.
+IMPORTED, INPUT_PARTS = (
+    batches_of(files, config["extract"]["megabytes_per_job"])
+    for files in (FOUND, INPUT_FILES)
+)

@@ -11,7 +11,13 @@ from behrt.cprd.concepts.look_ups import (
     needed,
 )
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.delivery import find_parts, list_files, path_of, require
+from behrt.cprd.delivery import (
+    batches_of,
+    find_parts,
+    list_files,
+    paths_of,
+    require,
+)
 from behrt.errors import InputError
 from behrt.simulation.paths import look_up_files, simulated_parts
 
@@ -33,7 +39,11 @@ NEEDED = DATABASE.needed(
 if SIMULATED:
     DELIVERY = Path(RESULTS, "delivery")
     DELIVERED = simulated_parts(
-        DELIVERY, len(SIMULATED), DATABASE.name, config["inputs"]
+        DELIVERY,
+        len(SIMULATED),
+        DATABASE.name,
+        config["inputs"],
+        config["simulation"]["people"],
     )
     DELIVERY_FILES = [part.path for part in DELIVERED]
     CONCEPT_LOOK_UPS = {
@@ -65,7 +75,8 @@ else:
         DELIVERED = simulated_parts(DELIVERY, 1, DATABASE.name)
         CONCEPT_LOOK_UPS = {}
 
-PARTS = {(part.source_table, part.part): part for part in DELIVERED}
+# The parts that one job reads, by table and number of the first.
+PARTS = batches_of(DELIVERED, config["extract"]["megabytes_per_job"])
 EXTRACTED = {
     source_table: [
         f"<results>/extracted/{source_table}/{part}.parquet"

@@ -1,14 +1,14 @@
 """Read each delivered part once: text to typed Parquet, sorted by shard.
 
-In: a delivered file, zipped or not.
-Out: extracted/<source table>/<part>.parquet, one row per record, and a manifest of what was
+In: delivered files, zipped or not. Small parts of one table are read by one job.
+Out: extracted/<source table>/<first part>.parquet, one row per record, and a manifest of what was
 recognised, read, kept and refused.
 """
 
 
 rule extract:
     input:
-        source=lambda wildcards: path_of(
+        sources=lambda wildcards: paths_of(
             wildcards.source_table, wildcards.part, PARTS, FAULT
         ),
     output:
@@ -26,19 +26,23 @@ rule extract:
         runtime=minutes(15, per_mb=0.2),
     params:
         content=lambda wildcards: content_of(
-            None if SIMULATED else PARTS[wildcards.source_table, wildcards.part].path
+            None
+            if SIMULATED
+            else [part.path for part in PARTS[wildcards.source_table, wildcards.part]]
         ),
         database=DATABASE.name,
         source_table=lambda wildcards: wildcards.source_table,
         unread=lambda wildcards: DATABASE.unread(
             wildcards.source_table, config["events"]["tables"], config["inputs"]
         ),
-        member=lambda wildcards: PARTS[wildcards.source_table, wildcards.part].member,
+        members=lambda wildcards: [
+            part.member for part in PARTS[wildcards.source_table, wildcards.part]
+        ],
         shards=config["shards"],
         maximum_refused=config["extract"]["maximum_refused"],
         options=lambda wildcards: options_for(config["extract"], wildcards.source_table),
         code=code_hash(SCRIPTS / "extract.py", "cprd/layouts.toml"),
     message:
-        "Read {wildcards.source_table}, part {wildcards.part}"
+        "Read {wildcards.source_table}, from part {wildcards.part} on"
     script:
         "../scripts/extract.py"

@@ -12,7 +12,7 @@ if CPRD:
 
     rule extract_admissions:
         input:
-            source=lambda wildcards: path_of(
+            sources=lambda wildcards: paths_of(
                 "hes_hospital", wildcards.part, PARTS, FAULT
             ),
         output:
@@ -29,15 +29,19 @@ if CPRD:
             runtime=minutes(15, per_mb=0.2),
         params:
             content=lambda wildcards: content_of(
-                None if SIMULATED else HOSPITAL_PARTS[wildcards.part].path
+                None
+                if SIMULATED
+                else [part.path for part in HOSPITAL_PARTS[wildcards.part]]
             ),
-            member=lambda wildcards: HOSPITAL_PARTS[wildcards.part].member,
+            members=lambda wildcards: [
+                part.member for part in HOSPITAL_PARTS[wildcards.part]
+            ],
             shards=config["shards"],
             maximum_refused=config["extract"]["maximum_refused"],
             options=options_for(config["extract"], "hes_hospital"),
             code=code_hash(SCRIPTS / "extract_admissions.py", "cprd/layouts.toml"),
         message:
-            "Read the admissions of hes_hospital, part {wildcards.part}"
+            "Read the admissions of hes_hospital, from part {wildcards.part} on"
         script:
             "../scripts/extract_admissions.py"
 
@@ -45,7 +49,9 @@ else:
 
     rule import_admissions:
         input:
-            source=lambda wildcards: HOSPITAL_PARTS[wildcards.part].path,
+            sources=lambda wildcards: [
+                part.path for part in HOSPITAL_PARTS[wildcards.part]
+            ],
         output:
             **HOSPITAL,
         log:
@@ -59,7 +65,9 @@ else:
             mem_mb=memory(1000, per_mb=60),
             runtime=minutes(15, per_mb=1),
         params:
-            content=lambda wildcards: content_of(HOSPITAL_PARTS[wildcards.part].path),
+            content=lambda wildcards: content_of(
+                [part.path for part in HOSPITAL_PARTS[wildcards.part]]
+            ),
             layout=config["source"],
             shards=config["shards"],
             maximum_refused=config["extract"]["maximum_refused"],
@@ -67,7 +75,7 @@ else:
             blank=config["extract"]["blank"],
             code=code_hash(SCRIPTS / "import_admissions.py"),
         message:
-            "Read the admissions of part {wildcards.part}"
+            "Read the admissions, from part {wildcards.part} on"
         script:
             "../scripts/import_admissions.py"
 

@@ -1,7 +1,8 @@
 """Read a MEDS dataset or an OMOP folder (source `meds` or `omop`), in place of CPRD's stages.
 
 In: the files of the dataset and, with `caliber`, the phenotypes.
-Out: imported/<table>/<part>.parquet, the records of each file, with a manifest; words.parquet, what
+Out: imported/<table>/<first part>.parquet, the records of one file or of several small ones, with a
+manifest; words.parquet, what
 each code becomes; then the same files as CPRD's stages write: meds/, cohort/flow.parquet and
 unmapped.parquet. With `inputs` beyond diagnoses, concepts/ has the same for them.
 """
@@ -39,7 +40,9 @@ LISTS = {
 
 rule import_part:
     input:
-        source=lambda wildcards: IMPORTED[wildcards.table, wildcards.part].path,
+        sources=lambda wildcards: [
+            part.path for part in IMPORTED[wildcards.table, wildcards.part]
+        ],
     output:
         records="<results>/imported/{table}/{part}.parquet",
         manifest="<results>/imported/{table}/{part}.json",
@@ -55,7 +58,7 @@ rule import_part:
         runtime=minutes(15, per_mb=1),
     params:
         content=lambda wildcards: content_of(
-            IMPORTED[wildcards.table, wildcards.part].path
+            [part.path for part in IMPORTED[wildcards.table, wildcards.part]]
         ),
         layout=config["source"],
         table=lambda wildcards: wildcards.table,
@@ -69,7 +72,7 @@ rule import_part:
         blank=config["extract"]["blank"],
         code=code_hash(SCRIPTS / "import_part.py"),
     message:
-        "Read {wildcards.table}, part {wildcards.part}"
+        "Read {wildcards.table}, from part {wildcards.part} on"
     script:
         "../scripts/import_part.py"
 
@@ -112,7 +115,9 @@ if CONCEPTS:
     rule import_inputs:
         input:
             **TEST_RANGES,
-            source=lambda wildcards: INPUT_PARTS[wildcards.table, wildcards.part].path,
+            sources=lambda wildcards: [
+                part.path for part in INPUT_PARTS[wildcards.table, wildcards.part]
+            ],
         output:
             records="<results>/concepts/imported/{table}/{part}.parquet",
             manifest="<results>/concepts/imported/{table}/{part}.json",
@@ -128,7 +133,7 @@ if CONCEPTS:
             runtime=minutes(15, per_mb=1),
         params:
             content=lambda wildcards: content_of(
-                INPUT_PARTS[wildcards.table, wildcards.part].path,
+                [part.path for part in INPUT_PARTS[wildcards.table, wildcards.part]],
                 *TEST_RANGES.values(),
             ),
             layout=config["source"],
@@ -143,7 +148,7 @@ if CONCEPTS:
             blank=config["extract"]["blank"],
             code=code_hash(SCRIPTS / "import_inputs.py"),
         message:
-            "Read other inputs in {wildcards.table}, part {wildcards.part}"
+            "Read other inputs in {wildcards.table}, from part {wildcards.part} on"
         script:
             "../scripts/import_inputs.py"
 

@@ -1,31 +1,34 @@
-"""The stays in hospital of one delivered part of hes_hospital."""
+"""The stays in hospital of delivered parts of hes_hospital."""
 
 from pathlib import Path
 from typing import Any
 
 from behrt import logs, stage
 from behrt.cprd.admissions import SPELLS, spells_of
-from behrt.cprd.extraction import extract_part
+from behrt.cprd.extraction import extract_parts
 from behrt.cprd.values import Options
 from behrt.files import write_json, write_parquet
 from behrt.logs import logger
 
 
 def main(
-    source: Path,
+    sources: list[Path],
     records: Path,
     manifest: Path,
-    member: str | None,
+    members: list[str | None],
     shards: int,
     maximum_refused: float,
     options: dict[str, Any],
 ) -> None:
-    """Extract one part; `options` are the settings of `behrt.cprd.values.Options`."""
+    """Extract parts.
+
+    `members` are the names of the texts in `sources`, None for a loose text; `options` are the
+    settings of `behrt.cprd.values.Options`.
+    """
     rows = records.with_suffix(".rows")
     try:
-        summary = extract_part(
-            source,
-            member,
+        found = extract_parts(
+            list(zip(sources, members, strict=True)),
             SPELLS,
             rows,
             shards=shards,
@@ -36,8 +39,9 @@ def main(
     finally:
         rows.unlink(missing_ok=True)
     write_parquet(spells, records)
-    write_json({**summary, "member": member}, manifest)
-    logger.info("admissions %s: %s spells", summary["file"], logs.count(spells.height))
+    parts = [{**part, "member": member} for part, member in zip(found, members, strict=True)]
+    write_json({"parts": parts}, manifest)
+    logger.info("admissions, from %s on: %s spells", parts[0]["file"], logs.count(spells.height))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
-"""One file of a MEDS dataset or an OMOP folder to records, sorted by shard."""
+"""Files of a MEDS dataset or of an OMOP table to records, sorted by shard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from behrt import logs, stage
 from behrt.files import write_json
 from behrt.logs import logger
 from behrt.sources import meds, omop
 from behrt.sources.codes import Codes
-from behrt.sources.records import Tally, write_records
+from behrt.sources.records import Tally, read_files, write_records
 
 
 def main(
-    source: Path,
+    sources: list[Path],
     records: Path,
     manifest: Path,
     layout: str,
@@ -27,18 +29,22 @@ def main(
     condition: str,
     blank: Sequence[str],
 ) -> None:
-    """Import one file; `structure` is a MEDS dataset's, `condition` and `blank` are for OMOP."""
-    tally = Tally(source.name)
-    if layout == "meds":
-        codes = Codes.read(systems, own, lists)
-        batches = meds.read_batches(source, codes, meds.Structure.read(structure), tally)
-    else:
-        batches = omop.read_batches(source, table, condition, tally, blank)
-    write_records(batches, records, shards, lambda: tally.check(maximum_refused))
-    write_json({"table": table, **tally.manifest()}, manifest)
-    refused = logs.count(tally.rows_read - tally.rows_kept)
-    kept = logs.count(tally.rows_kept)
-    logger.info("import %s: %s rows kept, %s refused", source.name, kept, refused)
+    """Import files; `structure` is a MEDS dataset's, `condition` and `blank` are for OMOP."""
+    codes = Codes.read(systems, own, lists) if layout == "meds" else None
+
+    def read(source: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+        if codes is not None:
+            return meds.read_batches(source, codes, meds.Structure.read(structure), tally)
+        return omop.read_batches(source, table, condition, tally, blank)
+
+    tallies = [Tally(source.name) for source in sources]
+    batches = read_files(sources, tallies, read, maximum_refused)
+    write_records(batches, records, shards)
+    write_json({"table": table, "parts": [tally.manifest() for tally in tallies]}, manifest)
+    for tally in tallies:
+        refused = logs.count(tally.rows_read - tally.rows_kept)
+        kept = logs.count(tally.rows_kept)
+        logger.info("import %s: %s rows kept, %s refused", tally.file, kept, refused)
 
 
 if __name__ == "__main__":

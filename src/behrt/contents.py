@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-_WHOLE = 4 * 2**20
-"""Bytes; a larger file is hashed in part."""
+_WHOLE = 2**20
+"""Bytes; a larger file is hashed in part, so that thousands of them are planned in seconds."""
 
-_PIECES, _PIECE = 64, 2**16
+_PIECES, _PIECE = 64, 2**12
 _OF_THE_RUN = "<results>/"
 
 Given = str | os.PathLike[str] | Iterable["Given"] | None
@@ -24,7 +24,7 @@ Given = str | os.PathLike[str] | Iterable["Given"] | None
 def content_of(*given: Given) -> str | None:
     """Return a hash of the content of files and folders, or None if there are none.
 
-    None, and what a rule of the workflow makes (`<results>/…`), are left out. A file of up to 4 MiB
+    None, and what a rule of the workflow makes (`<results>/…`), are left out. A file of up to 1 MiB
     counts with all its bytes; a zip with the names, lengths and checksums of its members; any other
     file with its length, its date and pieces of its content.
 

@@ -9,7 +9,7 @@ from behrt.concepts import concepts_in
 from behrt.cprd.concepts.codes import names_of
 from behrt.cprd.concepts.look_ups import find_look_ups
 from behrt.cprd.databases import DATABASES
-from behrt.cprd.delivery import find_parts
+from behrt.cprd.delivery import batches_of, find_parts
 from behrt.settings.concepts import ConceptSettings
 from behrt.settings.delivery import CohortRules
 
@@ -62,23 +62,25 @@ def run_stages(
     needed = known.needed(diagnoses, without, cohort_rules.state_coverage, inputs)
     parts: dict[str, list[Path]] = {source_table: [] for source_table in known.source_tables}
     extract = script("extract")
-    for part in find_parts(delivery, database=database):
-        if part.source_table not in needed:
+    for (source_table, number), batch in batches_of(
+        find_parts(delivery, database=database), megabytes=256
+    ).items():
+        if source_table not in needed:
             continue
-        rows = out / "extracted" / part.source_table / f"{part.part}.parquet"
+        rows = out / "extracted" / source_table / f"{number}.parquet"
         extract(
-            source=part.path,
+            sources=[part.path for part in batch],
             rows=rows,
             manifest=rows.with_suffix(".json"),
             database=database,
-            source_table=part.source_table,
-            member=part.member,
+            source_table=source_table,
+            members=[part.member for part in batch],
             shards=shards,
             maximum_refused=0.0,
             options={},
-            unread=known.unread(part.source_table, diagnoses, inputs),
+            unread=known.unread(source_table, diagnoses, inputs),
         )
-        parts[part.source_table].append(rows)
+        parts[source_table].append(rows)
     tables = ("phenotypes", "medcodes", "medcodeids", "icd", "read_codes")
     codes = {name: out / f"phenotypes/{name}.parquet" for name in tables}
     script("phenotypes")(lists=lists, manifest=out / "phenotypes/manifest.json", **codes)

@@ -282,9 +282,10 @@ def test_cohort_and_events_equal_plain_sql(
     assert found == set(connection.execute("from events").fetchall())
 
     read = sum(
-        read_json(path)["rows_read"]
+        part["rows_read"]
         for table in ("clinical", "hes_diagnosis_hosp")
         for path in (out / "extracted" / table).glob("*.json")
+        for part in read_json(path)["parts"]
     )
     outcomes = pl.read_parquet(out / "unmapped.parquet")
     assert outcomes["rows"].sum() == read

@@ -376,8 +376,9 @@ def test_cohort_and_events_equal_plain_sql(
     assert sorted(listed.rows()) == sorted(unmapped)
     if not case.diagnoses:
         read = sum(
-            read_json(path)["rows_read"]
+            part["rows_read"]
             for table in ("observation", "hes_diagnosis_hosp")
             for path in (out / "extracted" / table).glob("*.json")
+            for part in read_json(path)["parts"]
         )
         assert outcomes["rows"].sum() == read

@@ -1,9 +1,12 @@
 import os
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from behrt.cprd import delivered_texts
+from behrt.cprd.container import Text
 from behrt.cprd.databases import AURUM, GOLD
 from behrt.cprd.delivery import find_parts, require, survey
 from behrt.errors import InputError
@@ -272,6 +275,25 @@ def test_tables_of_the_whole_build_may_come_with_every_extract(tmp_path: Path) -
     assert [part.source_table for part in find_parts(tmp_path)] == ["clinical"] * 2 + [
         "practice"
     ] * 2
+
+
+def test_texts_of_one_size_are_opened_once_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time to find thousands of parts grows with their number, and not with its square."""
+    for part in range(1, 31):
+        rows = f"{part}\n" if part > 9 else ""
+        (tmp_path / f"x_Extract_Clinical_{part:03d}.txt").write_text(f"patid\n{rows}")
+    opened = []
+    original = delivered_texts.open_text
+
+    def open_text(source: Path, member: str | None) -> AbstractContextManager[Text]:
+        opened.append(source)
+        return original(source, member)
+
+    monkeypatch.setattr(delivered_texts, "open_text", open_text)
+    assert len(find_parts(tmp_path)) == 30
+    assert len(opened) == len(set(opened))
 
 
 def test_all_missing_tables_are_named_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behrt.cprd.databases import GOLD
-from behrt.cprd.extraction import extract_part
+from behrt.cprd.extraction import extract_part, extract_parts
 from behrt.cprd.layout import SourceTable
 from behrt.cprd.values import Options
 from behrt.errors import InputError
@@ -38,6 +38,29 @@ def _extract(
         source, None, read_by_default(source_table), folder / "rows.parquet", **arguments
     )
     return pl.read_parquet(folder / "rows.parquet"), manifest
+
+
+def test_parts_that_are_read_together_give_the_rows_of_each_sorted(tmp_path: Path) -> None:
+    texts = [
+        "patid\teventdate\tmedcode\n3001\t2000-03-01\t7\nx\t2000-03-01\t7\n",
+        "medcode\tpatid\teventdate\n9\t1001\t02/03/2000\n",
+        "patid\teventdate\tmedcode\n",
+    ]
+    sources = [tmp_path / f"{number}.txt" for number in range(len(texts))]
+    for source, text in zip(sources, texts, strict=True):
+        source.write_text(text)
+    arguments: dict[str, Any] = {"shards": 1, "maximum_refused": 0.5}
+    table, rows = read_by_default("clinical"), tmp_path / "rows.parquet"
+    found = extract_parts([(source, None) for source in sources], table, rows, **arguments)
+    assert pl.read_parquet(rows)["patid"].to_list() == [1001, 3001]
+    apart = [extract_part(source, None, table, rows, **arguments) for source in sources]
+    assert found == apart
+    assert [part["rows_refused"] for part in found] == [{"unreadable patid": 1}, {}, {}]
+    # The share of refused rows is that of each part.
+    with pytest.raises(InputError, match=r"0.txt: 50.0% of the rows cannot be used"):
+        extract_parts(
+            [(source, None) for source in sources], table, rows, shards=1, maximum_refused=0.4
+        )
 
 
 def test_a_clinical_part_is_typed_and_sorted(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def from_cprd(folder: Path) -> None:
     source = folder / "hes_hospital.txt"
     source.write_text("".join(f"{line}\n" for line in lines))
     script("extract_admissions")(
-        source=source, member=None, maximum_refused=0.0, shards=1,
+        sources=[source], members=[None], maximum_refused=0.0, shards=1,
         records=folder / "parts.parquet", manifest=folder / "parts.json",
         options={"date_format": None, "year_format": None, "encoding": None, "columns": {},
                  "blank": []},
@@ -62,7 +62,7 @@ def from_cprd(folder: Path) -> None:
 
 def imported(folder: Path, source: Path, layout: str) -> None:
     script("import_admissions")(
-        source=source, layout=layout, maximum_refused=0.5, shards=1, blank=[],
+        sources=[source], layout=layout, maximum_refused=0.5, shards=1, blank=[],
         records=folder / "parts.parquet", manifest=folder / "parts.json",
         codes=AdmissionCodes().model_dump(),
     )  # fmt: skip
@@ -107,7 +107,8 @@ def test_every_source_gives_the_same_stays(tmp_path: Path, source: Any) -> None:
     days = pl.col("admitted", "discharged").cast(pl.Date)
     assert pl.read_parquet(tmp_path / "stays.parquet").with_columns(days).rows() == STAYS
     if source is from_meds:
-        assert read_json(tmp_path / "parts.json")["rows_refused"] == {"no time": 1}
+        (part,) = read_json(tmp_path / "parts.json")["parts"]
+        assert part["rows_refused"] == {"no time": 1}
 
 
 spells = st.lists(

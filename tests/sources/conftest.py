@@ -87,7 +87,7 @@ def bring_in(
     for part in {"meds": meds, "omop": omop}[layout].find_parts(folder):
         records.append(out / "imported" / part.table / f"{part.part}.parquet")
         script("import_part")(
-            source=part.path,
+            sources=[part.path],
             records=records[-1],
             manifest=records[-1].with_suffix(".json"),
             layout=layout,
@@ -174,7 +174,7 @@ def import_inputs(
     for part in parts:
         records.append(out / "concepts/imported" / part.table / f"{part.part}.parquet")
         script("import_inputs")(
-            source=part.path,
+            sources=[part.path],
             records=records[-1],
             manifest=records[-1].with_suffix(".json"),
             layout=layout,

@@ -55,7 +55,8 @@ def test_every_fault_has_its_outcome(
     rows = bring_in(layout, folder, out, listed, **fault.config)  # type: ignore[arg-type]
     refused: Counter[str] = Counter()
     for path in (out / "imported").rglob("*.json"):
-        refused.update(read_json(path)["rows_refused"])
+        for part in read_json(path)["parts"]:
+            refused.update(part["rows_refused"])
     assert dict(refused) == dict(fault.refused)
     left_out: Counter[str] = Counter()
     for (_, outcome), count in outcomes(out).items():

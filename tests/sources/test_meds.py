@@ -215,7 +215,7 @@ def test_rows_that_are_no_meds_are_counted(tmp_path: Path, lists: dict[str, Path
     ]
     folder = write(tmp_path / "meds", good + bad)
     bring_in("meds", folder, tmp_path / "out", lists, maximum_refused=0.8)
-    manifest = read_json(tmp_path / "out" / "imported" / "data" / "001.json")
+    (manifest,) = read_json(tmp_path / "out" / "imported" / "data" / "001.json")["parts"]
     assert manifest["rows_read"] == 8
     assert manifest["rows_kept"] == 2
     assert manifest["rows_refused"] == {

@@ -100,7 +100,8 @@ def test_damaged_bytes_and_too_many_refused_rows_stop_the_run_without_showing_th
     results = licensed.folder / "results" / "mine"
     extracted = [results / "extracted" / "clinical" / f"{part}.parquet" for part in ("001", "002")]
     targets = [path.relative_to(licensed.folder).as_posix() for path in extracted]
-    done = licensed.snakemake(*targets, "--keep-going", "--cores", "2", *MINE, fails=True)
+    apart = ("--config", "extract={megabytes_per_job: 0}", "--keep-going", "--cores", "2")
+    done = licensed.snakemake(*targets, *apart, *MINE, fails=True)
     for path in (refused, damaged):
         assert path.stem in done.stdout
     assert "results/mine/logs/extract/clinical/002.log" in done.stdout

@@ -4,6 +4,7 @@ Every name is judged by `_judged`, whether it is of a loose file, a link or a me
 file that bears a source table's name is read, or is an error that names it.
 """
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -14,6 +15,7 @@ from behrt.cprd.file_names import ARCHIVES, Named, Promise, borne_by, names_anot
 from behrt.errors import InputError
 
 _CHUNK = 2**20
+_BEGINNING = 2**14
 _LONGEST_SHOWN = 120
 
 
@@ -27,6 +29,14 @@ class DeliveredText:
     member: str | None
     size: int
     checksum: int | None  # a zip's own; None for a loose file
+
+    def beginning(self) -> bytes | None:
+        """Return a hash that texts with the same rows have in common; None if it has no row."""
+        with open_text(self.path, self.member) as text:
+            header, rows = text.line(), text.read(_BEGINNING)
+            if not rows.strip() and len(header) + len(rows) >= self.size:
+                return None
+            return hashlib.sha256(b"%d\0%b%b" % (self.size, header, rows)).digest()
 
     def same_text(self, other: "DeliveredText") -> bool:
         """Return whether both hold the same rows, and at least one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
+from behrt.batches import by_first
 from behrt.cprd.databases import DATABASES, OPTIONAL, losses
 from behrt.cprd.delivered_texts import DeliveredText, PassedOverError, texts_in
 from behrt.cprd.file_names import (
@@ -27,12 +28,14 @@ class DeliveredPart:
         part: three digits or more: CPRD's number, "001" for a file without one.
         path: the .txt or .zip file.
         member: name of the .txt inside the zip; None for a loose .txt.
+        size: bytes of text, unpacked; of a file that is not there yet, approximately.
     """
 
     source_table: str
     part: str
     path: Path
     member: str | None
+    size: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -134,7 +137,9 @@ def survey(
         again = len({file.number for file in files}) < len(files)
         for index, file in enumerate(files, start=1):
             number = f"{index:03d}" if again else file.number
-            result.parts.append(DeliveredPart(source_table, number, file.path, file.member))
+            result.parts.append(
+                DeliveredPart(source_table, number, file.path, file.member, file.size)
+            )
     result.parts.sort()
     return result
 
@@ -176,7 +181,13 @@ def _refuse_repeated(files: Sequence[DeliveredText], folder: Path) -> None:
     sizes: dict[int, list[DeliveredText]] = defaultdict(list)
     for file in files:
         sizes[file.size].append(file)
+    # Each file of a size is opened once; only those that begin alike are compared in pairs.
+    beginnings: dict[bytes, list[DeliveredText]] = defaultdict(list)
     for alike in sizes.values():
+        for file in alike if len(alike) > 1 else ():
+            if beginning := file.beginning():
+                beginnings[beginning].append(file)
+    for alike in beginnings.values():
         for one, two in combinations(alike, 2):
             if one.same_text(two):
                 raise InputError(
@@ -235,13 +246,34 @@ def _holds(folder: Path, database: str) -> bool:
     return any(promise is not None and promise.source_table not in shared for promise in found)
 
 
-def path_of(
-    source_table: str,
-    number: str,
-    parts: Mapping[tuple[str, str], DeliveredPart],
-    fault: InputError | None,
-) -> Path:
-    """Return the path of a part, by table and number; raise the delivery's fault, if it has one."""
+Batches = dict[tuple[str, str], tuple[DeliveredPart, ...]]
+"""Parts that one job reads, by source table and number of the first."""
+
+
+def batches_of(parts: Iterable[DeliveredPart], megabytes: float) -> Batches:
+    """Return the parts that are read together.
+
+    Args:
+        parts: as `find_parts` returns them.
+        megabytes: the least text of a batch (`behrt.batches`); 0 for one part in each.
+    """
+    return by_first(
+        parts,
+        table=lambda part: part.source_table,
+        name=lambda part: part.part,
+        size=lambda part: part.size,
+        megabytes=megabytes,
+    )
+
+
+def paths_of(
+    source_table: str, number: str, batches: Batches, fault: InputError | None
+) -> list[Path]:
+    """Return the files of a batch, by table and number of its first part.
+
+    Raises:
+        InputError: the delivery's fault, if it has one.
+    """
     if fault is not None:
         raise fault
-    return parts[source_table, number].path
+    return [part.path for part in batches[source_table, number]]

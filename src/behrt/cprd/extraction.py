@@ -1,4 +1,4 @@
-"""One delivered text file to typed Parquet, sorted by shard, and a manifest of what was done.
+"""Delivered text files to typed Parquet, sorted by shard, and a manifest of each.
 
 The text is read in batches, so memory does not grow with the file. Columns are found by the names
 in the header, read as text and converted once.
@@ -6,7 +6,7 @@ in the header, read as text and converted once.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,52 +59,77 @@ def extract_part(
     options: Options | None = None,
     batch_bytes: int = BATCH_BYTES,
 ) -> dict[str, Any]:
-    """Write one delivered part as Parquet and return its manifest.
+    """Write one delivered part as Parquet and return its manifest: `extract_parts` of one."""
+    (manifest,) = extract_parts(
+        [(source, member)],
+        source_table,
+        rows,
+        shards=shards,
+        maximum_refused=maximum_refused,
+        options=options,
+        batch_bytes=batch_bytes,
+    )
+    return manifest
+
+
+def extract_parts(
+    sources: Sequence[tuple[Path, str | None]],
+    source_table: SourceTable,
+    rows: Path,
+    *,
+    shards: int,
+    maximum_refused: float,
+    options: Options | None = None,
+    batch_bytes: int = BATCH_BYTES,
+) -> list[dict[str, Any]]:
+    """Write delivered parts of one table as one Parquet file and return the manifest of each.
 
     Blanks are added to a short row, except to a last row without a line end: there the file is cut
     short. A blank line is not a row. A row is refused if it has too many fields, lacks a required
     value, has a value that cannot be read, holds NUL bytes, or is the header line again.
 
     Args:
-        source: a .txt, or a .zip that holds `member`.
-        member: name inside the zip; None for a .txt.
-        source_table: which source table it is.
+        sources: pairs of a .txt and None, or of a .zip and the name of the text inside it.
+        source_table: which source table they are of.
         rows: the Parquet file: the columns of `source_table.types` in order, and `shard` (UInt16)
             for tables with patid; sorted by shard, then by every other column. No row group spans
             two shards, so statistics lead the reader of a shard to its rows only.
         shards: number of shards.
-        maximum_refused: the greatest share of rows that can be refused.
+        maximum_refused: the greatest share of the rows of a part that can be refused.
         options: formats and names that are given; others are inferred.
         batch_bytes: how much text is in memory at a time; the result does not depend on it.
 
     Returns:
-        file, table, generation (the one whose columns differ least from the header), columns (of
-        those read, the delivered name where it is not ours), formats (column to format), encoding,
-        unknown_columns and absent_columns (compared with that generation), rows_read, rows_kept,
-        rows_refused (reason to rows), first_refused (reason to the number of the first such line,
-        the header's being 1) and short_rows; rows read are rows kept and rows refused.
+        Of each part: file, table, generation (the one whose columns differ least from the header),
+        columns (of those read, the delivered name where it is not ours), formats (column to
+        format), encoding, unknown_columns and absent_columns (compared with that generation),
+        rows_read, rows_kept, rows_refused (reason to rows), first_refused (reason to the number of
+        the first such line, the header's being 1) and short_rows; rows read are rows kept and rows
+        refused.
 
     Raises:
         InputError: a column is missing or mixes two formats; too many rows are refused; the file
             cannot be read, is damaged or cut short, or is not text with TABs between values.
     """
-    reader = _Reader(source_table, Formats(source.name, options or Options()))
+    chosen = options or Options()
+    readers = [_Reader(source_table, Formats(source.name, chosen)) for source, _ in sources]
     schema = {name: DTYPES[kind] for name, kind in source_table.types.items()}
-    with atomic(rows) as temporary, open_text(source, member) as text:
-        reader.read_header(text)
-        write_sharded(
-            _rows(reader, text, batch_bytes, maximum_refused),
-            temporary,
-            schema,
-            shards if "patid" in schema else None,
-        )
-    return reader.manifest()
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for reader, (source, member) in zip(readers, sources, strict=True):
+            with open_text(source, member) as text:
+                yield from _rows(reader, text, batch_bytes, maximum_refused)
+
+    with atomic(rows) as temporary:
+        write_sharded(frames(), temporary, schema, shards if "patid" in schema else None)
+    return [reader.manifest() for reader in readers]
 
 
 def _rows(
     reader: "_Reader", text: Text, batch_bytes: int, maximum_refused: float
 ) -> Iterator[pl.DataFrame]:
-    """Yield the rows that can be used, by batch."""
+    """Yield the rows of a part that can be used, by batch."""
+    reader.read_header(text)
     with (
         logs.progress(total=text.size, label=text.name, unit="B") as bar,
         closing(batches(text, batch_bytes)) as texts,

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from behrt.errors import InputError
-from behrt.settings.base import Count, Day, Distinct, DistinctOrNone, Positive, Section, Share, Text
+from behrt.settings.base import (
+    Count,
+    Day,
+    Distinct,
+    DistinctOrNone,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    Text,
+)
 
 Database = Literal["gold", "aurum"]
 
@@ -99,6 +109,10 @@ class Extract(Section):
 
     blank: DistinctOrNone[Text] = ()
     """Texts that stand for no value, in addition to the empty one ("NULL", "31/12/9999")."""
+
+    megabytes_per_job: NotNegative = 256.0
+    """One job reads at least this much delivered text of a table, in as many files as it takes. A
+    table has about 64 such jobs at most. 0 reads each file in its own job."""
 
 
 class Check(Section):

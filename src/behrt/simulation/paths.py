@@ -87,8 +87,16 @@ def look_up_file(database: str) -> str:
     return _LOOK_UPS[database]
 
 
+_BYTES_PER_PERSON = 4_000
+"""Approximately, of the largest table."""
+
+
 def simulated_parts(
-    folder: Path, parts: int, database: str = "gold", inputs: Collection[str] = ()
+    folder: Path,
+    parts: int,
+    database: str = "gold",
+    inputs: Collection[str] = (),
+    people: int = 0,
 ) -> list[DeliveredPart]:
     """List the files that `behrt.cprd.delivery.find_parts` finds in a simulated delivery.
 
@@ -97,13 +105,16 @@ def simulated_parts(
         parts: the number of parts of each table that is delivered in parts.
         database: a key of `behrt.cprd.databases.DATABASES`.
         inputs: of the run.
+        people: in the delivery.
     """
+    size = people * _BYTES_PER_PERSON // parts
     numbered = [(table, part) for table in IN_PARTS[database] for part in range(1, parts + 1)]
     numbered += [(table, 1) for table in ONCE]
     found = []
     for table, number in numbered:
         path = folder / numbered_file(database, table, f"{number:03d}")
-        found.append(DeliveredPart(table, f"{number:03d}", path, path.with_suffix(".txt").name))
+        member = path.with_suffix(".txt").name
+        found.append(DeliveredPart(table, f"{number:03d}", path, member, size))
     found += [
         DeliveredPart(table, "001", folder / path, None)
         for table, path in linked_files(database, inputs).items()

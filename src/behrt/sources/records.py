@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import dataframely as dy
 import polars as pl
 import pyarrow.parquet as pq
 
+from behrt.batches import by_first
 from behrt.errors import InputError
 from behrt.files import atomic
 from behrt.hashing import shard_of
@@ -71,6 +72,24 @@ class DatasetFile:
     table: str
     part: str
     path: Path
+
+
+def batches_of(
+    files: Iterable[DatasetFile], megabytes: float
+) -> dict[tuple[str, str], tuple[DatasetFile, ...]]:
+    """Return the files of a table that one job reads, by table and number of the first.
+
+    Args:
+        files: sorted by table.
+        megabytes: the least size of a batch (`behrt.batches`); 0 for one file in each.
+    """
+    return by_first(
+        files,
+        table=lambda file: file.table,
+        name=lambda file: file.part,
+        size=lambda file: file.path.stat().st_size,
+        megabytes=megabytes,
+    )
 
 
 def list_files(folder: Path, key: str) -> Iterator[Path]:
@@ -254,23 +273,43 @@ def seen(rows: pl.DataFrame, first: pl.Expr, last: pl.Expr | None = None) -> pl.
     )
 
 
+def read_files(
+    files: Sequence[Path],
+    tallies: Sequence[Tally],
+    read: Callable[[Path, Tally], Iterator[pl.DataFrame]],
+    maximum_refused: float,
+) -> Iterator[pl.DataFrame]:
+    """Yield the batches of files, one file after the other.
+
+    Args:
+        files: of one table.
+        tallies: one for each file.
+        read: yields the batches of a file, whose rows it counts.
+        maximum_refused: the greatest share of the rows of a file that may be refused.
+
+    Raises:
+        InputError: too many rows of a file are refused.
+    """
+    for file, tally in zip(files, tallies, strict=True):
+        yield from read(file, tally)
+        tally.check(maximum_refused)
+
+
 def write_records(
     batches: Iterable[pl.DataFrame],
     path: Path,
     shards: int,
-    check: Callable[[], None],
     schema: type[dy.Schema] = Records,
 ) -> None:
     """Write batches of records, each sorted by shard, so that one shard can be read at a time.
 
     The file has the columns of the schema and `shard` (UInt16). Only one batch is held in memory.
-    The same batches give the same bytes.
+    The same batches give the same bytes. If a batch cannot be read, no file is written.
 
     Args:
         batches: records.
         path: of the Parquet file.
         shards: number of shards.
-        check: is called after the last batch; if it raises, no file is written.
         schema: of the records.
     """
     empty = schema.create_empty().with_columns(shard=pl.lit(0, pl.UInt16))
@@ -285,7 +324,6 @@ def write_records(
             writer.write_table(
                 ordered.to_arrow().cast(empty.to_arrow().schema), row_group_size=_ROW_GROUP_ROWS
             )
-        check()
 
 
 def scan_records(parts: Iterable[Path], shard: int) -> pl.LazyFrame:
