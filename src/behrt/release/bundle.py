@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -22,7 +22,7 @@ from behrt.evaluation.recalibration import Recalibration
 from behrt.evaluation.tidy import read_table
 from behrt.files import read_json, write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
-from behrt.release.derived import covered, derived
+from behrt.release.derived import Read, covered, derived_from, read_numbers
 from behrt.release.scan import SOLVED, Finding, Watch, scan
 from behrt.release.solved import GROUPED, small_benefits, small_groups
 from behrt.release.weights import (
@@ -164,16 +164,14 @@ def _importance(path: Path) -> tuple[int, str]:
     return _FIRST.index(path.stem) if path.stem in _FIRST else len(_FIRST), path.name
 
 
-def _derived(
-    tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str]
-) -> list[str]:
+def _derived(read: Iterable[Read], threshold: int) -> list[str]:
     """Return the small numbers that follow from tables.
 
     Raises:
         InputError: the tables contradict one another.
     """
     try:
-        return derived(tables, rules, windowed)
+        return derived_from(read, threshold)
     except ValueError:
         raise InputError(
             "tables",
@@ -187,13 +185,14 @@ def _choose(
 ) -> tuple[list[Path], dict[Path, str]]:
     """Return the files to release, and why others are not."""
     withheld: dict[Path, str] = {}
-    chosen: dict[str, pl.DataFrame] = {}
+    chosen: list[Read] = []
     tables = {path: read_table(path) for path in files if path.suffix == ".csv"}
     read_together = sorted((path for path in tables if covered(path.stem)), key=_importance)
-    if _derived({path.stem: tables[path] for path in read_together}, rules, windowed):
+    read = read_numbers({path.stem: tables[path] for path in read_together}, rules, windowed)
+    if _derived(read.values(), rules.threshold):
         for path in read_together:
-            together = {**chosen, path.stem: tables[path]}
-            if small := _derived(together, rules, windowed):
+            together = [*chosen, read[path.stem]]
+            if small := _derived(together, rules.threshold):
                 withheld[path] = f"small numbers follow from it and others: {len(small)}"
             else:
                 chosen = together
@@ -309,6 +308,10 @@ def grouped_models(config: Mapping[str, Any]) -> list[str]:
     return [name for name, model in models.items() if model and model["kind"] in GROUPED]
 
 
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
 def _check(folder: Path, files: Sequence[Path], watch: Watch, grouped: Sequence[str] = ()) -> None:
     """Scan files of a folder.
 
@@ -362,6 +365,7 @@ def release(
         shutil.rmtree(folder, ignore_errors=True)
     watch = replace(watch, dates=watch.dates | set(days_of(config)))
     scanned = [path for path in files if path.suffix in KINDS]
+    digests = {path.relative_to(run).as_posix(): _digest(path) for path in scanned}
     _check(run, scanned, watch, grouped_models(config))
     windowed = [task.name for task in tasks_of(config) if task.months is not None]
     chosen, reasons = _choose(files, rules, windowed)
@@ -386,13 +390,20 @@ def release(
             "rules": {**config["disclosure"], **asdict(rules)},
             "applied": _applied(rules, config["disclosure"]["weights"]),
             "files": {
-                name: {"sha256": sha256((partial / name).read_bytes()).hexdigest(), **entry}
+                name: {"sha256": _digest(partial / name), **entry}
                 for name, entry in entries.items()
             },
             "withheld": withheld,
         }
         write_json(manifest, partial / MANIFEST)
-        _check(partial, [path for path in sorted(partial.rglob("*")) if path.is_file()], watch)
+        written_now = {
+            path.relative_to(partial).as_posix(): path
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        }
+        # A copy of a file that was scanned above needs no second scan.
+        others = [path for name, path in written_now.items() if digests.get(name) != _digest(path)]
+        _check(partial, others, watch)
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -6,7 +6,7 @@ reader can derive (see `behrt.evaluation.differencing`). How the numbers of all 
 two add up is data, `relations.toml`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
@@ -128,10 +128,25 @@ def derived(
     Raises:
         ValueError: the tables contradict one another.
     """
+    return derived_from(read_numbers(tables, rules, windowed).values(), rules.threshold)
+
+
+def read_numbers(
+    tables: Mapping[str, pl.DataFrame], rules: Rules, windowed: Sequence[str] = ()
+) -> dict[str, Read]:
+    """Return the numbers in each table and how they add up, for `derived_from`."""
+    return {name: _read(name, table, rules, windowed) for name, table in tables.items()}
+
+
+def derived_from(read: Iterable[Read], threshold: int) -> list[str]:
+    """Return what `derived` returns, for tables that `read_numbers` has read.
+
+    Raises:
+        ValueError: the tables contradict one another.
+    """
     known: Known = {}
     sums: dict[tuple[Key, tuple[Key, ...]], None] = {}
-    for name, table in tables.items():
-        more, equations = _read(name, table, rules, windowed)
+    for more, equations in read:
         for key, interval in more:
             before = known.get(key, interval)
             known[key] = max(interval[0], before[0]), min(interval[1], before[1])
@@ -145,12 +160,12 @@ def derived(
     if any(low > high for low, high in known.values()):
         raise ValueError("the numbers contradict one another")
     everything = [(whole, list(parts)) for whole, parts in sums]
-    left = _uncertain(everything, known, rules.threshold)
+    left = _uncertain(everything, known, threshold)
     found: dict[str, None] = {}
     for together in _apart(everything, known) if left else ():
         keys = [key for key in dict.fromkeys(k for s in together for k in _of(s)) if key in left]
         if keys:
-            small = _small(Arithmetic(together), keys, known, rules.threshold)
+            small = _small(Arithmetic(together), keys, known, threshold)
             found |= dict.fromkeys(" ".join(key) for key in small)
     return list(found)
 

@@ -11,7 +11,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -60,6 +60,7 @@ _AFTER_WHO = re.compile(
     re.IGNORECASE,
 )
 
+_DIGIT = re.compile(r"\d")
 _WHOLE = re.compile(r"(?<![\w.])\d{5,19}(?:\.0+)?(?![\w.]*\w)")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DATES = (
@@ -124,6 +125,8 @@ class Watch:
 
     def kinds(self, text: str) -> Iterator[str]:
         """Yield the kind of each finding in a text."""
+        if _DIGIT.search(text) is None:  # every finding has a number
+            return
         known = any(self.knows(int(found[0].split(".")[0])) for found in _WHOLE.finditer(text))
         called = (int(found[1]) for found in _AFTER_WHO.finditer(text))
         if known or _AFTER_NAME.search(text) or any(self.knows(id_, True) for id_ in called):
@@ -191,6 +194,7 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     whole: dict[str, bool] = {}
+    kinds = cache(lambda cell: tuple(watch.kinds(cell)))  # most cells are repeated
     for number, row in enumerate(rows, 2):
         for name, cell in row.items():
             if not cell:
@@ -201,9 +205,9 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
                     yield f"line {number}, column {name!r}", kind
                 continue
             if not is_number(name, list(row)):
-                yield from ((f"line {number}, column {name!r}", kind) for kind in watch.kinds(cell))
+                yield from ((f"line {number}, column {name!r}", kind) for kind in kinds(cell))
             whole[name] = whole.get(name, True) and re.fullmatch(r"-?\d+", cell) is not None
-        yield from ((f"line {number}, column {name!r}", EXACT) for name in _exact_shares(row))
+    yield from ((f"line {number}, column {name!r}", EXACT) for number, name in _exact_shares(rows))
     for name, all_whole in whole.items():
         if names_ids(name):
             yield f"column {name!r}", IDENTIFIER
@@ -211,14 +215,21 @@ def _in_table(path: Path, watch: Watch) -> Iterator[tuple[str, str]]:
             yield f"column {name!r}", UNKNOWN
 
 
-def _exact_shares(row: Mapping[str, str]) -> Iterator[str]:
-    """Yield the columns of a row that are shares, but not those of the row's counts."""
+def _exact_shares(rows: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, str]]:
+    """Yield the line and the column of shares that are not those of the counts of their row."""
+
+    def column(name: str) -> np.ndarray:
+        return np.array([float(row.get(name) or "nan") for row in rows])
+
     for name, counts in SHARES.items():
-        part, whole = (np.array([float(row.get(count) or "nan")]) for count in counts)
-        for end, (right,) in shares(part, whole).items():
-            shown = row.get(name + end)
-            if shown and not abs(float(shown) - right) <= 10.0**-SHARE_DECIMALS:
-                yield name + end
+        shown = [name + end for end in ("", "_low", "_high") if rows and name + end in rows[0]]
+        if not shown:
+            continue
+        right = shares(*map(column, counts))
+        for share in shown:
+            given = np.array([bool(row.get(share)) for row in rows])
+            near = np.abs(column(share) - right[share.removeprefix(name)]) <= 10.0**-SHARE_DECIMALS
+            yield from ((line, share) for line in (np.flatnonzero(given & ~near) + 2).tolist())
 
 
 @cache
@@ -256,7 +267,7 @@ def _exact_in_page(text: str, rules: Rules) -> Iterator[str]:
 
 
 def _in_page(text: str, watch: Watch) -> Iterator[tuple[str, str]]:
-    for words in _texts_of_page(text):
+    for words in dict.fromkeys(_texts_of_page(text)):
         if _NAME.fullmatch(words.strip()):
             yield "a heading", IDENTIFIER
         for kind in watch.kinds(" ".join(unescape(words).split())):
