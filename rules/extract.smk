@@ -12,7 +12,7 @@ rule extract:
             wildcards.source_table, wildcards.part, PARTS, FAULT
         ),
     output:
-        rows="<results>/extracted/{source_table}/{part}.parquet",
+        rows=removable("<results>/extracted/{source_table}/{part}.parquet"),
         manifest="<results>/extracted/{source_table}/{part}.json",
     log:
         "<logs>/extract/{source_table}/{part}.log",

@@ -72,10 +72,12 @@ rule simulate_part:
         codes="<results>/truth/codes.parquet",
     output:
         tables=[
-            f"<results>/delivery/{numbered_file(DATABASE.name, table, '{part}')}"
+            removable(
+                f"<results>/delivery/{numbered_file(DATABASE.name, table, '{part}')}"
+            )
             for table in IN_PARTS[DATABASE.name]
         ],
-        fragments=directory("<results>/fragments/{part}"),
+        fragments=removable(directory("<results>/fragments/{part}")),
         people="<results>/truth/people/{part}.parquet",
         onsets="<results>/truth/onsets/{part}.parquet",
     log:
@@ -116,18 +118,26 @@ rule simulate_linkage:
         ),
     output:
         **(
-            {"hes_procedures_epi": f"<results>/delivery/{HES_PROCEDURES}"}
+            {"hes_procedures_epi": removable(f"<results>/delivery/{HES_PROCEDURES}")}
             if HES_PROCEDURES
             else {}
         ),
-        linkage_eligibility=f"<results>/delivery/{linked_file(DATABASE.name, 'linkage_eligibility')}",
-        hes_patient="<results>/delivery/hes/hes_patient_simulated.txt",
-        hes_hospital="<results>/delivery/hes/hes_hospital_simulated.txt",
-        hes_episodes="<results>/delivery/hes/hes_episodes_simulated.txt",
-        hes_diagnosis_epi="<results>/delivery/hes/hes_diagnosis_epi_simulated.txt",
-        hes_diagnosis_hosp="<results>/delivery/hes/hes_diagnosis_hosp_simulated.txt",
-        hes_primary_diag_hosp="<results>/delivery/hes/hes_primary_diag_hosp_simulated.txt",
-        death_patient="<results>/delivery/ons/death_patient_simulated.txt",
+        linkage_eligibility=removable(
+            f"<results>/delivery/{linked_file(DATABASE.name, 'linkage_eligibility')}"
+        ),
+        hes_patient=removable("<results>/delivery/hes/hes_patient_simulated.txt"),
+        hes_hospital=removable("<results>/delivery/hes/hes_hospital_simulated.txt"),
+        hes_episodes=removable("<results>/delivery/hes/hes_episodes_simulated.txt"),
+        hes_diagnosis_epi=removable(
+            "<results>/delivery/hes/hes_diagnosis_epi_simulated.txt"
+        ),
+        hes_diagnosis_hosp=removable(
+            "<results>/delivery/hes/hes_diagnosis_hosp_simulated.txt"
+        ),
+        hes_primary_diag_hosp=removable(
+            "<results>/delivery/hes/hes_primary_diag_hosp_simulated.txt"
+        ),
+        death_patient=removable("<results>/delivery/ons/death_patient_simulated.txt"),
     log:
         "<logs>/simulate_linkage.log",
     benchmark:

@@ -44,7 +44,7 @@ rule import_part:
             part.path for part in IMPORTED[wildcards.table, wildcards.part]
         ],
     output:
-        records="<results>/imported/{table}/{part}.parquet",
+        records=removable("<results>/imported/{table}/{part}.parquet"),
         manifest="<results>/imported/{table}/{part}.json",
     log:
         "<logs>/import_part/{table}/{part}.log",
@@ -119,7 +119,7 @@ if CONCEPTS:
                 part.path for part in INPUT_PARTS[wildcards.table, wildcards.part]
             ],
         output:
-            records="<results>/concepts/imported/{table}/{part}.parquet",
+            records=removable("<results>/concepts/imported/{table}/{part}.parquet"),
             manifest="<results>/concepts/imported/{table}/{part}.json",
         log:
             "<logs>/import_inputs/{table}/{part}.log",

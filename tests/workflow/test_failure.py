@@ -59,12 +59,17 @@ FLOW = "results/mine/tables/cohort_flow.csv"
 def test_a_licensed_delivery_gives_the_same_cohort_and_is_watched(
     tiny: Copy, licensed: Copy
 ) -> None:
-    targets = (FLOW, "results/mine/phenotypes/icd.parquet")
+    targets = (FLOW, "results/mine/phenotypes/icd.parquet", "--config", "keep_text=false")
     licensed.snakemake(*targets, "--cores", "2", *MINE)
     mine = (licensed.folder / FLOW).read_text().replace("cprd", "simulated")
     assert mine == (tiny.results / "tables" / "cohort_flow.csv").read_text()
     again = licensed.snakemake(*targets, "--dry-run", "--cores", "1", *MINE)
     assert "Nothing to be done" in again.stdout
+    # The rows are deleted after their last use, and the delivery is not.
+    extracted = licensed.folder / "results" / "mine" / "extracted"
+    assert list(extracted.rglob("*.json"))
+    assert not list(extracted.rglob("*.parquet"))
+    assert list((licensed.folder / "delivered").rglob("*.zip"))
 
 
 def test_a_truncated_part_is_named_before_anything_runs(licensed: Copy) -> None:

@@ -83,6 +83,11 @@ class RunSettings(Section):
     """Number of files over which patients are distributed by a hash of their id. A job after
     extract holds one shard in memory; use about 100,000 patients per shard."""
 
+    keep_text: bool = True
+    """Whether the simulated text and the rows extracted from delivered files are kept. With false,
+    each is deleted when all jobs of the command that read it are done; delivered files never are.
+    A later command that needs it, for another target, makes it again."""
+
     caliber: str | None = None
     """A folder with code lists laid out as the CALIBER repository's (dictionary.csv,
     phenotype_categories_mapping.csv, primary_care/, secondary_care/). With null, a simulated
