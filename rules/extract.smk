@@ -22,7 +22,7 @@ rule extract:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=20),
+        mem_mb=memory(1000, per_mb=20, jobs=len(SHARDS)),
         runtime=minutes(15, per_mb=0.2),
     params:
         content=lambda wildcards: content_of(

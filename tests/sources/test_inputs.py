@@ -438,7 +438,7 @@ def test_codes_are_found_and_described_as_the_dataset_describes_them(tmp_path: P
     known = InputCodes.read(ALL, CODES, COLUMNS)
     made = to_records(events, known, NO_TESTS, BANDS, Tally("0.parquet"))
     path = tmp_path / "records.parquet"
-    write_records([made], path, 2, lambda: None, InputRecords)
+    write_records([made], path, 2, InputRecords)
     metadata = pl.DataFrame(
         {
             "code": ["LAB//50912//mg/dL", "TEST//HbA1c//HIGH"],

@@ -311,7 +311,7 @@ def test_nothing_is_lost_and_nobody_has_events_outside_follow_up(
         pl.DataFrame(rows, schema=schema, orient="row"), codes, Structure.read(STRUCTURE), tally
     )
     assert tally.rows_read == len(rows) == tally.rows_kept + sum(tally.refused.values())
-    write_records([records], folder / "r.parquet", 1, lambda: None)
+    write_records([records], folder / "r.parquet", 1)
     words = {"code": "ICD10/I10", "concept": None, "system": "icd10", "event": HYPERTENSION}
     CodeWords.validate(pl.DataFrame([words]), cast=True).write_parquet(folder / "w.parquet")
     made = make_events([folder / "r.parquet"], folder / "w.parquet", 0)

@@ -34,6 +34,7 @@ FIRST_YEAR, LAST_YEAR = 1800, 2299  # de-identified data may be in the 22nd cent
 IMPOSSIBLE = f"a date outside the years {FIRST_YEAR} to {LAST_YEAR}"
 FIELDS = "another number of fields than the header"
 _ROW_GROUP_ROWS = 1 << 16
+_COMPRESSION = 8
 
 
 class Records(dy.Schema):
@@ -81,13 +82,19 @@ def batches_of(
 
     Args:
         files: sorted by table.
-        megabytes: the least size of a batch (`behrt.batches`); 0 for one file in each.
+        megabytes: the least text of a batch (`behrt.batches`); 0 for one file in each. A file that
+            is not plain text counts as `_COMPRESSION` times its size.
     """
+
+    def size(file: DatasetFile) -> int:
+        times = 1 if file.path.suffix.lower() in (".csv", ".tsv", ".txt") else _COMPRESSION
+        return times * file.path.stat().st_size
+
     return by_first(
         files,
         table=lambda file: file.table,
         name=lambda file: file.part,
-        size=lambda file: file.path.stat().st_size,
+        size=size,
         megabytes=megabytes,
     )
 
