@@ -59,7 +59,7 @@ FLOW = "results/mine/tables/cohort_flow.csv"
 def test_a_licensed_delivery_gives_the_same_cohort_and_is_watched(
     tiny: Copy, licensed: Copy
 ) -> None:
-    targets = (FLOW, "results/mine/phenotypes/icd.parquet", "--config", "keep_text=false")
+    targets = (FLOW, "results/mine/phenotypes/icd.parquet", "--config", "keep_text=False")
     licensed.snakemake(*targets, "--cores", "2", *MINE)
     mine = (licensed.folder / FLOW).read_text().replace("cprd", "simulated")
     assert mine == (tiny.results / "tables" / "cohort_flow.csv").read_text()
@@ -105,8 +105,9 @@ def test_damaged_bytes_and_too_many_refused_rows_stop_the_run_without_showing_th
     results = licensed.folder / "results" / "mine"
     extracted = [results / "extracted" / "clinical" / f"{part}.parquet" for part in ("001", "002")]
     targets = [path.relative_to(licensed.folder).as_posix() for path in extracted]
-    apart = ("--config", "extract={megabytes_per_job: 0}", "--keep-going", "--cores", "2")
-    done = licensed.snakemake(*targets, *apart, *MINE, fails=True)
+    with (licensed.folder / "config" / "mine.yaml").open("a") as mine:
+        mine.write("extract: {megabytes_per_job: 0}\n")
+    done = licensed.snakemake(*targets, "--keep-going", "--cores", "2", *MINE, fails=True)
     for path in (refused, damaged):
         assert path.stem in done.stdout
     assert "results/mine/logs/extract/clinical/002.log" in done.stdout
