@@ -123,7 +123,7 @@ def test_the_settings_offer_the_choices_that_the_code_knows() -> None:
     }
     assert set(get_args(Disclosure.model_fields["style"].annotation)) == set(STYLES)
     read_as = {field.name for field in fields(Options)}
-    assert set(Extract.model_fields) - {"maximum_refused"} == read_as
+    assert set(Extract.model_fields) - {"maximum_refused", "megabytes_per_job"} == read_as
 
 
 @pytest.mark.parametrize(
