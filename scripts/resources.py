@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from behrt import benchmark_files, stage
 from behrt.advice import REQUESTS, advise, as_text, resources_for_profile
@@ -49,7 +48,11 @@ def main(
     write_csv(advised, advice)
     text = as_text(advised, notes)
     if more := resources_for_profile(advised):
-        text += "\n\nIn a profile:\n" + yaml.safe_dump({"set-resources": dict(more)}).rstrip()
+        lines = [
+            f"  {rule}: {{mem_mb: {needed['mem_mb']}, runtime: {needed['runtime']}}}"
+            for rule, needed in more.items()
+        ]
+        text = "\n".join([text, "", "In a profile:", "set-resources:", *lines])
     logger.log(NOTICE, "%s", text)
 
 

@@ -42,7 +42,7 @@ REQUESTS = pl.Schema(
         "least_minutes": pl.Float64,
     }
 )
-"""The columns of `behrt.resources.requests_of`."""
+"""The columns of `behrt.job_requests.requests_of`."""
 
 
 @dataclass(frozen=True)
