@@ -316,6 +316,23 @@ def test_predictions_are_probabilities_in_order(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
+def test_predictions_that_do_not_fit_into_memory_are_made_in_smaller_batches(
+    tmp_path: Path,
+) -> None:
+    class OfSmallMemory(Table):
+        def forward(self, code: Tensor) -> Tensor:
+            if len(code) > 6:
+                raise torch.OutOfMemoryError
+            return super().forward(code)
+
+    model, asked = OfSmallMemory(Settings()), examples(30, 5)
+    run = TrainingRun(tmp_path, Compute(1, precision="32-true"))
+    expected = model.table.weight[asked.codes.astype(np.int64)].detach()
+    found = engine.predict(model, collate, asked, run)
+    np.testing.assert_allclose(found, torch.sigmoid(expected).numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(engine.outputs(model, collate, asked, run), expected.numpy())
+
+
 def test_batches_that_are_made_ahead_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

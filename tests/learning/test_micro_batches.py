@@ -26,12 +26,14 @@ def test_parts_are_a_partition_into_nearly_equal_sizes(
 def test_the_most_are_halved_until_they_fit(memory: int, most: int) -> None:
     tried = []
 
-    def compute(rows: int) -> None:
+    def compute(rows: int) -> str:
         tried.append(rows)
         if rows > memory:
             raise torch.OutOfMemoryError
+        return f"{rows} computed"
 
-    found = largest(compute, most)
+    found, computed = largest(compute, most)
+    assert computed == f"{found} computed"
     assert found <= memory
     assert found == most or 2 * found >= memory
     assert tried[-1] == found

@@ -368,14 +368,17 @@ class _Training:
         rows = np.argsort(-self.tokens, kind="stable")[:size]
 
         def tried(at_once: int) -> None:
+            # What the optimisers and the clipping of gradients need later.
+            room = [torch.empty_like(weight) for weight in self.model.parameters() for _ in "123"]
             part = slice(0, at_once)
             batch = self.objective.batch(rows, part, generator(self.run, 0, 1))
             self.backward(batch, synchronised=False)
+            del room
 
         drawn = torch.get_rng_state()
         drawn_cuda = torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None
         self.wrapped.train()
-        at_once = micro_batches.largest(
+        at_once, _ = micro_batches.largest(
             tried, min(self.progress.at_once or size, most.stop - most.start)
         )
         if self.fabric.world_size > 1:
@@ -682,9 +685,14 @@ def predict(
         prepared(model, run) as device,
         logs.progress(total=len(examples), label="predict", unit="patients") as bar,
     ):
-        for rows, logits in batched_outputs(model, device, collate, examples, batch_size):
-            scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
-            bar.update(len(rows))
+
+        def score(size: int) -> None:
+            bar.reset()
+            for rows, logits in batched_outputs(model, device, collate, examples, size):
+                scores[rows] = torch.sigmoid(torch.from_numpy(logits)).numpy()
+                bar.update(len(rows))
+
+        micro_batches.largest(score, batch_size)
     return scores
 
 
@@ -692,6 +700,9 @@ def outputs(model: nn.Module, collate: Collate, examples: Examples, run: Trainin
     """Return float32 (n, …): what a network returns for each example, without randomness."""
     begin(run)
     with prepared(model, run) as device:
-        size = PREDICTION_BATCH[device.type]
-        found = batched_outputs(model, device, collate, examples, size)
-        return np.concatenate([output for _, output in found])
+
+        def found(size: int) -> np.ndarray:
+            batches = batched_outputs(model, device, collate, examples, size)
+            return np.concatenate([output for _, output in batches])
+
+        return micro_batches.largest(found, PREDICTION_BATCH[device.type])[1]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from behrt import logs
 from behrt.errors import InputError
 from behrt.evaluation.metrics import sample_metrics
-from behrt.learning import artefacts, parallel
+from behrt.learning import artefacts, micro_batches, parallel
 from behrt.learning.engine import (
     PREDICTION_BATCH,
     Batch,
@@ -222,13 +222,16 @@ def last_logits(
         last = examples.visit_offsets[rows + 1] - 1
         return collate(examples, rows, last, np.arange(len(rows)))
 
-    size = PREDICTION_BATCH[device.type]
     logits = np.zeros((len(examples), examples.n_diseases), dtype=np.float32)
-    for rows, output in batched_outputs(
-        model, device, collate_last, examples, size, *share, task=task
-    ):
-        logits[rows] = output
-        advance(len(rows))
+
+    def predict(size: int) -> None:
+        for rows, output in batched_outputs(
+            model, device, collate_last, examples, size, *share, task=task
+        ):
+            logits[rows] = output
+            advance(len(rows))
+
+    micro_batches.largest(predict, PREDICTION_BATCH[device.type])
     return logits
 
 

@@ -6,10 +6,13 @@ and by what dropout draws.
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
 from behrt.errors import InputError
+
+Result = TypeVar("Result")
 
 
 def parts_of(whole: slice, size: int | None) -> list[slice]:
@@ -26,31 +29,33 @@ def parts_of(whole: slice, size: int | None) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(ends)]
 
 
-def largest(compute: Callable[[int], object], most: int) -> int:
-    """Return how many rows fit into memory at a time, by trial: the most are halved until they fit.
+def largest(compute: Callable[[int], Result], most: int) -> tuple[int, Result]:
+    """Return how many rows fit into memory at a time, by trial, and what was computed.
 
     Args:
-        compute: computes so many rows, and raises `torch.OutOfMemoryError` if they do not fit.
-        most: rows, at least 1.
+        compute: computes so many rows at a time, and raises `torch.OutOfMemoryError` if they do
+            not fit.
+        most: rows, at least 1. They are halved until they fit.
 
     Raises:
         InputError: one does not fit.
     """
     rows = most
-    while not _fits(compute, rows):
+    while (found := _computed(compute, rows)) is None:
         if rows == 1:
             raise InputError(
-                "training",
+                "config, accelerator",
                 "one patient does not fit into the memory of the GPU",
                 "Lower max_length, hidden or layers, or use a GPU with more memory",
             )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
         rows = -(-rows // 2)
-    return rows
+    return rows, found[0]
 
 
-def _fits(compute: Callable[[int], object], rows: int) -> bool:
+def _computed(compute: Callable[[int], Result], rows: int) -> tuple[Result] | None:
     try:
-        compute(rows)
+        return (compute(rows),)
     except torch.OutOfMemoryError:
-        return False
-    return True
+        return None
