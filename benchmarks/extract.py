@@ -1,25 +1,36 @@
-"""Rows per second of the extract stage, compared with DuckDB on the same text (read, type, sort).
+"""The extract stage and DuckDB on the same text: processor time, memory, rows per second.
 
-    python benchmarks/extract.py [--rows 5000000] [--threads 1]
+    python benchmarks/extract.py [--clinical-rows 2000000 20000000] [--repeats 3] [--threads 1]
+                                 [--rows FILE]
 
-Both read one generated Clinical part as loose text, type patid, eventdate and medcode, and write
-Parquet. DuckDB's plain read neither sorts nor counts refused rows; its sorted read orders rows as
-extract does. Each runs in a process of its own, whose peak memory is printed too. Zipped, extract
-alone can read the part.
+Both read one generated Clinical part, convert patid, eventdate and medcode, sort the rows by shard
+and by these columns, and write Parquet (zstd). DuckDB is given the types, the format of dates and
+that there are no quotes, which is its fastest way; it keeps no count of refused rows. From a zip,
+which it cannot read, its time includes unpacking by Python's zipfile. The case "unsorted" compares
+DuckDB without its sort to the extract stage, which always sorts.
+
+Each runs in a process of its own; its processor time, user and system, is that of the whole
+process, with imports. Runs alternate, and medians count. The rows that both write are compared.
 """
 
 import argparse
 import multiprocessing
 import os
 import resource
+import shutil
+import statistics
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from rows import Row, add_rows_option, write_rows
+
 MEMBER = "benchmark_Extract_Clinical_001.txt"
+ZIP = "part.zip"
+SHARDS = 32
 
 
 def generate(folder: Path, rows: int) -> None:
@@ -55,90 +66,169 @@ def generate(folder: Path, rows: int) -> None:
                 "adid",
             )
             frame.write_csv(file, separator="\t", line_terminator="\r\n", include_header=start == 0)
-    with zipfile.ZipFile(folder / "part.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(folder / ZIP, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.write(folder / MEMBER, MEMBER)
 
 
-def extract(folder: Path, threads: int, *, zipped: bool = False) -> None:
-    os.environ["POLARS_MAX_THREADS"] = str(threads)
+def extract(folder: Path, source: str) -> None:
     from behrt.cprd.databases import GOLD
     from behrt.cprd.extraction import extract_part
 
     extract_part(
-        folder / ("part.zip" if zipped else MEMBER),
-        MEMBER if zipped else None,
-        GOLD.source_tables["clinical"],
+        folder / source,
+        MEMBER if source == ZIP else None,
+        GOLD.source_tables["clinical"].without(GOLD.unread("clinical", None)),
         folder / "extract.parquet",
-        shards=32,
+        shards=SHARDS,
         maximum_refused=0.0,
     )
 
 
-def extract_zipped(folder: Path, threads: int) -> None:
-    extract(folder, threads, zipped=True)
+def extract_loose(folder: Path) -> None:
+    extract(folder, MEMBER)
 
 
-def read_with_duckdb(folder: Path, threads: int, order: str = "") -> None:
+def extract_zipped(folder: Path) -> None:
+    extract(folder, ZIP)
+
+
+def read_with_duckdb(folder: Path, text: Path, order: str = "") -> None:
     import duckdb
 
+    with text.open() as file:
+        names = file.readline().split()
+    types = {"patid": "BIGINT", "eventdate": "DATE", "medcode": "BIGINT"}
+    columns = {name: types.get(name, "VARCHAR") for name in names}
+    threads = int(os.environ["POLARS_MAX_THREADS"])
     duckdb.connect(config={"threads": threads}).execute(
         f"""
         copy (
-            select patid::bigint as patid, strptime(eventdate, '%d/%m/%Y')::date as eventdate,
-                medcode::bigint as medcode, (hash(patid) % 32)::usmallint as shard
-            from read_csv('{folder / MEMBER}', delim='\t', header=true, all_varchar=true, quote='')
+            select patid, eventdate, medcode, (hash(patid) % {SHARDS})::usmallint as shard
+            from read_csv('{text}', delim='\t', header=true, auto_detect=false, quote='',
+                escape='', dateformat='%d/%m/%Y', columns={columns})
             {order}
         ) to '{folder / "duckdb.parquet"}' (format parquet, compression zstd)
         """
     )
 
 
-def read_and_sort_with_duckdb(folder: Path, threads: int) -> None:
-    read_with_duckdb(folder, threads, "order by shard, patid, eventdate, medcode")
+def duckdb_unsorted(folder: Path) -> None:
+    read_with_duckdb(folder, folder / MEMBER)
 
 
-def measure(function: Callable[[Path, int], None], folder: Path, threads: int) -> None:
-    """Run in this fresh process; print seconds and peak memory in MB."""
-    start = time.perf_counter()
-    function(folder, threads)
-    seconds = time.perf_counter() - start
+def duckdb_loose(folder: Path) -> None:
+    read_with_duckdb(folder, folder / MEMBER, "order by shard, patid, eventdate, medcode")
+
+
+def duckdb_zipped(folder: Path) -> None:
+    text = folder / "unpacked" / MEMBER
+    text.parent.mkdir(exist_ok=True)
+    with (
+        zipfile.ZipFile(folder / ZIP) as archive,
+        archive.open(MEMBER) as packed,
+        text.open("wb") as unpacked,
+    ):
+        shutil.copyfileobj(packed, unpacked, 2**20)
+    read_with_duckdb(folder, text, "order by shard, patid, eventdate, medcode")
+    text.unlink()
+
+
+CASES = {
+    "loose": (extract_loose, duckdb_loose),
+    "zipped": (extract_zipped, duckdb_zipped),
+    "unsorted": (extract_loose, duckdb_unsorted),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process used.
+
+    Attributes:
+        seconds: of a processor, user and system.
+        megabytes: the most memory that it had at a time.
+    """
+
+    seconds: float
+    megabytes: float
+
+
+def work(function: Callable[[Path], None], folder: Path) -> None:
+    """Run in this fresh process, and write what it has used."""
+    function(folder)
+    used = resource.getrusage(resource.RUSAGE_SELF)
     scale = 1e6 if sys.platform == "darwin" else 1e3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
-    (folder / "measured").write_text(f"{seconds} {peak}")
+    cost = f"{used.ru_utime + used.ru_stime} {used.ru_maxrss / scale}"
+    (folder / "cost").write_text(cost, encoding="utf-8")
+
+
+def cost_of(function: Callable[[Path], None], folder: Path) -> Cost:
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(function, folder))
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(f"{function.__name__} failed")
+    return Cost(*map(float, (folder / "cost").read_text(encoding="utf-8").split()))
+
+
+def check_rows(folder: Path) -> None:
+    """Exit if the two wrote different rows."""
+    import polars as pl
+
+    columns = pl.col("patid", "eventdate", "medcode").to_physical()
+    mixed = pl.struct(columns).hash().sum()
+    ours, theirs = (
+        pl.scan_parquet(folder / f"{name}.parquet").select(pl.len(), columns.sum(), mixed=mixed)
+        for name in ("extract", "duckdb")
+    )
+    if not ours.collect().equals(theirs.collect()):
+        sys.exit("extract and DuckDB wrote different rows")
+
+
+def compare(folder: Path, rows: int, repeats: int, threads: int) -> list[Row]:
+    """Run all cases on a part with so many rows; print and return the measures."""
+    generating = multiprocessing.get_context("spawn").Process(target=generate, args=(folder, rows))
+    generating.start()
+    generating.join()
+    costs: dict[str, list[tuple[Cost, Cost]]] = {case: [] for case in CASES}
+    for _ in range(repeats):
+        for case, (ours, theirs) in CASES.items():
+            costs[case].append((cost_of(ours, folder), cost_of(theirs, folder)))
+            check_rows(folder)
+    measures = []
+    for case, runs in costs.items():
+        name = f"{rows / 1e6:g} M rows, {case}, {threads} thread{'s' if threads > 1 else ''}"
+        seconds = [statistics.median(run[side].seconds for run in runs) for side in (0, 1)]
+        memory = [statistics.median(run[side].megabytes for run in runs) for side in (0, 1)]
+        rates = [rows / second for second in seconds]
+        peer = "DuckDB, unzipped first" if case == "zipped" else "DuckDB"
+        measures += [
+            Row(name, "extract", "CPU s", *seconds, peer),
+            Row(name, "extract", "rows/CPU s", *rates, peer),
+            Row(name, "peak memory", "MB", *memory, peer),
+        ]
+        print(
+            f"{name:32} extract {seconds[0]:6.2f} CPU s, {rates[0] / 1e6:4.2f} M rows/CPU s, "
+            f"{memory[0]:4.0f} MB   {peer} {seconds[1]:6.2f} CPU s, "
+            f"{rates[1] / 1e6:4.2f} M rows/CPU s, {memory[1]:5,.0f} MB",
+            flush=True,
+        )
+    return measures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--clinical-rows", type=int, nargs="+", default=[2_000_000, 20_000_000])
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    add_rows_option(parser)
     given = parser.parse_args()
-    spawn = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        generating = spawn.Process(target=generate, args=(folder, given.rows))
-        generating.start()
-        generating.join()
-        megabytes = (folder / MEMBER).stat().st_size / 1e6
-        print(f"{given.rows:,} rows, {megabytes:,.0f} MB of text, {given.threads} thread(s)")
-        plain = None
-        for label, function in (
-            ("DuckDB, plain", read_with_duckdb),
-            ("DuckDB, sorted", read_and_sort_with_duckdb),
-            ("extract", extract),
-            ("extract, zipped", extract_zipped),
-        ):
-            process = spawn.Process(target=measure, args=(function, folder, given.threads))
-            process.start()
-            process.join()
-            if process.exitcode:
-                sys.exit(f"{label} failed")
-            seconds, peak = map(float, (folder / "measured").read_text().split())
-            rate = given.rows / seconds
-            plain = plain or rate
-            print(
-                f"{label:16} {rate / 1e6:5.2f} M rows/s  ×{rate / plain:4.2f}  "
-                f"{seconds:6.1f} s  {peak:6,.0f} MB"
-            )
+    os.environ["POLARS_MAX_THREADS"] = str(given.threads)
+    measures = []
+    for rows in given.clinical_rows:
+        with tempfile.TemporaryDirectory() as name:
+            measures += compare(Path(name), rows, given.repeats, given.threads)
+    write_rows(given.rows, measures)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Rows in any order to one Parquet file, sorted by shard, in memory that does not grow with it."""
 
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +91,11 @@ def _by_shard(rows: pl.DataFrame, shards: int | None) -> list[pl.DataFrame]:
     if shards is None:
         return [rows]
     shard = rows.select(shard_of(pl.col("patid"), shards)).to_series().to_numpy()
-    ordered = rows[np.argsort(shard, kind="stable")]  # a radix sort
-    ends = np.cumsum(np.bincount(shard, minlength=shards)).tolist()
-    return [ordered[start:end] for start, end in pairwise([0, *ends])]
+    order = np.argsort(shard, kind="stable")  # a radix sort
+    ordered = rows[pl.Series(order.astype(np.uint32))]
+    counts = np.bincount(shard, minlength=shards)
+    starts = np.cumsum(counts) - counts
+    return [ordered.slice(*place) for place in zip(starts.tolist(), counts.tolist(), strict=True)]
 
 
 def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
