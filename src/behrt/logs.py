@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 Item = TypeVar("Item")
 
@@ -136,7 +135,11 @@ class _ProgressFile:
 def above_bars() -> AbstractContextManager[None]:
     """Write the log lines of a block above a progress bar on the terminal, not through it."""
     on_terminal = any(type(handler) is logging.StreamHandler for handler in logger.handlers)
-    return logging_redirect_tqdm([logger]) if on_terminal else nullcontext()
+    if not on_terminal:
+        return nullcontext()
+    from tqdm.contrib.logging import logging_redirect_tqdm  # imports asyncio
+
+    return logging_redirect_tqdm([logger])
 
 
 def progress(

@@ -12,7 +12,7 @@ from behrt.cprd.row_order import sort_rows
 from behrt.hashing import shard_of
 
 ROW_GROUP_ROWS = 2**20
-HELD_BYTES = 24 * 2**20
+HELD_BYTES = 8 * 2**20
 """Of rows in memory before they are moved to disk."""
 
 
@@ -40,11 +40,13 @@ def write_sharded(
         held, places = _move(frames, unsorted, empty.to_arrow().schema, shards, held_bytes)
         shard_column = [] if shards is None else [pl.Series("shard", [], dtype=pl.UInt16)]
         written = empty.with_columns(shard_column).to_arrow().schema
+        # Arrow's own pool keeps what was freed
+        pool = pa.system_memory_pool()
         with (
             pa.OSFile(str(unsorted)) as file,
-            pq.ParquetWriter(path, written, compression="zstd") as writer,
+            pq.ParquetWriter(path, written, compression="zstd", memory_pool=pool) as writer,
         ):
-            moved = pa.ipc.open_file(file)
+            moved = pa.ipc.open_file(file, memory_pool=pool)
             for shard, (last, numbers) in enumerate(zip(held, places, strict=True)):
                 batches = [_frame(moved.get_batch(number)) for number in numbers]
                 rows = sort_rows(pl.concat([empty, *batches, *last]))

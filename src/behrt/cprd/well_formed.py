@@ -1,8 +1,8 @@
-"""Blocks of text in which nothing is unusual, parsed in one pass.
+"""Batches of text in which nothing is unusual, parsed in one pass.
 
-Most blocks of a delivery are such: every line has the fields of the header, and every number is
-one. They are read here, several times as fast as by `behrt.cprd.text.split_columns`, which reads
-any block and finds the rows that must be refused.
+In most batches of a delivery, every line has the fields of the header, and every number is one.
+Any other batch is read by `behrt.cprd.text.split_columns`, so that its rows can be refused one by
+one.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,10 @@ _READ_AS: Mapping[ColumnType, type[pl.DataType]] = {
 
 
 def can_be_read(types: Mapping[str, ColumnType]) -> bool:
-    """Return whether `read_well_formed` reads such a table: its first column has numbers.
+    """Return whether `read_well_formed` reads a table with these columns.
 
-    Not one with a year, in which 0 is blank, so that its text matters.
+    The first column must be a number, since a text may be the header line again. There must be no
+    year: there, the text 0 is blank, and 00 is not.
     """
     return next(iter(types.values())) in ("id", "integer") and "year" not in types.values()
 
@@ -41,8 +42,8 @@ def read_well_formed(
 
     Returns:
         ids (Int64) and integers (Int32), not negative; dates and texts (String), not empty; blank
-        is null. None if the text is not ASCII, has a NUL byte or a space, if a line is blank or
-        has more or fewer fields than the header, or if a number cannot be read.
+        is null. None if a byte is not ASCII, or is NUL or a space, if a line is blank or has more
+        or fewer fields than the header, or if a number cannot be read.
     """
     if not is_regular(text, len(header), plain=True):
         return None
