@@ -44,7 +44,7 @@ rule cohort_shard:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=20, jobs=len(SHARDS)),
+        mem_mb=memory(1000, per_mb=10, jobs=len(SHARDS)),
         runtime=minutes(15, per_mb=0.2, jobs=len(SHARDS)),
     params:
         content=lambda wildcards: content_of(AURUM.get("merged_practices")),

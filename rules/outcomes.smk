@@ -93,7 +93,7 @@ rule admissions:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=60, jobs=len(SHARDS)),
+        mem_mb=memory(1000, per_mb=20, jobs=len(SHARDS)),
         runtime=minutes(15, per_mb=1, jobs=len(SHARDS)),
     params:
         shard=lambda wildcards: int(wildcards.shard),

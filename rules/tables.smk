@@ -22,7 +22,7 @@ rule table:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=40),
+        mem_mb=memory(1000, per_mb=10),
         runtime=minutes(30, per_mb=1),
     params:
         content=lambda wildcards: content_of(*inputs_of(table_of(wildcards)).values()),

@@ -20,7 +20,7 @@ rule task:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=30),
+        mem_mb=memory(1000, per_mb=15),
         runtime=minutes(15, per_mb=1),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),
