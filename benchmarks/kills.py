@@ -288,12 +288,12 @@ def main() -> None:
     kills = sum(happened[name] for name in SIGNALS)
     print(", ".join(f"{count} × {what}" for what, count in happened.items() if count))
     case = f"{kills} kills of {' '.join(given.configfile)}, {given.cores} cores"
+    hung = kills - happened["stopped within a minute"]
     rows = [
         Row(case, "files that differ from an undisturbed run", "files", different),
-        Row(case, "restarts that needed --unlock", "restarts", happened["locked"]),
-        Row(
-            case, "half-written files found, and replaced", "files", happened["half-written files"]
-        ),
+        Row(case, "runs that did not stop within a minute", "runs", hung),
+        Row(case, "restarts after `--unlock`", "restarts", happened["locked"]),
+        Row(case, "half-written files at a kill", "files", happened["half-written files"]),
     ]
     write_rows(given.rows, rows)
     sys.exit(different > 0)
