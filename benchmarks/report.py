@@ -109,12 +109,13 @@ BENCHMARKS = (
 START = """\
 # Benchmarks
 
-`make bench` wrote this page: it runs these benchmarks, each beside its peers on the same work, and
-`make bench BENCH=quick` runs them with smaller sizes, in a few minutes. Numbers are medians where
-a benchmark ran several times. *Better by* is the peer's number over this project's, or the other
-way round of a rate (a unit with a slash): above 1, this project is ahead. CPU s are
-seconds of a processor, user and system, of child processes too; they depend little on what else
-the machine does. The docstring of each program of `benchmarks/` describes what it compares.
+`make bench` writes this page: it runs these benchmarks, each beside its peers on the same work.
+`make bench BENCH=quick` runs smaller sizes, in a few minutes, and `python benchmarks/report.py
+--only NAME` one of them. Numbers are medians where a benchmark runs several times. *Better by* is
+the peer's number over this project's, or the other way round of a rate (a unit with a slash): above
+1, this project is ahead. CPU s are seconds of a processor, user and system, also of child
+processes; they depend little on what else the machine does. The docstring of each program of
+`benchmarks/` describes what it compares.
 """
 
 
