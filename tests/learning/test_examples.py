@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.examples import Examples
+from behrt.ragged import ragged_ranges
 
 N_DISEASES = 6
 CODES = st.sets(st.integers(0, N_DISEASES - 1), min_size=1)

@@ -24,8 +24,9 @@ from behrt.learning.engine import (
     batched_outputs,
     prepared,
 )
-from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.examples import Examples
 from behrt.learning.histories import NO_CUT, Histories
+from behrt.ragged import ragged_ranges
 
 if TYPE_CHECKING:  # its import takes longer than many predictions
     from lightning_fabric import Fabric

@@ -15,8 +15,9 @@ from meds.schema import death_code
 
 from behrt import hashing
 from behrt.errors import InputError
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.examples import Examples
 from behrt.learning.load import load_examples
+from behrt.ragged import ragged_ranges, ragged_take
 from behrt.sequences.tasks import label_ends
 from behrt.tasks import Task
 

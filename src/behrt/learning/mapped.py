@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from behrt.files import keep_private
-from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.examples import Examples
+from behrt.ragged import ragged_ranges
 
 LEVELS = {
     "visit_offsets": ("visit_day", "visit_age"),

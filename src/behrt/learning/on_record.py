@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from behrt.learning.examples import Examples, ragged_ranges
+from behrt.learning.examples import Examples
+from behrt.ragged import ragged_ranges
 
 
 @dataclass(frozen=True)

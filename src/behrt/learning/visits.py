@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.examples import Examples
+from behrt.ragged import ragged_ranges, ragged_take
 
 DAYS_A_YEAR = 365.25
 

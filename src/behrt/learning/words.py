@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from behrt.errors import InputError
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.examples import Examples
 from behrt.learning.packing import pack
+from behrt.ragged import ragged_ranges, ragged_take
 from behrt.sequences.vocabulary import CLS, FIRST_DISEASE, MASK, PAD, SEP
 from behrt.settings.behrt import Masking, Settings
 

@@ -16,9 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from behrt.learning.dropout import dropout
-from behrt.learning.examples import Examples, ragged_ranges, ragged_take
+from behrt.learning.examples import Examples
 from behrt.learning.trained import Trained, start_at_prevalence
 from behrt.learning.value_rows import ValueRows
+from behrt.ragged import ragged_ranges, ragged_take
 from behrt.settings.base import Count, Distinct, Section, ShareBelowOne
 
 PAD = 0

@@ -34,7 +34,7 @@ from behrt.learning.encoder import (
     token_types,
 )
 from behrt.learning.engine import TrainingRun
-from behrt.learning.examples import Examples, ragged_take
+from behrt.learning.examples import Examples
 from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
 from behrt.learning.histories import Histories
 from behrt.learning.on_record import on_record
@@ -42,6 +42,7 @@ from behrt.learning.time_scales import between, rotation_of
 from behrt.learning.value_rows import ValueRows
 from behrt.learning.visits import DAYS_A_YEAR
 from behrt.learning.words import packed_rows, words_of, words_of_cuts
+from behrt.ragged import ragged_take
 from behrt.sequences.vocabulary import FIRST_DISEASE
 from behrt.settings.forecast import Settings
 from behrt.settings.training import Optimisation

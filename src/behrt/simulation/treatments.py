@@ -16,6 +16,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
+from behrt.ragged import ragged_ranges
 from behrt.settings.simulation import ConceptProcess
 from behrt.simulation.days import YEAR, pack, unpack
 from behrt.simulation.histories import Histories
@@ -197,7 +198,7 @@ def _lasting(
     last = np.floor((end - phase) / settings.issue_days).astype(np.int64)
     count = np.maximum(last - first + 1, 0)
     episode = np.repeat(np.arange(len(row)), count)
-    number = first[episode] + np.arange(len(episode)) - np.repeat(np.cumsum(count) - count, count)
+    number, _ = ragged_ranges(first, count)
     due = np.floor(phase[episode] + number * settings.issue_days).astype(np.int64)
     at, of = row[episode], treatment[episode]
     issued = histories.uniform("issued", at, of, number) < settings.adherence
@@ -219,8 +220,7 @@ def _courses(
     first = np.cumsum(size) - size
     copies = size[histories.disease]
     record = np.repeat(np.arange(len(histories.row)), copies)
-    which = first[histories.disease[record]] + np.arange(len(record))
-    which -= np.repeat(np.cumsum(copies) - copies, copies)
+    which, _ = ragged_ranges(first[histories.disease], copies)
     treatment = chosen[which]
     row, day = histories.row[record], histories.day[record]
     started, lag, issues = (
@@ -231,7 +231,7 @@ def _courses(
     begin = day + _drawn_days(histories.uniform("lag", row, treatment, day), lag[kept])
     count = issues[kept].astype(np.int64)
     course = np.repeat(np.arange(len(row)), count)
-    number = np.arange(len(course)) - np.repeat(np.cumsum(count) - count, count)
+    number, _ = ragged_ranges(np.zeros(len(row), dtype=np.int64), count)
     return row[course], treatment[course], begin[course] + number * _COURSE_DAYS
 
 
