@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from behrt.errors import InputError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 inflating: Any = zlib
 with suppress(ImportError):  # unpacks the same bytes in a third of the time
@@ -179,7 +176,7 @@ class _Deflated(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         """Unpack up to the buffer's length of bytes; 0 is the end."""
         with memoryview(buffer) as target:
             block = self._unpack(min(len(target), self._left))
