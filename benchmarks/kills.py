@@ -175,7 +175,7 @@ def moments(times: list[float], kills: int, seed: int) -> list[Moment]:
 def wait(run: Run, process: "subprocess.Popen[bytes]", moment: Moment, total: int) -> None:
     """Return when the moment has come, or the run has ended.
 
-    At the last of `total` jobs, the moment comes at once, so that no kill is left over.
+    At the last of `total` jobs, the moment comes at once, so that every kill takes place.
     """
     jobs, logged = max(moment.jobs or 0, run.finished()), run.logged()
     due = time.monotonic() + moment.seconds if moment.jobs is None else None

@@ -101,7 +101,7 @@ BENCHMARKS = (
     Benchmark(
         "kills",
         "A run that is killed and resumed",
-        full=("--kills", "10"),
+        full=("--seed", "2", "--undisturbed-cores", "3"),
         quick=("--kills", "2"),
     ),
 )
@@ -112,9 +112,9 @@ START = """\
 `make bench` writes this page: it runs these benchmarks, each beside its peers on the same work.
 `make bench BENCH=quick` runs smaller sizes, in a few minutes, and `python benchmarks/report.py
 --only NAME` one of them. Numbers are medians where a benchmark runs several times. *Better by* is
-the peer's number over this project's, or the other way round of a rate (a unit with a slash): above
-1, this project is ahead. CPU s are seconds of a processor, user and system, also of child
-processes; they depend little on what else the machine does. The docstring of each program of
+the peer's number over this project's, and for rates (units with a slash) this project's over the
+peer's: above 1, this project is ahead. CPU s are seconds of a processor, user and system, also of
+child processes; they depend little on what else the machine does. The docstring of each program of
 `benchmarks/` describes what it compares.
 """
 
@@ -209,8 +209,8 @@ def section(benchmark: Benchmark, size: str) -> str:
     load = os.getloadavg()[0]
     command, rows, seconds = run(benchmark, size)
     return (
-        f"`{command}`, in {seconds / 60:.1f} minutes, with {load:.1f} processes of other programs "
-        f"at the start.\n\n{table(rows)}"
+        f"`{command}`, in {seconds / 60:.1f} minutes; load average at the start: {load:.1f}."
+        f"\n\n{table(rows)}"
     )
 
 

@@ -204,9 +204,8 @@ def main() -> None:
                 speed = statistics.median(measured)
                 print(f"  {task}: {name:22} {speed:9,.0f} tokens/s  x{speed / base:.2f}")
                 if name != PLAIN:
-                    case = (
-                        f"{settings.hidden}/{settings.layers}, {chosen.threads} thread(s), {name}"
-                    )
+                    threads = f"{chosen.threads} thread{'s' * (chosen.threads > 1)}"
+                    case = f"{settings.hidden}/{settings.layers}, {threads}, {name}"
                     measures.append(Row(case, task, "tokens/CPU s", speed, base, PLAIN))
     write_rows(chosen.rows, measures)
 

@@ -20,7 +20,7 @@ rule resources:
     params:
         content=lambda wildcards: content_of(f"{RESULTS}/benchmarks"),
         benchmarks=f"{RESULTS}/benchmarks",
-        logs=f"{RESULTS}/logs",
+        log_folder=f"{RESULTS}/logs",
         flow=f"{RESULTS}/cohort/flow.parquet",
         requests=lambda wildcards: requests_of(
             workflow.rules, Path(RESULTS, "benchmarks"), RESULTS

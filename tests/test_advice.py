@@ -28,7 +28,7 @@ def frames(jobs: list[tuple[object, ...]] = JOBS) -> tuple[pl.DataFrame, pl.Data
         read_mb=pl.lit(0.0),
         written_mb=pl.lit(0.0),
     )
-    measured = frame.select(benchmark_files.SCHEMA.names())
+    measured = frame.select(set(benchmark_files.SCHEMA.names()) - {"path", "end"})
     requested = frame.drop_nulls("asked_mb").select(REQUESTS.names()).cast(dict(REQUESTS))
     return measured, requested
 

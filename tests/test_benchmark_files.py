@@ -24,7 +24,10 @@ def test_each_file_is_one_row(tmp_path: Path) -> None:
     write(tmp_path / "protocols/paper/pretrain/mlm.jsonl", max_rss="NA", cpu_time="NA")
     jobs = benchmark_files.read(tmp_path)
     assert jobs.schema == SCHEMA
-    assert jobs.rows() == [
+    paths = ["finetune/T2/behrt.jsonl", "meds.jsonl", "protocols/paper/pretrain/mlm.jsonl"]
+    assert jobs["path"].to_list() == paths
+    assert jobs["end"].to_list() == [(tmp_path / path).stat().st_mtime for path in paths]
+    assert jobs.drop("path", "end").rows() == [
         ("", "finetune", "T2/behrt", 60.0, 1.25, 300.5, 4.0, 0.5),
         ("", "meds", "", 2.5, 1.25, 300.5, 4.0, 0.5),
         ("protocols/paper/", "pretrain", "mlm", 2.5, None, None, 4.0, 0.5),

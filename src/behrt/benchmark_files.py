@@ -18,6 +18,8 @@ SCHEMA = pl.Schema(
         "variant": pl.String,
         "rule": pl.String,
         "job": pl.String,
+        "path": pl.String,
+        "end": pl.Float64,
         "seconds": pl.Float64,
         "cpu_seconds": pl.Float64,
         "max_rss_mb": pl.Float64,
@@ -31,8 +33,9 @@ SCHEMA = pl.Schema(
 * rule: the name of the rule.
 * job: the wildcards of the job, as in the path of its file, such as `T2/behrt`; empty for a rule
   with one job.
-* seconds, cpu_seconds: wall time, and user and system time. The processor time of the first
-  fraction of a second, in which a job starts, is not in the latter.
+* path: of the file, below `benchmarks/`; end: when it was written, in seconds since 1970.
+* seconds, cpu_seconds: wall time, and user and system time. The latter is sampled, every half a
+  second and after 15 seconds every 30 seconds: what a job takes after the last sample is not in it.
 * max_rss_mb: the largest resident memory of the job and its children, sampled; MiB.
 * read_mb, written_mb: from and to disks, without what the system had in memory; MiB.
 """
@@ -73,10 +76,10 @@ def read(folder: Path) -> pl.DataFrame:
     """
     rows = []
     for path in sorted(folder.rglob("*.jsonl")):
-        names = dict(
-            zip(("variant", "rule", "job"), name_of(path.relative_to(folder)), strict=True)
-        )
-        rows.append(names | _measures(path, path.relative_to(folder).as_posix()))
+        name = path.relative_to(folder)
+        variant, rule, job = name_of(name)
+        names = {"variant": variant, "rule": rule, "job": job, "path": name.as_posix()}
+        rows.append({**names, "end": path.stat().st_mtime, **_measures(path, name.as_posix())})
     return pl.DataFrame(rows, schema=SCHEMA)
 
 

@@ -1,7 +1,7 @@
 """The hash of every file of a run, to compare two runs.
 
     python -m behrt.checksums results/demo                              # prints the list
-    python -m behrt.checksums results/demo --against docs/checksums/demo.csv
+    python -m behrt.checksums results/demo --against docs/checksums/demo/checksums.csv
 
 Two runs with the same configuration, seed and versions have the same files (docs/reproducibility.md
 states what depends on the processor).

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 
 from behrt.resources import input_mb
@@ -43,7 +44,7 @@ def requests_of(rules: Iterable[Any], benchmarks: Path, run: str) -> list[dict[s
             inputs = rule.expand_input(wildcards)[0]
             asked = rule.expand_resources(wildcards, inputs, 1)
             least = rule.expand_resources(wildcards, [], 1)
-        except Exception:
+        except WorkflowError:  # the configuration no longer has what it reads
             continue
         rows.append(
             {

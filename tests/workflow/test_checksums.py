@@ -1,4 +1,4 @@
-"""What a finished run says of itself: the hashes of its files, and the page of its time and memory.
+"""The hashes of the files of a finished run, and the page of its time and memory.
 
 docs/checksums/ has the hashes and scores of two runs. `make checksums` makes them again.
 """

@@ -30,7 +30,11 @@ STAND_INS = {
         fi
         echo $number
     """,
-    "qstat": '[ ! -f "$here/$2.status" ]',
+    "qstat": """
+        [ ! -f "$here/no_master" ] || { echo "error: unable to send message" >&2; exit 1; }
+        [ ! -f "$here/$2.status" ] || { echo "Following jobs do not exist:" >&2; exit 1; }
+        cat "$here/$2.reason" 2> /dev/null || true
+    """,
     "qacct": 'echo "failed       0"; echo "exit_status  $(cat "$here/$2.status")"',
 }
 
@@ -82,9 +86,22 @@ def test_grid_engine_receives_slots_memory_per_slot_and_gpus(
     for expected in (f"-l h_rt={LONGEST * 60} ", "-l h_vmem=2001M ", "-pe smp 4 ", "-l gpu=1 "):
         assert expected in call
     assert call.endswith(f" {script}\n")
-    status = [PROFILES / "sge" / "status.sh", "1"]
-    state = subprocess.run(status, capture_output=True, text=True, check=True).stdout
-    assert state == "failed\n"
+
+
+def test_the_state_of_a_job_of_grid_engine(grid_engine: Path) -> None:
+    def state() -> str:
+        command = [PROFILES / "sge" / "status.sh", "1"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert state() == "running"
+    (grid_engine / "1.reason").write_text("error reason    1: can't chdir\n")
+    assert state() == "failed"
+    (grid_engine / "1.status").write_text("0\n")
+    assert state() == "success"
+    (grid_engine / "1.status").write_text("137\n")
+    assert state() == "failed"
+    (grid_engine / "no_master").touch()
+    assert state() == "running"
 
 
 def test_the_profiles_of_clusters_agree() -> None:

@@ -57,11 +57,9 @@ def measure(run: Path, stages: Sequence[Stage]) -> tuple[pl.DataFrame, dict[str,
         return next((stage for form, stage in patterns if form.fullmatch(name)), OTHER)
 
     folder = run / "benchmarks"
-    measured = sorted(folder.rglob("*.jsonl"))  # in the order of `benchmark_files.read`
-    jobs = benchmark_files.read(folder).with_columns(
-        pl.Series("stage", [stage_of(path) for path in measured], pl.String),
-        pl.Series("end", [path.stat().st_mtime for path in measured], pl.Float64),
-    )
+    jobs = benchmark_files.read(folder)
+    stage = pl.Series("stage", [stage_of(folder / path) for path in jobs["path"]], pl.String)
+    jobs = jobs.with_columns(stage)
     disk: Counter[str] = Counter()
     for path in artefacts(run):
         disk[stage_of(run / path)] += (run / path).stat().st_size

@@ -73,6 +73,7 @@ _ALWAYS = {
     "checksums.csv": "it holds hashes of files with rows of patients",
     "logs": "they are for those who run the workflow",
     "performance.html": "it holds timings of the machine",
+    "resources.csv": "it holds timings of the machine",
     "provenance.html": "it shows when and where the run took place; make it again outside",
 }
 _FIRST = ("cohort_flow", "population", "table1", "table2", "diseases")

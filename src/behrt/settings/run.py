@@ -86,7 +86,8 @@ class RunSettings(Section):
     keep_text: bool = True
     """Whether the simulated text and the rows extracted from delivered files are kept. With false,
     each is deleted when all jobs of the command that read it are done; delivered files never are.
-    A later command that needs it, for another target, makes it again."""
+    A later command that needs it, for another target, makes it again, and all that depends on
+    it."""
 
     caliber: str | None = None
     """A folder with code lists laid out as the CALIBER repository's (dictionary.csv,
