@@ -72,7 +72,7 @@ OPTIMISATION = Optimisation(epochs=4, batch_size=10, learning_rate=0.3)
 def train(folder: Path, **changes: Any) -> None:
     run = TrainingRun(
         folder,
-        Compute(changes.pop("seed", 1), precision="32-true"),
+        Compute(changes.pop("seed", 1), precision="32-true", at_once=changes.pop("at_once", None)),
         checkpoint_seconds=0.0,
         unpromising=changes.pop("unpromising", None),
     )
@@ -366,3 +366,41 @@ def test_a_batch_that_does_not_fit_into_memory_is_computed_in_parts(
         metrics(tmp_path / "whole"), metrics(tmp_path / "parts"), strict=True
     ):
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+# Six steps an epoch: in the middle of one, and after its evaluation.
+@pytest.mark.parametrize("saves", [4, 7])
+def test_a_training_that_resumes_tries_again_with_the_configured_number(
+    tmp_path: Path,
+    interrupt: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    saves: int,
+) -> None:
+    monkeypatch.setattr(engine, "TRIED_ON", ("cpu",))
+    without_dropout = Settings(rate=0.0)
+    train(tmp_path / "whole", settings=without_dropout)
+    interrupt(saves)
+    with pytest.raises(InterruptionError):
+        train(tmp_path / "parts", settings=without_dropout)
+    interrupt(-1)
+    with caplog.at_level(logging.INFO, logger="behrt"):
+        train(tmp_path / "parts", settings=without_dropout, at_once=2)
+    assert "2 of 10 patients of a batch are computed at a time" in caplog.text
+    for expected, found in zip(
+        metrics(tmp_path / "whole"), metrics(tmp_path / "parts"), strict=True
+    ):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_trial_of_a_training_that_resumes_changes_no_byte(
+    tmp_path: Path, interrupt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path / "whole")
+    interrupt(4)
+    with pytest.raises(InterruptionError):
+        train(tmp_path / "parts")
+    interrupt(-1)
+    monkeypatch.setattr(engine, "TRIED_ON", ("cpu",))
+    train(tmp_path / "parts")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")

@@ -288,7 +288,6 @@ class _Progress:
     best: dict[str, Tensor] | None = None
     best_epoch: int = 0
     best_score: float = 0.0
-    at_once: int | None = None
     lines: list[str] = field(default_factory=list)
 
 
@@ -319,7 +318,8 @@ class _Training:
         if self.fabric.global_rank:  # the first process draws as a single one does
             torch.manual_seed(run.compute.seed + self.fabric.global_rank)
         self.optimisers = _optimisers(model, optimisation)
-        self.progress = _Progress(at_once=run.compute.at_once)
+        self.progress = _Progress()
+        self.at_once = run.compute.at_once
         self.batches = -(-len(objective.train) // optimisation.batch_size)
         self.tokens = _tokens(objective.train)
         self.learned = 0
@@ -361,15 +361,16 @@ class _Training:
 
     def find_at_once(self) -> None:
         """Find by trial how many patients fit into memory at a time: the ones with most words."""
-        if self.fabric.device.type not in TRIED_ON or self.progress.step or self.progress.epoch:
+        if self.fabric.device.type not in TRIED_ON:
             return
         size = min(self.optimisation.batch_size, len(self.tokens))
         most = self.share(size)
         rows = np.argsort(-self.tokens, kind="stable")[:size]
+        copies = range(1 if self.optimisers[0].state else 3)
 
         def tried(at_once: int) -> None:
-            # What the optimisers and the clipping of gradients need later.
-            room = [torch.empty_like(weight) for weight in self.model.parameters() for _ in "123"]
+            # What the clipping of gradients and, if they start, the optimisers need later.
+            room = [torch.empty_like(weight) for weight in self.model.parameters() for _ in copies]
             part = slice(0, at_once)
             batch = self.objective.batch(rows, part, generator(self.run, 0, 1))
             self.backward(batch, synchronised=False)
@@ -378,9 +379,7 @@ class _Training:
         drawn = torch.get_rng_state()
         drawn_cuda = torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None
         self.wrapped.train()
-        at_once, _ = micro_batches.largest(
-            tried, min(self.progress.at_once or size, most.stop - most.start)
-        )
+        at_once, _ = micro_batches.largest(tried, min(self.at_once or size, most.stop - most.start))
         if self.fabric.world_size > 1:
             found = torch.tensor(at_once, device=self.fabric.device)
             at_once = int(parallel.over_all(self.fabric, found, "min"))
@@ -388,7 +387,7 @@ class _Training:
         torch.set_rng_state(drawn)
         if drawn_cuda is not None:
             torch.cuda.set_rng_state(drawn_cuda)
-        self.progress.at_once = at_once
+        self.at_once = at_once
         logger.info("%d of %d patients of a batch are computed at a time", at_once, size)
 
     def share(self, rows: int) -> slice:
@@ -407,7 +406,7 @@ class _Training:
                 ),
                 self.fabric.device.type,
             )
-            for part in micro_batches.parts_of(self.share(len(rows)), self.progress.at_once)
+            for part in micro_batches.parts_of(self.share(len(rows)), self.at_once)
         ]
 
     def backward(self, batch: Batch, synchronised: bool, weight: float = 1.0) -> Tensor:
