@@ -24,9 +24,6 @@ if TYPE_CHECKING:  # its import takes longer than many predictions
     from lightning_fabric import Fabric
     from torch import Tensor
 
-PORT = 29_511
-"""Of the first node, where the processes of several nodes meet."""
-
 
 def is_part() -> bool:
     """Return whether this process is one of several that train a model together."""
@@ -58,6 +55,14 @@ def _stop(*_: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
+def port() -> int:
+    """Return the port of the first node at which the processes of several nodes meet.
+
+    It depends on the job, since several jobs may share that node.
+    """
+    return 29_511 + int(os.environ.get("SLURM_JOB_ID", 0)) % 10_000
+
+
 def command(compute: Compute) -> list[str]:
     """Return the command that runs this script again, once per process."""
     run = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={compute.devices}"]
@@ -67,7 +72,7 @@ def command(compute: Compute) -> list[str]:
     meeting = [
         f"--nnodes={compute.nodes}",
         "--rdzv-backend=c10d",
-        f"--rdzv-endpoint={socket.gethostname()}:{PORT}",
+        f"--rdzv-endpoint={socket.gethostname()}:{port()}",
         f"--rdzv-id={os.environ.get('SLURM_JOB_ID', 'behrt')}",
     ]
     return [*each_node, "--ntasks-per-node=1", *run, *meeting, *sys.argv]
