@@ -1,5 +1,6 @@
 """Examples read back from files: what was stored, cut to the input, in order of subject."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,23 @@ def test_examples_that_stay_on_disk_are_the_same(
         assert found.dtype == expected.dtype, name
         assert found.size == 0 or isinstance(found.base, np.memmap), name
     assert (on_disk.n_diseases, on_disk.concepts) == (in_memory.n_diseases, in_memory.concepts)
+
+
+def test_a_disk_too_full_for_the_examples_is_reported(
+    files: tuple[list[Path], Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shards, _, vocabulary = files
+
+    def full(file: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(load, "MOST_IN_MEMORY", 0)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(mapped.tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(mapped.os, "posix_fallocate", full, raising=False)
+    with pytest.raises(InputError, match="TMPDIR"):
+        load_examples(shards, None, ["train"], vocabulary)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_task_that_does_not_belong_to_the_sequences_is_refused(

@@ -3,6 +3,8 @@
 Nothing here needs torch.
 """
 
+import errno
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from behrt.errors import InputError
 from behrt.files import keep_private
 from behrt.learning.examples import Examples
 from behrt.ragged import ragged_ranges
@@ -32,6 +35,9 @@ def joined(parts: Sequence[Callable[[], Examples]]) -> Examples:
     Args:
         parts: each returns its examples, in order of subject, and is called twice. At least one;
             no two have a row of the same subject.
+
+    Raises:
+        InputError: no space is left for the files.
     """
     with tempfile.TemporaryDirectory(prefix="behrt-") as folder:
         return _Files(Path(folder)).joined(parts)
@@ -40,6 +46,25 @@ def joined(parts: Sequence[Callable[[], Examples]]) -> Examples:
 def _lengths(offsets: np.ndarray) -> np.ndarray:
     """Return int32 (n), the entries between offsets."""
     return np.diff(offsets).astype(np.int32)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Reserve the bytes of a file: a full disk ends a process that writes into a map (SIGBUS)."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # not on this file system
+            return
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            "TMPDIR",
+            "no space is left in the folder for temporary files",
+            "Free some space, or set TMPDIR to a folder on another disk, and run the same command "
+            "again",
+        ) from error
 
 
 class _Files:
@@ -54,9 +79,10 @@ class _Files:
         if size == 0:  # a file without contents cannot be mapped
             return np.zeros(0, dtype)
         path = self.folder / "array"
-        mapped = np.memmap(path, dtype, "w+", shape=(size,))
-        path.unlink()
-        return mapped.view(np.ndarray)
+        with path.open("wb+") as file:
+            path.unlink()
+            _reserve(file.fileno(), size * dtype.itemsize)
+            return np.memmap(file, dtype, "r+", shape=(size,)).view(np.ndarray)
 
     def offsets(self, lengths: np.ndarray) -> np.ndarray:
         """Return int64 (n + 1), the offsets of entries of some lengths."""
