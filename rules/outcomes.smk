@@ -169,7 +169,13 @@ rule outcome_model:
             ),
             per_mb=120,
         ),
-        runtime=minutes(60, per_mb=200),
+        runtime=minutes(
+            60,
+            per_mb=lambda wildcards: training_minutes(
+                FEW_LABEL_MODELS[wildcards.model]["settings"],
+                FEW_LABEL_MODELS[wildcards.model]["training"],
+            ),
+        ),
         gpu=lambda wildcards: int(outcome_compute(wildcards)["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: FEW_LABEL_MODELS[wildcards.model],

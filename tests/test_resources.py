@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from behrt.resources import LONGEST, PROGRAM_MB, input_mb, memory, minutes, training_mb
+from behrt.resources import (
+    LONGEST,
+    PROGRAM_MB,
+    input_mb,
+    memory,
+    minutes,
+    training_mb,
+    training_minutes,
+)
 
 MIB = 2**20
 
@@ -45,6 +53,7 @@ def test_a_request_grows_with_the_input_and_the_attempt(
         assert memory(run, 1000, per_mb=20, jobs=4)(None, read, attempt) == attempt * (1000 + 40)
         assert minutes(run, 15, per_mb=0.5)(None, read, attempt) == attempt * (15 + 4)
         assert memory(run, lambda wildcards: wildcards)(100, read, attempt) == attempt * 100
+    assert minutes(run, 60, per_mb=lambda wildcards: wildcards)(2, read, 1) == 60 + 2 * 8
     assert minutes(run, LONGEST)(None, [], 2) == LONGEST
     missing = [*read, f"{run}/tasks/T1.parquet"]
     assert memory(run, 1000, per_mb=20)(None, missing, 1) == 1000
@@ -58,3 +67,10 @@ def test_a_training_needs_memory_for_a_batch() -> None:
     assert twice == 2 * once
     # 64 patients, 64 words, 2 layers, and of each word 5,624 numbers of 4 bytes
     assert twice == 64 * 64 * 2 * (3000 + 1600 + 1024) * 4 / MIB
+
+
+def test_a_training_needs_time_for_its_epochs_and_its_layers() -> None:
+    shape = {"hidden": 288, "layers": 4, "intermediate": 576}
+    once, twice = (training_minutes(shape, {"epochs": epochs}) for epochs in (5, 10))
+    assert twice == 2 * once == 2 * training_minutes({**shape, "layers": 2}, {"epochs": 10})
+    assert twice > training_minutes({}, {"epochs": 10}) == training_minutes({}, None)

@@ -111,7 +111,7 @@ class Extract(Section):
     """Texts that stand for no value, in addition to the empty one ("NULL", "31/12/9999")."""
 
     megabytes_per_job: NotNegative = 256.0
-    """One job reads at least this much delivered text of a table, in as many files as it takes. A
+    """One job reads about this much delivered text of a table, in as many files as it takes. A
     table has about 64 such jobs at most. 0 reads each file in its own job."""
 
 
