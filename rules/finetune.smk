@@ -36,9 +36,15 @@ rule finetune:
             ),
             per_mb=120,
         ),
-        runtime=minutes(60, per_mb=200),
+        runtime=minutes(
+            60,
+            per_mb=lambda wildcards: training_minutes(
+                settings_for(config, wildcards.model, wildcards.task),
+                training_for(config, wildcards.model, wildcards.task),
+            ),
+        ),
         gpu=gpus,
-        nodes=config["gpu"]["nodes"],
+        nodes=nodes,
     params:
         recipe=lambda wildcards: {
             "kind": EVERY_MODEL[wildcards.model]["kind"],

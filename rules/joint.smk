@@ -37,9 +37,15 @@ rule joint:
             ),
             per_mb=60,
         ),
-        runtime=minutes(60, per_mb=200),
+        runtime=minutes(
+            60,
+            per_mb=lambda wildcards: training_minutes(
+                settings_for(config, key_of(wildcards.joint), ""),
+                training_for(config, key_of(wildcards.joint), ""),
+            ),
+        ),
         gpu=gpus_to_train(config),
-        nodes=config["gpu"]["nodes"],
+        nodes=nodes_to_train(config),
     params:
         recipe=lambda wildcards: {
             "kind": EVERY_MODEL[key_of(wildcards.joint)]["kind"],

@@ -35,9 +35,15 @@ rule pretrain:
             ),
             per_mb=40,
         ),
-        runtime=minutes(60, per_mb=200),
+        runtime=minutes(
+            60,
+            per_mb=lambda wildcards: training_minutes(
+                config["pretrain"]["settings"],
+                pretraining_training(config, pretraining_in(wildcards.pretraining)),
+            ),
+        ),
         gpu=gpus_to_train(config),
-        nodes=config["gpu"]["nodes"],
+        nodes=nodes_to_train(config),
     params:
         recipe=lambda wildcards: {
             "kind": "behrt",

@@ -86,9 +86,15 @@ rule search_trial:
             ),
             per_mb=120,
         ),
-        runtime=minutes(60, per_mb=200),
+        runtime=minutes(
+            60,
+            per_mb=lambda wildcards: training_minutes(
+                SEARCHED[wildcards.searched]["settings"],
+                SEARCHED[wildcards.searched]["training"],
+            ),
+        ),
         gpu=gpus_to_train(config),
-        nodes=config["gpu"]["nodes"],
+        nodes=nodes_to_train(config),
     params:
         searched=lambda wildcards: wildcards.searched,
         recipe=lambda wildcards: {

@@ -43,6 +43,11 @@ def gpus(wildcards):
     return gpus_to_train(config) if on_gpu else 0
 
 
+def nodes(wildcards):
+    """Return the number of nodes that a training of one model for one task requests."""
+    return nodes_to_train(config) if gpus(wildcards) else 1
+
+
 def deaths_read(model):
     """Return the MEDS events as an input, for a model that learns from deaths."""
     if EVERY_MODEL[model]["kind"] not in WITH_TRAJECTORIES:

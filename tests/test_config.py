@@ -23,6 +23,7 @@ from behrt.configuration import (
     gpus_to_train,
     model_folder,
     models_of,
+    nodes_to_train,
     options_for,
     read,
     search_for,
@@ -476,13 +477,19 @@ def test_shipped_kinds_are_checked_without_torch() -> None:
 def test_several_gpus_train_networks_only() -> None:
     gpus = {"accelerator": "gpu", "gpu": {"devices": 4, "nodes": 2}}
     config = read(with_change(gpus), SCHEMA)
-    assert gpus_to_train(config) == 8
-    assert Compute(**compute_for(config, "mlm")).processes == 8
+    assert (gpus_to_train(config), nodes_to_train(config)) == (8, 2)
+    assert compute_for(config, "mlm")["accelerator"] == "gpu"
     for given in (compute_for(config, "history"), compute_for(config, "mlm", on_cpu=True)):
         assert Compute(**given) == Compute(config["seed"], precision=config["precision"])
-    on_cpu = read(with_change({"gpu": {"devices": 4}}), SCHEMA)
-    assert gpus_to_train(on_cpu) == 0
-    assert Compute(**compute_for(on_cpu, "mlm")).processes == 1
+    on_cpu = read(with_change({"gpu": {"devices": 4, "nodes": 2}}), SCHEMA)
+    assert (gpus_to_train(on_cpu), nodes_to_train(on_cpu)) == (0, 1)
+
+
+def test_a_change_of_how_gpus_compute_trains_no_model_again() -> None:
+    one = read(with_change({"accelerator": "gpu"}), SCHEMA)
+    other = {"devices": 4, "nodes": 2, "at_once": 8, "flex_attention": False, "compile": True}
+    several = read(with_change({"accelerator": "gpu", "gpu": other}), SCHEMA)
+    assert compute_for(one, "mlm") == compute_for(several, "mlm")  # a param
 
 
 def test_a_model_may_be_left_out() -> None:

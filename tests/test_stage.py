@@ -14,6 +14,7 @@ import pytest
 
 from behrt import logs, stage
 from behrt.errors import InputError
+from behrt.learning.run import Compute
 from behrt.settings.simulation import Flaws
 
 
@@ -49,6 +50,19 @@ def test_names_become_arguments(tmp_path: Path) -> None:
         "seed": 7,
         "threads": 3,
     }
+
+
+def test_a_job_on_a_gpu_gets_how_it_computes(tmp_path: Path) -> None:
+    seen: list[Compute] = []
+
+    def main(source: Path, parts: list[Path], compute: Compute) -> None:
+        seen.append(compute)
+
+    for accelerator in ("gpu", "cpu"):
+        job = rule(tmp_path / "log", compute={"seed": 1, "accelerator": accelerator})
+        job.config = {"gpu": {"devices": 4, "nodes": 2}}
+        stage.run(main, job)
+    assert [compute.processes for compute in seen] == [8, 1]
 
 
 @dataclass(frozen=True)

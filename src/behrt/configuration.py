@@ -375,7 +375,8 @@ def inputs_for(config: Mapping[str, Any], model: str) -> list[str]:
 def compute_for(config: Mapping[str, Any], model: str, *, on_cpu: bool = False) -> dict[str, Any]:
     """Return how a model is trained and used, as `behrt.learning.run.Compute` takes it.
 
-    Models without `training` use the CPU, whatever the accelerator of the run.
+    Models without `training` use the CPU, whatever the accelerator of the run. A job adds the
+    section `gpu` (`behrt.stage.run`).
 
     Args:
         config: the whole configuration.
@@ -389,7 +390,6 @@ def compute_for(config: Mapping[str, Any], model: str, *, on_cpu: bool = False) 
         "threads": config["training_threads"],
         "precision": config["precision"],
         "accelerator": "gpu" if on_gpu else "cpu",
-        **(config["gpu"] if on_gpu else {}),
     }
 
 
@@ -399,6 +399,12 @@ def gpus_to_train(config: Mapping[str, Any]) -> int:
         return 0
     gpus: int = config["gpu"]["devices"] * config["gpu"]["nodes"]
     return gpus
+
+
+def nodes_to_train(config: Mapping[str, Any]) -> int:
+    """Return the number of nodes that a training requests: one without a GPU."""
+    nodes: int = config["gpu"]["nodes"] if gpus_to_train(config) else 1
+    return nodes
 
 
 def ablated_models(config: Mapping[str, Any]) -> list[str]:

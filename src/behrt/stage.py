@@ -98,6 +98,7 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
     * Inputs and outputs arrive as Path or list[Path].
     * A param that is a mapping arrives as the dataclass that the function's annotation names
       (`typed`); other params arrive as they are. `NOT_ARGUMENTS` are left out.
+    * To a param `compute` with a GPU, the section `gpu` of the configuration is added.
     * A function with an argument `threads` receives the rule's threads, unless a param gives them:
       where they change the result, the result must not depend on `--cores`.
 
@@ -118,12 +119,17 @@ def run(function: Callable[..., None], snakemake: Any) -> None:
 def _run(function: Callable[..., None], snakemake: Any) -> None:
     keep_private()
     # Not a param: what a log may show changes no output, so a change of it must rerun nothing.
-    disclosure = getattr(snakemake, "config", {}).get("disclosure", {})
+    config = getattr(snakemake, "config", {})
+    disclosure = config.get("disclosure", {})
     limits = {name: disclosure[name] for name in ("threshold", "rounding") if name in disclosure}
     logs.start(Path(snakemake.log[0]) if snakemake.log else None, **limits)
     files = {**dict(snakemake.input.items()), **dict(snakemake.output.items())}
     given: dict[str, Any] = {name: _paths(value) for name, value in files.items()}
     params = {name: value for name, value in snakemake.params.items() if name not in NOT_ARGUMENTS}
+    # Not a param: the number of GPUs, and how they compute, changes outputs only by rounding and by
+    # what dropout draws, so a change of it must not train finished models again.
+    if params.get("compute", {}).get("accelerator") == "gpu":
+        params["compute"] = {**params["compute"], **config.get("gpu", {})}
     try:
         given |= arguments(function, params)
         if "threads" in inspect.signature(function).parameters:

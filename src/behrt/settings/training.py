@@ -9,7 +9,8 @@ Accelerator = Literal["cpu", "gpu"]
 
 
 class Gpu(Section):
-    """How networks are trained on GPUs. Nothing here is used with `accelerator: cpu`."""
+    """How networks are trained on GPUs. Nothing here is used with `accelerator: cpu`. A change
+    trains no finished model again."""
 
     devices: Count = 1
     """GPUs per node that train a model together, each on its share of every batch. The result
@@ -29,7 +30,7 @@ class Gpu(Section):
 
     compile: bool = False
     """Whether the layers of the networks are compiled (`torch.compile`), which takes about a minute
-    per training, and pays in long ones. It needs a C compiler on the node."""
+    per training, and saves time in long ones. It needs a C compiler on the node."""
 
 
 class Optimisation(Section):
