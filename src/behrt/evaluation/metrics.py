@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 _COMPARED_AT_ONCE = 2_000_000
-_DISEASES_AT_ONCE = 32
+_POSITIVES_AT_ONCE = 1000
 
 
 def _checked(scores: np.ndarray, labels: np.ndarray, mask: np.ndarray | None) -> None:
@@ -247,11 +247,10 @@ def rank_diseases(
         known: bool (patients, diseases), as `rank` takes it.
         dtype: as `rank` takes it.
     """
-    patients, diseases = scores.shape
+    patients = len(scores)
     rankings = []
-    for start in range(0, diseases, _DISEASES_AT_ONCE):
-        some = slice(start, min(start + _DISEASES_AT_ONCE, diseases))
-        number = some.stop - start
+    for some in _blocks(labels.sum(axis=0)):
+        number = some.stop - some.start
         rankings.append(
             rank(
                 scores[:, some].ravel(),
@@ -265,6 +264,17 @@ def rank_diseases(
             )
         )
     return rankings
+
+
+def _blocks(positives: np.ndarray) -> list[slice]:
+    """Divide diseases into blocks of few positives, whose sums fit in the processor's cache."""
+    blocks, start, held = [], 0, 0
+    for disease, count in enumerate(positives.tolist()):
+        if held and held + count > _POSITIVES_AT_ONCE:
+            blocks.append(slice(start, disease))
+            start, held = disease, 0
+        held += count
+    return [*blocks, slice(start, len(positives))] if len(positives) else blocks
 
 
 def add_up(
