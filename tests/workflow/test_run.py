@@ -113,7 +113,7 @@ def test_requests_are_compared_with_measures_without_a_rerun(editable: Copy) -> 
         "resources", "--cores", "1", *TINY, "--config", "planned_patients=6000"
     )
     assert "Without a measure: 2 jobs." in done.stdout
-    assert "for 6,000 patients, 2 times those of this run" in done.stdout
+    assert "for 6,000 patients, 2.0 times those of this run" in done.stdout
     table = pl.read_csv(editable.results / "resources.csv")
     assert set(table["rule"]) == {path.relative_to(timings).parts[0] for path in jobs_of(timings)}
     assert table.filter(pl.col("advised_gb").is_null()).is_empty()
