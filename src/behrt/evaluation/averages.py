@@ -16,7 +16,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, resampled_means
+from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, resampled_means
 from behrt.evaluation.metrics import rank, rank_diseases
 from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.logs import progress
@@ -212,14 +212,11 @@ def _of_diseases(
     estimates = over_patients.metrics(np.ones((patients, 1), over_patients.dtype))
     drawn: list[list[np.ndarray]] = [[] for _ in LABEL_SETS]
     with progress(total=bootstrap.resamples, label="averages", unit="resamples") as bar:
-        for weights in draws(patients, bootstrap, task):
-            for start in range(0, len(weights), DRAWS_AT_ONCE):
-                some: np.ndarray = weights[start : start + DRAWS_AT_ONCE].T.astype(
-                    over_patients.dtype, order="C"
-                )
-                for found, (values, _) in zip(drawn, over_patients.metrics(some), strict=True):
-                    found.append(values)
-                bar.update(some.shape[1])
+        for weights in drawn_by_patient(patients, bootstrap, task):
+            some = weights.astype(over_patients.dtype, copy=False)
+            for found, (values, _) in zip(drawn, over_patients.metrics(some), strict=True):
+                found.append(values)
+            bar.update(weights.shape[1])
     return [
         _rows(*estimate, np.concatenate(resampled, axis=2), patients, diseases)
         for estimate, resampled in zip(estimates, drawn, strict=True)

@@ -50,6 +50,23 @@ def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray
             yield chunk.astype(np.float64)
 
 
+def drawn_by_patient(
+    patients: int, bootstrap: Bootstrap, name: str, at_once: int = DRAWS_AT_ONCE
+) -> Iterator[np.ndarray]:
+    """Yield `draws` as weights of the patients, a few resamples at a time.
+
+    Args:
+        patients, bootstrap, name: as `draws` takes them.
+        at_once: the most resamples.
+
+    Yields:
+        float64 (patients, r), contiguous.
+    """
+    for weights in draws(patients, bootstrap, name):
+        for start in range(0, len(weights), at_once):
+            yield np.ascontiguousarray(weights[start : start + at_once].T)
+
+
 @lru_cache(maxsize=2)
 def _kept(patients: int, bootstrap: Bootstrap, name: str) -> list[np.ndarray]:
     dtype = np.min_scalar_type(patients)

@@ -21,7 +21,7 @@ import polars as pl
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
 from behrt.evaluation.metrics import add_up
 from behrt.evaluation.recalibration import EDGE
 from behrt.logs import progress
@@ -249,12 +249,10 @@ class CellMeasures:
         patients = self.cells.pairs.shape[1]
         resampled: list[list[np.ndarray]] = [[], [], []]
         with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
-            for weights in draws(patients, bootstrap, task):
-                for start in range(0, len(weights), DRAWS_AT_ONCE):
-                    some = np.ascontiguousarray(weights[start : start + DRAWS_AT_ONCE].T)
-                    for part, values in zip(resampled, self.measure(some), strict=True):
-                        part.append(values)
-                    bar.update(some.shape[1])
+            for weights in drawn_by_patient(patients, bootstrap, task):
+                for part, values in zip(resampled, self.measure(weights), strict=True):
+                    part.append(values)
+                bar.update(weights.shape[1])
         estimates = [values[:, 0] for values in self.measure(np.ones((patients, 1)))]
         return estimates, [interval(np.concatenate(part, axis=1).T) for part in resampled]
 

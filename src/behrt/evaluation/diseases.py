@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics, rank_diseases
 from behrt.evaluation.tidy import DECIMALS
@@ -110,14 +110,12 @@ def score_diseases(
     done = 0
     rankings = rank_diseases(scores[:, chosen], labels[:, chosen])
     with progress(total=bootstrap.resamples, label="diseases", unit="resamples") as bar:
-        for weights in draws(len(labels), bootstrap, task) if rankings else ():
-            for start in range(0, len(weights), DRAWS_AT_ONCE):
-                some = np.ascontiguousarray(weights[start : start + DRAWS_AT_ONCE].T)
-                found = [np.stack(ranking.metrics(some)[:2]) for ranking in rankings]
-                rows = slice(done, done + some.shape[1])
-                resampled[:, rows] = np.concatenate(found, axis=1).swapaxes(1, 2)
-                done += some.shape[1]
-                bar.update(some.shape[1])
+        for weights in drawn_by_patient(len(labels), bootstrap, task) if rankings else ():
+            found = [np.stack(ranking.metrics(weights)[:2]) for ranking in rankings]
+            rows = slice(done, done + weights.shape[1])
+            resampled[:, rows] = np.concatenate(found, axis=1).swapaxes(1, 2)
+            done = rows.stop
+            bar.update(weights.shape[1])
     estimates, moved, kinds = estimate(labels, scores, chosen, rules)
     # The middle of an interval would show what the estimate does not.
     return estimates, resampled + moved[:, np.newaxis], kinds

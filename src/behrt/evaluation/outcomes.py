@@ -22,7 +22,7 @@ import polars as pl
 from scipy.special import logit
 
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
 from behrt.evaluation.calibration import Cells, intercept_and_slope
 from behrt.evaluation.decision import MODEL, RECALIBRATED
 from behrt.evaluation.metrics import rank
@@ -118,11 +118,9 @@ def scores_of(
     estimates = np.stack([m.measure(np.ones((patients, 1)))[:, 0] for m in measuring])
     resampled: list[np.ndarray] = []
     with progress(total=bootstrap.resamples, label=name, unit="resamples") as bar:
-        for weights in draws(patients, bootstrap, name):
-            for start in range(0, len(weights), _DRAWS_AT_ONCE):
-                some = np.ascontiguousarray(weights[start : start + _DRAWS_AT_ONCE].T)
-                resampled.append(np.stack([m.measure(some) for m in measuring]))
-                bar.update(some.shape[1])
+        for weights in drawn_by_patient(patients, bootstrap, name, _DRAWS_AT_ONCE):
+            resampled.append(np.stack([m.measure(weights) for m in measuring]))
+            bar.update(weights.shape[1])
     drawn = np.concatenate(resampled, axis=2)
     rows = []
     for place, (model, risks, group) in enumerate(keys):

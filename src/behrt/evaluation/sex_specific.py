@@ -9,7 +9,7 @@ import polars as pl
 from behrt.caliber.sex_specific import SEXES, SexSpecific
 from behrt.disclosure import Rules, hide_parts, is_small, with_shares
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import DRAWS_AT_ONCE, Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
 from behrt.evaluation.metrics import disease_metrics, rank_diseases
 from behrt.evaluation.patients import multi_hot, read_held_out
@@ -121,13 +121,11 @@ def tabulate_model(
     own_sex = np.array([disease.own for disease in diseases]) == sexes[known_sex, np.newaxis]
     columns = [disease.disease for disease in diseases]
     rankings = rank_diseases(scores[known_sex][:, columns], own_sex)
-    for weights in draws(len(sexes), bootstrap, task) if diseases else ():
-        for start in range(0, len(weights), DRAWS_AT_ONCE):
-            some = weights[start : start + DRAWS_AT_ONCE, known_sex]
-            transposed = np.ascontiguousarray(some.T)
-            found = [ranking.metrics(transposed)[1] for ranking in rankings]
-            resampled[done : done + len(some)] = np.concatenate(found).T
-            done += len(some)
+    for weights in drawn_by_patient(len(sexes), bootstrap, task) if diseases else ():
+        of_known_sex = weights[known_sex]
+        found = [ranking.metrics(of_known_sex)[1] for ranking in rankings]
+        resampled[done : done + weights.shape[1]] = np.concatenate(found).T
+        done += weights.shape[1]
     low, high = interval(resampled) if len(diseases) else (np.empty(0), np.empty(0))
     rows = []
     for column, disease in enumerate(diseases):
