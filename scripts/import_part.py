@@ -6,12 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from behrt import logs, stage
-from behrt.files import write_json
-from behrt.logs import logger
+from behrt import stage
 from behrt.sources import meds, omop
 from behrt.sources.codes import Codes
-from behrt.sources.records import Tally, read_files, write_records
+from behrt.sources.records import Tally, import_files
 
 
 def main(
@@ -37,14 +35,7 @@ def main(
             return meds.read_batches(source, codes, meds.Structure.read(structure), tally)
         return omop.read_batches(source, table, condition, tally, blank)
 
-    tallies = [Tally(source.name) for source in sources]
-    batches = read_files(sources, tallies, read, maximum_refused)
-    write_records(batches, records, shards)
-    write_json({"table": table, "parts": [tally.manifest() for tally in tallies]}, manifest)
-    for tally in tallies:
-        refused = logs.count(tally.rows_read - tally.rows_kept)
-        kept = logs.count(tally.rows_kept)
-        logger.info("import %s: %s rows kept, %s refused", tally.file, kept, refused)
+    import_files(sources, read, records, manifest, table, shards, maximum_refused, "import")
 
 
 if __name__ == "__main__":

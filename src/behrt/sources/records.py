@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from behrt.batches import by_first
 from behrt.errors import InputError
-from behrt.files import atomic
+from behrt.files import atomic, write_json
 from behrt.hashing import shard_of
-from behrt.logs import progress
+from behrt.logs import count, logger, progress
 
 KINDS = (
     "birth",
@@ -336,3 +336,38 @@ def write_records(
 def scan_records(parts: Iterable[Path], shard: int) -> pl.LazyFrame:
     """Scan the records of one shard."""
     return pl.scan_parquet(list(parts)).filter(pl.col("shard") == shard).drop("shard")
+
+
+def import_files(
+    sources: Sequence[Path],
+    read: Callable[[Path, Tally], Iterator[pl.DataFrame]],
+    records: Path,
+    manifest: Path,
+    table: str,
+    shards: int,
+    maximum_refused: float,
+    label: str,
+    schema: type[dy.Schema] = Records,
+) -> None:
+    """Write the records of files of one table, and a manifest of what was read and refused.
+
+    Args:
+        sources: the files.
+        read, maximum_refused: as `read_files` takes them.
+        records: the Parquet file (`write_records`).
+        manifest: the JSON file.
+        table, shards: name of the table, and number of shards.
+        label: what the log says before the name of a file.
+        schema: of the records.
+
+    Raises:
+        InputError: as `read_files`.
+    """
+    tallies = [Tally(source.name) for source in sources]
+    batches = read_files(sources, tallies, read, maximum_refused)
+    write_records(batches, records, shards, schema)
+    write_json({"table": table, "parts": [tally.manifest() for tally in tallies]}, manifest)
+    for tally in tallies:
+        refused = count(tally.rows_read - tally.rows_kept)
+        kept = count(tally.rows_kept)
+        logger.info("%s %s: %s rows kept, %s refused", label, tally.file, kept, refused)
