@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from behrt.errors import InputError
-from behrt.files import atomic
+from behrt.files import atomic, sha256_of
 
 LEFT_OUT = {
     ".snakemake_timestamp": "marks when Snakemake made a folder",
@@ -96,9 +96,7 @@ def checksums(run: Path) -> list[Checksum]:
 
 
 def _checksum(run: Path, path: Path) -> Checksum:
-    with (run / path).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Checksum(path.as_posix(), (run / path).stat().st_size, digest)
+    return Checksum(path.as_posix(), (run / path).stat().st_size, sha256_of(run / path))
 
 
 def write_checksums(found: Iterable[Checksum], out: Path) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from behrt.files import sha256_of
+
 _WHOLE = 2**20
 """Bytes; a larger file is hashed in part, so that thousands of them are planned in seconds."""
 
@@ -78,9 +80,9 @@ def _file(path: Path) -> str:
             return hashlib.sha256(repr(members).encode()).hexdigest()
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
             pass  # a damaged zip counts like any other file
+    if size <= _WHOLE:
+        return sha256_of(path)
     with path.open("rb") as stream:
-        if size <= _WHOLE:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
         digest = hashlib.sha256(f"{size} {path.stat().st_mtime_ns}".encode())
         for piece in range(_PIECES):
             stream.seek(piece * (size - _PIECE) // (_PIECES - 1))

@@ -1,6 +1,7 @@
 """Files are written whole or not at all: to a temporary name, then renamed."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -73,6 +74,12 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_parquet(frame: pl.DataFrame, path: Path, row_group_size: int | None = None) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 
 from behrt import logs
 from behrt.errors import InputError
-from behrt.files import atomic, read_json
+from behrt.files import atomic, read_json, sha256_of
 
 PINNED = Path(__file__).with_name("release.json")
 MARKER = "dictionary.csv"
@@ -45,8 +45,7 @@ class File:
         """Return whether the file at `path` is this one."""
         if not path.is_file() or path.is_symlink() or path.stat().st_size != self.size:
             return False
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == self.sha256
+        return sha256_of(path) == self.sha256
 
 
 @dataclass(frozen=True)

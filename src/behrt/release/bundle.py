@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +19,7 @@ from behrt.disclosure import COUNTS, Rules
 from behrt.errors import InputError
 from behrt.evaluation.recalibration import Recalibration
 from behrt.evaluation.tidy import read_table
-from behrt.files import read_json, write_json
+from behrt.files import read_json, sha256_of, write_json
 from behrt.learning.artefacts import CONFIG, METRICS, WEIGHTS, read_config
 from behrt.release.derived import Read, covered, derived_from, read_numbers
 from behrt.release.scan import SOLVED, Finding, Watch, scan
@@ -309,10 +308,6 @@ def grouped_models(config: Mapping[str, Any]) -> list[str]:
     return [name for name, model in models.items() if model and model["kind"] in GROUPED]
 
 
-def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
-
-
 def _check(folder: Path, files: Sequence[Path], watch: Watch, grouped: Sequence[str] = ()) -> None:
     """Scan files of a folder.
 
@@ -366,7 +361,7 @@ def release(
         shutil.rmtree(folder, ignore_errors=True)
     watch = replace(watch, dates=watch.dates | set(days_of(config)))
     scanned = [path for path in files if path.suffix in KINDS]
-    digests = {path.relative_to(run).as_posix(): _digest(path) for path in scanned}
+    digests = {path.relative_to(run).as_posix(): sha256_of(path) for path in scanned}
     _check(run, scanned, watch, grouped_models(config))
     windowed = [task.name for task in tasks_of(config) if task.months is not None]
     chosen, reasons = _choose(files, rules, windowed)
@@ -387,13 +382,11 @@ def release(
             withheld |= reasons_of_models
         else:
             withheld["models"] = "disclosure.weights of the configuration does not allow them"
+        hashes = {name: sha256_of(partial / name) for name in entries}
         manifest = {
             "rules": {**config["disclosure"], **asdict(rules)},
             "applied": _applied(rules, config["disclosure"]["weights"]),
-            "files": {
-                name: {"sha256": _digest(partial / name), **entry}
-                for name, entry in entries.items()
-            },
+            "files": {name: {"sha256": hashes[name], **entry} for name, entry in entries.items()},
             "withheld": withheld,
         }
         write_json(manifest, partial / MANIFEST)
@@ -403,7 +396,11 @@ def release(
             if path.is_file()
         }
         # A copy of a file that was scanned above needs no second scan.
-        others = [path for name, path in written_now.items() if digests.get(name) != _digest(path)]
+        others = [
+            path
+            for name, path in written_now.items()
+            if name not in digests or digests[name] != hashes.get(name)
+        ]
         _check(partial, others, watch)
         partial.replace(out)
     finally:

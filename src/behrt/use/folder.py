@@ -17,7 +17,6 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import polars as pl
 from behrt.concepts import concept_of
 from behrt.errors import InputError
 from behrt.evaluation.recalibration import Recalibration
-from behrt.files import atomic, read_json, write_csv, write_json
+from behrt.files import atomic, read_json, sha256_of, write_csv, write_json
 from behrt.learning.artefacts import CONFIG, WEIGHTS, check_vocabulary, read_config, read_weights
 from behrt.learning.rate_recalibration import RateRecalibration
 from behrt.models import model_named
@@ -126,7 +125,7 @@ def write_folder(
         write_bert(model, folder)
     with atomic(folder / "README.md") as temporary:
         temporary.write_text(readme(description), encoding="utf-8")
-    files = {path.relative_to(folder).as_posix(): _hash(path) for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in _files(folder)}
     facts = {"format": FORMAT, "written_by": f"behrt-workflow {VERSION}", "files": files}
     write_json({**asdict(description), **facts}, folder / DESCRIPTION)
 
@@ -175,7 +174,7 @@ def read_folder(folder: Path) -> Description:
     for name, digest in files.items():
         if ".." in Path(name).parts or Path(name).is_absolute():
             raise InputError(path, "it lists a file outside the folder", _AGAIN)
-        if not (folder / name).is_file() or _hash(folder / name) != digest:
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
             raise InputError(folder / name, "it is missing or was changed", _AGAIN)
     return description
 
@@ -213,14 +212,6 @@ def read_rates(folder: Path) -> RateRecalibration:
 def _copy(source: Path, target: Path) -> None:
     with atomic(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _files(folder: Path) -> Sequence[Path]:
