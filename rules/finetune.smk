@@ -29,20 +29,8 @@ rule finetune:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=memory(
-            lambda wildcards: training_mb(
-                settings_for(config, wildcards.model, wildcards.task),
-                training_for(config, wildcards.model, wildcards.task),
-            ),
-            per_mb=120,
-        ),
-        runtime=minutes(
-            60,
-            per_mb=lambda wildcards: training_minutes(
-                settings_for(config, wildcards.model, wildcards.task),
-                training_for(config, wildcards.model, wildcards.task),
-            ),
-        ),
+        mem_mb=training_memory(finetuned, per_mb=120),
+        runtime=training_time(finetuned),
         gpu=gpus,
         nodes=nodes,
     params:

@@ -30,20 +30,8 @@ rule joint:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=memory(
-            lambda wildcards: training_mb(
-                settings_for(config, key_of(wildcards.joint), ""),
-                training_for(config, key_of(wildcards.joint), ""),
-            ),
-            per_mb=60,
-        ),
-        runtime=minutes(
-            60,
-            per_mb=lambda wildcards: training_minutes(
-                settings_for(config, key_of(wildcards.joint), ""),
-                training_for(config, key_of(wildcards.joint), ""),
-            ),
-        ),
+        mem_mb=training_memory(jointly_trained, per_mb=60),
+        runtime=training_time(jointly_trained),
         gpu=gpus_to_train(config),
         nodes=nodes_to_train(config),
     params:

@@ -162,20 +162,8 @@ rule outcome_model:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=memory(
-            lambda wildcards: training_mb(
-                FEW_LABEL_MODELS[wildcards.model]["settings"],
-                FEW_LABEL_MODELS[wildcards.model]["training"],
-            ),
-            per_mb=120,
-        ),
-        runtime=minutes(
-            60,
-            per_mb=lambda wildcards: training_minutes(
-                FEW_LABEL_MODELS[wildcards.model]["settings"],
-                FEW_LABEL_MODELS[wildcards.model]["training"],
-            ),
-        ),
+        mem_mb=training_memory(few_labels_trained, per_mb=120),
+        runtime=training_time(few_labels_trained),
         gpu=lambda wildcards: int(outcome_compute(wildcards)["accelerator"] == "gpu"),
     params:
         recipe=lambda wildcards: FEW_LABEL_MODELS[wildcards.model],

@@ -28,20 +28,8 @@ rule pretrain:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=memory(
-            lambda wildcards: training_mb(
-                config["pretrain"]["settings"],
-                pretraining_training(config, pretraining_in(wildcards.pretraining)),
-            ),
-            per_mb=40,
-        ),
-        runtime=minutes(
-            60,
-            per_mb=lambda wildcards: training_minutes(
-                config["pretrain"]["settings"],
-                pretraining_training(config, pretraining_in(wildcards.pretraining)),
-            ),
-        ),
+        mem_mb=training_memory(pretrained, per_mb=40),
+        runtime=training_time(pretrained),
         gpu=gpus_to_train(config),
         nodes=nodes_to_train(config),
     params:

@@ -79,20 +79,8 @@ rule search_trial:
         "../envs/train.yaml"
     threads: config["training_threads"]
     resources:
-        mem_mb=memory(
-            lambda wildcards: training_mb(
-                SEARCHED[wildcards.searched]["settings"],
-                SEARCHED[wildcards.searched]["training"],
-            ),
-            per_mb=120,
-        ),
-        runtime=minutes(
-            60,
-            per_mb=lambda wildcards: training_minutes(
-                SEARCHED[wildcards.searched]["settings"],
-                SEARCHED[wildcards.searched]["training"],
-            ),
-        ),
+        mem_mb=training_memory(searched, per_mb=120),
+        runtime=training_time(searched),
         gpu=gpus_to_train(config),
         nodes=nodes_to_train(config),
     params:

@@ -1,4 +1,4 @@
-"""What the rules that train models look up: tasks, starting weights and hardware."""
+"""What the rules that train models look up: tasks, settings, starting weights and hardware."""
 
 
 def joint_tasks(wildcards):
@@ -30,6 +30,38 @@ def chosen_values(model):
     return [
         f"<results>/search/{name}/chosen.json" for name in search_for(config, model)
     ]
+
+
+def searched(wildcards):
+    """Return the settings that are not searched, and how each trial is optimised."""
+    return (
+        SEARCHED[wildcards.searched]["settings"],
+        SEARCHED[wildcards.searched]["training"],
+    )
+
+
+def pretrained(wildcards):
+    """Return the settings of the encoder, and how it is optimised."""
+    pretraining = pretraining_in(wildcards.pretraining)
+    return config["pretrain"]["settings"], pretraining_training(config, pretraining)
+
+
+def jointly_trained(wildcards):
+    """Return the settings of a model, and how it is optimised."""
+    model = key_of(wildcards.joint)
+    return settings_for(config, model, ""), training_for(config, model, "")
+
+
+def finetuned(wildcards):
+    """Return the settings of a model, and how it is optimised."""
+    model, task = wildcards.model, wildcards.task
+    return settings_for(config, model, task), training_for(config, model, task)
+
+
+def few_labels_trained(wildcards):
+    """Return the settings of a model, and how it is optimised."""
+    model = FEW_LABEL_MODELS[wildcards.model]
+    return model["settings"], model["training"]
 
 
 def compute_to_train(wildcards):

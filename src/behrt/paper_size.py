@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from snakemake.utils import update_config
+
 from behrt.configuration import every_model_of, pretraining_training, settings_for, training_for
+from behrt.resources import layer_weights
 from behrt.settings.behrt import PRETRAINING_FOLDERS
 
 
@@ -14,9 +17,8 @@ def relative_work(
     """Return how much longer jobs take per patient with other keys of a configuration.
 
     A training takes as many steps as it has epochs, and a step of BEHRT as long as its encoder's
-    multiplications per word, `layers * (4 * hidden**2 + 2 * hidden * intermediate)` (Vaswani et al.
-    2017: the four projections of attention, and the two of the feed-forward part). A prediction is
-    one step. Models that are not trained in epochs are left out.
+    multiplications per word (`behrt.resources.layer_weights`). A prediction is one step. Models
+    that are not trained in epochs are left out.
 
     Args:
         config: the whole configuration of the run.
@@ -41,9 +43,7 @@ def relative_work(
 
 def _merged(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     merged = deepcopy(dict(config))
-    for key, value in overrides.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else deepcopy(value)
+    update_config(merged, deepcopy(dict(overrides)))
     return merged
 
 
@@ -65,7 +65,6 @@ def _work(
 
 
 def _multiplications(settings: Mapping[str, Any]) -> float:
-    if not {"layers", "hidden", "intermediate"} <= settings.keys() or not settings["layers"]:
-        return 1.0  # of another network, whose steps are taken to be as long
-    hidden = settings["hidden"]
-    return float(settings["layers"] * (4 * hidden**2 + 2 * hidden * settings["intermediate"]))
+    """Return those per word; 1 for another network than BEHRT, whose steps take as long."""
+    is_encoder = {"layers", "hidden", "intermediate"} <= settings.keys()
+    return float((layer_weights(settings) if is_encoder else 0) or 1)

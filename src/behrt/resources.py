@@ -103,6 +103,20 @@ def _of(amount: Amount, wildcards: Any) -> float:
     return amount(wildcards) if callable(amount) else amount
 
 
+Trained = Callable[[Any], tuple[Mapping[str, Any], Mapping[str, Any] | None]]
+"""Returns the settings of a model and how it is optimised, by the wildcards of a job."""
+
+
+def training_memory(run: str, trained: Trained, per_mb: float) -> Request:
+    """Return the request for memory of a rule that trains: `memory`, from `training_mb`."""
+    return memory(run, lambda wildcards: training_mb(*trained(wildcards)), per_mb)
+
+
+def training_time(run: str, trained: Trained) -> Request:
+    """Return the request for time of a rule that trains: `minutes`, from `training_minutes`."""
+    return minutes(run, 60, lambda wildcards: training_minutes(*trained(wildcards)))
+
+
 def training_mb(settings: Mapping[str, Any], training: Mapping[str, Any] | None) -> float:
     """Return the MB that a training needs without patients: the program, and a batch.
 
@@ -147,8 +161,17 @@ def training_minutes(settings: Mapping[str, Any], training: Mapping[str, Any] | 
         settings: of the model.
         training: how it is optimised; None if it has no optimiser, which counts as 10 epochs.
     """
-    hidden, intermediate = settings.get("hidden", 0), settings.get("intermediate", 0)
-    weights = settings.get("layers", 0) * hidden * (4 * hidden + 2 * intermediate)
     epochs = training["epochs"] if training else 10
-    times_default: float = max(1.0, weights / _DEFAULT_WEIGHTS)
+    times_default = max(1.0, layer_weights(settings) / _DEFAULT_WEIGHTS)
     return float(MINUTES_PER_EPOCH * epochs) * times_default
+
+
+def layer_weights(settings: Mapping[str, Any]) -> int:
+    """Return the weights of a Transformer's layers: its multiplications per word; 0 without any.
+
+    They are `layers * (4 * hidden**2 + 2 * hidden * intermediate)` (Vaswani et al. 2017: the four
+    projections of attention, and the two of the feed-forward part).
+    """
+    hidden, intermediate = settings.get("hidden", 0), settings.get("intermediate", 0)
+    weights: int = settings.get("layers", 0) * hidden * (4 * hidden + 2 * intermediate)
+    return weights
