@@ -32,8 +32,8 @@ import yaml
 
 from behrt import configuration, hashing
 from behrt.evaluation.bootstrap import Bootstrap, draws, interval, resampled_means
-from behrt.evaluation.metrics import disease_metrics
 from behrt.evaluation.patients import multi_hot, read_held_out, score_patients
+from behrt.evaluation.rankings import disease_metrics
 from behrt.files import read_json, write_json
 from behrt.learning.load import load_examples
 from behrt.learning.predictions import write_predictions
@@ -166,7 +166,7 @@ def scored(examples: Path, predictions: Path, names: list[str], bootstrap: Boots
     estimate = dict(zip(metrics, np.nanmean(values, axis=0).tolist(), strict=True))
     resampled = dict(zip(metrics, resampled_means(values, bootstrap, "patients").T, strict=True))
     labels = multi_hot(patients["label"], len(names))
-    weights = np.concatenate(list(draws(len(patients), bootstrap, "patients"))).T
+    weights = draws(len(patients), bootstrap, "patients").astype(np.float64)
     for disease in np.argsort(-labels.sum(0), kind="stable")[list(RANKS)]:
         of_patients = scores[:, disease].astype(np.float64), labels[:, disease]
         for metric, exact, drawn in zip(

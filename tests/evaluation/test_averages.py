@@ -70,7 +70,7 @@ def test_over_patients_equals_scikit_learn(
     assert found["value"] == pytest.approx(
         score(labels[:, chosen], scores[:, chosen], average=kind)
     )
-    weights = np.concatenate(list(draws(PATIENTS, Bootstrap(RESAMPLES, 1), "T2")))
+    weights = draws(PATIENTS, Bootstrap(RESAMPLES, 1), "T2").T
     for r in (0, 7, 19):
         rows = np.repeat(np.arange(PATIENTS), weights[r].astype(int))
         expected = score(labels[rows, chosen], scores[rows, chosen], average=kind)

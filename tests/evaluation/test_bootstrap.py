@@ -1,4 +1,4 @@
-"""Draws are paired, bounded in memory, and give the textbook interval of a mean."""
+"""Draws are paired, and give the textbook interval of a mean."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from behrt.evaluation.bootstrap import Bootstrap
 
 
 def all_draws(patients: int, resamples: int, seed: int = 1, name: str = "T1") -> np.ndarray:
-    return np.concatenate(list(bootstrap.draws(patients, Bootstrap(resamples, seed), name)))
+    return bootstrap.draws(patients, Bootstrap(resamples, seed), name).T
 
 
 def test_each_resample_draws_as_many_patients_as_there_are() -> None:
@@ -18,14 +18,27 @@ def test_each_resample_draws_as_many_patients_as_there_are() -> None:
     assert weights.var() == pytest.approx(1 - 1 / 50, abs=0.15)
 
 
-def test_draws_depend_on_seed_and_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_depend_on_seed_and_name_only() -> None:
     whole = all_draws(50, 20)
-    monkeypatch.setattr(bootstrap, "_WEIGHTS_AT_ONCE", 150)
-    monkeypatch.setattr(bootstrap, "_MOST_KEPT", 999)  # one fewer than 50 patients 20 times
-    np.testing.assert_array_equal(all_draws(50, 20), whole)
-    assert len(next(bootstrap.draws(50, Bootstrap(20, 1), "T1"))) == 3
+    first = np.random.default_rng([1, *b"T1"]).integers(50, size=50)
+    np.testing.assert_array_equal(whole[0], np.bincount(first, minlength=50))
     assert (all_draws(50, 20, seed=2) != whole).any()
     assert (all_draws(50, 20, name="T2") != whole).any()
+    np.testing.assert_array_equal(all_draws(50, 20), whole)
+    parts = list(bootstrap.drawn_weights(50, Bootstrap(20, 1), "T1", np.float32, at_once=8))
+    assert [part.shape for part in parts] == [(50, 8), (50, 8), (50, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole.T)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_are_of_all_patients_and_of_each_resample(
+    dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "_PATIENTS_AT_ONCE", 16)
+    values = np.random.default_rng(2).integers(0, 1000, (50, 3)).astype(dtype)
+    found = bootstrap.resampled_sums(lambda some: values[some], 50, Bootstrap(20, 1), "T1")
+    np.testing.assert_array_equal(found[:, 0], values.sum(axis=0))
+    np.testing.assert_array_equal(found[:, 1:], (all_draws(50, 20) @ values.astype(np.int64)).T)
 
 
 def test_a_mean_is_over_the_patients_who_have_a_value() -> None:

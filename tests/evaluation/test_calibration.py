@@ -6,8 +6,16 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from behrt.evaluation.bootstrap import Bootstrap
-from behrt.evaluation.calibration import GROUPS, Cells, basis, calibrate, logistic
+from behrt.evaluation.bootstrap import Bootstrap, draws
+from behrt.evaluation.calibration import (
+    GROUPS,
+    Cells,
+    assign_cells,
+    basis,
+    calibrate,
+    logistic,
+    sums_of_diseases,
+)
 
 
 def made(patients: int, slope: float, shift: float) -> tuple[np.ndarray, np.ndarray]:
@@ -85,11 +93,18 @@ def test_weights_are_repeated_pairs_and_nothing_learned_is_undefined() -> None:
 
 def test_cells_lose_no_pair_and_no_label() -> None:
     risks, labels = made(100, 1.0, 0.0)
-    cells = Cells.of_diseases(risks, labels)
-    np.testing.assert_array_equal(np.asarray(cells.pairs.sum(axis=0)).ravel(), 6)
-    np.testing.assert_array_equal(np.asarray(cells.positives.sum(axis=0)).ravel(), labels.sum(1))
-    assert (np.diff(cells.risk) > 0).all()
-    assert (cells.pairs.sum(axis=1) * cells.risk).sum() == pytest.approx(risks.sum())
+    cell, risk = assign_cells(risks)
+    assert (np.diff(risk) > 0).all()
+    bootstrap = Bootstrap(20, 1)
+    pairs, positives = sums_of_diseases(cell, len(risk), labels, bootstrap, "T2")
+    assert pairs[:, 0] @ risk == pytest.approx(risks.sum())
+    weights = np.pad(draws(100, bootstrap, "T2"), ((0, 0), (1, 0)), constant_values=1)
+    np.testing.assert_array_equal(pairs.sum(axis=0), 600)
+    np.testing.assert_array_equal(positives.sum(axis=0), labels.sum(axis=1) @ weights)
+    patient = np.repeat(np.arange(100), 6)
+    one_by_one = Cells(risks.ravel(), labels.ravel(), patient, 100)
+    for dense, sparse in zip((pairs, positives), one_by_one.sums(bootstrap, "T2"), strict=True):
+        np.testing.assert_array_equal(dense, sparse)
 
 
 def test_groups_share_the_expected_labels_and_show_what_came() -> None:

@@ -20,10 +20,10 @@ def test_a_case_by_hand() -> None:
     labels = np.array([[True, False], [False, True], [False, False]])
     # At 0.5: hits for patients 0 and 1, one in vain for patient 2, which weighs 0.5 / 0.5.
     # At 0.2: patient 0 is treated in vain for the second, 1 for the first, each 0.2 / 0.8.
-    thresholds = [0.5, 0.2]
+    thresholds = [0.2, 0.5]
     np.testing.assert_allclose(
         net_benefits(*treatments(risks, labels, thresholds), thresholds),
-        [[1, 0.75], [1, 0.75], [-1, -0.25]],
+        [[0.75, 1], [0.75, 1], [-0.25, -1]],
     )
 
 

@@ -78,8 +78,7 @@ def test_intervals_are_of_the_same_resamples(
     resampled = [
         average_precision_score(labels[:, 7], scores["good"][:, 7], sample_weight=weights)
         - average_precision_score(labels[:, 7], scores["fair"][:, 7], sample_weight=weights)
-        for block in draws(PATIENTS, Bootstrap(400, 5), "T2")
-        for weights in block
+        for weights in draws(PATIENTS, Bootstrap(400, 5), "T2").T
     ]
     expected = np.quantile(resampled, [0.025, 0.975])
     assert [row["difference_low"], row["difference_high"]] == pytest.approx(expected, abs=1e-4)

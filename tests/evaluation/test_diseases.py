@@ -9,7 +9,7 @@ from behrt.disclosure import Rules, disclose
 from behrt.evaluation.bootstrap import Bootstrap, draws
 from behrt.evaluation.diseases import tabulate
 from behrt.evaluation.grouped_scores import solve
-from behrt.evaluation.metrics import disease_metrics
+from behrt.evaluation.rankings import disease_metrics
 from behrt.sequences.vocabulary import Vocabulary
 
 PATIENTS = 400
@@ -38,7 +38,7 @@ def test_scores_equal_scikit_learn(
 ) -> None:
     labels, scores = case
     rows = {row["disease"]: row for row in make(case, vocabulary).iter_rows(named=True)}
-    weights = np.concatenate(list(draws(PATIENTS, Bootstrap(100, 5), "T2")))
+    weights = draws(PATIENTS, Bootstrap(100, 5), "T2").T
     row = rows["Disease 05"]
     assert row["positives"] == labels[:, 5].sum()
     assert row["prevalence"] == pytest.approx(labels[:, 5].mean(), abs=5e-5)

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from behrt.evaluation.metrics import (
-    disease_metrics,
-    rank_diseases,
-    sample_average_precision,
-    sample_metrics,
-)
+from behrt.evaluation.metrics import sample_average_precision, sample_metrics
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 9))
 
@@ -51,45 +46,6 @@ def test_patients_equal_scikit_learn(case: tuple[np.ndarray, np.ndarray, np.ndar
     np.testing.assert_allclose(
         np.stack(sample_metrics(scores, labels, mask), axis=1), part, atol=1e-12
     )
-
-
-@given(cases(), st.data())
-def test_diseases_equal_scikit_learn_under_any_weights(
-    case: tuple[np.ndarray, np.ndarray, np.ndarray], data: st.DataObject
-) -> None:
-    scores, labels = case[0].T[0], case[1].T[0]
-    weights = data.draw(
-        arrays.arrays(np.float64, (len(scores), 3), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0]))
-    )
-    for r, (precision, auroc) in enumerate(
-        zip(*disease_metrics(scores, labels, weights), strict=True)
-    ):
-        np.testing.assert_allclose(
-            (precision, auroc), expected(scores, labels, weights[:, r]), atol=1e-12
-        )
-    np.testing.assert_allclose(
-        np.concatenate(disease_metrics(scores, labels)), expected(scores, labels), atol=1e-12
-    )
-
-
-@given(cases(), st.data())
-def test_several_diseases_equal_each_of_them(
-    case: tuple[np.ndarray, np.ndarray, np.ndarray], data: st.DataObject
-) -> None:
-    scores, labels, mask = case
-    weights = data.draw(
-        arrays.arrays(np.float64, (len(scores), 2), elements=st.sampled_from([0.0, 1.0, 2.0, 5.0]))
-    )
-    rankings = rank_diseases(scores, labels, known=~mask)
-    found = [np.stack(some.with_and_without_known(weights)) for some in rankings]
-    for kept, of_diseases in zip(
-        (np.ones_like(mask), mask), np.concatenate(found, axis=2), strict=True
-    ):
-        for disease, rows in enumerate(kept.T):
-            one = scores[rows, disease], labels[rows, disease], weights[rows]
-            *metrics, positives = of_diseases[:, disease]
-            np.testing.assert_allclose(metrics, disease_metrics(*one), rtol=1e-14)
-            np.testing.assert_array_equal(positives, (one[1][:, np.newaxis] * one[2]).sum(axis=0))
 
 
 def test_a_case_by_hand() -> None:

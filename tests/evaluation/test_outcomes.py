@@ -126,7 +126,7 @@ def test_net_benefit_in_a_group_by_hand() -> None:
     # Interval: the same draws of all patients, with the man of a group only where he is drawn.
     groups = {("sex", "some"): np.array([True, True, True, False])}
     some = net_benefits_of({"m": {MODEL: predicted}}, groups, Bootstrap(20, 3), "x")
-    times = np.concatenate(list(draws(3, Bootstrap(20, 3), "x")))
+    times = draws(3, Bootstrap(20, 3), "x").T
     drawn = (times @ [1, -2 / 9, -1 / 9]) / (times @ [1, 2, 1])
     row = some.row(1, named=True)
     assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))

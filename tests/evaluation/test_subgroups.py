@@ -105,7 +105,7 @@ def test_means_ratios_and_intervals_are_of_the_group(
     assert found["observed / expected"]["patients"] == len(women)
     chosen = (traits["sex"] == "women").to_numpy()
     resampled = []
-    for weights in np.concatenate(list(draws(PATIENTS, Bootstrap(200, 1), "T2"))):
+    for weights in draws(PATIENTS, Bootstrap(200, 1), "T2").T:
         weight = weights * chosen
         resampled.append(
             (weight @ patients["observed"].to_numpy()) / (weight @ patients["expected"].to_numpy())

@@ -16,10 +16,9 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, resampled_means
-from behrt.evaluation.metrics import rank, rank_diseases
+from behrt.evaluation.bootstrap import Bootstrap, resampled_means
 from behrt.evaluation.models import LABEL_SETS, METRICS
-from behrt.logs import progress
+from behrt.evaluation.rankings import rank, resample_diseases
 
 AVERAGES = ("sample", "macro", "micro", "weighted")
 _EXACT_FLOAT32 = 2**24
@@ -76,61 +75,23 @@ def sample_recall(
         return np.asarray(hits / labels.sum(axis=1))
 
 
-def _over_diseases(metrics: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _over_diseases(metrics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the macro and the weighted mean of the metrics of each disease.
 
     Args:
-        metrics: what `behrt.evaluation.metrics.Rankings.metrics` returns.
+        metrics: float64 (3, diseases, r), what `behrt.evaluation.rankings.Rankings.metrics`
+            returns.
 
     Returns:
         float64 (2, 2, r): macro, weighted; APS, AUROC. int64 (2, r): diseases with each.
     """
-    *scores, positives = metrics
-    values = np.stack(scores)
+    values, positives = metrics[:2], metrics[2]
     defined = ~np.isnan(values)
     filled = np.where(defined, values, 0.0)
     with np.errstate(invalid="ignore"):
         macro = filled.sum(axis=1) / defined.sum(axis=1)
         weighted = (filled * positives).sum(axis=1) / (defined * positives).sum(axis=1)
     return np.stack([macro, weighted]), defined.sum(axis=1)
-
-
-class _OverPatients:
-    """The macro, micro and weighted metrics of all labels and of first incidence."""
-
-    def __init__(self, scores: np.ndarray, labels: np.ndarray, known: np.ndarray) -> None:
-        """Rank the patients; the arguments are those of `average`."""
-        patients, diseases = scores.shape
-        self.dtype = np.float32 if scores.size < _EXACT_FLOAT32 else np.float64
-        self.by_disease = rank_diseases(scores, labels, known, self.dtype)
-        self.of_pairs = rank(
-            scores.ravel(),
-            labels.ravel(),
-            np.repeat(np.arange(patients), diseases),
-            patients,
-            known=known.ravel(),
-            dtype=self.dtype,
-        )
-
-    def metrics(self, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the metrics of each label set under each weighting, and the number of diseases.
-
-        Args:
-            weights: float (patients, r).
-
-        Returns:
-            float64 (3, 2, r): macro, micro, weighted; APS, AUROC. int64 (2, r): diseases with each.
-        """
-        found = [np.stack(some.with_and_without_known(weights)) for some in self.by_disease]
-        made = []
-        for of_diseases, (*of_pairs, _) in zip(
-            np.concatenate(found, axis=2),
-            self.of_pairs.with_and_without_known(weights),
-            strict=True,
-        ):
-            (macro, weighted), diseases = _over_diseases(of_diseases)
-            made.append((np.stack([macro, np.concatenate(of_pairs), weighted]), diseases))
-        return made
 
 
 def average(
@@ -208,19 +169,21 @@ def _of_diseases(
 ) -> list[pl.DataFrame]:
     """Return the rows of `Averages` of metrics over patients, without the label set, for each."""
     patients, diseases = scores.shape
-    over_patients = _OverPatients(scores, labels, known)
-    estimates = over_patients.metrics(np.ones((patients, 1), over_patients.dtype))
-    drawn: list[list[np.ndarray]] = [[] for _ in LABEL_SETS]
-    with progress(total=bootstrap.resamples, label="averages", unit="resamples") as bar:
-        for weights in drawn_by_patient(patients, bootstrap, task):
-            some = weights.astype(over_patients.dtype, copy=False)
-            for found, (values, _) in zip(drawn, over_patients.metrics(some), strict=True):
-                found.append(values)
-            bar.update(weights.shape[1])
-    return [
-        _rows(*estimate, np.concatenate(resampled, axis=2), patients, diseases)
-        for estimate, resampled in zip(estimates, drawn, strict=True)
-    ]
+    by_disease = resample_diseases(scores, labels, bootstrap, task, known)
+    of_pairs = rank(
+        scores.ravel(),
+        labels.ravel(),
+        np.repeat(np.arange(patients, dtype=np.int32), diseases),
+        patients,
+        known=known.ravel(),
+        dtype=np.float32 if scores.size < _EXACT_FLOAT32 else np.float64,
+    ).resampled(bootstrap, task)
+    frames = []
+    for of_diseases, micro in zip(by_disease, of_pairs[:, :2, 0], strict=True):
+        (macro, weighted), with_metric = _over_diseases(of_diseases)
+        values = np.stack([macro, micro, weighted])
+        frames.append(_rows(values[..., 0], with_metric[:, 0], values[..., 1:], patients, diseases))
+    return frames
 
 
 def _rows(
@@ -230,8 +193,15 @@ def _rows(
     patients: int,
     diseases: int,
 ) -> pl.DataFrame:
-    macro, micro = with_metric[:, 0], np.full(len(METRICS), diseases)
-    averaged = np.concatenate([macro, micro, macro])
+    """Return rows of `Averages`.
+
+    Args:
+        values: float64 (3, 2): macro, micro, weighted; APS, AUROC.
+        with_metric: int64 (2), the diseases with each metric.
+        resampled: float64 (3, 2, resamples).
+        patients, diseases: their numbers.
+    """
+    averaged = np.concatenate([with_metric, np.full(len(METRICS), diseases), with_metric])
     return pl.DataFrame(
         {
             "average": np.repeat(["macro", "micro", "weighted"], len(METRICS)),

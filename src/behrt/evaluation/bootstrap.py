@@ -4,17 +4,17 @@ The draws depend only on the seed, a name and the number of patients. Models are
 same draws, so differences are paired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 LEVEL = 0.95
-DRAWS_AT_ONCE = 64
+RESAMPLES_AT_ONCE = 64
 """Resamples per step of a computation, so that their weights fit in the processor's cache."""
-_WEIGHTS_AT_ONCE = 4_000_000
-_MOST_KEPT = 32_000_000
+_PATIENTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -30,57 +30,71 @@ class Bootstrap:
     seed: int
 
 
-def draws(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray]:
-    """Yield how often each patient is drawn, in chunks of resamples, so memory is bounded.
+@lru_cache(maxsize=1)
+def draws(patients: int, bootstrap: Bootstrap, name: str) -> np.ndarray:
+    """Return how often each patient is drawn in each resample.
 
-    The draws of few patients are kept, because models and metrics are resampled one by one.
+    The last draws are kept, because models and metrics are resampled one by one. They take one
+    byte per patient and resample: that a patient is drawn more than 255 times in a resample has a
+    probability below 1e-500.
 
     Args:
         patients: number of patients, and of draws per resample.
         bootstrap: number of resamples, and the seed.
         name: the same name gives the same draws.
 
-    Yields:
-        float64 (r, patients), whole numbers; the r add up to the number of resamples.
+    Returns:
+        uint8 (patients, resamples), read only.
     """
-    if patients * bootstrap.resamples > _MOST_KEPT:
-        yield from _drawn(patients, bootstrap, name)
-    else:
-        for chunk in _kept(patients, bootstrap, name):
-            yield chunk.astype(np.float64)
+    generator = np.random.default_rng([bootstrap.seed, *name.encode()])
+    drawn = np.empty((patients, bootstrap.resamples), np.uint8)
+    for start in range(0, bootstrap.resamples, RESAMPLES_AT_ONCE):
+        some = drawn[:, start : start + RESAMPLES_AT_ONCE]
+        by_resample = np.empty(some.shape[::-1], np.uint8)
+        for row in by_resample:
+            row[:] = np.bincount(generator.integers(patients, size=patients), minlength=patients)
+        some[:] = by_resample.T
+    drawn.flags.writeable = False
+    return drawn
 
 
-def drawn_by_patient(
-    patients: int, bootstrap: Bootstrap, name: str, at_once: int = DRAWS_AT_ONCE
+def drawn_weights(
+    patients: int,
+    bootstrap: Bootstrap,
+    name: str,
+    dtype: Any = np.float64,
+    at_once: int = RESAMPLES_AT_ONCE,
 ) -> Iterator[np.ndarray]:
-    """Yield `draws` as weights of the patients, a few resamples at a time.
+    """Yield `draws` as weights of the patients, (patients, r) of a dtype, at most `at_once`."""
+    drawn = draws(patients, bootstrap, name)
+    for start in range(0, bootstrap.resamples, at_once):
+        yield drawn[:, start : start + at_once].astype(dtype, order="C")
+
+
+def resampled_sums(
+    values: Callable[[slice], np.ndarray], patients: int, bootstrap: Bootstrap, name: str
+) -> np.ndarray:
+    """Return the sums of values of all patients, and of each resample.
+
+    The sums of some patients at a time are computed in the dtype of the values. Whole numbers that
+    add up to less than 2**24 in them, such as up to 1000 per patient, are added without an error
+    in float32.
 
     Args:
+        values: returns float32 or float64 (n, k) of n patients, a slice.
         patients, bootstrap, name: as `draws` takes them.
-        at_once: the most resamples.
 
-    Yields:
-        float64 (patients, r), contiguous.
+    Returns:
+        float64 (k, 1 + resamples), first of all patients.
     """
-    for weights in draws(patients, bootstrap, name):
-        for start in range(0, len(weights), at_once):
-            yield np.ascontiguousarray(weights[start : start + at_once].T)
-
-
-@lru_cache(maxsize=2)
-def _kept(patients: int, bootstrap: Bootstrap, name: str) -> list[np.ndarray]:
-    dtype = np.min_scalar_type(patients)
-    return [chunk.astype(dtype) for chunk in _drawn(patients, bootstrap, name)]
-
-
-def _drawn(patients: int, bootstrap: Bootstrap, name: str) -> Iterator[np.ndarray]:
-    generator = np.random.default_rng([bootstrap.seed, *name.encode()])
-    step = max(1, _WEIGHTS_AT_ONCE // max(patients, 1))
-    for start in range(0, bootstrap.resamples, step):
-        weights = np.empty((min(step, bootstrap.resamples - start), patients))
-        for row in weights:
-            row[:] = np.bincount(generator.integers(patients, size=patients), minlength=patients)
-        yield weights
+    drawn = draws(patients, bootstrap, name)
+    sums: Any = 0.0
+    for start in range(0, patients, _PATIENTS_AT_ONCE):
+        some = slice(start, start + _PATIENTS_AT_ONCE)
+        weights = np.pad(drawn[some], ((0, 0), (1, 0)), constant_values=1)
+        of_some = values(some)
+        sums = sums + (of_some.T @ weights.astype(of_some.dtype)).astype(np.float64)
+    return np.asarray(sums)
 
 
 def resampled_means(values: np.ndarray, bootstrap: Bootstrap, name: str) -> np.ndarray:
@@ -99,13 +113,16 @@ def resampled_means(values: np.ndarray, bootstrap: Bootstrap, name: str) -> np.n
         float64 (resamples, k), NaN where no drawn patient has a value.
     """
     defined = ~np.isnan(values)
+    some_undefined = ~defined.all(axis=0)
     filled = np.where(defined, values, 0.0)
-    means = [
-        (weights @ filled, weights @ defined.astype(np.float64))
-        for weights in draws(len(values), bootstrap, name)
-    ]
-    with np.errstate(invalid="ignore"):
-        return np.concatenate([total / count for total, count in means])
+    defined_of_some = defined[:, some_undefined].astype(np.float64)
+    means = []
+    for weights in drawn_weights(len(values), bootstrap, name):
+        count = np.full((weights.shape[1], values.shape[1]), float(len(values)))
+        count[:, some_undefined] = weights.T @ defined_of_some
+        with np.errstate(invalid="ignore"):
+            means.append((weights.T @ filled) / count)
+    return np.concatenate(means)
 
 
 def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

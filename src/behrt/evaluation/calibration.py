@@ -21,10 +21,15 @@ import polars as pl
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
-from behrt.evaluation.metrics import add_up
-from behrt.evaluation.recalibration import EDGE
-from behrt.logs import progress
+from behrt.evaluation.bootstrap import (
+    RESAMPLES_AT_ONCE,
+    Bootstrap,
+    drawn_weights,
+    interval,
+    resampled_sums,
+)
+from behrt.evaluation.patients import count_by_patient
+from behrt.evaluation.recalibration import EDGE, clipped_log_odds, risk_of
 
 MEASURES = (
     "mean risk",
@@ -44,7 +49,10 @@ _CELL = 0.02
 _KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 _CURVE_POINTS = 40
 _MOST_STEPS = 25
+_PATIENTS_AT_ONCE = 1024
 _CONVERGED = 1e-8
+
+_Fits = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Calibration(dy.Schema):
@@ -81,7 +89,8 @@ class Reliability(dy.Schema):
 class Cells:
     """Risks of patients, grouped by size, so that their number is bounded.
 
-    A patient may have several: a pair is one risk, of a disease or of a prediction.
+    A pair is one risk of a patient, who may have several. This is for few pairs per patient;
+    `sums_of_diseases` is for many.
 
     Attributes:
         risk: float64 (cells), ascending: the mean risk of a cell's pairs.
@@ -107,19 +116,76 @@ class Cells:
             weight: float64 (n); None for weights of 1.
         """
         weight = np.ones(len(label)) if weight is None else weight
-        risk = np.clip(probability.astype(np.float64), EDGE, 1 - EDGE)
-        _, cell = np.unique(np.round(logit(risk) / _CELL).astype(np.int64), return_inverse=True)
-        shape = (int(cell.max()) + 1, patients)
-        self.pairs: csr_array = add_up(weight, cell, patient, shape)
-        self.positives: csr_array = add_up(weight[label], cell[label], patient[label], shape)
-        self.risk = np.bincount(cell, risk) / np.bincount(cell)
+        cell, self.risk = assign_cells(probability)
+        shape = (len(self.risk), patients)
+        self.pairs = _add_up(weight, cell, patient, shape)
+        self.positives = _add_up(weight[label], cell[label], patient[label], shape)
 
-    @classmethod
-    def of_diseases(cls, probability: np.ndarray, labels: np.ndarray) -> "Cells":
-        """Group the pairs of `probability` float and `labels` bool, (patients, diseases) each."""
-        patients, diseases = probability.shape
-        patient = np.repeat(np.arange(patients), diseases)
-        return cls(probability.ravel(), labels.ravel(), patient, patients)
+    def sums(self, bootstrap: Bootstrap, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of pairs and of positives, as `CellMeasures` takes them."""
+        return _sums(self.pairs, bootstrap, name), _sums(self.positives, bootstrap, name)
+
+
+def _add_up(
+    values: np.ndarray, group: np.ndarray, patient: np.ndarray, shape: tuple[int, int]
+) -> csr_array:
+    """Return the sum of the values of each patient (columns) in each group (rows)."""
+    cases = csr_array((values, (group, patient)), shape=shape)
+    cases.sum_duplicates()
+    return cases
+
+
+def _sums(by_patient: csr_array, bootstrap: Bootstrap, name: str) -> np.ndarray:
+    """Return the sums of each row, float64 (rows, 1 + resamples), first of all patients."""
+    drawn = drawn_weights(by_patient.shape[1], bootstrap, name)
+    found = [by_patient @ weights for weights in drawn]
+    return np.concatenate([by_patient.sum(axis=1)[:, np.newaxis], *found], axis=1)
+
+
+def assign_cells(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of each risk, and the mean risk of each cell.
+
+    Args:
+        probability: float (n) or (n, k).
+
+    Returns:
+        uint16 in the shape of `probability`; float64 (cells), ascending.
+    """
+    most = round(-float(logit(EDGE)) / _CELL)
+    cell = np.empty(probability.shape, np.uint16)
+    pairs, sums = np.zeros(2 * most + 1, np.int64), np.zeros(2 * most + 1)
+    for start in range(0, len(probability), _PATIENTS_AT_ONCE):
+        some = slice(start, start + _PATIENTS_AT_ONCE)
+        risk = np.clip(probability[some].astype(np.float64), EDGE, 1 - EDGE)
+        cell[some] = np.round(clipped_log_odds(risk) / _CELL) + most
+        pairs += np.bincount(cell[some].ravel(), minlength=len(pairs))
+        sums += np.bincount(cell[some].ravel(), risk.ravel(), len(pairs))
+    used = pairs > 0
+    number = (np.cumsum(used) - 1).astype(np.uint16)
+    return number[cell], sums[used] / pairs[used]
+
+
+def sums_of_diseases(
+    cell: np.ndarray, cells: int, labels: np.ndarray, bootstrap: Bootstrap, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of pairs and of positives, as `CellMeasures` takes them.
+
+    Args:
+        cell: uint16 (patients, diseases), as `assign_cells` returns it.
+        cells: their number.
+        labels: bool (patients, diseases).
+        bootstrap, name: these give the draws of patients.
+    """
+    pairs = resampled_sums(
+        lambda some: count_by_patient(cell[some], cells).astype(np.float32),
+        len(cell),
+        bootstrap,
+        name,
+    )
+    patient, disease = np.nonzero(labels)
+    of_positives = cell[patient, disease].astype(np.int64)
+    positives = _add_up(np.ones(len(patient)), of_positives, patient, (cells, len(cell)))
+    return pairs, _sums(positives, bootstrap, name)
 
 
 def basis(log_odds: np.ndarray, knots: np.ndarray) -> np.ndarray:
@@ -142,7 +208,11 @@ def basis(log_odds: np.ndarray, knots: np.ndarray) -> np.ndarray:
 
 
 def logistic(
-    design: np.ndarray, pairs: np.ndarray, positives: np.ndarray, offset: np.ndarray | None = None
+    design: np.ndarray,
+    pairs: np.ndarray,
+    positives: np.ndarray,
+    offset: np.ndarray | None = None,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the coefficients of r logistic regressions on the same design, by Newton's method.
 
@@ -150,21 +220,24 @@ def logistic(
         design: float64 (cells, k).
         pairs, positives: float64 (cells, r): pairs in a cell, and those with a label.
         offset: float64 (cells), added to the linear predictor.
+        start: float64 (k, 1), coefficients near all solutions; ignored if not finite.
 
     Returns:
         float64 (k, r), NaN where there is no finite solution.
     """
     k, r = design.shape[1], pairs.shape[1]
-    start = np.zeros(len(design)) if offset is None else offset
+    fixed = np.zeros((len(design), 1)) if offset is None else offset[:, np.newaxis]
     products = (design[:, :, np.newaxis] * design[:, np.newaxis, :]).reshape(len(design), k * k)
     total = positives.sum(axis=0)
     solvable = (total > 0) & (total < pairs.sum(axis=0))
     coefficients = np.zeros((k, r))
-    if offset is None and k > 1:
+    if start is not None and np.isfinite(start).all():
+        coefficients += start
+    elif offset is None and k > 1:
         coefficients[1] = 1.0  # the second column is the log-odds
     ridge = 1e-9 * np.eye(k)
     for _ in range(_MOST_STEPS):
-        expected = expit(start[:, np.newaxis] + design @ coefficients)
+        expected = risk_of(fixed + design @ coefficients)
         gradient = design.T @ (positives - pairs * expected)
         weight = pairs * expected * (1 - expected)
         hessian = (products.T @ weight).T.reshape(r, k, k)
@@ -180,18 +253,23 @@ def logistic(
 
 
 def intercept_and_slope(
-    log_odds: np.ndarray, pairs: np.ndarray, positives: np.ndarray
+    log_odds: np.ndarray,
+    pairs: np.ndarray,
+    positives: np.ndarray,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the calibration intercepts and slopes, float64 (r).
+    """Return the calibration intercepts (1, r), and the intercept and slope of lines (2, r).
 
     Args:
         log_odds: float64 (cells).
         pairs, positives: as `logistic` takes them.
+        start: for each of the two, as `logistic` takes it.
     """
     line = np.stack([np.ones_like(log_odds), log_odds], axis=1)
-    intercept: np.ndarray = logistic(line[:, :1], pairs, positives, log_odds)[0]
-    slope: np.ndarray = logistic(line, pairs, positives)[1]
-    return intercept, slope
+    return (
+        logistic(line[:, :1], pairs, positives, log_odds, start and start[0]),
+        logistic(line, pairs, positives, start=start and start[1]),
+    )
 
 
 def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
@@ -204,15 +282,22 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) ->
 
 
 class CellMeasures:
-    """Measures of cells under weightings of the patients; knots and groups are those of all."""
+    """Measures of cells, of all patients and of resamples; knots and groups are those of all."""
 
-    def __init__(self, cells: Cells) -> None:
-        self.cells = cells
-        self.log_odds = logit(cells.risk)
-        pairs, positives = cells.pairs.sum(axis=1), cells.positives.sum(axis=1)
-        expected = np.cumsum(pairs * cells.risk)
+    def __init__(self, risk: np.ndarray, pairs: np.ndarray, positives: np.ndarray) -> None:
+        """Choose the knots.
+
+        Args:
+            risk: float64 (cells), ascending.
+            pairs, positives: float64 (cells, 1 + resamples): the weight of the pairs of a cell, and
+                of those of them with a label; first of all patients.
+        """
+        self.risk, self.pairs, self.positives = risk, pairs, positives
+        self.log_odds = logit(risk)
+        expected = np.cumsum(pairs[:, 0] * risk)
         self.group = np.minimum((GROUPS * expected / expected[-1]).astype(int), GROUPS - 1)
-        shares = np.cumsum(positives) / max(positives.sum(), 1.0)
+        with_label = positives[:, 0]
+        shares = np.cumsum(with_label) / max(with_label.sum(), 1.0)
         knots = np.unique(np.interp(_KNOTS, shares, self.log_odds))
         # With too few different risks for a spline, the curve is a straight line.
         self.knots = knots if len(knots) == len(_KNOTS) and np.diff(knots).min() > _CELL else None
@@ -225,13 +310,20 @@ class CellMeasures:
             return np.stack([np.ones_like(log_odds), log_odds], axis=1)
         return basis(log_odds, self.knots)
 
-    def measure(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _fit(self, which: slice, start: _Fits | None = None) -> _Fits:
+        """Return the coefficients of the three regressions, (k, r) each, of some columns."""
+        pairs, positives = self.pairs[:, which], self.positives[:, which]
+        return (
+            *intercept_and_slope(self.log_odds, pairs, positives, start and start[:2]),
+            logistic(self.design, pairs, positives, start=start and start[2]),
+        )
+
+    def _measure(self, which: slice, fits: _Fits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return measures (7, r), observed shares of groups (10, r) and curve (points, r)."""
-        pairs, positives = self.cells.pairs @ weights, self.cells.positives @ weights
-        risk = self.cells.risk[:, np.newaxis]
-        intercept, slope = intercept_and_slope(self.log_odds, pairs, positives)
-        coefficients = logistic(self.design, pairs, positives)
-        distance = np.abs(expit(self.design @ coefficients) - risk)
+        pairs, positives = self.pairs[:, which], self.positives[:, which]
+        risk = self.risk[:, np.newaxis]
+        [intercept], [_, slope], coefficients = fits
+        distance = np.abs(risk_of(self.design @ coefficients) - risk)
         expected, observed, total = (pairs * risk).sum(0), positives.sum(0), pairs.sum(0)
         ici = (pairs * distance).sum(axis=0) / total
         e90 = _weighted_quantile(distance, pairs, 0.9)
@@ -240,26 +332,46 @@ class CellMeasures:
         members = np.arange(GROUPS)[:, np.newaxis] == self.group
         with np.errstate(invalid="ignore"):
             groups = (members @ positives) / (members @ pairs)
-        return measures, groups, np.asarray(expit(self._design(self.points) @ coefficients))
+        return measures, groups, risk_of(self._design(self.points) @ coefficients)
 
-    def resample(
-        self, bootstrap: Bootstrap, task: str
-    ) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
-        """Return what `measure` returns for all patients, float64 (k) each, and its intervals."""
-        patients = self.cells.pairs.shape[1]
+    def resample(self) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
+        """Return the measures, observed shares of groups, and curve, with their intervals.
+
+        Returns:
+            float64 (7), (10), (points): of all patients; the ends of the interval of each.
+        """
+        everybody = slice(0, 1)
+        fits = self._fit(everybody)
+        estimates = self._measure(everybody, fits)
         resampled: list[list[np.ndarray]] = [[], [], []]
-        with progress(total=bootstrap.resamples, label="calibration", unit="resamples") as bar:
-            for weights in drawn_by_patient(patients, bootstrap, task):
-                for part, values in zip(resampled, self.measure(weights), strict=True):
-                    part.append(values)
-                bar.update(weights.shape[1])
-        estimates = [values[:, 0] for values in self.measure(np.ones((patients, 1)))]
-        return estimates, [interval(np.concatenate(part, axis=1).T) for part in resampled]
+        for start in range(1, self.pairs.shape[1], RESAMPLES_AT_ONCE):
+            some = slice(start, start + RESAMPLES_AT_ONCE)
+            for part, values in zip(
+                resampled, self._measure(some, self._fit(some, fits)), strict=True
+            ):
+                part.append(values)
+        intervals = [interval(np.concatenate(part, axis=1).T) for part in resampled]
+        return [values[:, 0] for values in estimates], intervals
 
     @property
     def members(self) -> csr_array:
         """1 where a cell (columns) is in a group (rows), csr (10, cells)."""
         return csr_array(np.arange(GROUPS)[:, np.newaxis] == self.group).astype(np.float64)
+
+
+def _patients_of_groups(group: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64 (10) each: patients with a pair in a group, and with a label in it.
+
+    Args:
+        group: integers (patients, diseases).
+        labels: bool (patients, diseases).
+    """
+    inside, with_label = np.zeros((2, GROUPS), np.int64)
+    for number in range(GROUPS):
+        chosen = group == number
+        inside[number] = chosen.any(axis=1).sum()
+        with_label[number] = (chosen & labels).any(axis=1).sum()
+    return inside, with_label
 
 
 def calibrate(
@@ -272,10 +384,10 @@ def calibrate(
         labels: bool (patients, diseases).
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
-    cells = Cells.of_diseases(probability, labels)
-    measuring = CellMeasures(cells)
     patients = len(labels)
-    estimates, intervals = measuring.resample(bootstrap, task)
+    cell, risk = assign_cells(probability)
+    measuring = CellMeasures(risk, *sums_of_diseases(cell, len(risk), labels, bootstrap, task))
+    estimates, intervals = measuring.resample()
 
     def frame(which: int, **columns: object) -> pl.DataFrame:
         value, (low, high) = estimates[which], intervals[which]
@@ -284,10 +396,9 @@ def calibrate(
         return numbers.with_columns(**columns)  # type: ignore[arg-type]
 
     members = measuring.members
-    pairs, positives = members @ cells.pairs, members @ cells.positives
-    expected = members @ (cells.pairs.sum(axis=1) * cells.risk)
-    held = pairs.sum(axis=1)
-    inside, with_label = (pairs > 0).sum(axis=1), (positives > 0).sum(axis=1)
+    held = members @ measuring.pairs[:, 0]
+    expected = members @ (measuring.pairs[:, 0] * risk)
+    inside, with_label = _patients_of_groups(measuring.group[cell], labels)
     with np.errstate(invalid="ignore"):
         mean_risk = expected / held
     groups = frame(

@@ -8,12 +8,14 @@ Over all diseases the net benefits are summed: each disease is a separate decisi
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import Bootstrap, interval, resampled_means
+from behrt.evaluation.bootstrap import Bootstrap, interval, resampled_sums
+from behrt.evaluation.patients import count_by_patient
 
 THRESHOLDS = (
     *(0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175),
@@ -48,15 +50,29 @@ def treatments(
     Args:
         probability: float (patients, diseases); a patient is treated from the threshold on.
         labels: bool (patients, diseases).
-        thresholds: risks within (0, 1).
+        thresholds: risks within (0, 1), ascending.
     """
-    rightly, treated = [], []
-    for threshold in thresholds:
-        chosen = probability >= threshold
-        rightly.append((chosen & labels).sum(axis=1))
-        treated.append(chosen.sum(axis=1))
-    hits = np.stack(rightly, axis=1)
-    return hits, np.stack(treated, axis=1) - hits
+    reached = _reached(probability, thresholds)
+    rightly = _treated(reached * labels, len(thresholds))
+    return rightly, _treated(reached, len(thresholds)) - rightly
+
+
+def _reached(probability: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Return uint8 (patients, diseases): the number of thresholds that are at or below each risk.
+
+    A risk is compared with a threshold in its own precision.
+    """
+    limits = np.array(thresholds, dtype=probability.dtype)
+    reached = np.zeros(probability.shape, np.uint8)
+    for limit in limits:
+        reached += probability >= limit
+    return reached
+
+
+def _treated(reached: np.ndarray, thresholds: int) -> np.ndarray:
+    """Return int64 (patients, thresholds): for how many diseases each patient is treated."""
+    counts = count_by_patient(reached, thresholds + 1)[:, 1:]
+    return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
 
 
 def net_benefits(
@@ -89,28 +105,84 @@ def decide(
         diseases: indices of those with curves of their own.
         bootstrap, task: these give the draws of patients, those of tables 1 and 2.
     """
-    sets = [(None, slice(None)), *((d, slice(d, d + 1)) for d in diseases)]
-    risks = {MODEL: probability, RECALIBRATED: recalibrated, EVERYBODY: np.ones_like(recalibrated)}
+    reached = {
+        MODEL: _reached(probability, THRESHOLDS),
+        RECALIBRATED: _reached(recalibrated, THRESHOLDS),
+    }
+    patients = len(labels)
+    of_model, of_recalibrated = (
+        resampled_sums(
+            partial(_counts, of_strategy, labels, diseases), patients, bootstrap, task
+        ).reshape(2, 1 + len(diseases), len(THRESHOLDS), -1)
+        for of_strategy in reached.values()
+    )
+    everybody = _counts_of_everybody(labels, diseases, bootstrap, task)
+    odds = np.array(THRESHOLDS) / (1 - np.array(THRESHOLDS))
     parts, values = [], []
-    for disease, chosen in sets:
-        for strategy, risk in risks.items():
-            rightly, in_vain = treatments(risk[:, chosen], labels[:, chosen], THRESHOLDS)
-            values.append(net_benefits(rightly, in_vain, THRESHOLDS))
-            highest = risk[:, chosen].max(axis=1)
+    for place, disease in enumerate([None, *diseases]):
+        chosen = slice(None) if disease is None else slice(disease, disease + 1)
+        for strategy, counts in zip(
+            STRATEGIES, (of_model, of_recalibrated, everybody), strict=True
+        ):
+            rightly, treated = counts[:, place]
+            in_vain = treated - rightly
+            values.append((rightly - in_vain * odds[:, np.newaxis]) / patients)
+            if strategy == EVERYBODY:
+                ever = np.full(len(THRESHOLDS), patients)
+            else:
+                highest = reached[strategy][:, chosen].max(axis=1)
+                ever = np.array([(highest > at).sum() for at in range(len(THRESHOLDS))])
             parts.append(
                 pl.DataFrame({"threshold": THRESHOLDS}).with_columns(
                     disease=pl.lit(disease, pl.Int16),
                     strategy=pl.lit(strategy),
-                    patients=pl.lit(len(labels), pl.Int64),
+                    patients=pl.lit(patients, pl.Int64),
                     positives=pl.lit(int(labels[:, chosen].any(axis=1).sum()), pl.Int64),
-                    treated=pl.Series([(highest >= at).sum() for at in THRESHOLDS], dtype=pl.Int64),
-                    rightly=pl.Series(rightly.sum(axis=0), dtype=pl.Int64),
-                    in_vain=pl.Series(in_vain.sum(axis=0), dtype=pl.Int64),
+                    treated=pl.Series(ever, dtype=pl.Int64),
+                    rightly=pl.Series(rightly[:, 0]).cast(pl.Int64),
+                    in_vain=pl.Series(in_vain[:, 0]).cast(pl.Int64),
                 )
             )
-    everything = np.concatenate(values, axis=1)
-    low, high = interval(resampled_means(everything, bootstrap, task))
+    everything = np.concatenate(values)
+    low, high = interval(everything[:, 1:].T)
     frame = pl.concat(parts).with_columns(
-        value=pl.Series(everything.mean(axis=0)), low=pl.Series(low), high=pl.Series(high)
+        value=pl.Series(everything[:, 0]), low=pl.Series(low), high=pl.Series(high)
     )
     return NetBenefit.validate(frame.select(NetBenefit.column_names()))
+
+
+def _counts(
+    reached: np.ndarray, labels: np.ndarray, diseases: Sequence[int], some: slice
+) -> np.ndarray:
+    """Return float32 (some patients, 2 * sets * thresholds): pairs treated rightly, and treated.
+
+    The sets are all diseases together, and each of `diseases`.
+    """
+    reached, labels = reached[some], labels[some]
+    of_kind = []
+    for held in (reached * labels, reached):
+        together = _treated(held, len(THRESHOLDS))[:, np.newaxis]
+        alone = held[:, diseases, np.newaxis] > np.arange(len(THRESHOLDS))
+        of_kind.append(np.concatenate([together, alone], axis=1))
+    return np.stack(of_kind, axis=1).reshape(len(reached), -1).astype(np.float32)
+
+
+def _counts_of_everybody(
+    labels: np.ndarray, diseases: Sequence[int], bootstrap: Bootstrap, task: str
+) -> np.ndarray:
+    """Return the same sums of treating all patients: float64 (2, sets, thresholds, 1 + resamples).
+
+    A resample has as many patients as there are.
+    """
+    patients, n_diseases = labels.shape
+
+    def counts(some: slice) -> np.ndarray:
+        of_set = labels[some][:, diseases]
+        together = labels[some].sum(axis=1, keepdims=True)
+        return np.concatenate([together, of_set], axis=1).astype(np.float32)
+
+    rightly = resampled_sums(counts, patients, bootstrap, task)
+    size = np.array([n_diseases] + [1] * len(diseases))[:, np.newaxis]
+    treated = np.broadcast_to(size * float(patients), rightly.shape)
+    both = np.stack([rightly, treated])[:, :, np.newaxis]
+    return np.repeat(both, len(THRESHOLDS), axis=2)

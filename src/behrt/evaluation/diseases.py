@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
+from behrt.evaluation.bootstrap import Bootstrap, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
-from behrt.evaluation.metrics import disease_metrics, rank_diseases
+from behrt.evaluation.rankings import disease_metrics, resample_diseases
 from behrt.evaluation.tidy import DECIMALS
-from behrt.logs import progress
 from behrt.sequences.vocabulary import Vocabulary
 
 _NOISE = 1e-12
@@ -63,12 +62,22 @@ def choose(
 
 
 def estimate(
-    labels: np.ndarray, scores: np.ndarray, chosen: np.ndarray, rules: Rules
+    labels: np.ndarray,
+    scores: np.ndarray,
+    chosen: np.ndarray,
+    rules: Rules,
+    exact: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return APS and AUROC of some diseases as they may be published.
 
     Scores of predictors that divide the patients into a few groups are those of
     `behrt.evaluation.grouped_scores`.
+
+    Args:
+        labels, scores: bool and float (patients, diseases).
+        chosen: int64 (chosen), the diseases.
+        rules: of disclosure.
+        exact: float64 (2, chosen), the APS and AUROC if they are known.
 
     Returns:
         float64 (2, chosen), NaN where undefined or not shown; the same less the exact scores, 0
@@ -76,11 +85,14 @@ def estimate(
     """
     estimates, moved = np.full((2, len(chosen)), np.nan), np.zeros((2, len(chosen)))
     kinds = np.zeros(len(chosen), dtype=np.int64)
+    if exact is None:
+        found = [disease_metrics(scores[:, disease], labels[:, disease]) for disease in chosen]
+        exact = np.reshape(found, (len(chosen), 2)).T
     for column, disease in enumerate(chosen):
-        exact = np.ravel(disease_metrics(scores[:, disease], labels[:, disease]))
         groups = group_counts(labels[:, disease], scores[:, disease])
-        estimates[:, column] = exact if groups is None else publishable(groups, rules)
-        difference = estimates[:, column] - exact
+        own = exact[:, column]
+        estimates[:, column] = own if groups is None else publishable(groups, rules)
+        difference = estimates[:, column] - own
         moved[:, column] = np.where(np.abs(difference) < _NOISE, 0.0, difference)
         kinds[column] = kind_of(groups, rules.threshold)
     return estimates, moved, kinds
@@ -106,17 +118,9 @@ def score_diseases(
         float64 (2, k) and (2, resamples, k), NaN where undefined or not shown; int64 (k), what
         `behrt.evaluation.grouped_scores.kind_of` returns for the predictor.
     """
-    resampled = np.full((2, bootstrap.resamples, len(chosen)), np.nan)
-    done = 0
-    rankings = rank_diseases(scores[:, chosen], labels[:, chosen])
-    with progress(total=bootstrap.resamples, label="diseases", unit="resamples") as bar:
-        for weights in drawn_by_patient(len(labels), bootstrap, task) if rankings else ():
-            found = [np.stack(ranking.metrics(weights)[:2]) for ranking in rankings]
-            rows = slice(done, done + weights.shape[1])
-            resampled[:, rows] = np.concatenate(found, axis=1).swapaxes(1, 2)
-            done = rows.stop
-            bar.update(weights.shape[1])
-    estimates, moved, kinds = estimate(labels, scores, chosen, rules)
+    drawn = resample_diseases(scores[:, chosen], labels[:, chosen], bootstrap, task)
+    resampled = drawn[0, :2, :, 1:].swapaxes(1, 2)
+    estimates, moved, kinds = estimate(labels, scores, chosen, rules, drawn[0, :2, :, 0])
     # The middle of an interval would show what the estimate does not.
     return estimates, resampled + moved[:, np.newaxis], kinds
 

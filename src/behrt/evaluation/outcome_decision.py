@@ -7,7 +7,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_weights, interval
 from behrt.evaluation.decision import EVERYBODY, STRATEGIES, THRESHOLDS
 from behrt.evaluation.predicted import Predicted
 
@@ -104,8 +104,8 @@ def _net_benefits(
     worth = np.concatenate(per_patient, axis=1)
     with np.errstate(invalid="ignore"):  # a resample may have no patient of a small group
         drawn = [
-            (weights @ worth) / (weights @ total)[:, np.newaxis]
-            for weights in draws(first.patients, bootstrap, name)
+            (weights.T @ worth) / (weights.T @ total)[:, np.newaxis]
+            for weights in drawn_weights(first.patients, bootstrap, name)
         ]
     low, high = interval(np.concatenate(drawn))
     return pl.concat(parts).with_columns(

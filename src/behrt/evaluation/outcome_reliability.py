@@ -58,8 +58,8 @@ def reliability_of(
 def _points(predicted: Predicted, bootstrap: Bootstrap, name: str) -> pl.DataFrame:
     given = predicted.risk, predicted.label, predicted.patient, predicted.patients
     cells, counted = Cells(*given, predicted.weight), Cells(*given)
-    measuring = CellMeasures(cells)
-    (_, *estimates), (_, *intervals) = measuring.resample(bootstrap, name)
+    measuring = CellMeasures(cells.risk, *cells.sums(bootstrap, name))
+    (_, *estimates), (_, *intervals) = measuring.resample()
 
     def frame(which: int, **columns: object) -> pl.DataFrame:
         low, high = intervals[which]

@@ -22,13 +22,13 @@ import polars as pl
 from scipy.special import logit
 
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
+from behrt.evaluation.bootstrap import Bootstrap, drawn_weights, interval
 from behrt.evaluation.calibration import Cells, intercept_and_slope
 from behrt.evaluation.decision import MODEL, RECALIBRATED
-from behrt.evaluation.metrics import rank
 from behrt.evaluation.outcome_decision import ALL, OutcomeNetBenefit, net_benefits_of
 from behrt.evaluation.outcome_reliability import OutcomeReliability, reliability_of
 from behrt.evaluation.predicted import Predicted, read_predicted, recalibration_of
+from behrt.evaluation.rankings import rank
 from behrt.evaluation.recalibration import EDGE
 from behrt.evaluation.subgroups import group_order
 from behrt.logs import progress
@@ -76,10 +76,10 @@ class _Measuring:
 
     def measure(self, weights: np.ndarray) -> np.ndarray:
         """Return float64 (metrics, r) under weightings (patients, r), NaN where undefined."""
-        [precision], [auroc], _ = self.ranking.metrics(weights)
+        [([precision], [auroc], _)] = self.ranking.metrics(weights)
         total, events, expected, squares = self.sums.T @ weights
         pairs, positives = self.cells.pairs @ weights, self.cells.positives @ weights
-        intercept, slope = intercept_and_slope(self.log_odds, pairs, positives)
+        [intercept], [_, slope] = intercept_and_slope(self.log_odds, pairs, positives)
         if len(self.log_odds) == 1:  # one risk for all
             slope = np.full_like(slope, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -118,7 +118,7 @@ def scores_of(
     estimates = np.stack([m.measure(np.ones((patients, 1)))[:, 0] for m in measuring])
     resampled: list[np.ndarray] = []
     with progress(total=bootstrap.resamples, label=name, unit="resamples") as bar:
-        for weights in drawn_by_patient(patients, bootstrap, name, _DRAWS_AT_ONCE):
+        for weights in drawn_weights(patients, bootstrap, name, at_once=_DRAWS_AT_ONCE):
             resampled.append(np.stack([m.measure(weights) for m in measuring]))
             bar.update(weights.shape[1])
     drawn = np.concatenate(resampled, axis=2)

@@ -88,6 +88,25 @@ def multi_hot(diseases: pl.Series, n_diseases: int) -> np.ndarray:
     return dense
 
 
+def count_by_patient(number: np.ndarray, numbers: int) -> np.ndarray:
+    """Return how often each number occurs in the row of each patient.
+
+    >>> count_by_patient(np.array([[0, 2, 2], [1, 1, 1]]), 3)
+    array([[1, 0, 2],
+           [0, 3, 0]])
+
+    Args:
+        number: integers (patients, k), from 0 to `numbers` - 1.
+        numbers: how many there are.
+
+    Returns:
+        int64 (patients, numbers).
+    """
+    place = number + np.arange(len(number))[:, np.newaxis] * numbers
+    counts = np.bincount(place.ravel(), minlength=len(number) * numbers)
+    return counts.reshape(len(number), numbers)
+
+
 def score_patients(patients: pl.DataFrame, scores: np.ndarray) -> dy.DataFrame[PatientMetrics]:
     """Return every patient's APS and AUROC, on all labels and on first incidence.
 

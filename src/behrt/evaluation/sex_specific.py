@@ -9,10 +9,10 @@ import polars as pl
 from behrt.caliber.sex_specific import SEXES, SexSpecific
 from behrt.disclosure import Rules, hide_parts, is_small, with_shares
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import Bootstrap, drawn_by_patient, interval
+from behrt.evaluation.bootstrap import Bootstrap, interval
 from behrt.evaluation.grouped_scores import EXPOSED, group_counts, kind_of, publishable
-from behrt.evaluation.metrics import disease_metrics, rank_diseases
 from behrt.evaluation.patients import multi_hot, read_held_out
+from behrt.evaluation.rankings import disease_metrics, resampled_aurocs
 from behrt.evaluation.tidy import DECIMALS, with_facts
 from behrt.logs import progress
 
@@ -92,7 +92,8 @@ def tabulate_model(
 
     A disease is predicted to a patient if its score is at least `score`; it is ranked if fewer
     than `ranks` diseases have a higher one. The AUROC is that of the disease's score for the
-    sex that can have it: one half if the score does not discriminate between the sexes.
+    sex that can have it: one half if the score does not discriminate between the sexes. It is
+    resampled by `behrt.evaluation.rankings.resampled_aurocs`.
 
     Args:
         patients: held-out patients with a label: label, known (what they had before).
@@ -115,21 +116,14 @@ def tabulate_model(
     known = multi_hot(patients["known"], scores.shape[1])
     total = np.bincount(sexes, minlength=1 + len(SEXES))
     hidden = hide_parts(total, rules.threshold)
-    resampled = np.full((bootstrap.resamples, len(diseases)), np.nan)
-    done = 0
     known_sex = sexes > 0
-    own_sex = np.array([disease.own for disease in diseases]) == sexes[known_sex, np.newaxis]
+    own_sex = np.array([disease.own for disease in diseases]) == sexes[:, np.newaxis]
     columns = [disease.disease for disease in diseases]
-    rankings = rank_diseases(scores[known_sex][:, columns], own_sex)
-    for weights in drawn_by_patient(len(sexes), bootstrap, task) if diseases else ():
-        of_known_sex = weights[known_sex]
-        found = [ranking.metrics(of_known_sex)[1] for ranking in rankings]
-        resampled[done : done + weights.shape[1]] = np.concatenate(found).T
-        done += weights.shape[1]
+    resampled = resampled_aurocs(scores[:, columns], own_sex, known_sex, bootstrap, task)
     low, high = interval(resampled) if len(diseases) else (np.empty(0), np.empty(0))
     rows = []
     for column, disease in enumerate(diseases):
-        own, other = sexes == disease.own, sexes == disease.other
+        own, other = own_sex[:, column], sexes == disease.other
         chosen = scores[:, disease.disease]
         predicted = chosen >= score
         ranked = (scores > chosen[:, np.newaxis]).sum(axis=1) < ranks
@@ -199,13 +193,15 @@ def tabulate(
         model String, and the columns of `tabulate_model`.
     """
     recorded = patients_by_sex(sequences, n_diseases)
+    sexes = None
     parts = []
     with progress(total=len(scores), label="sex-specific diseases", unit="models") as bar:
         for path in scores:
             patients, predicted = read_held_out(examples, path, n_diseases)
+            sexes = read_sexes(sequences, patients) if sexes is None else sexes
             part = tabulate_model(
                 patients,
-                read_sexes(sequences, patients),
+                sexes,
                 predicted,
                 diseases,
                 recorded,

@@ -13,7 +13,8 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
-from behrt.evaluation.bootstrap import Bootstrap, draws, interval
+from behrt.errors import InputError
+from behrt.evaluation.bootstrap import RESAMPLES_AT_ONCE, Bootstrap, interval, resampled_sums
 from behrt.evaluation.differencing import protect
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
@@ -74,65 +75,75 @@ def group_order(group: str) -> tuple[int, str]:
     return (int(first), "") if first.isdigit() else (1_000_000, group)
 
 
+def _columns(patients: pl.DataFrame) -> np.ndarray:
+    """Return float64 (patients, 2, metrics): numerators and denominators of the metrics' means."""
+    above, below = [], []
+    for name in ("aps_all", "auroc_all"):
+        values = patients[name].fill_null(np.nan).to_numpy()
+        defined = ~np.isnan(values)
+        above.append(np.where(defined, values, 0.0))
+        below.append(defined.astype(np.float64))
+    above.append(patients["observed"].to_numpy().astype(np.float64))
+    below.append(patients["expected"].to_numpy())
+    return np.stack([np.stack(above, axis=1), np.stack(below, axis=1)], axis=1)
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    """Return the metrics (metrics, ...) of sums (2, metrics, ...), NaN where undefined."""
+    above, below = sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(above / below)
+
+
 class _Groups:
-    """Means of patients by group, under many weightings."""
+    """Means of patients by group."""
 
     def __init__(self, group: np.ndarray, groups: int, patients: pl.DataFrame) -> None:
-        n = len(group)
-        inside = group >= 0
-        self.members = csr_array(
-            (np.ones(inside.sum()), (group[inside], np.flatnonzero(inside))), shape=(groups, n)
-        )
-        self.values = [
-            patients[name].fill_null(np.nan).to_numpy() for name in ("aps_all", "auroc_all")
-        ]
-        self.observed = patients["observed"].to_numpy().astype(np.float64)
-        self.expected = patients["expected"].to_numpy()
+        """Take groups.
 
-    def measure(self, weights: np.ndarray) -> np.ndarray:
-        """Return float64 (metrics, groups, r) under weightings (patients, r)."""
-        found = []
-        with np.errstate(invalid="ignore", divide="ignore"):
-            for values in self.values:
-                defined = ~np.isnan(values)
-                total = self._total(np.where(defined, values, 0.0), weights)
-                found.append(total / self._total(defined.astype(np.float64), weights))
-            observed = self._total(self.observed, weights)
-            found.append(observed / self._total(self.expected, weights))
-        return np.stack(found)
+        Args:
+            group: int64 (patients), -1 for none.
+            groups: their number.
+            patients: the columns of `tabulate`.
+        """
+        self.group, self.groups = group, groups
+        self.columns = _columns(patients)
+        self.observed = patients["observed"].to_numpy()
 
-    def _total(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return float64 (groups, r): the weighted sums of values (patients)."""
-        of_group = self.members.copy()
-        of_group.data = values[of_group.indices]
-        total: np.ndarray = of_group @ weights
-        return total
+    def _of_groups(self, values: np.ndarray) -> np.ndarray:
+        """Return float64 (groups): the sums of values (patients)."""
+        inside = self.group >= 0
+        return np.bincount(self.group[inside], values[inside], self.groups)
+
+    def measure(self) -> np.ndarray:
+        """Return float64 (metrics, groups)."""
+        sums = [self._of_groups(column) for column in self.columns.reshape(len(self.group), -1).T]
+        return _ratio(np.reshape(sums, (2, len(METRICS), self.groups)))
+
+    def resample(self, bootstrap: Bootstrap, task: str) -> np.ndarray:
+        """Return float64 (metrics, groups, resamples)."""
+
+        def values(some: slice) -> np.ndarray:
+            members = self.group[some, np.newaxis] == np.arange(self.groups)
+            columns = self.columns[some].reshape(len(members), -1, 1)
+            return np.reshape(columns * members[:, np.newaxis], (len(members), -1))
+
+        sums = resampled_sums(values, len(self.group), bootstrap, task)
+        return _ratio(sums[:, 1:].reshape(2, len(METRICS), self.groups, -1))
 
     def support(self) -> np.ndarray:
         """Return int64 (metrics, groups): the patients of each measure."""
-        with_value = [(~np.isnan(values)).astype(np.float64) for values in self.values]
-        everybody = np.ones(len(self.observed))
-        counts = [self.members @ defined for defined in (*with_value, everybody)]
-        return np.stack(counts).astype(np.int64)
+        defined = self.columns[:, 1, :-1] > 0
+        counted = (*defined.T.astype(np.float64), np.ones(len(self.group)))
+        return np.stack([self._of_groups(column) for column in counted]).astype(np.int64)
 
     def as_shown(self, rules: Rules) -> np.ndarray:
         """Return float64 (groups): how much higher the share observed of rounded counts is."""
-        observed = (self.members @ self.observed).astype(np.int64)
+        observed = self._of_groups(self.observed.astype(np.float64)).astype(np.int64)
         patients = self.support()[-1]
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = rules.share(observed, patients) / (observed / patients)
         return np.where(observed > 0, ratio, 1.0)
-
-
-def _resample(measure: _Groups, patients: int, bootstrap: Bootstrap, task: str) -> np.ndarray:
-    """Return float64 (metrics, groups, resamples)."""
-    return np.concatenate(
-        [
-            measure.measure(np.ascontiguousarray(weights.T))
-            for weights in draws(patients, bootstrap, task)
-        ],
-        axis=2,
-    )
 
 
 def hide_supports(support: np.ndarray, threshold: int) -> np.ndarray:
@@ -212,8 +223,8 @@ def _rows_of(
     group = patients[trait].replace_strict(place, return_dtype=pl.Int64).to_numpy()
     measure = _Groups(group, len(names), patients)
     support = measure.support()
-    value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
-    drawn = _resample(measure, len(patients), bootstrap, task)
+    value = measure.measure()
+    drawn = measure.resample(bootstrap, task)
     ends = [interval(values.T) for values in drawn]
     hidden = hide_supports(support, rules.threshold)
     parts = []
@@ -241,46 +252,82 @@ def _rows_of(
 
 
 def _shuffled(
-    measure: _Groups, group: np.ndarray, groups: int, bootstrap: Bootstrap, task: str
+    columns: np.ndarray, group: np.ndarray, groups: int, bootstrap: Bootstrap, task: str
 ) -> np.ndarray:
-    """Return float64 (metrics, groups, resamples): patients assigned to groups at random."""
+    """Return the metrics of groups if patients are assigned to them at random.
+
+    Args:
+        columns: float64 (patients, models, 2, metrics): those of each model.
+        group: int64 (patients), -1 for none.
+        groups, bootstrap, task: the number of groups; these give the random numbers.
+
+    Returns:
+        float64 (models, metrics, groups, resamples).
+    """
     generator = np.random.default_rng([bootstrap.seed, *f"practices of {task}".encode()])
     inside = np.flatnonzero(group >= 0)
-    pairs = [(np.where(np.isnan(v), 0.0, v), (~np.isnan(v)).astype(float)) for v in measure.values]
-    pairs.append((measure.observed, measure.expected))
-    found = np.empty((len(METRICS), groups, bootstrap.resamples))
-    for r in range(bootstrap.resamples):
-        dealt = group[inside][generator.permutation(len(inside))]
-        for i, (above, below) in enumerate(pairs):
-            total, count = (np.bincount(dealt, v[inside], groups) for v in (above, below))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                found[i, :, r] = total / count
-    return found
+    if not len(inside):
+        return np.empty((columns.shape[1], len(METRICS), 0, bootstrap.resamples))
+    values = columns[inside].reshape(len(inside), -1)
+    by_group = np.argsort(group[inside], kind="stable")
+    starts = np.cumsum(np.bincount(group[inside], minlength=groups))
+    found = []
+    for start in range(0, bootstrap.resamples, RESAMPLES_AT_ONCE):
+        resamples = min(RESAMPLES_AT_ONCE, bootstrap.resamples - start)
+        members = np.empty((resamples, len(inside)), dtype=np.int32)
+        for row in members:
+            # A patient takes the group of the place that is drawn.
+            place = np.empty(len(inside), dtype=np.int32)
+            place[generator.permutation(len(inside))] = np.arange(len(inside))
+            row[:] = place[by_group]
+        ends = (np.arange(resamples)[:, np.newaxis] * len(inside) + starts).ravel()
+        of_groups = csr_array(
+            (np.ones(members.size), members.ravel(), np.concatenate([[0], ends])),
+            shape=(resamples * groups, len(inside)),
+        )
+        sums = (of_groups @ values).reshape(resamples, groups, *columns.shape[1:])
+        found.append(_ratio(sums.transpose(3, 4, 2, 1, 0)))
+    return np.concatenate(found, axis=-1).swapaxes(0, 1)
 
 
 def _rows_of_practices(
-    patients: pl.DataFrame, bootstrap: Bootstrap, task: str, threshold: int
-) -> pl.DataFrame:
-    """Return the distribution of the scores of practices with enough patients.
+    scored: Sequence[pl.DataFrame], bootstrap: Bootstrap, task: str, threshold: int
+) -> list[pl.DataFrame]:
+    """Return the distribution of the scores of practices with enough patients, by each model.
 
     In a bootstrap resample, chance would be counted twice. So `low` and `high` are instead the 95 %
     range of a quantile if practices differed only by chance: patients are assigned to practices at
     random, `resamples` times.
     """
     least = max(LEAST_OF_A_PRACTICE, threshold)
-    practices = patients["practice"].drop_nulls().value_counts().sort("practice")
+    practice = scored[0]["practice"]
+    practices = practice.drop_nulls().value_counts().sort("practice")
     chosen = practices.filter(pl.col("count") >= least)["practice"].to_list()
     place = {practice: i for i, practice in enumerate(chosen)}
     group = (
-        patients["practice"]
-        .replace_strict(place, default=-1, return_dtype=pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
+        practice.replace_strict(place, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
     )
-    measure = _Groups(group, len(chosen), patients)
-    support = measure.support()
-    value = measure.measure(np.ones((len(patients), 1)))[:, :, 0]
-    drawn = _shuffled(measure, group, len(chosen), bootstrap, task)
+    measures = [_Groups(group, len(chosen), patients) for patients in scored]
+    columns = np.stack([measure.columns for measure in measures], axis=1)
+    shuffled = _shuffled(columns, group, len(chosen), bootstrap, task)
+    return [
+        _distribution(measure.measure(), measure.support(), drawn, least, threshold)
+        for measure, drawn in zip(measures, shuffled, strict=True)
+    ]
+
+
+def _distribution(
+    value: np.ndarray, support: np.ndarray, drawn: np.ndarray, least: int, threshold: int
+) -> pl.DataFrame:
+    """Return the quantiles of the practices of one model.
+
+    Args:
+        value: float64 (metrics, practices).
+        support: int64 (metrics, practices).
+        drawn: float64 (metrics, practices, resamples).
+        least: fewest patients of a practice.
+        threshold: the smallest count to show.
+    """
     shares = list(_QUANTILES.values())
     parts = []
     for i, metric in enumerate(METRICS):
@@ -327,18 +374,30 @@ def tabulate(
     Returns:
         task, model, subgroup, group, metric, statistic String; value, low, high Float64;
         patients Int64 (null for practices) and practices Int64 (null for others).
+
+    Raises:
+        InputError: the models were not scored on the same patients.
     """
+    scored = [
+        of_model.sort("subject_id").join(traits, on="subject_id", how="left", maintain_order="left")
+        for of_model in patients.values()
+    ]
+    if any(not one["subject_id"].equals(scored[0]["subject_id"]) for one in scored):
+        raise InputError(
+            "metrics", "the models' patients are different ones", "Run the evaluate rule again"
+        )
+    practices = _rows_of_practices(scored, bootstrap, task, rules.threshold)
     parts = []
-    for model in progress(patients, label=f"subgroups of {task}", unit="models"):
-        scored = patients[model].sort("subject_id")
-        scored = scored.join(traits, on="subject_id", how="left", maintain_order="left")
-        rows = [
-            _rows_of(trait, scored, bootstrap, task, rules)
-            for trait in SUBGROUPS
-            if trait != "practice"
-        ]
-        rows.append(_rows_of_practices(scored, bootstrap, task, rules.threshold))
-        parts.append(pl.concat(rows).with_columns(task=pl.lit(task), model=pl.lit(model)))
+    with progress(total=len(scored), label=f"subgroups of {task}", unit="models") as bar:
+        for model, of_model, of_practices in zip(patients, scored, practices, strict=True):
+            rows = [
+                _rows_of(trait, of_model, bootstrap, task, rules)
+                for trait in SUBGROUPS
+                if trait != "practice"
+            ]
+            table = pl.concat([*rows, of_practices])
+            parts.append(table.with_columns(task=pl.lit(task), model=pl.lit(model)))
+            bar.update(1)
     columns = ["task", "model", "subgroup", "group", "metric", "statistic"]
     return (
         pl.concat(parts)
