@@ -54,7 +54,7 @@ STAGES = {
     "vocabulary": ("vocabulary",),
     "sequences": ("sequences",),
     "tasks": ("task",),
-    "models": ("finetune", "predict"),
+    "models": ("finetune",),
     "evaluate": ("evaluate",),
     "assess": ("assess",),
     "tables": ("table",),

@@ -2,8 +2,7 @@
 
 In: the members' predictions, and the task's labels.
 Out: models/<task>/<model>/, with the weights, and predictions/<task>/<model>.parquet, as finetune
-and predict write them for other models. A variant of the run has its files in its own folder
-(behrt.variants).
+writes them for other models. A variant of the run has its files in its own folder (behrt.variants).
 """
 
 

@@ -1,9 +1,10 @@
-"""Train one model for one task, on the examples that the task draws, or on several per patient.
+"""Train one model for one task, on the examples that the task draws, or on several per patient, and
+predict every disease for the tuning and the held-out patients with it.
 
 In: the sequences, the task's examples and, for a pretrained model, the MLM weights. The model of a
 kind that is trained once, for all tasks, is taken from its weights (joint.smk).
-Out: models/<task>/<model>/, which predict reads. A variant of the run has its files in its own
-folder (behrt.variants).
+Out: models/<task>/<model>/, and predictions/<task>/<model>.parquet, one row per patient, one score
+per disease. A variant of the run has its files in its own folder (behrt.variants).
 """
 
 
@@ -18,6 +19,7 @@ rule finetune:
         weights="<results>/{variant}models/{task}/{model}/model.safetensors",
         model_config="<results>/{variant}models/{task}/{model}/config.json",
         metrics="<results>/{variant}models/{task}/{model}/metrics.jsonl",
+        scores="<results>/{variant}predictions/{task}/{model}.parquet",
     log:
         "<logs>/{variant}finetune/{task}/{model}.log",
     benchmark:
@@ -48,12 +50,12 @@ rule finetune:
         task=lambda wildcards: plain(TASK[wildcards.task]),
         minimum_visits=config["examples"]["minimum_visits"],
         protocol=lambda wildcards: VARIANTS[wildcards.variant].protocol,
-        compute=compute_to_train,
+        compute=lambda wildcards: compute_for(config, wildcards.model),
         code=lambda wildcards: code_hash(
             SCRIPTS / "finetune.py",
             f"behrt.models.{EVERY_MODEL[wildcards.model]['kind']}",
         ),
     message:
-        "Train {wildcards.variant}{wildcards.model} for {wildcards.task} ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
+        "Train {wildcards.variant}{wildcards.model} for {wildcards.task}, and predict ({params.compute[accelerator]}, threads: {threads}, GPUs: {resources.gpu})"
     script:
         "../scripts/finetune.py"

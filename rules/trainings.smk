@@ -64,20 +64,20 @@ def few_labels_trained(wildcards):
     return model["settings"], model["training"]
 
 
-def compute_to_train(wildcards):
-    """Return how a model is trained; a part of trained weights is taken on the CPU."""
-    return compute_for(config, wildcards.model, on_cpu=wildcards.model in JOINT)
-
-
 def gpus(wildcards):
-    """Return the number of GPUs that a training of one model for one task requests."""
-    on_gpu = compute_to_train(wildcards)["accelerator"] == "gpu"
-    return gpus_to_train(config) if on_gpu else 0
+    """Return the number of GPUs that one model requests for one task.
+
+    The model of a task that is a part of trained weights is only used to predict.
+    """
+    on_gpu = compute_for(config, wildcards.model)["accelerator"] == "gpu"
+    trained = wildcards.model not in JOINT
+    return gpus_to_train(config) if on_gpu and trained else int(on_gpu)
 
 
 def nodes(wildcards):
-    """Return the number of nodes that a training of one model for one task requests."""
-    return nodes_to_train(config) if gpus(wildcards) else 1
+    """Return the number of nodes that one model requests for one task."""
+    trained = gpus(wildcards) and wildcards.model not in JOINT
+    return nodes_to_train(config) if trained else 1
 
 
 def deaths_read(model):

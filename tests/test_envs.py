@@ -24,7 +24,6 @@ LOADED_BY_NAME = {
     "finetune": "models",
     "joint": "models",
     "outcome_model": "outcome_models",
-    "predict": "models",
     "pretrained_model": "models",
     "trained_model": "models",
     "validate": "models",

@@ -372,7 +372,7 @@ def inputs_for(config: Mapping[str, Any], model: str) -> list[str]:
     return list(own or config["inputs"])
 
 
-def compute_for(config: Mapping[str, Any], model: str, *, on_cpu: bool = False) -> dict[str, Any]:
+def compute_for(config: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Return how a model is trained and used, as `behrt.learning.run.Compute` takes it.
 
     Models without `training` use the CPU, whatever the accelerator of the run. A job adds the
@@ -381,10 +381,9 @@ def compute_for(config: Mapping[str, Any], model: str, *, on_cpu: bool = False) 
     Args:
         config: the whole configuration.
         model: a model's name, or "mlm" for pretraining.
-        on_cpu: whether the CPU is used in any case.
     """
     trained = model == "mlm" or "training" in every_model_of(config)[model]
-    on_gpu = config["accelerator"] == "gpu" and trained and not on_cpu
+    on_gpu = config["accelerator"] == "gpu" and trained
     return {
         "seed": config["seed"],
         "threads": config["training_threads"],

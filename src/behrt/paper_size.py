@@ -17,8 +17,8 @@ def relative_work(
     """Return how much longer jobs take per patient with other keys of a configuration.
 
     A training takes as many steps as it has epochs, and a step of BEHRT as long as its encoder's
-    multiplications per word (`behrt.resources.layer_weights`). A prediction is one step. Models
-    that are not trained in epochs are left out.
+    multiplications per word (`behrt.resources.layer_weights`). Models that are not trained in
+    epochs are left out.
 
     Args:
         config: the whole configuration of the run.
@@ -37,7 +37,6 @@ def relative_work(
         "pretrain": {name: trained[name] for name in PRETRAINING_FOLDERS.values()},
         "joint": {name: trained[name] for name in models if name in trained},
         "finetune": {name: trained[name] for name in models if name in trained},
-        "predict": {name: size[name] for name in models if name in size},
     }
 
 

@@ -126,9 +126,10 @@ def train(
     Raises:
         InputError: an unknown kind, protocol or setting, or no examples.
     """
-    if parallel.trained_by_parts(compute):
-        return
     model = model_named(recipe.kind)
+    taken = data.task is not None and hasattr(model, "take_task")  # trained once for all tasks
+    if not taken and parallel.trained_by_parts(compute):
+        return
     splits = protocol_named(protocol)
     settings, optimisation = recipe.read(model.Settings)
     facts = {
@@ -138,7 +139,7 @@ def train(
         **facts_of_words(read_vocabulary(data.vocabulary), recipe.inputs),
     }
     run = TrainingRun(folder, compute, facts=facts, unpromising=unpromising)
-    if data.task and hasattr(model, "take_task"):  # trained once for all tasks
+    if taken:
         model.take_task(pretrained, run)
         return
     data = replace(data, inputs=recipe.inputs)

@@ -9,7 +9,6 @@ _SECONDS = {
     "finetune": 50.0,
     "oracle": 40.0,
     "search_trial": 30.0,
-    "predict": 12.0,
     "assess": 12.0,
     "simulate_part": 4.0,
     "evaluate": 3.0,

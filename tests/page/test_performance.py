@@ -31,7 +31,7 @@ STAGES = [
 ]
 
 
-GROWTH = {"pretrain": {"mlm": 4.0}, "extract": {"002": 1.0}, "predict": {"mlm": 9.0}}
+GROWTH = {"pretrain": {"mlm": 4.0}, "extract": {"002": 1.0}, "joint": {"mlm": 9.0}}
 
 
 @pytest.fixture
@@ -119,7 +119,6 @@ def test_a_training_grows_with_its_epochs_and_its_multiplications() -> None:
         "pretrain": {"mlm": 12.0, "pretrained_forecast": 12.0},
         "joint": {"behrt": 6.0, "deepr": 10.0},
         "finetune": {"behrt": 6.0, "deepr": 10.0},
-        "predict": {"behrt": 6.0, "deepr": 1.0},
     }
     unchanged = relative_work(configuration(), {}, "T1").values()
     assert {factor for factors in unchanged for factor in factors.values()} == {1.0}

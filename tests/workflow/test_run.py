@@ -105,8 +105,8 @@ def test_requests_are_compared_with_measures_without_a_rerun(editable: Copy) -> 
     timings = editable.results / "benchmarks"
     (timings / "meds.jsonl").unlink()
     (timings / "pretrain" / "mlm.jsonl").unlink()
-    (timings / "predict" / "T2" / "removed.jsonl").write_bytes(
-        (timings / "predict" / "T2" / "prevalence.jsonl").read_bytes()
+    (timings / "finetune" / "T2" / "removed.jsonl").write_bytes(
+        (timings / "finetune" / "T2" / "prevalence.jsonl").read_bytes()
     )
     before = editable.contents()
     done = editable.snakemake(
@@ -117,9 +117,9 @@ def test_requests_are_compared_with_measures_without_a_rerun(editable: Copy) -> 
     table = pl.read_csv(editable.results / "resources.csv")
     assert set(table["rule"]) == {path.relative_to(timings).parts[0] for path in jobs_of(timings)}
     assert table.filter(pl.col("advised_gb").is_null()).is_empty()
-    predicted = table.row(by_predicate=pl.col("rule") == "predict", named=True)
-    assert predicted["jobs"] == len([*(timings / "predict").rglob("*.jsonl")])
-    assert 0.05 < predicted["measured_gb"] < predicted["asked_gb"] < 4
+    trained = table.row(by_predicate=pl.col("rule") == "finetune", named=True)
+    assert trained["jobs"] == len([*(timings / "finetune").rglob("*.jsonl")])
+    assert 0.05 < trained["measured_gb"] < trained["asked_gb"] < 4
     made = editable.contents()
     assert {name for name in made if made[name] != before.get(name)} == {"resources.csv"}
 

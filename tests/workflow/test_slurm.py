@@ -281,7 +281,7 @@ def test_a_run_on_a_cluster_survives_limits_and_a_drained_node(
     assert [(job.rule, job.node) for job in jobs() if "gpu" in job.requests] == [
         ("finetune", GPU_NODE)
     ]
-    assert {job.rule for job in jobs()} == {"task", "pretrain", "finetune", "predict", "evaluate"}
+    assert {job.rule for job in jobs()} == {"task", "pretrain", "finetune", "evaluate"}
     made, expected = editable.contents(), tiny.contents()
     assert set(REMADE) <= {name.partition("/")[0] for name in made}
     assert [name for name in made if made[name] != expected[name]] == []

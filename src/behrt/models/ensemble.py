@@ -6,7 +6,7 @@ the patients who choose the epochs of the members (stacking, Wolpert 1992; Breim
 for each task. No member learns from these patients.
 
 An ensemble reads the files of its members' predictions, so the rule `ensemble` makes its own, in
-place of `finetune` and `predict`.
+place of `finetune`.
 """
 
 from collections.abc import Sequence
