@@ -18,9 +18,8 @@ BENCH = full
 .DELETE_ON_ERROR:
 
 demo: $(if $(wildcard .venv/.installed-dev),.venv/.installed-dev,.venv/.installed)
-	$(BIN)/snakemake --cores all
-	$(BIN)/snakemake --cores 1 performance
-	$(BIN)/snakemake --report results/demo/provenance.html
+	$(BIN)/snakemake --cores all all performance \
+		--report results/demo/provenance.html --report-after-run
 	@echo "Done. Open results/demo/report.html (the results), results/demo/provenance.html (the same,"
 	@echo "with how each file was made) or results/demo/performance.html (time, memory and disk);"
 	@echo "tables and figures are in results/demo."

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 
@@ -157,6 +159,8 @@ def progress(
         options["file"] = _ProgressFile(_progress_file)
         options |= {"ncols": 200, "dynamic_ncols": False, "mininterval": 0.5}
         options["bar_format"] = "{desc} {percentage:.0f} % of {total_fmt}{unit}, {remaining} left"
+    from tqdm import tqdm  # most jobs have no bar
+
     return tqdm(
         items,
         total=total,

@@ -58,7 +58,7 @@ def read_scored(
             f"no {split.replace('_', '-')} patient has a label",
             "Give the split a larger share, or use more people",
         )
-    again = "Run the predict rule again"
+    again = "Delete it, and run again"
     predicted = pl.read_parquet(scores)
     if predicted.schema["scores"] != pl.Array(pl.Float32, n_diseases):
         raise InputError(scores, f"a row does not hold {n_diseases} scores (Float32)", again)

@@ -44,7 +44,7 @@ def read_members(members: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
             raise InputError(
                 path,
                 f"its patients or diseases are not those of {members[0].name}",
-                "Run the predict rule again for both",
+                "Delete both, and run again",
             )
     scores = np.stack([frame["scores"].to_numpy() for frame in frames])
     return frames[0]["subject_id"].to_numpy(), scores
@@ -109,7 +109,7 @@ def fit(
         raise InputError(
             "ensemble",
             "the members' predictions are not those of the patients who choose the weights",
-            "Run the predict rule again for the members",
+            "Delete the predictions of the members, and run again",
         )
     weights = least_cross_entropy(scores[:, rows], choosing.label_matrix(np.arange(len(choosing))))
     line = tuning_line(pooled(scores[:, rows], weights), choosing)
