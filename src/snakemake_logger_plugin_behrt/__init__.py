@@ -30,8 +30,8 @@ __all__ = ["LogHandler"]
 _NOISE = (
     *("Assuming unrestricted shared filesystem", "Building DAG", "Cancelling snakemake"),
     *("Complete log", "Conda environments:", "Config file ", "Elapsed time", "Execute "),
-    *("Exiting because a job execution failed", "Group jobs:", "host:", "Provided "),
-    *("Reasons:", "Removing output files of failed job", "Removing temporary output"),
+    *("Exiting because a job execution failed", "Group jobs:", "host:", "Loading script code"),
+    *("Provided ", "Reasons:", "Removing output files of failed job", "Removing temporary output"),
     *("Rules claiming", "Rules with ", "Some jobs were triggered by provenance information"),
     *("Select jobs to execute", "Shutting down", "Singularity containers:", "Using shell"),
     "WorkflowError:\nAt least one job",
