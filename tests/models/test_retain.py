@@ -11,7 +11,7 @@ from torch import nn
 from behrt.errors import InputError
 from behrt.learning.examples import Examples
 from behrt.learning.run import read_settings
-from behrt.models.retain import Readers, Retain, Settings, collate
+from behrt.models.retain import Readers, Recurrence, Retain, Settings, collate
 
 Build = Callable[..., Examples]
 SMALL = Settings(embedding_size=8, hidden_size=6, sex_size=2, dropout=0.0)
@@ -63,6 +63,18 @@ def test_readers_equal_a_bidirectional_gru_on_each_history() -> None:
                 getattr(gru, f"{name}_l0{suffix}").data = value.detach().clone()
         expected = torch.cat([gru(history)[0] for history in visits.split(lengths.tolist())])
         torch.testing.assert_close(states[reader], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_of_the_recurrence_are_those_of_its_states() -> None:
+    torch.manual_seed(0)
+    active = [3, 2, 2, 1]
+    gates, weight, bias = (
+        torch.randn(size, dtype=torch.float64, requires_grad=True)
+        for size in ((4, sum(active), 6), (4, 2, 6), (4, 1, 6))
+    )
+    assert torch.autograd.gradcheck(
+        lambda *given: Recurrence.apply(*given, active), (gates, weight, bias)
+    )
 
 
 def test_attention_sums_to_one_in_each_history(

@@ -7,6 +7,7 @@ directions and use the time since the previous visit. Sex is embedded and added 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +63,86 @@ def value_rows(settings: Settings, examples: Examples, rows: np.ndarray) -> dict
     return {"sex.weight": ValueRows(rows, examples.sex[rows].astype(np.int64))}
 
 
+class Recurrence(torch.autograd.Function):
+    """The states of GRUs (Cho et al. 2014), and their gradients in few operations per step.
+
+    Autograd would add to the gradient of the weights at each step. Here one product gives it for
+    all steps, and what does not depend on later steps is also computed for all at once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gates: torch.Tensor,
+        state_weight: torch.Tensor,
+        state_bias: torch.Tensor,
+        active: list[int],
+    ) -> torch.Tensor:
+        """Return the states (directions, visits, hidden_size) at each visit.
+
+        Args:
+            ctx: keeps what `backward` needs.
+            gates: (directions, visits, 3 * hidden_size), what the inputs add to the gates for
+                reset and update and to the candidate, by step, the longest history first.
+            state_weight: (directions, hidden_size, 3 * hidden_size).
+            state_bias: (directions, 1, 3 * hidden_size).
+            active: histories that reach each step.
+        """
+        directions, visits, width = gates.shape
+        size = width // 3
+        opened, candidates = gates[..., : 2 * size].clone(), gates[..., 2 * size :].clone()
+        before = gates.new_zeros(directions, visits, size)
+        kept, states = torch.empty_like(gates), torch.empty_like(before)
+        start = previous = 0
+        for number in active:
+            step = slice(start, start + number)
+            state = before[:, step]
+            if start:
+                state.copy_(states[:, previous : previous + number])
+            own = torch.baddbmm(state_bias, state, state_weight)
+            kept[:, step] = own
+            reset, update = opened[:, step].add_(own[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
+            candidate = candidates[:, step].addcmul_(reset, own[..., 2 * size :]).tanh_()
+            torch.lerp(candidate, state, update, out=states[:, step])
+            start, previous = step.stop, start
+        ctx.save_for_backward(opened, candidates, before, kept, state_weight)
+        ctx.active = active
+        return states
+
+    @staticmethod
+    def backward(
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:
+        """Return the gradients of gates, state_weight and state_bias."""
+        opened, candidates, before, kept, state_weight = ctx.saved_tensors
+        directions, visits, size = before.shape
+        reset, update = opened.chunk(2, dim=-1)
+        # What multiplies the gradient of a state: the first for reset, update and candidate.
+        of_candidate = (1 - update) * (1 - candidates * candidates)
+        factors = torch.empty(directions, visits, 3, size, dtype=before.dtype, device=before.device)
+        factors[:, :, 0] = of_candidate * kept[..., 2 * size :] * reset * (1 - reset)
+        factors[:, :, 1] = (before - candidates) * update * (1 - update)
+        factors[:, :, 2] = of_candidate * reset
+        of_states = gradient.clone()
+        back = state_weight.transpose(1, 2).contiguous()
+        end, later = visits, 0
+        carried = before
+        for number in reversed(ctx.active):
+            step = slice(end - number, end)
+            own = of_states[:, step]
+            if later:
+                own[:, :later] += carried
+            factors[:, step] *= own[:, :, None]
+            of_gates = factors[:, step].flatten(2)
+            carried = torch.baddbmm(own * update[:, step], of_gates, back)
+            end, later = step.start, number
+        of_kept = factors.flatten(2)
+        of_weight = torch.bmm(before.transpose(1, 2), of_kept)
+        of_bias = of_kept.sum(dim=1, keepdim=True)
+        of_kept[..., 2 * size :] = of_states * of_candidate
+        return of_kept, of_weight, of_bias, None
+
+
 class Readers(nn.Module):
     """GRUs (Cho et al. 2014) that each read the same histories from both ends.
 
@@ -88,22 +169,15 @@ class Readers(nn.Module):
             visits: (directions, visits, input_size), by step, the longest history first.
             active: histories that reach each step.
         """
-        directions, hidden_size, _ = self.state_weight.shape
-        both = 2 * hidden_size
         input_bias, state_bias = (
-            bias.view(directions, 1, -1) for bias in (self.input_bias, self.state_bias)
+            bias.view(len(visits), 1, -1) for bias in (self.input_bias, self.state_bias)
         )
         gates = torch.baddbmm(input_bias, visits, self.input_weight)
-        state = visits.new_zeros(directions, active[0], hidden_size)
-        states = []
-        for step in torch.split_with_sizes(gates, active, dim=1):
-            state = state[:, : step.shape[1]]
-            kept = torch.baddbmm(state_bias, state, self.state_weight).float()
-            reset, update = torch.sigmoid(step[..., :both] + kept[..., :both]).chunk(2, dim=-1)
-            candidate = torch.tanh(step[..., both:] + reset * kept[..., both:])
-            state = torch.lerp(candidate, state, update)
-            states.append(state)
-        return torch.cat(states, dim=1)
+        with torch.autocast(gates.device.type, enabled=False):
+            states: torch.Tensor = Recurrence.apply(  # type: ignore[no-untyped-call]
+                gates.float(), self.state_weight, state_bias, active
+            )
+        return states
 
     def forward(self, visits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the states (readers, visits, 2 * hidden_size) at each visit.
