@@ -16,7 +16,7 @@ from behrt.learning.on_record import on_record
 from behrt.learning.run import Compute, Optimisation, TrainingRun
 from behrt.learning.time_scales import between
 from behrt.models import forecast
-from behrt.models.forecast import Effects, Forecast, Settings, cut_batch
+from behrt.models.forecast import AddedOdds, Effects, Forecast, Settings, cut_batch
 from behrt.sequences.vocabulary import SEP
 
 Build = Callable[..., Examples]
@@ -180,6 +180,26 @@ def test_effects_add_odds_by_hand() -> None:
             torch.exp(forecast.LEAST_EFFECT + forecast.EFFECT_STEPS * change) for change in changes
         )
         assert float(added[0, caused]) == pytest.approx(float(odds), rel=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [2, 256])
+def test_gradients_of_added_odds_are_those_of_their_sum(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many records fit the cache; one cut has no record."""
+    monkeypatch.setattr(forecast, "RECORDS_AT_ONCE", at_once)
+    torch.manual_seed(0)
+    cut, word = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([1, 3, 0, 1, 3])
+    pairs, of_record, caused = (
+        torch.rand(size, dtype=torch.float64, requires_grad=True)
+        for size in ((4, 3), (5, 2), (2, 3))
+    )
+    assert torch.autograd.gradcheck(
+        lambda *given: AddedOdds.apply(cut, word, *given, 3), (pairs, of_record, caused)
+    )
+    odds = pairs[word] * (of_record @ caused)
+    expected = torch.stack([odds[cut == one].sum(0) for one in range(3)])
+    torch.testing.assert_close(AddedOdds.apply(cut, word, pairs, of_record, caused, 3), expected)
 
 
 def test_the_first_prediction_is_the_share_of_labels(build_examples: Build) -> None:

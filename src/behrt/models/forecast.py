@@ -15,9 +15,10 @@ of cuts (visits after which is predicted), E the number of diseases on record at
 number of knots in time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,12 +28,7 @@ from torch import Tensor, nn
 from behrt.errors import InputError
 from behrt.learning import engine
 from behrt.learning.attention import both, in_forecast, of_patient, until_visit
-from behrt.learning.encoder import (
-    Encoder,
-    full_precision_linear,
-    initialise,
-    token_types,
-)
+from behrt.learning.encoder import Encoder, initialise, token_types
 from behrt.learning.engine import TrainingRun
 from behrt.learning.examples import Examples
 from behrt.learning.forecasting import Forecasting, fewest, predict_cuts, write_model_of_task
@@ -59,6 +55,12 @@ LEAST_EFFECT = -4.0
 EFFECT_STEPS, HISTORY_STEPS = 60.0, 16.0
 """How many times as fast the tables of effects and of histories learn as other weights. A step of
 AdamW is as large as the learning rate, and the entry of a rare pair of diseases gets few steps."""
+
+LEAST_ODDS = 1e-9
+"""Added to the odds that diseases on record add, which are 0 without any."""
+
+RECORDS_AT_ONCE = 256
+"""Diseases on record whose effects are computed at a time, so that they fit the cache of a CPU."""
 
 TASK = "task"
 """The name of the head in the model of one task."""
@@ -158,26 +160,76 @@ class Effects(nn.Module):
             lags: float32 (E, K), the time since a record of them, as `between` returns it.
             cuts: m.
         """
-        diseases, knots = self.n_diseases, lags.shape[1]
-        pairs = LEAST_EFFECT + EFFECT_STEPS * self.pairs.weight.view(-1, 1, diseases)
-        recorded = EFFECT_STEPS * self.recorded.weight.view(-1, knots, 1)
-        caused = EFFECT_STEPS * self.caused.weight.t().view(1, knots, diseases)
-        odds = (pairs + recorded).add_(caused).exp_()  # (words, K, D)
-        # At most two knots of a record count, so this takes a fraction of a dense product's time.
-        record, knot = lags.nonzero(as_tuple=True)
-        starts = torch.searchsorted(cut[record], torch.arange(cuts, device=cut.device))
-        added: Tensor = F.embedding_bag(
-            word[record] * knots + knot,
-            odds.view(-1, diseases),
-            starts,
-            mode="sum",
-            per_sample_weights=lags[record, knot],
-        )  # (m, D)
+        pairs = (LEAST_EFFECT + EFFECT_STEPS * self.pairs.weight.view(-1, self.n_diseases)).exp()
+        recorded = (EFFECT_STEPS * self.recorded.weight).exp()  # (words, K)
+        caused = (EFFECT_STEPS * self.caused.weight).exp()  # (D, K)
+        of_record = lags * F.embedding(word, recorded)  # (E, K)
+        added: Tensor = AddedOdds.apply(  # type: ignore[no-untyped-call]
+            cut, word, pairs, of_record, caused.t(), cuts
+        )
         return added
 
 
+class AddedOdds(torch.autograd.Function):
+    """The sum over records of the odds of their pairs, each times a product of two small tables.
+
+    The sum is over (E, D) numbers, too many for the cache of a CPU. So it is computed for some
+    records at a time, and computed again for the gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cut: Tensor,
+        word: Tensor,
+        pairs: Tensor,
+        of_record: Tensor,
+        caused: Tensor,
+        cuts: int,
+    ) -> Tensor:
+        """Return float32 (m, D).
+
+        Args:
+            ctx: keeps what `backward` needs.
+            cut, word: int64 (E).
+            pairs: float32 (words, D).
+            of_record: float32 (E, K).
+            caused: float32 (K, D).
+            cuts: m.
+        """
+        ctx.save_for_backward(cut, word, pairs, of_record, caused)
+        added = pairs.new_zeros(cuts, pairs.shape[1])
+        for part in records_at_once(len(cut), pairs):
+            odds = (of_record[part] @ caused).mul_(pairs.index_select(0, word[part]))
+            added.index_add_(0, cut[part], odds)
+        return added
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, Tensor, Tensor, Tensor, None]:
+        """Return the gradients of pairs, of_record and caused."""
+        cut, word, pairs, of_record, caused = ctx.saved_tensors
+        of_pairs, of_caused = torch.zeros_like(pairs), torch.zeros_like(caused)
+        of_records = torch.empty_like(of_record)
+        back = caused.t().contiguous()
+        for part in records_at_once(len(cut), pairs):
+            own = gradient.index_select(0, cut[part])
+            times = of_record[part] @ caused
+            of_pairs.index_add_(0, word[part], times.mul_(own))
+            own.mul_(pairs.index_select(0, word[part]))
+            torch.mm(own, back, out=of_records[part])
+            of_caused.addmm_(of_record[part].t(), own)
+        return None, None, of_pairs, of_records, of_caused, None
+
+
+def records_at_once(records: int, pairs: Tensor) -> Iterator[slice]:
+    """Yield the records in parts that fit the cache of a CPU; all at once for a GPU."""
+    size = max(records, 1) if pairs.is_cuda else RECORDS_AT_ONCE
+    for start in range(0, records, size):
+        yield slice(start, start + size)
+
+
 class Head(nn.Module):
-    """The logits of one task: a base, to which effects add odds; and diseases on record."""
+    """The weights of one task: a base, to which effects add odds; and diseases on record."""
 
     def __init__(self, settings: Settings, n_diseases: int) -> None:
         super().__init__()
@@ -208,25 +260,48 @@ class Head(nn.Module):
                 change = torch.from_numpy(np.log(again / (1 - again)) - prior)
                 self.times.weight[:, : len(MONTHS)] = change[:, None] / HISTORY_STEPS
 
-    def forward(
-        self, hidden: Tensor, added: Tensor | None, cut: Tensor, disease: Tensor, times: Tensor
-    ) -> Tensor:
-        """Return float32 logits (m, D).
 
-        Args:
-            hidden: (m, H).
-            added: (m, D), the log of the added odds, or None.
-            cut, disease: int64 (E), the diseases on record at each cut.
-            times: float32 (E, 2 K + …), when and how often they were recorded.
-        """
-        logits = full_precision_linear(hidden, self.classifier.weight, self.classifier.bias)
-        if self.scale is not None and added is not None:
-            logits = torch.logaddexp(logits, added + self.scale)
-        if self.again is not None and self.times is not None:
-            change = HISTORY_STEPS * (times * self.times(disease)).sum(-1)  # (E)
-            change = change + (hidden.float()[cut] * self.again(disease)).sum(-1)
-            logits = logits.index_put((cut, disease), change, accumulate=True)
-        return logits
+def logits_of(
+    heads: Sequence[Head],
+    hidden: Tensor,
+    added: Tensor | None,
+    cut: Tensor,
+    disease: Tensor,
+    times: Tensor,
+) -> Tensor:
+    """Return float32 logits (tasks, m, D) of some heads, of which all or none have each part.
+
+    Args:
+        heads: one of each task.
+        hidden: (m, H).
+        added: (m, D), the added odds, or None.
+        cut, disease: int64 (E), the diseases on record at each cut.
+        times: float32 (E, 2 K + …), when and how often they were recorded.
+    """
+    hidden = hidden.float().expand(len(heads), -1, -1)
+    weight = torch.stack([head.classifier.weight for head in heads])
+    bias = torch.stack([head.classifier.bias for head in heads])
+    logits = torch.baddbmm(bias[:, None], hidden, weight.transpose(1, 2))
+    scales: list[Tensor] = [head.scale for head in heads if head.scale is not None]
+    if scales and added is not None:  # the base and the effects are added up as odds
+        logits = (logits.exp() + added * torch.stack(scales)[:, None].exp()).log()
+    histories = [
+        (head.again, head.times)
+        for head in heads
+        if head.again is not None and head.times is not None
+    ]
+    if histories:
+        # One product for all diseases is faster than a sum for each disease on record.
+        again = torch.stack([again.weight for again, _ in histories])
+        recorded = logits.new_zeros(logits.shape[1:])
+        recorded[cut, disease] = 1
+        logits = torch.addcmul(logits, torch.bmm(hidden, again.transpose(1, 2)), recorded)
+        of_times = torch.cat([times.weight for _, times in histories], 1)
+        read = F.embedding(disease, of_times).view(-1, len(heads), times.shape[1])
+        change = HISTORY_STEPS * (read * times[:, None]).sum(-1)  # (E, tasks)
+        place = cut * logits.shape[2] + disease
+        logits = logits.flatten(1).index_add(1, place, change.t()).view_as(logits)
+    return logits
 
 
 class Heads(nn.ModuleDict):
@@ -295,7 +370,9 @@ class Forecast(nn.Module):
         task: str | None = None,
     ) -> Tensor:
         """Return what `forward` does, from the encoder's vectors, `hidden` (m, H)."""
-        heads = self.heads.values() if task is None else [self.heads[task]]
+        heads = [
+            cast(Head, head) for name, head in self.heads.items() if task is None or name == task
+        ]
         with torch.autocast(hidden.device.type, enabled=False):
             first, last = (
                 between(days * 12 / DAYS_A_YEAR, MONTHS) for days in (since_first, since_last)
@@ -307,11 +384,11 @@ class Forecast(nn.Module):
                     self.effects[name](cut, word, lags, len(hidden))
                     for name, lags in (("first", first), ("last", last))
                 ]
-                added = (odds[0] + odds[1] + 1e-9).log()
+                added = odds[0] + odds[1] + LEAST_ODDS
             if self.encoder.types is not None:  # the history of a disease is its own records
                 diseases = word < self.n_diseases
                 cut, word, times = cut[diseases], word[diseases], times[diseases]
-            return torch.cat([head(hidden, added, cut, word, times) for head in heads])
+            return logits_of(heads, hidden, added, cut, word, times).flatten(0, 1)
 
 
 # --- Its inputs -------------------------------------------------------------------------------
