@@ -246,9 +246,16 @@ def test_autoencoders_learn_to_restore_their_input(
     assert (first != deep_patient.patient_vectors(weights, other)[0]).any()
 
 
+@pytest.mark.parametrize("at_once", [400, 600])
 def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
-    build_examples: Build, draw_patients: Draw, tmp_path: Path
+    at_once: int,
+    build_examples: Build,
+    draw_patients: Draw,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Those of each disease do not depend on which diseases are grown together."""
+    monkeypatch.setattr("behrt.models.lightgbm.SCORES_AT_ONCE", at_once)
     patients = draw_patients(200, 1)
     train = build_examples(
         [(s, v, [*y, *([5] if i < 7 else [])]) for i, (s, v, y) in enumerate(patients)]
@@ -256,12 +263,13 @@ def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
     settings = {"trees": 5, "minimum_labels": 8, "minimum_patients": 3}
     run = fitted(lightgbm, settings, train, train, tmp_path)
     scores = lightgbm.predict(train, run)
-    names = {name for name in read_weights(tmp_path) if name.startswith("trees.")}
-    assert names == {"trees.9", "trees.10", "trees.11"}
+    weights = read_weights(tmp_path)
+    parts = [[9, 10, 11]] if at_once == 600 else [[9, 10], [11]]
+    assert [weights[f"diseases.{2 * part}"].tolist() for part in range(len(parts))] == parts
+    assert sum(name.startswith("trees.") for name in weights) == len(parts)
     assert scores[:, 5] == pytest.approx(7 / 200)
     assert not scores[:, 6].any()
-    text = read_weights(tmp_path)["trees.9"].tobytes().decode()
-    assert text.startswith("tree\n")
+    assert weights["trees.0"].tobytes().decode().startswith("tree\n")
     dense = np.column_stack([counts(train).toarray(), ages(train), train.sex])
     other = library.LGBMClassifier(
         n_estimators=5,
@@ -271,8 +279,11 @@ def test_trees_are_lightgbms_and_rare_diseases_have_their_prevalence(
         learning_rate=0.1,
         verbosity=-1,
     )
-    other.fit(dense, train.label_matrix(np.arange(200))[:, 9], categorical_feature=[13])
-    np.testing.assert_allclose(scores[:, 9], other.predict_proba(dense)[:, 1], atol=1e-6)
+    for disease in (9, 10, 11):
+        label = train.label_matrix(np.arange(200))[:, disease]
+        other.fit(dense, label, categorical_feature=[13])
+        expected = other.predict_proba(dense)[:, 1]
+        np.testing.assert_allclose(scores[:, disease], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "logistic_regression"])

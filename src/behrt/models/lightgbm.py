@@ -8,7 +8,8 @@ values only, so a word that was never recorded is next to one that was recorded 
 
 A disease that fewer than `minimum_labels` training examples have as a label gets no trees: its
 score is its prevalence. The trees are stored as LightGBM's text, byte for byte, in
-model.safetensors.
+model.safetensors: those of each disease by themselves if each has its own training set, or else
+those of several diseases as the classes of one model, which prepares the features once.
 """
 
 from collections.abc import Callable
@@ -34,6 +35,9 @@ with fast_start.without("pandas", "sklearn"):  # it imports both, and needs neit
 PREVALENCE = "prevalence"
 LOG_SHARE = "log_share"
 
+SCORES_AT_ONCE = 2**22
+"""Scores of training examples that are held at a time, so that memory does not grow with them."""
+
 
 class Settings(CaseControl):
     """How trees are grown. The parameters that are not listed are LightGBM's defaults."""
@@ -52,6 +56,9 @@ class Settings(CaseControl):
 
     ridge: NotNegative = 10.0
     """Penalty of the leaves' squared values."""
+
+    bins: Annotated[int, Field(ge=2, le=255)] = 255
+    """Different values of a feature that trees can tell apart, at most."""
 
     minimum_labels: Count = 30
     """A disease that fewer training examples have as a label gets no trees."""
@@ -81,6 +88,7 @@ def parameters_of(settings: Settings, seed: int) -> dict[str, Any]:
         "learning_rate": settings.learning_rate,
         "min_data_in_leaf": settings.minimum_patients,
         "lambda_l2": settings.ridge,
+        "max_bin": settings.bins,
         "seed": seed % 2**31,
         "deterministic": True,
         "force_col_wise": True,
@@ -88,12 +96,29 @@ def parameters_of(settings: Settings, seed: int) -> dict[str, Any]:
     }
 
 
-Grow = Callable[[int], tuple[lightgbm.Booster, Weights]]
-"""Returns the trees of a disease, and what else is stored of it."""
+Loss = Callable[[np.ndarray, lightgbm.Dataset], tuple[np.ndarray, np.ndarray]]
 
 
-def _on_all(train: Examples, settings: Settings, parameters: dict[str, Any]) -> Grow:
-    """Return the function that grows trees on all examples, whose features are binned once."""
+def _text(booster: lightgbm.Booster) -> np.ndarray:
+    return np.frombuffer(booster.model_to_string().encode(), dtype=np.uint8)
+
+
+def _trees(text: np.ndarray) -> lightgbm.Booster:
+    return lightgbm.Booster(model_str=text.tobytes().decode())
+
+
+def _log_odds(shares: np.ndarray) -> np.ndarray:
+    odds: np.ndarray = np.log(shares) - np.log1p(-shares)
+    return odds.astype(np.float64)
+
+
+def _on_all(
+    train: Examples, settings: Settings, parameters: dict[str, Any], enough: np.ndarray
+) -> Weights:
+    """Grow the trees of all diseases on all examples, those of several diseases together.
+
+    Each disease has the loss, and so the trees, of LightGBM's `binary`.
+    """
     table = features(train, settings.times)
     binned = lightgbm.Dataset(
         table,
@@ -103,25 +128,59 @@ def _on_all(train: Examples, settings: Settings, parameters: dict[str, Any]) -> 
         free_raw_data=False,
     )
     row_of_label = np.repeat(np.arange(len(train)), np.diff(train.label_offsets))
+    prevalence = train.label_prevalence().astype(np.float32)
+    at_once = max(1, SCORES_AT_ONCE // len(train))
+    weights: Weights = {}
+    for first in logs.progress(range(0, len(enough), at_once), label="trees", unit="parts"):
+        diseases = enough[first : first + at_once].astype(np.int32)
+        own = np.isin(train.labels, diseases)
+        label = np.zeros((len(train), len(diseases)), dtype=np.float32)
+        label[row_of_label[own], np.searchsorted(diseases, train.labels[own])] = 1
+        booster = lightgbm.train(
+            {
+                **parameters,
+                "objective": _loss(label, _log_odds(prevalence[diseases])),
+                "num_class": len(diseases),
+            },
+            binned,
+            num_boost_round=settings.trees,
+            keep_training_booster=True,
+        )
+        weights |= {f"diseases.{first}": diseases, f"trees.{first}": _text(booster)}
+    return weights
 
-    def grow(disease: int) -> tuple[lightgbm.Booster, Weights]:
-        label = np.zeros(len(train), dtype=np.float32)
-        label[row_of_label[train.labels == disease]] = 1
-        binned.set_label(label)
-        return lightgbm.train(parameters, binned, num_boost_round=settings.trees), {}
 
-    return grow
+def _loss(label: np.ndarray, prior: np.ndarray) -> Loss:
+    """Return the cross-entropy, as LightGBM takes it.
+
+    Args:
+        label: float32 (n, diseases), 0 or 1.
+        prior: float64 (diseases), the log-odds that trees add to.
+    """
+
+    def derivatives(added: np.ndarray, _: lightgbm.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first two, float32 (n * diseases), from what the trees so far add."""
+        log_odds = added.reshape(label.shape, order="F") + prior
+        probability = expit(log_odds).astype(np.float32)
+        second = probability * (1 - probability)
+        return (probability - label).ravel(order="F"), second.ravel(order="F")
+
+    return derivatives
 
 
 def _on_samples(
-    train: Examples, settings: Settings, parameters: dict[str, Any], run: TrainingRun
-) -> Grow:
-    """Return the function that grows trees on each disease's own training set."""
+    train: Examples,
+    settings: Settings,
+    parameters: dict[str, Any],
+    enough: np.ndarray,
+    run: TrainingRun,
+) -> Weights:
+    """Grow the trees of each disease on its own training set."""
     table = features(train, settings.times)
     sets = TrainingSets(train, settings, run)
-
-    def grow(disease: int) -> tuple[lightgbm.Booster, Weights]:
-        chosen = sets.of(disease)
+    weights: Weights = {}
+    for disease in logs.progress(enough, label="trees", unit="diseases"):
+        chosen = sets.of(int(disease))
         columns = chosen.columns(train.n_words, 3 if settings.times else 1, table.shape[1])
         binned = lightgbm.Dataset(
             table[chosen.rows][:, columns],
@@ -129,50 +188,53 @@ def _on_samples(
             categorical_feature=[len(columns) - 1],
             params=parameters,
         )
-        booster = lightgbm.train(parameters, binned, num_boost_round=settings.trees)
-        share = np.array([chosen.log_share], dtype=np.float32)
-        return booster, {f"columns.{disease}": columns, f"{LOG_SHARE}.{disease}": share}
-
-    return grow
+        booster = lightgbm.train(
+            parameters, binned, num_boost_round=settings.trees, keep_training_booster=True
+        )
+        weights |= {
+            f"trees.{disease}": _text(booster),
+            f"columns.{disease}": columns,
+            f"{LOG_SHARE}.{disease}": np.array([chosen.log_share], dtype=np.float32),
+        }
+    return weights
 
 
 def estimate(train: Examples, tuning: Examples, settings: Settings, run: TrainingRun) -> Weights:
     """Grow the trees of every disease with enough labels."""
     parameters = parameters_of(settings, run.compute.seed)
     labelled = np.bincount(train.labels, minlength=train.n_diseases)
-    enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
-    weights = {PREVALENCE: train.label_prevalence().astype(np.float32)}
+    is_enough = (labelled >= settings.minimum_labels) & (labelled < len(train))
+    enough = np.flatnonzero(is_enough)
     with threadpool_limits(run.compute.threads):
         if settings.is_sampled:
-            grow = _on_samples(train, settings, parameters, run)
+            weights = _on_samples(train, settings, parameters, enough, run)
         else:
-            grow = _on_all(train, settings, parameters)
-        for disease in logs.progress(np.flatnonzero(enough), label="trees", unit="diseases"):
-            booster, stored = grow(int(disease))
-            text = booster.model_to_string().encode()
-            weights |= {f"trees.{disease}": np.frombuffer(text, dtype=np.uint8), **stored}
+            weights = _on_all(train, settings, parameters, enough)
     logs.logger.info(
         "%d diseases have trees; %d rare diseases have their prevalence as score",
-        enough.sum(),
-        (~enough).sum(),
+        len(enough),
+        len(is_enough) - len(enough),
     )
-    return weights
+    return {PREVALENCE: train.label_prevalence().astype(np.float32), **weights}
 
 
 def score(settings: Settings, weights: Weights, examples: Examples) -> np.ndarray:
     """Return the probabilities, float32 (n, n_diseases)."""
-    scores = np.tile(weights[PREVALENCE], (len(examples), 1))
+    prevalence = weights[PREVALENCE]
+    scores = np.tile(prevalence, (len(examples), 1))
     table = features(examples, settings.times)
     with threadpool_limits(1):
         for name in sorted(name for name in weights if name.startswith("trees.")):
-            booster = lightgbm.Booster(model_str=weights[name].tobytes().decode())
-            disease = int(name.removeprefix("trees."))
+            grown, number = _trees(weights[name]), name.removeprefix("trees.")
             if settings.is_sampled:
-                read = table[:, weights[f"columns.{disease}"]]
-                log_odds = booster.predict(read, raw_score=True)
-                scores[:, disease] = expit(log_odds + weights[f"{LOG_SHARE}.{disease}"])
+                read = table[:, weights[f"columns.{number}"]]
+                log_odds = grown.predict(read, raw_score=True) + weights[f"{LOG_SHARE}.{number}"]
+                scores[:, int(number)] = expit(log_odds)
             else:
-                scores[:, disease] = booster.predict(table)
+                diseases = weights[f"diseases.{number}"]
+                added = np.asarray(grown.predict(table, raw_score=True))
+                log_odds = added.reshape(len(examples), -1) + _log_odds(prevalence[diseases])
+                scores[:, diseases] = expit(log_odds)
     return scores
 
 
