@@ -36,7 +36,7 @@ def test_sums_are_of_all_patients_and_of_each_resample(
 ) -> None:
     monkeypatch.setattr(bootstrap, "_PATIENTS_AT_ONCE", 16)
     values = np.random.default_rng(2).integers(0, 1000, (50, 3)).astype(dtype)
-    found = bootstrap.resampled_sums(lambda some: values[some], 50, Bootstrap(20, 1), "T1")
+    found = bootstrap.resampled_sums(values.__getitem__, all_draws(50, 20).T)
     np.testing.assert_array_equal(found[:, 0], values.sum(axis=0))
     np.testing.assert_array_equal(found[:, 1:], (all_draws(50, 20) @ values.astype(np.int64)).T)
 

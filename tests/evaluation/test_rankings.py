@@ -110,12 +110,17 @@ def test_resamples_equal_scikit_learn(
                 )
 
 
+@pytest.mark.parametrize("most_drawn", [32, 2**14, 2**16])
 def test_pairs_of_many_patients_equal_scikit_learn(
     case: tuple[np.ndarray, np.ndarray, np.ndarray],
+    most_drawn: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also with rows of few cases, and with sums that are too large for 16 bits."""
+    monkeypatch.setattr(rankings, "_MOST_DRAWN", most_drawn)
     scores, labels, _ = case
     patient = np.repeat(np.arange(200, dtype=np.int32), 5)
-    ranked = rank(scores.ravel(), labels.ravel(), patient, 200, dtype=np.float32)
+    ranked = rank(scores.ravel(), labels.ravel(), patient, 200)
     [found] = ranked.resampled(Bootstrap(10, 1), "T2")
     weights = draws(200, Bootstrap(10, 1), "T2")[patient]
     for r in range(10):

@@ -21,7 +21,6 @@ from behrt.evaluation.models import LABEL_SETS, METRICS
 from behrt.evaluation.rankings import rank, resample_diseases
 
 AVERAGES = ("sample", "macro", "micro", "weighted")
-_EXACT_FLOAT32 = 2**24
 
 
 class Averages(dy.Schema):
@@ -176,7 +175,6 @@ def _of_diseases(
         np.repeat(np.arange(patients, dtype=np.int32), diseases),
         patients,
         known=known.ravel(),
-        dtype=np.float32 if scores.size < _EXACT_FLOAT32 else np.float64,
     ).resampled(bootstrap, task)
     frames = []
     for of_diseases, micro in zip(by_disease, of_pairs[:, :2, 0], strict=True):

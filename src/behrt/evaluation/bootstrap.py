@@ -71,9 +71,7 @@ def drawn_weights(
         yield drawn[:, start : start + at_once].astype(dtype, order="C")
 
 
-def resampled_sums(
-    values: Callable[[slice], np.ndarray], patients: int, bootstrap: Bootstrap, name: str
-) -> np.ndarray:
+def resampled_sums(values: Callable[[slice], np.ndarray], drawn: np.ndarray) -> np.ndarray:
     """Return the sums of values of all patients, and of each resample.
 
     The sums of some patients at a time are computed in the dtype of the values. Whole numbers that
@@ -82,19 +80,23 @@ def resampled_sums(
 
     Args:
         values: returns float32 or float64 (n, k) of n patients, a slice.
-        patients, bootstrap, name: as `draws` takes them.
+        drawn: uint8 (patients, resamples), at least one patient, as `draws` returns them.
 
     Returns:
         float64 (k, 1 + resamples), first of all patients.
     """
-    drawn = draws(patients, bootstrap, name)
-    sums: Any = 0.0
-    for start in range(0, patients, _PATIENTS_AT_ONCE):
+    sums: np.ndarray | None = None
+    for start in range(0, len(drawn), _PATIENTS_AT_ONCE):
         some = slice(start, start + _PATIENTS_AT_ONCE)
         weights = np.pad(drawn[some], ((0, 0), (1, 0)), constant_values=1)
         of_some = values(some)
-        sums = sums + (of_some.T @ weights.astype(of_some.dtype)).astype(np.float64)
-    return np.asarray(sums)
+        product = of_some.T @ weights.astype(of_some.dtype)
+        if sums is None:
+            sums = product.astype(np.float64)
+        else:
+            sums += product
+    assert sums is not None
+    return sums
 
 
 def resampled_means(values: np.ndarray, bootstrap: Bootstrap, name: str) -> np.ndarray:

@@ -25,6 +25,7 @@ from behrt.evaluation.bootstrap import (
     RESAMPLES_AT_ONCE,
     Bootstrap,
     drawn_weights,
+    draws,
     interval,
     resampled_sums,
 )
@@ -50,7 +51,8 @@ _KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 _CURVE_POINTS = 40
 _MOST_STEPS = 25
 _PATIENTS_AT_ONCE = 1024
-_CONVERGED = 1e-8
+_CONVERGED = 1e-6
+"""The error is of the order of the square of the last step."""
 
 _Fits = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -178,9 +180,7 @@ def sums_of_diseases(
     """
     pairs = resampled_sums(
         lambda some: count_by_patient(cell[some], cells).astype(np.float32),
-        len(cell),
-        bootstrap,
-        name,
+        draws(len(cell), bootstrap, name),
     )
     patient, disease = np.nonzero(labels)
     of_positives = cell[patient, disease].astype(np.int64)

@@ -14,7 +14,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from behrt.evaluation.bootstrap import Bootstrap, interval, resampled_sums
+from behrt.evaluation.bootstrap import Bootstrap, draws, interval, resampled_sums
 from behrt.evaluation.patients import count_by_patient
 
 THRESHOLDS = (
@@ -109,14 +109,14 @@ def decide(
         MODEL: _reached(probability, THRESHOLDS),
         RECALIBRATED: _reached(recalibrated, THRESHOLDS),
     }
-    patients = len(labels)
+    patients, drawn = len(labels), draws(len(labels), bootstrap, task)
     of_model, of_recalibrated = (
-        resampled_sums(
-            partial(_counts, of_strategy, labels, diseases), patients, bootstrap, task
-        ).reshape(2, 1 + len(diseases), len(THRESHOLDS), -1)
+        resampled_sums(partial(_counts, of_strategy, labels, diseases), drawn).reshape(
+            2, 1 + len(diseases), len(THRESHOLDS), -1
+        )
         for of_strategy in reached.values()
     )
-    everybody = _counts_of_everybody(labels, diseases, bootstrap, task)
+    everybody = _counts_of_everybody(labels, diseases, drawn)
     odds = np.array(THRESHOLDS) / (1 - np.array(THRESHOLDS))
     parts, values = [], []
     for place, disease in enumerate([None, *diseases]):
@@ -168,7 +168,7 @@ def _counts(
 
 
 def _counts_of_everybody(
-    labels: np.ndarray, diseases: Sequence[int], bootstrap: Bootstrap, task: str
+    labels: np.ndarray, diseases: Sequence[int], drawn: np.ndarray
 ) -> np.ndarray:
     """Return the same sums of treating all patients: float64 (2, sets, thresholds, 1 + resamples).
 
@@ -181,7 +181,7 @@ def _counts_of_everybody(
         together = labels[some].sum(axis=1, keepdims=True)
         return np.concatenate([together, of_set], axis=1).astype(np.float32)
 
-    rightly = resampled_sums(counts, patients, bootstrap, task)
+    rightly = resampled_sums(counts, drawn)
     size = np.array([n_diseases] + [1] * len(diseases))[:, np.newaxis]
     treated = np.broadcast_to(size * float(patients), rightly.shape)
     both = np.stack([rightly, treated])[:, :, np.newaxis]

@@ -6,7 +6,7 @@ segments, so each weighting takes one addition per case and a few operations per
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,8 @@ from behrt.evaluation.bootstrap import Bootstrap, drawn_weights
 from behrt.evaluation.metrics import check_scored
 
 _POSITIVES_AT_ONCE = 500
+_MOST_DRAWN = 32
+"""No patient is drawn more often in a resample; the probability is below 1e-36."""
 _LEVELS_AT_ONCE = 500
 _CHUNKS_AT_ONCE = 4
 _TINY = 1e-30
@@ -156,7 +158,6 @@ def rank(
     patients: int,
     weight: np.ndarray | None = None,
     known: np.ndarray | None = None,
-    dtype: Any = np.float64,
 ) -> Rankings:
     """Return the cases of one disease in order of their scores.
 
@@ -167,7 +168,6 @@ def rank(
         patients: number of patients.
         weight: float64 (cases); None for weights of 1.
         known: bool (cases), those that `Rankings.metrics` leaves out once.
-        dtype: of the sums; float32 is exact up to 2**24 weighted cases, int16 up to 2**16.
     """
     order = np.argsort(-scores, kind="stable" if weight is not None else None)
     return _rankings(
@@ -175,10 +175,11 @@ def rank(
         labels[order],
         patient[order],
         np.zeros(len(order), np.int8),
-        np.ones(len(order), dtype) if weight is None else weight[order],
+        None if weight is None else weight[order],
         None if known is None else known[order],
         1,
         patients,
+        once=False,
     )
 
 
@@ -193,7 +194,6 @@ def rank_diseases(
         known: bool (patients, diseases), as `rank` takes it.
     """
     patients = len(scores)
-    dtype = np.int16 if patients < 2**16 else np.float32
     for some in _blocks(labels.sum(axis=0)):
         order = np.argsort(-scores[:, some].T, axis=1).astype(np.int32)
         number = some.stop - some.start
@@ -206,10 +206,11 @@ def rank_diseases(
             of_block(labels),
             order.ravel(),
             np.repeat(np.arange(number, dtype=np.int16), patients),
-            np.ones(order.size, dtype),
+            None,
             None if known is None else of_block(known),
             number,
             patients,
+            once=True,
         )
 
 
@@ -218,39 +219,57 @@ def _rankings(
     labels: np.ndarray,
     patient: np.ndarray,
     disease: np.ndarray,
-    weight: np.ndarray,
+    weight: np.ndarray | None,
     known: np.ndarray | None,
     diseases: int,
     patients: int,
+    once: bool,
 ) -> Rankings:
     """Return `Rankings` of cases that are sorted by disease, and by score from the highest on.
 
     Args:
-        scores, labels, patient, disease, weight, known: (cases); known may be None.
+        scores, labels, patient, disease, weight, known: (cases); the last two may be None.
         diseases, patients: their numbers.
+        once: whether each patient is in at most one case of a disease.
     """
+    small = once and patients < 2**16  # all draws of a resample add up to less
     differs = np.ones(len(scores), dtype=bool)
     differs[1:] = (scores[1:] != scores[:-1]) | (disease[1:] != disease[:-1])
     of_run = disease[differs]
     run = np.cumsum(differs, dtype=np.int32) - 1
     is_level = np.zeros(len(of_run), dtype=bool)
     is_level[run[labels]] = True
+    if weight is None and not small:
+        # Levels without positives keep the rows short, so that their sums are small.
+        part = np.flatnonzero(differs) // max(2**15 // _MOST_DRAWN, 1)
+        is_level[1:] |= (part[1:] != part[:-1]) & (of_run[1:] == of_run[:-1])
     levels = np.cumsum(is_level, dtype=np.int32)
-    segment = (2 * levels - is_level + of_run)[run]
-    level = levels[run] - 1
     sizes = np.bincount(of_run[is_level], minlength=diseases)
-    shapes = (sizes.sum(), patients), (2 * sizes.sum() + diseases, patients)
+    positives, negatives = np.flatnonzero(labels), np.flatnonzero(~labels)
+    level = levels[run[positives]] - 1
+    segment = (2 * levels - is_level + of_run)[run[negatives]]
+    if weight is None:
+        longest = [np.bincount(row).max(initial=0) for row in (level, segment)]
+        largest = patients if small else _MOST_DRAWN * int(max(longest))
+        limits = ((np.int16, 2**16), (np.float32, 2**24), (np.float64, np.inf))
+        dtype = next(kind for kind, limit in limits if largest < limit)
+        weight = np.ones(len(scores), dtype)
+    of_segments = (2 * int(sizes.sum()) + diseases, patients)
 
-    def rankings(chosen: np.ndarray | None) -> Rankings:
-        kinds = (labels, ~labels) if chosen is None else (labels & chosen, ~labels & chosen)
-        positives, negatives = (
-            _rows(weight[kind], row[kind], patient[kind], shape)
-            for kind, row, shape in zip(kinds, (level, segment), shapes, strict=True)
+    def rankings(
+        chosen: tuple[np.ndarray | slice, np.ndarray | slice], known: Rankings | None
+    ) -> Rankings:
+        """Return the rankings of some positives and negatives."""
+        one, other = positives[chosen[0]], negatives[chosen[1]]
+        return Rankings(
+            _rows(weight[one], level[chosen[0]], patient[one], (int(sizes.sum()), patients)),
+            _rows(weight[other], segment[chosen[1]], patient[other], of_segments),
+            sizes,
+            known,
         )
-        return Rankings(positives, negatives, sizes)
 
-    of_all = rankings(None)
-    return of_all if known is None else replace(of_all, known=rankings(known))
+    of_known = None if known is None else rankings((known[positives], known[negatives]), None)
+    return rankings((slice(None), slice(None)), of_known)
 
 
 def _rows(

@@ -4,7 +4,7 @@ Sex, age at the prediction, and region have one row per group. Practices are not
 scores of those with enough patients are shown as a distribution.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from behrt.disclosure import Rules, hide_parts, is_small, suppress
 from behrt.errors import InputError
-from behrt.evaluation.bootstrap import RESAMPLES_AT_ONCE, Bootstrap, interval, resampled_sums
+from behrt.evaluation.bootstrap import RESAMPLES_AT_ONCE, Bootstrap, draws, interval, resampled_sums
 from behrt.evaluation.differencing import protect
 from behrt.evaluation.tidy import DECIMALS
 from behrt.logs import progress
@@ -89,58 +89,62 @@ def _columns(patients: pl.DataFrame) -> np.ndarray:
 
 
 def _ratio(sums: np.ndarray) -> np.ndarray:
-    """Return the metrics (metrics, ...) of sums (2, metrics, ...), NaN where undefined."""
-    above, below = sums
+    """Return the metrics of sums (groups, models, 2, metrics, r), NaN where undefined.
+
+    Returns:
+        float64 (models, metrics, groups, r).
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(above / below)
+        ratio: np.ndarray = sums[:, :, 0] / sums[:, :, 1]
+    return np.moveaxis(ratio, 0, 2)
 
 
 class _Groups:
-    """Means of patients by group."""
+    """Means of patients by group, of several models.
 
-    def __init__(self, group: np.ndarray, groups: int, patients: pl.DataFrame) -> None:
-        """Take groups.
+    Attributes:
+        group: int64 (patients), -1 for none.
+        groups: their number.
+        columns: float64 (patients, models, 2, metrics), those of `_columns`.
+    """
 
-        Args:
-            group: int64 (patients), -1 for none.
-            groups: their number.
-            patients: the columns of `tabulate`.
-        """
+    def __init__(self, group: np.ndarray, groups: int, scored: Sequence[pl.DataFrame]) -> None:
+        """Take groups of the same patients with the scores of each model."""
         self.group, self.groups = group, groups
-        self.columns = _columns(patients)
-        self.observed = patients["observed"].to_numpy()
+        self.columns = np.stack([_columns(patients) for patients in scored], axis=1)
 
-    def _of_groups(self, values: np.ndarray) -> np.ndarray:
-        """Return float64 (groups): the sums of values (patients)."""
-        inside = self.group >= 0
-        return np.bincount(self.group[inside], values[inside], self.groups)
+    def _members(self) -> list[np.ndarray]:
+        return [np.flatnonzero(self.group == number) for number in range(self.groups)]
+
+    def _sums(self) -> np.ndarray:
+        """Return float64 (groups, models, 2, metrics)."""
+        sums = [self.columns[members].sum(axis=0) for members in self._members()]
+        return np.reshape(sums, (self.groups, *self.columns.shape[1:]))
 
     def measure(self) -> np.ndarray:
-        """Return float64 (metrics, groups)."""
-        sums = [self._of_groups(column) for column in self.columns.reshape(len(self.group), -1).T]
-        return _ratio(np.reshape(sums, (2, len(METRICS), self.groups)))
+        """Return float64 (models, metrics, groups)."""
+        return _ratio(self._sums()[..., np.newaxis])[..., 0]
 
     def resample(self, bootstrap: Bootstrap, task: str) -> np.ndarray:
-        """Return float64 (metrics, groups, resamples)."""
-
-        def values(some: slice) -> np.ndarray:
-            members = self.group[some, np.newaxis] == np.arange(self.groups)
-            columns = self.columns[some].reshape(len(members), -1, 1)
-            return np.reshape(columns * members[:, np.newaxis], (len(members), -1))
-
-        sums = resampled_sums(values, len(self.group), bootstrap, task)
-        return _ratio(sums[:, 1:].reshape(2, len(METRICS), self.groups, -1))
+        """Return float64 (models, metrics, groups, resamples)."""
+        drawn = draws(len(self.group), bootstrap, task)
+        sums = []
+        for members in self._members():
+            columns = self.columns[members].reshape(len(members), -1)
+            sums.append(resampled_sums(columns.__getitem__, drawn[members])[:, 1:])
+        return _ratio(np.reshape(sums, (self.groups, *self.columns.shape[1:], -1)))
 
     def support(self) -> np.ndarray:
-        """Return int64 (metrics, groups): the patients of each measure."""
-        defined = self.columns[:, 1, :-1] > 0
-        counted = (*defined.T.astype(np.float64), np.ones(len(self.group)))
-        return np.stack([self._of_groups(column) for column in counted]).astype(np.int64)
+        """Return int64 (models, metrics, groups): the patients of each measure."""
+        patients = np.array([len(members) for members in self._members()])
+        support = np.moveaxis(self._sums()[:, :, 1], 0, 2).astype(np.int64)
+        support[:, -1] = patients
+        return support
 
     def as_shown(self, rules: Rules) -> np.ndarray:
-        """Return float64 (groups): how much higher the share observed of rounded counts is."""
-        observed = self._of_groups(self.observed.astype(np.float64)).astype(np.int64)
-        patients = self.support()[-1]
+        """Return float64 (models, groups): how much higher the share of rounded counts is."""
+        observed = self._sums()[:, :, 0, -1].T.astype(np.int64)
+        patients = self.support()[:, -1]
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = rules.share(observed, patients) / (observed / patients)
         return np.where(observed > 0, ratio, 1.0)
@@ -210,45 +214,44 @@ def _hide_differences(
 
 
 def _rows_of(
-    trait: str, patients: pl.DataFrame, bootstrap: Bootstrap, task: str, rules: Rules
+    trait: str,
+    scored: Mapping[str, pl.DataFrame],
+    bootstrap: Bootstrap,
+    task: str,
+    rules: Rules,
 ) -> pl.DataFrame:
-    """Return one row per group of a trait and metric; small groups have no numbers.
+    """Return one row per model, group of a trait and metric; small groups have no numbers.
 
     Where all patients have the same risks, what is observed over what is expected is a count of
     labels over a multiple of the count of patients. So it is of the counts as shown, and hidden in
     a group of few patients with a label.
     """
-    names = sorted(patients[trait].unique().to_list(), key=group_order)
+    of_trait = next(iter(scored.values()))[trait]
+    names = sorted(of_trait.unique().to_list(), key=group_order)
     place = {name: i for i, name in enumerate(names)}
-    group = patients[trait].replace_strict(place, return_dtype=pl.Int64).to_numpy()
-    measure = _Groups(group, len(names), patients)
+    group = of_trait.replace_strict(place, return_dtype=pl.Int64).to_numpy()
+    measure = _Groups(group, len(names), list(scored.values()))
     support = measure.support()
-    value = measure.measure()
     drawn = measure.resample(bootstrap, task)
-    ends = [interval(values.T) for values in drawn]
-    hidden = hide_supports(support, rules.threshold)
-    parts = []
-    as_shown = measure.as_shown(rules)
-    few = [hide_parts(counts, rules.threshold) for counts in support]
-    few[-1] |= few[0]
-    for i, metric in enumerate(METRICS):
-        rows = pl.DataFrame(
-            {
-                "subgroup": trait,
-                "group": names,
-                "metric": metric,
-                "statistic": "mean" if i < 2 else "ratio",
-                "value": value[i] if i < 2 else value[i] * as_shown,
-                "low": ends[i][0] if i < 2 else ends[i][0] * as_shown,
-                "high": ends[i][1] if i < 2 else ends[i][1] * as_shown,
-                "patients": support[i],
-                "practices": None,
-            },
-            schema_overrides={"group": pl.String, "practices": pl.Int64},
-        )
-        rows = suppress(rows, few[i], _SCORES)
-        parts.append(suppress(rows, hidden[i], ["patients"]))
-    return pl.concat(parts)
+    ends = interval(np.moveaxis(drawn, -1, 0).reshape(bootstrap.resamples, -1))
+    numbers = np.stack([measure.measure(), *(end.reshape(support.shape) for end in ends)])
+    numbers[:, :, -1] *= measure.as_shown(rules)
+    few = np.array([[hide_parts(n, rules.threshold) for n in counts] for counts in support])
+    few[:, -1] |= few[:, 0]
+    hidden = {counts.tobytes(): hide_supports(counts, rules.threshold) for counts in support}
+    places = product(scored, zip(METRICS, ("mean", "mean", "ratio"), strict=True), names)
+    rows = pl.DataFrame(
+        [(model, trait, name, *metric) for model, metric, name in places],
+        schema=["model", "subgroup", "group", "metric", "statistic"],
+        orient="row",
+    ).with_columns(
+        *(pl.Series(name, of.ravel()) for name, of in zip(_SCORES, numbers, strict=True)),
+        patients=pl.Series(support.ravel()),
+        practices=pl.lit(None, pl.Int64),
+    )
+    rows = suppress(rows, few.ravel(), _SCORES)
+    not_shown = np.stack([hidden[counts.tobytes()] for counts in support])
+    return suppress(rows, not_shown.ravel(), ["patients"])
 
 
 def _shuffled(
@@ -286,13 +289,13 @@ def _shuffled(
             shape=(resamples * groups, len(inside)),
         )
         sums = (of_groups @ values).reshape(resamples, groups, *columns.shape[1:])
-        found.append(_ratio(sums.transpose(3, 4, 2, 1, 0)))
-    return np.concatenate(found, axis=-1).swapaxes(0, 1)
+        found.append(_ratio(np.moveaxis(sums, 0, -1)))
+    return np.concatenate(found, axis=-1)
 
 
 def _rows_of_practices(
-    scored: Sequence[pl.DataFrame], bootstrap: Bootstrap, task: str, threshold: int
-) -> list[pl.DataFrame]:
+    scored: Mapping[str, pl.DataFrame], bootstrap: Bootstrap, task: str, threshold: int
+) -> pl.DataFrame:
     """Return the distribution of the scores of practices with enough patients, by each model.
 
     In a bootstrap resample, chance would be counted twice. So `low` and `high` are instead the 95 %
@@ -300,20 +303,22 @@ def _rows_of_practices(
     random, `resamples` times.
     """
     least = max(LEAST_OF_A_PRACTICE, threshold)
-    practice = scored[0]["practice"]
+    practice = next(iter(scored.values()))["practice"]
     practices = practice.drop_nulls().value_counts().sort("practice")
     chosen = practices.filter(pl.col("count") >= least)["practice"].to_list()
     place = {practice: i for i, practice in enumerate(chosen)}
     group = (
         practice.replace_strict(place, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
     )
-    measures = [_Groups(group, len(chosen), patients) for patients in scored]
-    columns = np.stack([measure.columns for measure in measures], axis=1)
-    shuffled = _shuffled(columns, group, len(chosen), bootstrap, task)
-    return [
-        _distribution(measure.measure(), measure.support(), drawn, least, threshold)
-        for measure, drawn in zip(measures, shuffled, strict=True)
+    measure = _Groups(group, len(chosen), list(scored.values()))
+    shuffled = _shuffled(measure.columns, group, len(chosen), bootstrap, task)
+    parts = [
+        _distribution(value, support, drawn, least, threshold).with_columns(model=pl.lit(model))
+        for model, value, support, drawn in zip(
+            scored, measure.measure(), measure.support(), shuffled, strict=True
+        )
     ]
+    return pl.concat(parts)
 
 
 def _distribution(
@@ -378,29 +383,28 @@ def tabulate(
     Raises:
         InputError: the models were not scored on the same patients.
     """
-    scored = [
-        of_model.sort("subject_id").join(traits, on="subject_id", how="left", maintain_order="left")
-        for of_model in patients.values()
-    ]
-    if any(not one["subject_id"].equals(scored[0]["subject_id"]) for one in scored):
+    scored = {
+        model: of_model.sort("subject_id").join(
+            traits, on="subject_id", how="left", maintain_order="left"
+        )
+        for model, of_model in patients.items()
+    }
+    first, *others = (of_model["subject_id"] for of_model in scored.values())
+    if not all(other.equals(first) for other in others):
         raise InputError(
             "metrics", "the models' patients are different ones", "Run the evaluate rule again"
         )
-    practices = _rows_of_practices(scored, bootstrap, task, rules.threshold)
-    parts = []
-    with progress(total=len(scored), label=f"subgroups of {task}", unit="models") as bar:
-        for model, of_model, of_practices in zip(patients, scored, practices, strict=True):
-            rows = [
-                _rows_of(trait, of_model, bootstrap, task, rules)
-                for trait in SUBGROUPS
-                if trait != "practice"
-            ]
-            table = pl.concat([*rows, of_practices])
-            parts.append(table.with_columns(task=pl.lit(task), model=pl.lit(model)))
-            bar.update(1)
+    parts = [
+        _rows_of(trait, scored, bootstrap, task, rules)
+        for trait in progress(SUBGROUPS[:-1], label=f"subgroups of {task}", unit="traits")
+    ]
+    parts.append(_rows_of_practices(scored, bootstrap, task, rules.threshold))
+    order = {model: place for place, model in enumerate(scored)}
     columns = ["task", "model", "subgroup", "group", "metric", "statistic"]
     return (
-        pl.concat(parts)
+        pl.concat(part.select(*columns[1:], *_SCORES, "patients", "practices") for part in parts)
+        .with_columns(task=pl.lit(task))
+        .sort(pl.col("model").replace_strict(order, return_dtype=pl.Int64), maintain_order=True)
         .select(*columns, *_SCORES, "patients", "practices")
         .with_columns(pl.col(_SCORES).fill_nan(None).round(DECIMALS))
     )
