@@ -27,7 +27,7 @@ from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.ceiling import forecast, read_examples, read_truth
 from behrt.simulation.code_lists import read_codes
 from behrt.simulation.coding import coding_of
-from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Beliefs
+from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Beliefs, Tables
 from behrt.simulation.oracle_records import ROUNDS, Posterior, in_window, window_posterior
 from behrt.simulation.records import read_records
 from behrt.simulation.silence import Silence
@@ -48,7 +48,7 @@ class Particles:
     def __init__(self, beliefs: Beliefs, particles: int, seed: int) -> None:
         self.beliefs, self.particles = beliefs, particles
         self.random = np.random.default_rng(seed)
-        patients, self.diseases, self.states = beliefs.belief.shape
+        self.diseases, self.states, patients = beliefs.belief.shape
         parts = self.states - BINS - 2
         self.never, self.end = self.states - 1, BINS + 1 + parts
         days = self.end + 3
@@ -60,19 +60,23 @@ class Particles:
         self.caused, self.free, self.weight = [], [], []
         for link in beliefs.links:
             by = np.zeros((patients, self.states, days), dtype=np.float32)
-            by[:, :BINS, : BINS + 1] = link.chance[:, :, None] * link.acted
-            by[:, :-1, BINS + 1 : self.end + 1] = link.later.transpose(0, 2, 1)
-            seen = beliefs.rows[link.child]
-            by[seen, : RECORDED + 1, -2:] = link.recorded.transpose(0, 2, 1)
+            chance = link.chance.T[:, :, None]
+            by[:, :BINS, : BINS + 1] = chance[:, :BINS] * link.by_bin.T
+            by[:, :-1, BINS + 1 : self.end + 1] = chance * link.later.transpose(2, 1, 0)
+            later = chance[link.known, RECORDED] * link.later_known.T
+            by[link.known, RECORDED, BINS + 1 : self.end + 1] = later
+            first = chance[link.seen, : RECORDED + 1] * link.first.transpose(2, 1, 0)
+            by[link.seen, : RECORDED + 1, -2:] = first
             self.caused.append(by)
         for disease in range(self.diseases):
-            rows, risk = beliefs.rows[disease], beliefs.risk[:, disease, None]
+            rows, risk = beliefs.rows[disease], beliefs.risk[disease, :, None]
+            share, share_of_first = beliefs.share[disease]
             free = np.ones((patients, days))
-            free[:, :-2] -= risk * beliefs.share[disease]
-            free[rows, -2:] -= risk[rows] * beliefs.share_first[disease]
+            free[:, :-2] -= risk * share.T
+            free[rows, -2:] -= risk[rows] * share_of_first.T
             self.free.append(free)
             # As if no child began.
-            weight = beliefs.likelihood[:, disease].copy()
+            weight = beliefs.likelihood[disease].T.astype(np.float64)
             for number in beliefs.out[disease]:
                 weight *= 1 - self.caused[number][:, :, self.end]
             self.weight.append(weight / weight.max(axis=1, keepdims=True))
@@ -106,11 +110,11 @@ class Particles:
         beliefs, half = self.beliefs, self.particles // 2
         log = np.zeros(len(self.patient))
         for disease in beliefs.parameters.order:
-            ahead = (beliefs.likelihood[:, disease] * beliefs.message[:, disease])[self.patient]
+            ahead = (beliefs.likelihood[disease] * beliefs.message[disease]).T[self.patient]
             log += np.log(np.maximum(self._draw(disease, self._prior(disease) * ahead), 1e-300))
             for number in beliefs.into[disease]:
                 parent = self.state[beliefs.links[number].parent]
-                log -= np.log(beliefs.sent[number][self.patient, parent])
+                log -= np.log(beliefs.sent[number][parent, self.patient])
             # Each half of a patient's particles is resampled by itself.
             groups = log.reshape(-1, half)
             weight = np.exp(groups - groups.max(axis=1, keepdims=True))
@@ -150,7 +154,8 @@ class Particles:
 
     def sweep(self, sweeps: int) -> np.ndarray:
         """Return the mean shares, float64 (2, patients, diseases, states), of both halves."""
-        total = np.zeros((2, *self.beliefs.belief.shape))
+        patients = self.beliefs.belief.shape[2]
+        total = np.zeros((2, patients, self.diseases, self.states))
         for _ in range(sweeps):
             for disease in self.beliefs.parameters.order:
                 shares = self._given_others(disease)
@@ -162,8 +167,9 @@ class Particles:
 
 
 def with_belief(found: Posterior, belief: np.ndarray) -> Posterior:
-    """Return the posterior with another distribution of the onsets."""
+    """Return the posterior with another distribution (patients, diseases, states) of the onsets."""
     beliefs = object.__new__(Beliefs)
+    belief = belief.transpose(1, 2, 0).astype(np.float32)
     beliefs.__dict__.update(found.beliefs.__dict__, belief=belief)
     return replace(found, beliefs=beliefs)
 
@@ -192,6 +198,7 @@ def main() -> None:
     records = read_records(shards, asked, world, coding)
     window = asked["window"].to_numpy().astype(np.int64)
     silence = Silence.of(world.parameters, BEFORE, settings)
+    tables = Tables(world.parameters)
     label = np.zeros((len(asked), len(world.diseases)), dtype=bool)
     known = label.copy()
     for row, happened in enumerate(asked["label"].to_list()):
@@ -226,7 +233,7 @@ def main() -> None:
         for rounds in sorted({2, ROUNDS, 4, 6, 8}):
             began = time.process_time()
             found = window_posterior(
-                world, part, window[begin:end], silence, settings, rounds=rounds
+                world, tables, part, window[begin:end], silence, settings, rounds=rounds
             )
             scores = in_window(world.parameters, found, silence, settings, coding)
             name = f"{rounds} rounds of messages"

@@ -93,17 +93,17 @@ def test_silence_makes_a_hidden_onset_less_likely(world: World, silence: Silence
         DAY + np.array([[0.0, 180.0]]),
         np.full((1, len(world.diseases)), np.inf),
     )
-    found = unrecorded(parameters, past, np.zeros(1), silence)[0]
+    found = unrecorded(parameters, past, np.zeros(1), silence)[..., 0]
     assert (found[:, RECORDED] == 0).all()
     assert (found[:, RECORDED + 1 :] == 1).all()
     often = world.diseases["name"].to_list().index("Epilepsy")
     once = world.diseases["name"].to_list().index("Appendicitis")
-    recent = BINS - 6
+    recent = BINS - 2
     assert found[often, recent] < 0.5 < found[once, recent]
     # Recordings that were due have ended long ago. Admissions have not.
     admitted = parameters.admissions[often] * (DAY - START)
     assert found[often, 0] == pytest.approx(np.exp(-admitted), rel=0.05)
-    lived = survival(parameters, past, DAY * one)[0]
+    lived = survival(parameters, past, DAY * one)[..., 0]
     fatal = parameters.fatality > 0
     assert (lived[~fatal] == 1).all()
     assert (lived[fatal, :-1] <= 1).all()

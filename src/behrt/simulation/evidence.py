@@ -6,7 +6,7 @@ import numpy as np
 
 from behrt.settings.simulation import ProcessSettings
 from behrt.simulation.days import YEAR, pack
-from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Histories, by_disease
+from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Histories
 from behrt.simulation.onsets import fatal_probability
 from behrt.simulation.records import Records
 from behrt.simulation.silence import Silence, no_flare_up, no_review
@@ -211,7 +211,7 @@ def likelihood(
 def unrecorded(
     parameters: Parameters, histories: Histories, never_coded: np.ndarray, silence: Silence
 ) -> np.ndarray:
-    """Return float64 (patients, diseases, states): the likelihood of no record of a disease.
+    """Return float32 (diseases, states, patients): the likelihood of no record of a disease.
 
     Args:
         parameters: of the process.
@@ -220,19 +220,21 @@ def unrecorded(
         silence: of the process, at `BEFORE`.
     """
     count, diseases = histories.first.shape
-    made = by_disease(count, diseases, histories.states, 1.0)
-    made[:, :, RECORDED] = 0
+    made = np.ones((diseases, histories.states, count), np.float32)
+    made[:, RECORDED] = 0
     followed = histories.ends[:, 0] - histories.start
+    silent = silence.after(followed)
     for disease in range(diseases):
-        silent = silence.until(np.full(count, disease), followed)
+        made[disease, :BINS] = silent(disease)
         if parameters.chronic[disease]:
-            silent *= np.exp(never_coded - parameters.admissions[disease] * followed)[:, None]
-        made[:, disease, :BINS] = silent
+            made[disease, :BINS] *= np.exp(
+                never_coded - parameters.admissions[disease] * followed, dtype=np.float32
+            )
     return made
 
 
 def survival(parameters: Parameters, histories: Histories, alive: np.ndarray) -> np.ndarray:
-    """Return float64 (patients, diseases, states): P(the disease is not fatal up to a day).
+    """Return float32 (diseases, states, patients): P(the disease is not fatal up to a day).
 
     It does not account for the fact that onsets which are fatal before registration are drawn again
     (`behrt.simulation.onsets`).
@@ -244,15 +246,16 @@ def survival(parameters: Parameters, histories: Histories, alive: np.ndarray) ->
     """
     x = histories
     patients, diseases = x.first.shape
-    made = by_disease(patients, diseases, x.states, 1.0)
-    bins = x.start[:, None] - BEFORE
-    parts = (x.ends[:, 1:] + x.ends[:, :-1]) / 2
+    made = np.ones((diseases, x.states, patients), np.float32)
+    first = np.where(np.isfinite(x.first), x.first, 0)
+    onset = np.concatenate(
+        [x.start - BEFORE[:, None], np.zeros((1, patients)), (x.ends[:, 1:] + x.ends[:, :-1]).T / 2]
+    )
     for disease in np.flatnonzero(parameters.fatality > 0):
-        first = x.first[:, [disease]]
-        onset = np.concatenate([bins, np.where(np.isfinite(first), first, 0), parts], axis=1)
-        age = (onset - x.birth[:, None]) / YEAR
+        onset[RECORDED] = first[:, disease]
+        age = (onset - x.birth) / YEAR
         fatal = fatal_probability(parameters, int(disease), age)
-        left = np.maximum(alive[:, None] - onset, 0)
+        left = np.maximum(alive - onset, 0)
         dead = -np.expm1(-left / max(parameters.fatal_scale[disease], 1.0))
-        made[:, disease, :-1] = 1 - fatal * dead
+        made[disease, :-1] = 1 - fatal * dead
     return made

@@ -38,7 +38,7 @@ from behrt.simulation.evidence import (
     survival,
     unrecorded,
 )
-from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Beliefs, Histories
+from behrt.simulation.hidden_onsets import BEFORE, BINS, RECORDED, Beliefs, Histories, Tables
 from behrt.simulation.records import Records
 from behrt.simulation.silence import Silence
 from behrt.simulation.world import Parameters, World
@@ -50,7 +50,7 @@ PARTS = 3
 """The parts of a window, in whose middle an onset in the window is placed."""
 
 _POINTS = 3
-_CHUNK = 400
+_CHUNK = 1000
 _KNOTS = np.array([0.0, 61, 183, 365, 1096])
 _REVIEWS = 9
 _GRID = 15
@@ -78,15 +78,16 @@ def forecast_from_records(
     """
     world.parameters.require_pairwise("the closed form of oracle_records")
     silence = Silence.of(world.parameters, BEFORE, settings)
+    tables = Tables(world.parameters)
     count = len(records.day)
     made = np.empty((count, len(world.diseases)), dtype=np.float32)
     for begin in range(0, count, _CHUNK):
         end = min(begin + _CHUNK, count)
         part = records.part(begin, end)
         if window is None:
-            made[begin:end] = _next_visit(world, part, silence, settings, coding)
+            made[begin:end] = _next_visit(world, tables, part, silence, settings, coding)
         else:
-            found = window_posterior(world, part, window[begin:end], silence, settings)
+            found = window_posterior(world, tables, part, window[begin:end], silence, settings)
             made[begin:end] = in_window(world.parameters, found, silence, settings, coding)
     return made
 
@@ -107,6 +108,15 @@ class _Group:
     def place(self) -> tuple[np.ndarray, np.ndarray]:
         """The patient and the disease of each pair."""
         return self.pairs.row, self.pairs.disease
+
+    def of(self, states: np.ndarray) -> np.ndarray:
+        """Return (pairs, BINS + 1), those states of each pair in which the disease has begun.
+
+        Args:
+            states: (diseases, states, patients).
+        """
+        begun: np.ndarray = states[self.pairs.disease, : RECORDED + 1, self.pairs.row]
+        return begun
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,7 @@ class Posterior:
 
 def posterior(
     world: World,
+    tables: Tables,
     records: Records,
     ends: np.ndarray,
     until: tuple[np.ndarray, np.ndarray],
@@ -144,6 +155,7 @@ def posterior(
 
     Args:
         world, settings: of the simulation.
+        tables: of its process.
         records: of the patients.
         ends: float64 (patients, 1 + parts), the last input day, and the ends of the parts of the
             time to forecast.
@@ -171,26 +183,26 @@ def posterior(
         for chronic, days in zip((False, True), until, strict=True)
     )
     lived = survival(parameters, histories, alive)
-    base = unrecorded(parameters, histories, recorded.never_coded, silence) * lived
-    base[recorded.row, recorded.disease] = 0
+    evidence = unrecorded(parameters, histories, recorded.never_coded, silence)
+    evidence *= lived
+    evidence[recorded.disease, :, recorded.row] = 0
 
-    def evidence(weight: np.ndarray) -> np.ndarray:
-        made: np.ndarray = base.copy(order="K")
-        for group, by_phase in ((flares, np.ones((len(flares.pairs.row), 1))), (reviews, weight)):
-            now = np.einsum("pf,pfs->ps", by_phase, group.likelihood[..., 0])
-            made[(*group.place, slice(RECORDED + 1))] = now
-        made[recorded.row, recorded.disease] *= lived[recorded.row, recorded.disease]
-        return made
+    def set_evidence(group: _Group, by_phase: np.ndarray) -> None:
+        now = np.einsum("pf,pfs->ps", by_phase, group.likelihood[..., 0]) * group.of(lived)
+        evidence[group.pairs.disease, : RECORDED + 1, group.pairs.row] = now
 
     others = np.full((len(reviews.pairs.row), PHASES), 1 / PHASES)
-    beliefs = Beliefs(parameters, histories, cascades)
-    risks, weight = _spontaneous_risks(parameters.hazard[records.female.astype(np.int64)], settings)
-    beliefs.begin(np.einsum("p,pnd->nd", weight, risks), evidence(others))
+    set_evidence(flares, np.ones((len(flares.pairs.row), 1)))
+    set_evidence(reviews, others)
+    beliefs = Beliefs(tables, histories, cascades)
+    hazard = np.ascontiguousarray(parameters.hazard[records.female.astype(np.int64)].T)
+    risks, weight = _spontaneous_risks(hazard, settings)
+    beliefs.begin(np.einsum("p,pdn->dn", weight, risks), evidence)
     beliefs.risk = _given_records(beliefs, risks, weight)
     for _ in range(rounds):
         beliefs.pass_up()
         phase, others = _phases_of(beliefs, reviews, len(first))
-        beliefs.likelihood = evidence(others)
+        set_evidence(reviews, others)
         beliefs.pass_down()
     return Posterior(beliefs, flares, reviews, phase, others)
 
@@ -206,17 +218,16 @@ def _spontaneous_risks(
 
 
 def _given_records(beliefs: Beliefs, risks: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return float64 (patients, diseases): the mean of the risks, given the records."""
-    log = np.stack([beliefs.log_evidence(risk) for risk in risks]) + np.log(weight)[:, None]
+    """Return float64 (diseases, patients): the mean of the risks, given the records."""
+    log = beliefs.log_evidence(risks) + np.log(weight)[:, None]
     given = np.exp(log - log.max(axis=0))
-    mean: np.ndarray = np.einsum("pn,pnd->nd", given / given.sum(axis=0), risks)
+    mean: np.ndarray = np.einsum("pn,pdn->dn", given / given.sum(axis=0), risks)
     return mean
 
 
 def _phases_of(beliefs: Beliefs, reviews: _Group, patients: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the distributions of the phase: of each patient, and of each pair without its own."""
-    recorded = (*reviews.place, slice(RECORDED + 1))
-    state = beliefs.prior[recorded] * beliefs.message[recorded]
+    state = reviews.of(beliefs.prior) * reviews.of(beliefs.message)
     own = np.einsum("ps,pfs->pf", state, reviews.likelihood[..., 0])
     own = np.log(np.maximum(own / np.maximum(own.max(axis=1, keepdims=True), _SMALLEST), 1e-4))
     total = np.zeros((patients, PHASES))
@@ -232,6 +243,7 @@ def _phases_of(beliefs: Beliefs, reviews: _Group, patients: int) -> tuple[np.nda
 
 def window_posterior(
     world: World,
+    tables: Tables,
     records: Records,
     window: np.ndarray,
     silence: Silence,
@@ -244,7 +256,16 @@ def window_posterior(
     until = ends[:, None, [0, -1]]
     alive = day + window
     return posterior(
-        world, records, ends, (until, until), alive, silence, settings, cascades=True, rounds=rounds
+        world,
+        tables,
+        records,
+        ends,
+        (until, until),
+        alive,
+        silence,
+        settings,
+        cascades=True,
+        rounds=rounds,
     )
 
 
@@ -258,7 +279,8 @@ def in_window(
     """Return float64 (patients, diseases): P(in the label of a window | a label)."""
     beliefs = found.beliefs
     window = beliefs.histories.ends[:, -1] - beliefs.histories.ends[:, 0]
-    begun, onset = _begun(beliefs), beliefs.belief[:, :, RECORDED + 1 : -1].sum(axis=2)
+    begun = _begun(beliefs)
+    onset = beliefs.belief[:, RECORDED + 1 : -1].sum(axis=1).T.astype(np.float64)
     due = _hidden_due(beliefs, silence, window[:, None])[:, :, 0]
     for group, weight in (
         (found.flares, np.ones((len(found.flares.pairs.row), 1))),
@@ -266,8 +288,7 @@ def in_window(
     ):
         quiet = np.einsum("pf,pfsd->psd", weight, group.likelihood)
         ratio = quiet[..., 1] / np.maximum(quiet[..., 0], _SMALLEST)
-        belief = beliefs.belief[(*group.place, slice(RECORDED + 1))]
-        due[group.place] = (belief * (1 - ratio)).sum(axis=1)
+        due[group.place] = (group.of(beliefs.belief) * (1 - ratio)).sum(axis=1)
     gp, hospital, nothing = _recorded(parameters, begun, onset, due, beliefs, window, settings)
     silent = coding.unmapped(np.clip(gp, 0, 1), np.clip(hospital, 0, 1))
     given_a_label: np.ndarray = np.minimum((1 - silent) / (1 - nothing)[:, None], 1)
@@ -276,7 +297,7 @@ def in_window(
 
 def _begun(beliefs: Beliefs) -> np.ndarray:
     """Return float64 (patients, diseases): P(a disease has begun)."""
-    begun: np.ndarray = beliefs.belief[:, :, : RECORDED + 1].sum(axis=2)
+    begun: np.ndarray = beliefs.belief[:, : RECORDED + 1].sum(axis=1).T.astype(np.float64)
     return begun
 
 
@@ -285,16 +306,14 @@ def _hidden_due(beliefs: Beliefs, silence: Silence, days: np.ndarray) -> np.ndar
     histories = beliefs.histories
     due = np.zeros((*histories.first.shape, days.shape[1]))
     followed = histories.ends[:, 0] - histories.start
+    silent_now = silence.after(followed)
+    silent = silence.mean_after(followed + days.T)
     for disease in range(due.shape[1]):
-        hidden = beliefs.belief[:, disease, :BINS]
-        rows = np.flatnonzero(np.isinf(histories.first[:, disease]) & (hidden.sum(axis=1) > 1e-6))
-        same = np.full(len(rows), disease)
-        now = silence.until(same, followed[rows])
-        for place in range(days.shape[1]):
-            then = silence.until(same, followed[rows] + days[rows, place])
-            share = 1 - then / np.maximum(now, _SMALLEST)
-            due[rows, disease, place] = (hidden[rows] * share).sum(axis=1)
-    return due
+        hidden = beliefs.belief[disease, :BINS]
+        share = hidden / np.maximum(silent_now(disease), _SMALLEST)
+        due[:, disease] = (hidden.sum(axis=0) - silent(disease, share)).T
+    due[np.isfinite(histories.first)] = 0
+    return np.maximum(due, 0)
 
 
 def _recorded(
@@ -331,6 +350,7 @@ def _recorded(
 
 def _next_visit(
     world: World,
+    tables: Tables,
     records: Records,
     silence: Silence,
     settings: ProcessSettings,
@@ -349,21 +369,19 @@ def _next_visit(
     of_reviews = np.concatenate(
         [np.broadcast_to(day[:, None, None], (len(day), PHASES, 1)), windows[..., 1]], axis=2
     )
-    found = posterior(
-        world, records, ends, (ends[:, None], of_reviews), day, silence, settings, cascades=False
-    )
+    until = (ends[:, None], of_reviews)
+    found = posterior(world, tables, records, ends, until, day, silence, settings, cascades=False)
     beliefs = found.beliefs
     begun = _begun(beliefs)
     # P(recorded by a knot): at onset or flare-up, at a first review, and in further admissions.
     events = np.zeros((*begun.shape, len(_KNOTS)))
-    events[:, :, 1:] = beliefs.belief[:, :, RECORDED + 1 : -1].cumsum(axis=2)
+    events[:, :, 1:] = beliefs.belief[:, RECORDED + 1 : -1].transpose(2, 0, 1).cumsum(axis=2)
     hidden = _hidden_due(beliefs, silence, np.broadcast_to(_KNOTS, (len(day), len(_KNOTS))))
     first_review = np.where(chronic[:, None], hidden, 0.0)
     events += hidden - first_review
     flares = found.flares
     ratio = flares.likelihood[:, 0] / np.maximum(flares.likelihood[:, 0, :, :1], _SMALLEST)
-    belief = beliefs.belief[(*flares.place, slice(RECORDED + 1))]
-    events[flares.place] = np.einsum("ps,psd->pd", belief, 1 - ratio)
+    events[flares.place] = np.einsum("ps,psd->pd", flares.of(beliefs.belief), 1 - ratio)
     rate = np.where(chronic, parameters.admissions, 0.0)[:, None]
     stays = begun[:, :, None] * -np.expm1(-rate * _KNOTS)
 
@@ -381,8 +399,7 @@ def _next_visit(
 
     # Reviews of recorded diseases: P(recorded at each | none before), by pair and phase.
     reviews = found.reviews
-    recorded = (*reviews.place, slice(RECORDED + 1))
-    state = beliefs.prior[recorded] * beliefs.message[recorded]
+    state = reviews.of(beliefs.prior) * reviews.of(beliefs.message)
     quiet = np.einsum("ps,pfsd->pfd", state, reviews.likelihood)
     made = 1 - quiet[..., 1:] / np.maximum(quiet[..., :-1], _SMALLEST)
     made = np.clip(made, 0, 1 - 1e-9)

@@ -4,6 +4,7 @@
 from the start of follow-up to the first recording of a disease that began before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,14 +102,15 @@ class Silence:
         # The expected number of recordings in each step after the onset.
         expected = np.ones((len(quiet), 1 + _LONGEST_BEFORE))
         for step in range(1, 1 + _LONGEST_BEFORE):
-            past = expected[:, :step] * waits[:, :step][:, ::-1]
-            expected[:, step] = past.sum(axis=1)
-        table = np.empty((len(quiet), len(before), len(_KNOTS)))
+            expected[:, step] = np.einsum("ds,ds->d", expected[:, :step], waits[:, step - 1 :: -1])
+        # Sums of the same length for all onsets, so that they are one product of matrices.
         steps = np.minimum(np.round(before / _STEP), _LONGEST_BEFORE).astype(np.int64)
-        for onset, step in enumerate(steps.tolist()):
-            reversed_ = expected[:, step::-1]
-            for knot, later in enumerate(_KNOTS.tolist()):
-                table[:, onset, knot] = (reversed_ * quiet[:, later : later + step + 1]).sum(axis=1)
+        padded = np.pad(expected[:, ::-1], ((0, 0), (0, _LONGEST_BEFORE)))
+        from_ = (_LONGEST_BEFORE - steps)[:, None] + np.arange(1 + _LONGEST_BEFORE)
+        later = _KNOTS[:, None] + np.arange(1 + _LONGEST_BEFORE)
+        table = np.stack(
+            [past[from_] @ after[later].T for past, after in zip(padded, quiet, strict=True)]
+        )
         return cls(np.minimum(table, 1))
 
     def until(self, disease: np.ndarray, days: np.ndarray) -> np.ndarray:
@@ -116,6 +118,38 @@ class Silence:
         knot, part = self._place(days)
         low, high = self.table[disease, :, knot], self.table[disease, :, knot + 1]
         silent: np.ndarray = low + part[:, None] * (high - low)
+        return silent
+
+    def after(self, days: np.ndarray) -> Callable[[int], np.ndarray]:
+        """Return a function of a disease: `until` for the same days, (onsets, elements)."""
+        knot, part = self._place(days)
+
+        def silent(disease: int) -> np.ndarray:
+            table = self.table[disease]
+            low = table[:, knot]
+            interpolated: np.ndarray = low + part * (table[:, knot + 1] - low)
+            return interpolated
+
+        return silent
+
+    def mean_after(self, days: np.ndarray) -> Callable[[int, np.ndarray], np.ndarray]:
+        """Return a function of a disease and weights of onsets: weighted sums of `until`.
+
+        Args:
+            days: float64 (times, elements).
+
+        Returns:
+            The function. Its weights are float64 (onsets, elements), its result (times, elements).
+        """
+        knot, part = self._place(days)
+        every = np.arange(days.shape[1])
+
+        def silent(disease: int, weight: np.ndarray) -> np.ndarray:
+            by_knot = self.table[disease].T @ weight
+            low = by_knot[knot, every]
+            interpolated: np.ndarray = low + part * (by_knot[knot + 1, every] - low)
+            return interpolated
+
         return silent
 
     def broken(self, disease: np.ndarray, days: np.ndarray) -> np.ndarray:
