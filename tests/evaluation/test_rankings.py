@@ -14,6 +14,7 @@ from behrt.evaluation.rankings import (
     placements,
     rank,
     rank_diseases,
+    rank_pairs,
     resample_diseases,
     resampled_aurocs,
 )
@@ -120,8 +121,9 @@ def test_pairs_of_many_patients_equal_scikit_learn(
     monkeypatch.setattr(rankings, "_MOST_DRAWN", most_drawn)
     scores, labels, _ = case
     patient = np.repeat(np.arange(200, dtype=np.int32), 5)
-    ranked = rank(scores.ravel(), labels.ravel(), patient, 200)
-    [found] = ranked.resampled(Bootstrap(10, 1), "T2")
+    [found] = rank_pairs(scores, labels).resampled(Bootstrap(10, 1), "T2")
+    [same] = rank(scores.ravel(), labels.ravel(), patient, 200).resampled(Bootstrap(10, 1), "T2")
+    np.testing.assert_array_equal(found, same)
     weights = draws(200, Bootstrap(10, 1), "T2")[patient]
     for r in range(10):
         pairs = expected(scores.ravel(), labels.ravel(), weights[:, r])

@@ -125,6 +125,15 @@ def assess(
             "metrics", "they are of other patients than the scores", "Run the evaluate rule again"
         )
     recall_at = [k for k in recall_at if k <= patients.scores.shape[1]]
+    averages = average(
+        patients.scores,
+        patients.labels,
+        patients.known,
+        metrics,
+        recall_at,
+        bootstrap,
+        task,
+    )
     recalibrated = recalibration.risks(patients.scores)
     both = {
         risks: calibrate(probability, patients.labels, bootstrap, task)
@@ -142,15 +151,7 @@ def assess(
         }
     )
     return Assessment(
-        average(
-            patients.scores,
-            patients.labels,
-            patients.known,
-            metrics,
-            recall_at,
-            bootstrap,
-            task,
-        ),
+        averages,
         CalibrationOfBoth.validate(measures),
         ReliabilityOfBoth.validate(points),
         decide(patients.scores, recalibrated, patients.labels, diseases, bootstrap, task),

@@ -18,7 +18,7 @@ import polars as pl
 
 from behrt.evaluation.bootstrap import Bootstrap, resampled_means
 from behrt.evaluation.models import LABEL_SETS, METRICS
-from behrt.evaluation.rankings import rank, resample_diseases
+from behrt.evaluation.rankings import rank_pairs, resample_diseases
 
 AVERAGES = ("sample", "macro", "micro", "weighted")
 
@@ -169,13 +169,7 @@ def _of_diseases(
     """Return the rows of `Averages` of metrics over patients, without the label set, for each."""
     patients, diseases = scores.shape
     by_disease = resample_diseases(scores, labels, bootstrap, task, known)
-    of_pairs = rank(
-        scores.ravel(),
-        labels.ravel(),
-        np.repeat(np.arange(patients, dtype=np.int32), diseases),
-        patients,
-        known=known.ravel(),
-    ).resampled(bootstrap, task)
+    of_pairs = rank_pairs(scores, labels, known).resampled(bootstrap, task)
     frames = []
     for of_diseases, micro in zip(by_disease, of_pairs[:, :2, 0], strict=True):
         (macro, weighted), with_metric = _over_diseases(of_diseases)

@@ -171,12 +171,31 @@ def rank(
     """
     order = np.argsort(-scores, kind="stable" if weight is not None else None)
     return _rankings(
-        scores[order],
+        _differs(scores[order]),
         labels[order],
         patient[order],
-        np.zeros(len(order), np.int8),
         None if weight is None else weight[order],
         None if known is None else known[order],
+        1,
+        patients,
+        once=False,
+    )
+
+
+def rank_pairs(scores: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> Rankings:
+    """Return the pairs of a patient and a disease in order of their scores, as one disease.
+
+    Args:
+        scores, labels, known: as `rank_diseases` takes them.
+    """
+    patients, diseases = scores.shape
+    order = np.argsort(-scores.ravel()).astype(np.int32 if scores.size < 2**31 else np.int64)
+    return _rankings(
+        _differs(scores.ravel()[order]),
+        labels.ravel()[order],
+        (order // diseases).astype(np.int32, copy=False),
+        None,
+        None if known is None else known.ravel()[order],
         1,
         patients,
         once=False,
@@ -202,10 +221,9 @@ def rank_diseases(
             return np.take_along_axis(values[:, some].T, order, axis=1).ravel()  # noqa: B023
 
         yield _rankings(
-            of_block(scores),
+            _differs(np.take_along_axis(scores[:, some].T, order, axis=1)),
             of_block(labels),
             order.ravel(),
-            np.repeat(np.arange(number, dtype=np.int16), patients),
             None,
             None if known is None else of_block(known),
             number,
@@ -214,11 +232,17 @@ def rank_diseases(
         )
 
 
+def _differs(scores: np.ndarray) -> np.ndarray:
+    """Return bool (all cases): which sorted scores differ from the one before, in each row."""
+    differs = np.ones(scores.shape, dtype=bool)
+    differs[..., 1:] = scores[..., 1:] != scores[..., :-1]
+    return differs.ravel()
+
+
 def _rankings(
-    scores: np.ndarray,
+    differs: np.ndarray,
     labels: np.ndarray,
     patient: np.ndarray,
-    disease: np.ndarray,
     weight: np.ndarray | None,
     known: np.ndarray | None,
     diseases: int,
@@ -228,48 +252,56 @@ def _rankings(
     """Return `Rankings` of cases that are sorted by disease, and by score from the highest on.
 
     Args:
-        scores, labels, patient, disease, weight, known: (cases); the last two may be None.
+        differs: bool (cases), as `_differs` returns it; each disease has as many cases.
+        labels, patient, weight, known: (cases); the last two may be None.
         diseases, patients: their numbers.
         once: whether each patient is in at most one case of a disease.
     """
     small = once and patients < 2**16  # all draws of a resample add up to less
-    differs = np.ones(len(scores), dtype=bool)
-    differs[1:] = (scores[1:] != scores[:-1]) | (disease[1:] != disease[:-1])
-    of_run = disease[differs]
-    run = np.cumsum(differs, dtype=np.int32) - 1
-    is_level = np.zeros(len(of_run), dtype=bool)
+    if not len(labels):
+        empty = csr_array((0, patients)), csr_array((diseases, patients)), np.zeros(diseases, int)
+        return Rankings(*empty, None if known is None else Rankings(*empty))
+    # Some operations are in place, since there may be a hundred million cases.
+    run = np.cumsum(differs, dtype=np.int32)
+    run -= 1
+    last = run[len(run) // diseases - 1 :: len(run) // diseases]
+    is_level = np.zeros(last[-1] + 1, dtype=bool)
     is_level[run[labels]] = True
     if weight is None and not small:
         # Levels without positives keep the rows short, so that their sums are small.
-        part = np.flatnonzero(differs) // max(2**15 // _MOST_DRAWN, 1)
-        is_level[1:] |= (part[1:] != part[:-1]) & (of_run[1:] == of_run[:-1])
+        step = max(2**15 // _MOST_DRAWN, 1)
+        is_level[np.minimum(run[step - 1 :: step] + 1, last[-1])] = True
     levels = np.cumsum(is_level, dtype=np.int32)
-    sizes = np.bincount(of_run[is_level], minlength=diseases)
-    positives, negatives = np.flatnonzero(labels), np.flatnonzero(~labels)
-    level = levels[run[positives]] - 1
-    segment = (2 * levels - is_level + of_run)[run[negatives]]
+    sizes = np.diff(levels[last], prepend=0)
+    level = levels[run[labels]] - 1
+    levels *= 2
+    levels -= is_level
+    levels += np.repeat(np.arange(diseases, dtype=np.int16), np.diff(last, prepend=-1))
+    segment = levels[run[~labels]]
+    del run, levels
     if weight is None:
         longest = [np.bincount(row).max(initial=0) for row in (level, segment)]
         largest = patients if small else _MOST_DRAWN * int(max(longest))
         limits = ((np.int16, 2**16), (np.float32, 2**24), (np.float64, np.inf))
         dtype = next(kind for kind, limit in limits if largest < limit)
-        weight = np.ones(len(scores), dtype)
-    of_segments = (2 * int(sizes.sum()) + diseases, patients)
-
-    def rankings(
-        chosen: tuple[np.ndarray | slice, np.ndarray | slice], known: Rankings | None
-    ) -> Rankings:
-        """Return the rankings of some positives and negatives."""
-        one, other = positives[chosen[0]], negatives[chosen[1]]
-        return Rankings(
-            _rows(weight[one], level[chosen[0]], patient[one], (int(sizes.sum()), patients)),
-            _rows(weight[other], segment[chosen[1]], patient[other], of_segments),
-            sizes,
-            known,
+        weight = np.ones(len(labels), dtype)
+    of_kinds = [
+        (weight[kind], row, patient[kind], None if known is None else known[kind])
+        for kind, row in ((labels, level), (~labels, segment))
+    ]
+    shapes = (int(sizes.sum()), patients), (2 * int(sizes.sum()) + diseases, patients)
+    of_known = None
+    if known is not None:
+        known_positives, known_negatives = (
+            _rows(values[chosen], row[chosen], column[chosen], shape)
+            for (values, row, column, chosen), shape in zip(of_kinds, shapes, strict=True)
         )
-
-    of_known = None if known is None else rankings((known[positives], known[negatives]), None)
-    return rankings((slice(None), slice(None)), of_known)
+        of_known = Rankings(known_positives, known_negatives, sizes)
+    positives, negatives = (
+        _rows(values, row, column, shape)
+        for (values, row, column, _), shape in zip(of_kinds, shapes, strict=True)
+    )
+    return Rankings(positives, negatives, sizes, of_known)
 
 
 def _rows(
