@@ -8,6 +8,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Rectangle
 from scipy.stats import rankdata
 
@@ -101,19 +102,21 @@ def _sizes(table: pl.DataFrame, marks: dict[str, Mark]) -> np.ndarray:
 def _scatter(
     axes: Axes, table: pl.DataFrame, scores: np.ndarray, sizes: np.ndarray, marks: dict[str, Mark]
 ) -> None:
-    for i in np.argsort(-sizes, kind="stable"):  # small marks above large ones
-        mark = marks[table["chapter"][int(i)]]
-        axes.scatter(
-            scores[i, 0],
-            scores[i, 1],
-            s=sizes[i],
-            c=mark.colour,
-            marker=mark.marker,
-            alpha=0.85,
-            edgecolors="white",
-            linewidths=0.5,
-            zorder=3,
-        )
+    """Draw the marks as one artist, which takes far less time than one for each."""
+    order = np.argsort(-sizes, kind="stable")  # small marks above large ones
+    chosen = [marks[table["chapter"][int(i)]] for i in order]
+    drawn = axes.scatter(
+        scores[order, 0],
+        scores[order, 1],
+        s=sizes[order],
+        c=[mark.colour for mark in chosen],
+        alpha=0.85,
+        edgecolors="white",
+        linewidths=0.5,
+        zorder=3,
+    )
+    styles = [MarkerStyle(mark.marker) for mark in chosen]
+    drawn.set_paths([style.get_path().transformed(style.get_transform()) for style in styles])
 
 
 def _frame(axes: Axes, scores: np.ndarray, margins: tuple[float, float]) -> None:
