@@ -82,8 +82,10 @@ def _not_caused_by_coming(
     chance = edge_probability(parameters, edge, state.female[at_risk], age)
     # From the middle of a part to the end of the same part, of the next, and so on.
     steps = (np.arange(PARTS) + 0.5) / PARTS
-    lag = state.window[at_risk, None] * steps / edge.lag_scale
-    acted = chance[:, None] * gammainc(edge.lag_shape, lag)
+    # Windows of months have few lengths.
+    window, of_window = np.unique(state.window[at_risk], return_inverse=True)
+    acted = gammainc(edge.lag_shape, window[:, None] * steps / edge.lag_scale)[of_window]
+    acted *= chance[:, None]
     for part in range(PARTS):
         spared[at_risk, part:] -= begins[:, part, None] * acted[:, : PARTS - part]
     return spared

@@ -36,19 +36,23 @@ def flare_up_due(
 def flare_ups_by_day(
     parameters: Parameters, state: State, row: np.ndarray, disease: np.ndarray
 ) -> np.ndarray:
-    """Return float64 (elements, days): P(a flare-up on each day | none since the last one)."""
-    days = np.arange(int(state.window[0]) + 1)
-    by_day = np.empty((len(row), len(days) - 1))
+    """Return float32 (elements, days): P(a flare-up on each day | none since the last one)."""
+    days = np.arange(int(state.window[0]), dtype=np.float32)
+    by_day = np.empty((len(row), len(days)), np.float32)
+    scale = (parameters.interval - parameters.refractory).astype(np.float32)
+    falls = -np.expm1(-1 / scale)
+    continues = parameters.continues.astype(np.float32)
     # A few pairs at a time, whose days fit in the processor's cache.
     step = max(1, _DAYS_AT_ONCE // len(days))
     for begin in range(0, len(row), step):
         some, of = row[begin : begin + step], disease[begin : begin + step]
-        refractory = parameters.refractory[of][:, None]
-        elapsed = (state.day[some] - state.last[some, of])[:, None] + days
-        scale = parameters.interval[of][:, None] - refractory
-        waiting = np.exp(-np.maximum(elapsed - refractory, 0) / scale)
-        quiet = 1 - parameters.continues[of][:, None] * (1 - waiting)
-        by_day[begin : begin + step] = 1 - quiet[:, 1:] / quiet[:, :-1]
+        since = state.day[some] - state.last[some, of] - parameters.refractory[of]
+        waited = since.astype(np.float32)[:, None] + days
+        waiting = np.exp(np.maximum(waited, 0) / -scale[of, None]) * continues[of, None]
+        # The share of the day after the refractory time, on whose first day it is below 1.
+        share = np.clip(waited + 1, 0, 1)
+        quiet = (1 - continues[of, None]) + waiting
+        by_day[begin : begin + step] = waiting * share * falls[of, None] / quiet
     return by_day
 
 

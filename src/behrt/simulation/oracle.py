@@ -229,6 +229,8 @@ def _first_visit(
         parameters, state, row[chronic], disease[chronic], settings
     )
 
+    hospital_share = parameters.hospital[flare, None].astype(np.float32)
+
     def of_each_person() -> Iterator[tuple[int, slice, np.ndarray, np.ndarray]]:
         """Yield a person, and the chances of flare-ups in hospital and at a GP's by day.
 
@@ -237,17 +239,20 @@ def _first_visit(
         first_of = np.flatnonzero(np.diff(flare_row, prepend=-1)).tolist()
         for begin, end in pairwise([*first_of, len(flare_row)]):
             pairs = slice(begin, end)
-            in_hospital = flares[pairs] * parameters.hospital[flare[pairs], None]
+            in_hospital = flares[pairs] * hospital_share[pairs]
             yield flare_row[begin], pairs, in_hospital, flares[pairs] - in_hospital
 
     # Log probabilities of no admission, and of no visit, on a day.
     seen_by_gp, seen_in_hospital = coding.gp.diagonal(), coding.hospital.diagonal()
+    flare_at_gp, flare_in_hospital = (
+        seen[flare, None].astype(np.float32) for seen in (seen_by_gp, seen_in_hospital)
+    )
     no_flare_up_in_hospital, no_flare_up_at_gp = np.zeros((2, people, days))
     for person, pairs, in_hospital, at_gp in of_each_person():
-        admitted = np.log1p(-in_hospital * seen_in_hospital[flare[pairs], None])
-        no_flare_up_in_hospital[person] = admitted.sum(axis=0)
-        visited = np.log1p(-at_gp * seen_by_gp[flare[pairs], None])
-        no_flare_up_at_gp[person] = visited.sum(axis=0)
+        not_seen = 1 - in_hospital * flare_in_hospital[pairs]
+        no_flare_up_in_hospital[person] = np.log(not_seen.prod(axis=0))
+        not_seen = 1 - at_gp * flare_at_gp[pairs]
+        no_flare_up_at_gp[person] = np.log(not_seen.prod(axis=0))
     onset_in_hospital = begins * (parameters.hospital * seen_in_hospital)[:, None]
     onset_at_gp = begins * ((1 - parameters.hospital) * seen_by_gp)[:, None]
     steadily = np.log1p(-steady * seen_in_hospital).sum(axis=1)[:, None]
@@ -265,8 +270,9 @@ def _first_visit(
     gp = onset - hospital
     hospital += steady * exposed.sum(axis=1)[:, None]
     for person, pairs, in_hospital, at_gp in of_each_person():
-        hospital[person, flare[pairs]] += (in_hospital * first[person]).sum(axis=1)
-        gp[person, flare[pairs]] += (at_gp * first[person]).sum(axis=1)
+        none_before = first[person].astype(np.float32)
+        hospital[person, flare[pairs]] += in_hospital @ none_before
+        gp[person, flare[pairs]] += at_gp @ none_before
     np.add.at(gp, (review_row, reviewed), recorded * first[review_row, review_day])
     # An admission for another disease may code a chronic disease.
     admitted = (-np.expm1(not_admitted) * first).sum(axis=1)
