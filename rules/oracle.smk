@@ -62,7 +62,7 @@ rule oracle_records:
         "../envs/etl.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2500, per_mb=20),  # it takes 1,000 patients at a time
+        mem_mb=memory(2500, per_mb=20),  # it takes 600 patients at a time
         runtime=minutes(30, per_mb=5),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),

@@ -98,7 +98,7 @@ def test_silence_makes_a_hidden_onset_less_likely(world: World, silence: Silence
     assert (found[:, RECORDED + 1 :] == 1).all()
     often = world.diseases["name"].to_list().index("Epilepsy")
     once = world.diseases["name"].to_list().index("Appendicitis")
-    recent = BINS - 2
+    recent = BINS - 6
     assert found[often, recent] < 0.5 < found[once, recent]
     # Recordings that were due have ended long ago. Admissions have not.
     admitted = parameters.admissions[often] * (DAY - START)

@@ -28,9 +28,9 @@ from behrt.simulation.days import YEAR
 from behrt.simulation.onsets import edge_probability, spontaneous_share
 from behrt.simulation.world import Edge, Parameters
 
-_YEARS = [2, 4, 8, 15, 25, 40, 60, 110]
+_YEARS = [2, 3, 4, 5, 7, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 110]
 EDGES = np.array(
-    [0, 61, 183, 365, *(round(year * YEAR) for year in _YEARS)],
+    [0, 15, 30, 61, 91, 122, 183, 274, 365, 548, *(round(year * YEAR) for year in _YEARS)],
     dtype=np.float64,
 )[::-1]
 """Days from the ends of the bins to the start of follow-up, the earliest first."""

@@ -50,7 +50,7 @@ PARTS = 3
 """The parts of a window, in whose middle an onset in the window is placed."""
 
 _POINTS = 3
-_CHUNK = 1000
+_CHUNK = 600
 _KNOTS = np.array([0.0, 61, 183, 365, 1096])
 _REVIEWS = 9
 _GRID = 15
