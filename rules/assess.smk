@@ -28,7 +28,7 @@ rule assess:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, per_mb=1),
+        mem_mb=memory(1000, per_mb=3),
         runtime=minutes(30, per_mb=0.2),
     params:
         task=lambda wildcards: plain(TASK[wildcards.task]),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from behrt import stage
+from behrt.learning.artefacts import discard_checkpoint
 from behrt.learning.chosen import apply_chosen
 from behrt.learning.load import load_examples
 from behrt.learning.predictions import write_predictions
@@ -39,7 +40,15 @@ def main(
     """
     recipe = apply_chosen(tuned, weights.parent.name, recipe)
     data = TrainingData(sequences, vocabulary, task, examples, minimum_visits)
-    train(recipe, data, protocol, weights.parent, compute, pretrained=pretrained)
+    train(
+        recipe,
+        data,
+        protocol,
+        weights.parent,
+        compute,
+        pretrained=pretrained,
+        keep_checkpoint=True,
+    )
     logger.info("%s: trained for %s by the %s protocol", recipe.kind, task.name, protocol)
     patients = load_examples(
         sequences, examples, [TUNING, HELD_OUT], vocabulary, task.labelled, recipe.inputs
@@ -47,6 +56,8 @@ def main(
     run = TrainingRun(weights.parent, compute)
     predicted = model_named(recipe.kind).predict(patients, run)
     write_predictions(patients.subject_id, predicted, scores)
+    # If the job ends before, the next one does not train again.
+    discard_checkpoint(weights.parent)
     logger.info("%s: %d diseases predicted for %s", recipe.kind, predicted.shape[1], task.name)
 
 

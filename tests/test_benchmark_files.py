@@ -49,4 +49,4 @@ def test_another_file_is_refused_by_name(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", variants_of("strict", ("diagnoses", "medications", "tests")))
 def test_the_name_of_a_job_does_not_depend_on_its_variant(variant: str) -> None:
-    assert name_of(Path(f"{variant}predict/T1/retain.jsonl")) == (variant, "predict", "T1/retain")
+    assert name_of(Path(f"{variant}finetune/T1/retain.jsonl")) == (variant, "finetune", "T1/retain")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake.cli import get_argument_parser
-from snakemake.scheduling.job_scheduler import JobRateLimiter
+from snakemake.scheduling.job_scheduler import JobRateLimiter, JobScheduler
 from snakemake.settings.types import MaxJobsPerTimespan
 
 from behrt.scheduling import decide_when_a_job_ends
@@ -19,6 +19,10 @@ def test_only_snakemakes_own_default_is_removed(limit: str, *, kept: bool) -> No
     )
     decide_when_a_job_ends(scheduler)
     assert (scheduler.job_rate_limiter is not None) == kept
+
+
+def test_snakemakes_scheduler_has_the_limit() -> None:
+    assert "job_rate_limiter" in JobScheduler.__init__.__code__.co_names
 
 
 def test_a_scheduler_without_a_limit_is_left_as_it_is() -> None:

@@ -23,7 +23,7 @@ from behrt.evaluation import neighbours
 from behrt.figures import diseases, embedding_map
 from behrt.figures.style import save
 from behrt.files import read_csv, write_csv
-from behrt.learning import checkpoint
+from behrt.learning import artefacts, checkpoint
 from behrt.sequences.vocabulary import Vocabulary
 from behrt.sources.codes import Codes
 from behrt.sources.meds import read_metadata
@@ -148,7 +148,7 @@ class Payload:
 def test_a_checkpoint_that_holds_a_program_is_not_run(tmp_path: Path, by_torch: bool) -> None:
     made = tmp_path / "made"
     state = {"fingerprint": "f", "model": Payload(made)}
-    path = tmp_path / checkpoint.NAME
+    path = tmp_path / artefacts.CHECKPOINT
     if by_torch:
         torch.save(state, path)
     else:

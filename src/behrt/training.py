@@ -109,6 +109,7 @@ def train(
     pretrained: Path | None = None,
     masking: Mapping[str, Any] | None = None,
     unpromising: Callable[[Sequence[float]], bool] | None = None,
+    keep_checkpoint: bool = False,
 ) -> None:
     """Train a model and write its three files to `folder`.
 
@@ -122,6 +123,7 @@ def train(
             is a part.
         masking: `pretrain.masking` of the configuration, for MLM.
         unpromising: whether to stop, given the scores of all epochs so far; None never stops.
+        keep_checkpoint: whether the caller discards the checkpoint of a network.
 
     Raises:
         InputError: an unknown kind, protocol or setting, or no examples.
@@ -138,7 +140,9 @@ def train(
         "protocol": protocol,
         **facts_of_words(read_vocabulary(data.vocabulary), recipe.inputs),
     }
-    run = TrainingRun(folder, compute, facts=facts, unpromising=unpromising)
+    run = TrainingRun(
+        folder, compute, facts=facts, unpromising=unpromising, keep_checkpoint=keep_checkpoint
+    )
     if taken:
         model.take_task(pretrained, run)
         return

@@ -155,3 +155,22 @@ def test_aurocs_to_first_order_are_near_those_of_the_resamples() -> None:
         _, exact = disease_metrics(scores[kept, column], labels[kept, column], weights)
         assert np.abs(found[:, column] - exact).max() < 0.2 * exact.std()
         assert found[:, column].std() == pytest.approx(exact.std(), rel=0.01)
+
+
+def test_sums_of_16_bits_are_right_to_the_last_one() -> None:
+    patients = 40_000
+    labels = (np.arange(patients) % 100 == 0)[:, np.newaxis]
+    known = (np.arange(patients) % 7 == 0)[:, np.newaxis]
+    [ranked] = rank_diseases(np.zeros(labels.shape, np.float32), labels, known)
+    assert ranked.negatives.dtype == np.int16
+    weights = draws(patients, Bootstrap(3, 1), "T2")
+    found = ranked.metrics(weights.astype(np.int16))
+    assert found[0, 0].min() > 0
+    np.testing.assert_allclose(found, ranked.metrics(weights.astype(np.float64)), rtol=1e-6)
+
+
+def test_an_auroc_to_first_order_is_at_most_one() -> None:
+    labels = np.arange(80)[:, np.newaxis] < 40
+    scores = labels + np.where(np.arange(80) == 40, 1.5, 0.0)[:, np.newaxis]
+    found = resampled_aurocs(scores, labels, np.ones(80, bool), Bootstrap(300, 1), "T2")
+    assert found.max() == 1

@@ -238,6 +238,27 @@ def test_scores_of_tuning_and_held_out_patients_are_written(
     assert not re.search(r"\d patients", caplog.text)  # a log has no gate for small counts
 
 
+def test_a_job_that_ends_while_it_predicts_does_not_train_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored, folder = store(tmp_path / "data"), tmp_path / "T1"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("behrt.models.behrt.predict", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(stored, folder, "strict")
+    weights = (folder / "model.safetensors").read_bytes()
+    for name in FILES:  # as Snakemake does with the outputs of a failed job
+        (folder / name).unlink()
+    with caplog.at_level("INFO"):
+        assert finetune(stored, folder, "strict") == weights
+    assert f"resuming from epoch {TRAINING['epochs'] + 1}" in caplog.text
+    assert not (folder / "checkpoint.pt").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -36,7 +36,8 @@ class Rankings:
         positives: (levels, patients), positive cases at each level, by patient.
         negatives: (2 * levels + diseases, patients), negative cases in each segment, by patient.
         sizes: int64 (diseases), the levels of each disease.
-        known: the cases that `metrics` leaves out once, in the same rows.
+        known: the cases whose disease is on record, in the same rows; the second label set of
+            `metrics` leaves them out.
     """
 
     positives: csr_array
@@ -128,7 +129,7 @@ def _metrics(
             reached_before[disease] = _accumulate(reached[rows])
         positives_reached, negatives_reached = reached[:, :r], reached[:, r:]
         lost = 2 * negatives_reached - tied
-        # Nothing may be at or above a level without weight.
+        # If all cases at and above a level have weight 0, its precision would be 0 / 0.
         negatives_reached += positives_reached + _TINY
         precision = np.divide(positives_reached, negatives_reached, out=positives_reached)
         for disease, rows in groups:
@@ -167,7 +168,8 @@ def rank(
         patient: integers (cases): the patient whose case it is, from 0 to `patients` - 1.
         patients: number of patients.
         weight: float64 (cases); None for weights of 1.
-        known: bool (cases), those that `Rankings.metrics` leaves out once.
+        known: bool (cases), those whose disease is on record, which the second label set of
+            `Rankings.metrics` leaves out.
     """
     order = np.argsort(-scores, kind="stable" if weight is not None else None)
     return _rankings(
@@ -262,7 +264,7 @@ def _rankings(
         empty = csr_array((0, patients)), csr_array((diseases, patients)), np.zeros(diseases, int)
         return Rankings(*empty, None if known is None else Rankings(*empty))
     # Some operations are in place, since there may be a hundred million cases.
-    run = np.cumsum(differs, dtype=np.int32)
+    run = np.cumsum(differs, dtype=np.int32 if len(differs) < 2**31 else np.int64)
     run -= 1
     last = run[len(run) // diseases - 1 :: len(run) // diseases]
     is_level = np.zeros(last[-1] + 1, dtype=bool)
@@ -433,5 +435,5 @@ def resampled_aurocs(
                 (weights.T @ value) / (weights.T @ group.astype(np.float64))
                 for value, group in zip(values, groups, strict=True)
             ]
-            found.append(means[0] + means[1] - auroc)
+            found.append(np.clip(means[0] + means[1] - auroc, 0, 1))
     return np.concatenate(found)

@@ -1,4 +1,7 @@
-"""The three files of a trained model: config.json, model.safetensors, metrics.jsonl."""
+"""The three files of a trained model: config.json, model.safetensors, metrics.jsonl.
+
+While a network is trained, its checkpoint is beside them (`behrt.learning.checkpoint`).
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +18,7 @@ from behrt.learning.run import TrainingRun
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
+CHECKPOINT = "checkpoint.pt"
 
 
 def write_model(
@@ -43,6 +47,11 @@ def write_model(
     written = dict(settings) if isinstance(settings, Mapping) else settings.model_dump()
     facts = {"n_diseases": n_diseases, "seed": run.compute.seed, **run.facts, **facts}
     write_json({"settings": written, **facts}, run.folder / CONFIG)
+
+
+def discard_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a finished training, if there is one."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

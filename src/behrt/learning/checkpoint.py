@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from behrt.files import atomic
+from behrt.learning.artefacts import CHECKPOINT
 from behrt.learning.device import device_of, precision_of
 from behrt.learning.run import Optimisation, TrainingRun
 from behrt.logs import logger
@@ -20,8 +21,6 @@ from behrt.provenance import code_hash
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
-
-NAME = "checkpoint.pt"
 
 
 def fingerprint(
@@ -66,13 +65,13 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state (tensors, numbers, strings, and lists and dicts of these) atomically."""
     packed = io.BytesIO()  # torch itself would not report a full disk
     torch.save(dict(state), packed)
-    with atomic(folder / NAME) as temporary:
+    with atomic(folder / CHECKPOINT) as temporary:
         temporary.write_bytes(packed.getbuffer())
 
 
 def load(folder: Path, expected: str) -> dict[str, Any] | None:
     """Return the saved state, or None if there is none or it belongs to another training."""
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if not path.is_file():
         return None
     try:
@@ -87,8 +86,3 @@ def load(folder: Path, expected: str) -> dict[str, Any] | None:
         )
         return None
     return state
-
-
-def discard(folder: Path) -> None:
-    """Remove the checkpoint of a finished training."""
-    (folder / NAME).unlink(missing_ok=True)

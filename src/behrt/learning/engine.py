@@ -638,7 +638,8 @@ def fit(
         precision=precision_of(run),
         epoch=progress.best_epoch,
     )
-    checkpoint.discard(run.folder)
+    if not run.keep_checkpoint:
+        artefacts.discard_checkpoint(run.folder)
     seconds = time.monotonic() - started
     logger.info(
         "trained in %.0f s (%.0f tokens per second); epoch %d of %d chosen: %s %s",

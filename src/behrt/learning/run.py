@@ -87,6 +87,8 @@ class TrainingRun:
         facts: further entries of config.json (vocabulary, protocol …); never times or places.
         unpromising: called after each epoch with the scores of all epochs so far (the metric that
             chooses the epoch); training stops if it returns true. None never stops it.
+        keep_checkpoint: whether checkpoint.pt stays when training has ended, for what the same job
+            does next.
     """
 
     folder: Path
@@ -94,6 +96,7 @@ class TrainingRun:
     checkpoint_seconds: float = 60.0
     facts: Mapping[str, Any] = field(default_factory=dict)
     unpromising: Callable[[Sequence[float]], bool] | None = None
+    keep_checkpoint: bool = False
 
 
 def read_settings(kind: type[Given], given: Mapping[str, Any]) -> Given:

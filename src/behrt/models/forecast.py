@@ -57,7 +57,7 @@ EFFECT_STEPS, HISTORY_STEPS = 60.0, 16.0
 AdamW is as large as the learning rate, and the entry of a rare pair of diseases gets few steps."""
 
 LEAST_ODDS = 1e-9
-"""Added to the odds that diseases on record add, which are 0 without any."""
+"""Added to the odds from diseases on record, which are 0 for a patient without any."""
 
 RECORDS_AT_ONCE = 256
 """Diseases on record whose effects are computed at a time, so that they fit the cache of a CPU."""

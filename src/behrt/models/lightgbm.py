@@ -1,4 +1,4 @@
-"""Gradient boosting (LightGBM, Ke et al. 2017), one model per disease, on counts, age and sex.
+"""Gradient boosting (LightGBM, Ke et al. 2017), trees for each disease, on counts, age and sex.
 
 Features are the number of input visits with each disease (or word of another input), the age at the
 last input visit in months, and sex as a category. With `times` they are also, for the last and for

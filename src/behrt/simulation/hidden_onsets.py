@@ -116,7 +116,8 @@ class Tables:
     Attributes:
         parameters: of the process.
         share: float32 (diseases, ages), the share of the spontaneous onsets up to an age.
-        chance: float32 (edges, 2, ages), P(the edge's parent causes its child), for men and women.
+        chance: float32 (edges, 2 * ages), P(the edge's parent causes its child), for men and then
+            women.
         edges: the edges of the graph, children in topological order.
     """
 
@@ -461,7 +462,7 @@ class Beliefs:
             for number in self.out[disease]:
                 product[: self.causing] *= self.sent[number][:-1]
                 product[self.causing :] *= self.sent[number][-1]
-            product *= 1 / product.max(axis=0)
+            product *= 1 / np.maximum(product.max(axis=0), _TINY)
             if not self.into[disease]:
                 continue
             rows = self.rows[disease]
