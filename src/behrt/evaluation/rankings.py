@@ -264,7 +264,8 @@ def _rankings(
         empty = csr_array((0, patients)), csr_array((diseases, patients)), np.zeros(diseases, int)
         return Rankings(*empty, None if known is None else Rankings(*empty))
     # Some operations are in place, since there may be a hundred million cases.
-    run = np.cumsum(differs, dtype=np.int32 if len(differs) < 2**31 else np.int64)
+    index = np.int32 if len(differs) < 2**31 else np.int64
+    run: np.ndarray = np.cumsum(differs, dtype=index)
     run -= 1
     last = run[len(run) // diseases - 1 :: len(run) // diseases]
     is_level = np.zeros(last[-1] + 1, dtype=bool)
