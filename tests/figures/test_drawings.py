@@ -88,12 +88,11 @@ def test_the_area_of_a_mark_is_its_prevalence_whatever_its_shape() -> None:
     )
     whole = diseases.draw_diseases(table, chapters).axes[0]
     areas = []
-    for mark in whole.collections:
-        (outline,) = mark.get_paths()
-        corners = outline.to_polygons(closed_only=False)[0]
-        x, y = corners.T
-        unit = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
-        areas.append(unit * mark.get_sizes()[0])
+    for marks in whole.collections:
+        for outline, size in zip(marks.get_paths(), marks.get_sizes(), strict=True):
+            x, y = outline.to_polygons(closed_only=False)[0].T
+            unit = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+            areas.append(unit * size)
     areas.sort()
     assert areas[1] == pytest.approx(areas[0], rel=0.05)
     assert areas[2] == pytest.approx(2 * areas[0], rel=0.05)
