@@ -106,11 +106,11 @@ def test_a_dry_run_lists_jobs_without_reasons() -> None:
 
 
 def test_percentages_follow_the_expected_time() -> None:
-    expected = Expected({"pretrain": 1, "split": 9})  # 90 and 9 x 2 seconds
+    expected = Expected({"pretrain": 1, "split": 9})  # 260 and 9 x 2 seconds
     assert expected.percent() == 0
     for _ in range(9):
         expected.finish("split", 2.0)
-    assert expected.percent() == int(100 * 18 / 108)
+    assert expected.percent() == int(100 * 18 / 278)
     expected = Expected({"finetune": 4})
     expected.finish("finetune", 300.0)  # the first tells how long the others take
     assert expected.percent() == 25
