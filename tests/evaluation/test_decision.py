@@ -10,8 +10,6 @@ from behrt.evaluation.decision import (
     MODEL,
     RECALIBRATED,
     decide,
-    net_benefits,
-    treatments,
 )
 
 
@@ -20,11 +18,12 @@ def test_a_case_by_hand() -> None:
     labels = np.array([[True, False], [False, True], [False, False]])
     # At 0.5: hits for patients 0 and 1, one in vain for patient 2, which weighs 0.5 / 0.5.
     # At 0.2: patient 0 is treated in vain for the second, 1 for the first, each 0.2 / 0.8.
-    thresholds = [0.2, 0.5]
-    np.testing.assert_allclose(
-        net_benefits(*treatments(risks, labels, thresholds), thresholds),
-        [[0.75, 1], [0.75, 1], [-0.25, -1]],
+    rows = decide(risks, risks / 9, labels, [], Bootstrap(5, 1), "T2").filter(
+        pl.col("threshold").is_in([0.2, 0.5]), strategy=MODEL
     )
+    np.testing.assert_allclose(rows["value"], [(0.75 + 0.75 - 0.25) / 3, (1 + 1 - 1) / 3])
+    assert rows["rightly"].to_list() == [2, 2]
+    assert rows["in_vain"].to_list() == [3, 1]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from behrt.evaluation import rankings
 from behrt.evaluation.bootstrap import Bootstrap, draws
@@ -19,31 +19,7 @@ from behrt.evaluation.rankings import (
     resampled_aurocs,
 )
 
-SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 9))
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return scores with many ties, labels and a mask, all (n, d)."""
-    shape = draw(SHAPES)
-    values = st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]) | st.floats(0, 1, width=32)
-    scores = draw(arrays.arrays(np.float32, shape, elements=values))
-    labels = draw(arrays.arrays(np.bool_, shape))
-    mask = draw(arrays.arrays(np.bool_, shape))
-    return scores, labels, mask
-
-
-def expected(
-    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[float, float]:
-    """Return scikit-learn's two metrics, NaN where they are undefined."""
-    held = labels if weights is None else labels[weights > 0]
-    if not held.any():
-        return np.nan, np.nan
-    precision = average_precision_score(labels, scores, sample_weight=weights)
-    if held.all():
-        return precision, np.nan
-    return precision, roc_auc_score(labels, scores, sample_weight=weights)
+from .test_metrics import cases, expected
 
 
 @given(cases(), st.data())

@@ -42,21 +42,6 @@ class NetBenefit(dy.Schema):
     in_vain = dy.Int64(min=0, description="pairs treated without a label")
 
 
-def treatments(
-    probability: np.ndarray, labels: np.ndarray, thresholds: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return int64 (patients, thresholds) twice: true positives, and false positives.
-
-    Args:
-        probability: float (patients, diseases); a patient is treated from the threshold on.
-        labels: bool (patients, diseases).
-        thresholds: risks within (0, 1), ascending.
-    """
-    reached = _reached(probability, thresholds)
-    rightly = _treated(reached * labels, len(thresholds))
-    return rightly, _treated(reached, len(thresholds)) - rightly
-
-
 def _reached(probability: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     """Return uint8 (patients, diseases): the number of thresholds that are at or below each risk.
 
@@ -73,20 +58,6 @@ def _treated(reached: np.ndarray, thresholds: int) -> np.ndarray:
     """Return int64 (patients, thresholds): for how many diseases each patient is treated."""
     counts = count_by_patient(reached, thresholds + 1)[:, 1:]
     return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-
-
-def net_benefits(
-    rightly: np.ndarray, in_vain: np.ndarray, thresholds: Sequence[float]
-) -> np.ndarray:
-    """Return float64 (patients, thresholds): each patient's contribution to the net benefit.
-
-    >>> probability = np.array([[0.3, 0.6]])
-    >>> rightly, in_vain = treatments(probability, np.array([[True, False]]), [0.2, 0.5])
-    >>> net_benefits(rightly, in_vain, [0.2, 0.5]).tolist()
-    [[0.75, -1.0]]
-    """
-    odds = np.array(thresholds) / (1 - np.array(thresholds))
-    return np.asarray(rightly - in_vain * odds)
 
 
 def decide(
