@@ -428,13 +428,14 @@ def resampled_aurocs(
         components[kept, column] = placements(scores[kept, column], labels[kept, column])
     groups = [(labels & kept[:, np.newaxis]), (~labels & kept[:, np.newaxis])]
     values = [np.where(group, components, 0.0) for group in groups]
-    auroc = values[0].sum(axis=0) / np.maximum(groups[0].sum(axis=0), 1)
+    members = [group.astype(np.float64) for group in groups]
+    auroc = values[0].sum(axis=0) / np.maximum(members[0].sum(axis=0), 1)
     found = []
     with np.errstate(invalid="ignore"):
         for weights in drawn_weights(len(scores), bootstrap, name):
             means = [
-                (weights.T @ value) / (weights.T @ group.astype(np.float64))
-                for value, group in zip(values, groups, strict=True)
+                (weights.T @ value) / (weights.T @ member)
+                for value, member in zip(values, members, strict=True)
             ]
             found.append(np.clip(means[0] + means[1] - auroc, 0, 1))
     return np.concatenate(found)
